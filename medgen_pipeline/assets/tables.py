@@ -1,0 +1,98 @@
+"""One asset per MedGen table, and one external asset per file of NCBI's, all from the catalog.
+
+An asset fetches its file and hands it on; publishing is the IO manager's. No table is named here.
+"""
+
+from collections.abc import Sequence
+
+import dagster as dg
+from pydantic import Field
+
+from medgen_pipeline.catalog import Table
+from medgen_pipeline.failures import permanent_errors_as_failures
+from medgen_pipeline.gates import GateLimits
+from medgen_pipeline.io_manager import WAREHOUSE_KEY, MedgenSource, PendingLoad
+from medgen_pipeline.metadata import definition_metadata, source_metadata
+from medgen_pipeline.release import DEFAULT_SOURCE_URL
+
+TABLE_GROUP = "medgen"
+FILE_GROUP = "ncbi"
+OWNERS = ["team:medgen"]
+
+_DEFAULT = GateLimits()
+_RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+
+
+class LoadConfig(dg.Config):
+    """How far a load may go without being asked. A closed gate says which of these lets the load through."""
+
+    max_rejected_percent: float = Field(
+        default=_DEFAULT.max_rejected_percent,
+        description="Lines set aside, in percent of all lines of the file.",
+    )
+    max_shrink_percent: float = Field(
+        default=_DEFAULT.max_shrink_percent, description="Rows lost, in percent of the rows in production."
+    )
+    max_growth_percent: float = Field(
+        default=_DEFAULT.max_growth_percent, description="Rows gained, in percent of the rows in production."
+    )
+    accept_missing_columns: list[str] = Field(
+        default=list(_DEFAULT.accept_missing_columns),
+        description="Columns that may be missing from the file's header; they become NULL.",
+    )
+    accept_broken_key: bool = Field(
+        default=_DEFAULT.accept_broken_key, description="Publish although the table's proven key repeats."
+    )
+
+    def limits(self) -> GateLimits:
+        """These settings as the gates take them."""
+        settings = self.model_dump()
+        return GateLimits(**{**settings, "accept_missing_columns": tuple(settings["accept_missing_columns"])})
+
+
+def build_ncbi_files(tables: Sequence[Table]) -> list[dg.AssetSpec]:
+    """NCBI's files: assets that somebody else materializes."""
+    return [
+        dg.AssetSpec(
+            key=["ncbi", table.name],
+            group_name=FILE_GROUP,
+            description=f"`{table.file_name}` as NCBI publishes it.",
+            kinds={"file"},
+            metadata={"dagster/uri": dg.MetadataValue.url(f"{DEFAULT_SOURCE_URL}{table.file_name}")},
+        )
+        for table in tables
+    ]
+
+
+def build_table_asset(table: Table, *, kind: str) -> dg.AssetsDefinition:
+    """The asset of one table.
+
+    Args:
+        table: The catalog's entry.
+        kind: The warehouse's backend, for the icon in the UI.
+    """
+
+    @dg.asset(
+        key=["medgen", table.name],
+        deps=[dg.AssetKey(["ncbi", table.name])],
+        io_manager_key=WAREHOUSE_KEY,
+        group_name=TABLE_GROUP,
+        owners=OWNERS,
+        kinds={kind, "table"},
+        code_version=table.shape,
+        description=f"{table.description}\n\nPublished through the IO manager `{WAREHOUSE_KEY}`.",
+        metadata=definition_metadata(table),
+        retry_policy=_RETRIES,
+    )
+    def medgen_table(
+        config: LoadConfig, source: MedgenSource
+    ) -> dg.MaterializeResult[PendingLoad]:
+        with permanent_errors_as_failures():
+            file = source.fetch(table)
+        return dg.MaterializeResult(
+            value=PendingLoad(file, config.limits()),
+            metadata=source_metadata(file),
+            data_version=dg.DataVersion(file.content_sha256),
+        )
+
+    return medgen_table

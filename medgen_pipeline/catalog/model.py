@@ -1,0 +1,106 @@
+"""The shape of a catalog entry. No table is described here (``tables.py`` does) and nothing is read or written."""
+
+import hashlib
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Framing(Enum):
+    """How NCBI separates the fields of a line; neither quotes nor escapes anything."""
+
+    PIPE = "pipe"  # every line, the header too, also ends with a trailing "|"
+    TAB = "tab"  # no trailing delimiter
+
+
+class ColumnType(Enum):
+    """Text, or an integer of up to 18 digits (PostgreSQL and Redshift: BIGINT)."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a MedGen table.
+
+    Attributes:
+        name: The warehouse's name: the published header in snake_case.
+        header: The name in NCBI's header line, without the leading ``#``.
+        description: What the value means.
+        type: TEXT, or INTEGER for UID and PMID only, because NCBI guarantees no width or pattern of the others.
+        nullable: False where a missing value means a damaged row. A hint for checks and the UI, not a constraint.
+        aliases: Other spellings of the header that NCBI has used.
+        max_bytes: Declared width in UTF-8 bytes on warehouses that need one; PostgreSQL ignores it.
+    """
+
+    name: str
+    header: str
+    description: str
+    type: ColumnType = ColumnType.TEXT
+    nullable: bool = True
+    aliases: tuple[str, ...] = ()
+    max_bytes: int = 255
+
+
+@dataclass(frozen=True)
+class Reference:
+    """``column`` holds identifiers of ``to_table``.``to_column``. Reported as orphans, never enforced."""
+
+    column: str
+    to_table: str
+    to_column: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """One MedGen file and the warehouse table made from it.
+
+    Attributes:
+        name: Table name and last part of the asset key.
+        file_name: The file's name on NCBI's server.
+        framing: How its lines are cut.
+        columns: In the order NCBI publishes them.
+        key: The columns that identify a row, or empty where only the whole row does.
+        key_proven: True where the key was unique in every real release read. An unproven key is a hint: a release
+            in which it repeats is compared by whole rows and loses nothing.
+        description: Markdown for the UI: what the table holds, who made it, its traps.
+        references: Columns that hold identifiers of other tables.
+        typical_rows: Rows of a release of 2025, rounded; the sample release keeps the proportions.
+    """
+
+    name: str
+    file_name: str
+    framing: Framing
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    key_proven: bool
+    description: str
+    references: tuple[Reference, ...] = ()
+    typical_rows: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse an entry that contradicts itself; this runs at import, so it fails in the first test."""
+        names = self.column_names
+        if len(set(names)) != len(names):
+            raise ValueError(f"catalog: table {self.name} names a column twice: {names}")
+        strangers = {*self.key, *(reference.column for reference in self.references)} - set(names)
+        if strangers:
+            raise ValueError(f"catalog: table {self.name} has no columns {sorted(strangers)}; it has {names}")
+        if self.key_proven and not self.key:
+            raise ValueError(f"catalog: table {self.name} claims a proven key but names none")
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Column names in published order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def is_gzip(self) -> bool:
+        """Whether NCBI publishes the file compressed."""
+        return self.file_name.endswith(".gz")
+
+    @property
+    def shape(self) -> str:
+        """A short hash of all that decides how rows are read and stored; a change of it means a rebuild."""
+        parts = [(column.name, column.type.value) for column in self.columns]
+        return hashlib.sha256(repr((parts, self.key, self.key_proven)).encode()).hexdigest()[:12]

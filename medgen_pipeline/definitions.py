@@ -1,0 +1,5 @@
+"""The code location Dagster loads. Stays this short; assembly is in ``build.py``."""
+
+from medgen_pipeline.build import build_definitions
+
+defs = build_definitions()

@@ -1,0 +1,317 @@
+r"""NCBI's bytes in, canonical bytes out: checked and converted a buffer at a time, bad rows set aside.
+
+Canonical bytes are the one format every loader takes: TAB between fields, LF ends the record, an empty field is NULL,
+and a backslash stands before each backslash, TAB and CR that belongs to a value. The value ``\N`` is written ``\\\N``,
+because Redshift's COPY ... ESCAPE reads ``\\N`` as NULL; PostgreSQL and ClickHouse read both as the two characters.
+
+Nothing here runs Python code per row. One possessive regular expression (Python 3.11) walks all well-formed lines of
+a buffer at C speed and stops exactly at the first line that is not; only such a line is looked at by itself. It proves
+per line the field count, the absence of NUL, that integers are integers, and that key values fit an index.
+Counting delimiters in the whole buffer would be no proof: a line with one too many hides a line with one too few.
+
+What does not belong here: opening files, databases, and the decision whether set-aside rows are acceptable.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from medgen_pipeline.catalog import Column, ColumnType, Framing, Table
+from medgen_pipeline.errors import PermanentError
+
+CHUNK_BYTES = 1 << 20
+MAX_LINE_BYTES = 64 << 20
+MAX_INTEGER_DIGITS = 18  # always fits BIGINT
+# PostgreSQL refuses index rows over 2,704 bytes, and the widest key of the catalog has three columns.
+MAX_KEY_VALUE_BYTES = 800
+_DELIMITERS = {Framing.PIPE: b"|", Framing.TAB: b"\t"}
+_UTF8_BOM = b"\xef\xbb\xbf"
+_LOOKS_NULL = re.compile(rb"(?<![^\t\n])\\\\N(?![^\t\n])")
+
+
+class FramingError(PermanentError):
+    """The file as a whole cannot be read as the table it should be."""
+
+
+class MissingColumnError(FramingError):
+    """The header lacks columns of the catalog."""
+
+    def __init__(self, message: str, columns: tuple[str, ...]) -> None:
+        """Keep the names, so that a caller can offer the override."""
+        super().__init__(message)
+        self.columns = columns
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """A line set aside: its number in the file (the header is line 1), why, and its bytes without the line end."""
+
+    line_number: int
+    reason: str
+    raw: bytes
+
+
+@dataclass
+class FramingReport:
+    """What was seen; complete once the rows have been read to their end.
+
+    Attributes:
+        rows: Good rows, in canonical form.
+        rejected: Lines set aside.
+        repaired: Rows in which invalid UTF-8 became U+FFFD.
+        extra_columns: Header names the catalog does not know; their values are left out.
+        missing_columns: Catalog columns the header lacks, accepted by the caller; their values are NULL.
+    """
+
+    rows: int = 0
+    rejected: int = 0
+    repaired: int = 0
+    extra_columns: tuple[str, ...] = ()
+    missing_columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """The columns as one file orders them; None stands for a column the catalog does not know."""
+
+    columns: tuple[Column | None, ...]
+    line_end: bytes
+    extra: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+def normalise_header(name: str) -> str:
+    """The form in which header names are compared: NCBI has moved between ``to CUI``, ``toCUI`` and ``#CUI``."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def read_layout(table: Table, header: bytes) -> _Layout:
+    """Match a header line with the catalog by name.
+
+    Raises:
+        FramingError: The line is no header of this table, or names a column twice.
+    """
+    line_end = b"\r\n" if header.endswith(b"\r\n") else b"\n"
+    text = header.rstrip(b"\r\n").removeprefix(_UTF8_BOM).decode("utf-8", "replace")
+    delimiter = _DELIMITERS[table.framing].decode()
+    names = text.removeprefix("#").split(delimiter)
+    if table.framing is Framing.PIPE and names[-1].strip() == "":
+        names.pop()
+    known = {
+        normalise_header(spelling): column for column in table.columns for spelling in (column.header, *column.aliases)
+    }
+    columns = tuple(known.get(normalise_header(name)) for name in names)
+    found = [column for column in columns if column is not None]
+    if len(found) * 2 < len(table.columns):
+        expected = delimiter.join(column.header for column in table.columns)
+        raise FramingError(
+            f"{table.file_name}: no header line: expected {expected!r} (in any order), found {text[:200]!r}. "
+            "Check that the file is the one NCBI publishes under this name."
+        )
+    if len(set(found)) != len(found):
+        raise FramingError(f"{table.file_name}: the header names a column twice: {text[:200]!r}")
+    return _Layout(
+        columns=columns,
+        line_end=line_end,
+        extra=tuple(name for name, column in zip(names, columns, strict=True) if column is None),
+        missing=tuple(column.name for column in table.columns if column not in found),
+    )
+
+
+def _field_pattern(table: Table, column: Column | None, delimiter: bytes) -> bytes:
+    """The bytes one field may hold. Possessive, so that a bad line fails without backtracking."""
+    if column is not None and column.type is ColumnType.INTEGER:
+        least = b"1" if table.key_proven and column.name in table.key else b"0"
+        return rb"[0-9]{%b,%d}+" % (least, MAX_INTEGER_DIGITS)
+    text = rb"[^%b\n\0]" % re.escape(delimiter)
+    if column is not None and column.name in table.key:
+        least = b"1" if table.key_proven else b"0"
+        return text + rb"{%b,%d}+" % (least, MAX_KEY_VALUE_BYTES)
+    return text + rb"*+"
+
+
+@dataclass
+class FramedFile:
+    """The rows of one MedGen file as chunks of canonical bytes, each ending on a record end.
+
+    Iterate once. ``report`` is complete when the iteration has ended.
+
+    Attributes:
+        table: What the file should be.
+        stream: The decompressed bytes, header line first.
+        on_reject: Called with each line that is set aside, in file order.
+        accept_missing: Columns that may be absent from the header.
+    """
+
+    table: Table
+    stream: BinaryIO
+    on_reject: Callable[[RejectedRow], None]
+    accept_missing: frozenset[str] = frozenset()
+    report: FramingReport = field(default_factory=FramingReport)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield canonical chunks of about 1 MiB.
+
+        Raises:
+            FramingError: The stream is empty, has no header, lacks a column, or has a line over 64 MiB.
+        """
+        layout = self._read_header()
+        lines = LineFramer(self.table, layout, self.on_reject, self.report)
+        for buffer in whole_lines(self.stream, self.table.file_name):
+            if chunk := lines.convert(buffer):
+                yield chunk
+
+    def _read_header(self) -> _Layout:
+        header = self.stream.readline(CHUNK_BYTES)
+        if not header:
+            raise FramingError(f"{self.table.file_name}: the file is empty: expected a header line and rows.")
+        layout = read_layout(self.table, header)
+        self.report.extra_columns = layout.extra
+        self.report.missing_columns = layout.missing
+        refused = tuple(name for name in layout.missing if name not in self.accept_missing)
+        if refused:
+            raise MissingColumnError(
+                f"{self.table.file_name}: the header lacks {', '.join(refused)}: found "
+                f"{header[:200].decode('utf-8', 'replace').rstrip()!r}. If NCBI has removed it, accept that for this load.",
+                refused,
+            )
+        return layout
+
+
+def whole_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
+    """Cut a stream into buffers of about 1 MiB that end on LF; a last line without LF gets one.
+
+    Raises:
+        FramingError: A line is longer than 64 MiB, which no MedGen file has ever come near.
+    """
+    pending: list[bytes] = []
+    pending_bytes = 0
+    while block := stream.read(CHUNK_BYTES):
+        cut = block.rfind(b"\n") + 1
+        if cut:
+            pending.append(block[:cut])
+            yield b"".join(pending)
+            pending, pending_bytes = [block[cut:]], len(block) - cut
+        else:
+            pending.append(block)
+            pending_bytes += len(block)
+            if pending_bytes > MAX_LINE_BYTES:
+                raise FramingError(f"{name}: a line is longer than {MAX_LINE_BYTES:,} bytes: this is no MedGen file.")
+    if pending_bytes:
+        yield b"".join((*pending, b"\n"))
+
+
+class LineFramer:
+    """Checks and converts buffers of whole lines that share one layout."""
+
+    def __init__(
+        self,
+        table: Table,
+        layout: _Layout,
+        on_reject: Callable[[RejectedRow], None],
+        report: FramingReport,
+    ) -> None:
+        """Compile the patterns of this layout."""
+        self._table = table
+        self._layout = layout
+        self._on_reject = on_reject
+        self._report = report
+        self._lines_read = 1  # the header
+        self._delimiter = _DELIMITERS[table.framing]
+        fields = [_field_pattern(table, column, self._delimiter) for column in layout.columns]
+        trailing = self._delimiter if table.framing is Framing.PIPE else b""
+        between = re.escape(self._delimiter)
+        line = between.join(fields) + re.escape(trailing) + rb"\n"
+        self._good_lines = re.compile(rb"(?:" + line + rb")*+")
+        self._rearrange = self._rearrangement(trailing)
+
+    def _rearrangement(self, trailing: bytes) -> tuple[re.Pattern[bytes], bytes] | None:
+        """How to bring a file's columns into catalog order, or None where they are."""
+        if self._layout.columns == self._table.columns:
+            return None
+        capture = rb"([^%b\n]*+)" % re.escape(self._delimiter)
+        line = re.escape(self._delimiter).join([capture] * len(self._layout.columns)) + re.escape(trailing) + rb"\n"
+        places = {column: place for place, column in enumerate(self._layout.columns, start=1)}
+        wanted = [b"\\g<%d>" % places[column] if column in places else b"" for column in self._table.columns]
+        return re.compile(line), self._delimiter.join(wanted) + trailing + b"\\n"
+
+    def convert(self, buffer: bytes) -> bytes:
+        """Canonical bytes of the good lines of ``buffer``, which ends on LF; the others go to ``on_reject``."""
+        if self._layout.line_end == b"\r\n":
+            buffer = buffer.replace(b"\r\n", b"\n")
+        good = self._set_bad_lines_aside(buffer)
+        if not good.isascii():
+            good = self._repair_utf8(good)
+        self._report.rows += good.count(b"\n")
+        if self._rearrange is not None:
+            pattern, template = self._rearrange
+            good = pattern.sub(template, good)
+        return self._escape(good)
+
+    def _set_bad_lines_aside(self, buffer: bytes) -> bytes:
+        end = self._good_lines.match(buffer).end()  # type: ignore[union-attr]  # matches at least the empty string
+        if end == len(buffer):
+            self._lines_read += buffer.count(b"\n")
+            return buffer
+        pieces: list[bytes] = []
+        start = 0
+        while True:
+            pieces.append(buffer[start:end])
+            self._lines_read += buffer.count(b"\n", start, end)
+            if end == len(buffer):
+                return b"".join(pieces)
+            start = buffer.index(b"\n", end) + 1
+            self._lines_read += 1
+            self._report.rejected += 1
+            bad = buffer[end : start - 1]
+            self._on_reject(RejectedRow(self._lines_read, self._reason(bad), bad))
+            end = self._good_lines.match(buffer, start).end()  # type: ignore[union-attr]
+
+    def _reason(self, line: bytes) -> str:
+        """Why the pattern refused ``line``, for the person who reads the audit."""
+        if b"\0" in line:
+            return "NUL byte"
+        fields = line.split(self._delimiter)
+        if self._table.framing is Framing.PIPE:
+            if fields.pop() != b"":
+                return "no trailing '|'"
+        if len(fields) != len(self._layout.columns):
+            return f"{len(fields)} fields, expected {len(self._layout.columns)}"
+        return "; ".join(self._misfits(fields)) or "refused by the line pattern"
+
+    def _misfits(self, fields: Sequence[bytes]) -> Iterator[str]:
+        for column, value in zip(self._layout.columns, fields, strict=True):
+            if column is None or re.fullmatch(_field_pattern(self._table, column, self._delimiter), value):
+                continue
+            if not value:
+                yield f"{column.name}: empty, and it is the key"
+            elif column.type is ColumnType.INTEGER:
+                shown = value[:40].decode("utf-8", "replace")
+                yield f"{column.name}: {shown!r} is not an integer of at most {MAX_INTEGER_DIGITS} digits"
+            else:
+                yield f"{column.name}: {len(value):,} bytes, a key value has at most {MAX_KEY_VALUE_BYTES}"
+
+    def _repair_utf8(self, buffer: bytes) -> bytes:
+        try:
+            buffer.decode("utf-8")
+        except UnicodeDecodeError:
+            lines = buffer.split(b"\n")
+            repaired = [line.decode("utf-8", "replace").encode() for line in lines]
+            self._report.repaired += sum(new != old for new, old in zip(repaired, lines, strict=True))
+            return b"\n".join(repaired)
+        return buffer
+
+    def _escape(self, buffer: bytes) -> bytes:
+        has_backslash = b"\\" in buffer
+        if has_backslash:
+            buffer = buffer.replace(b"\\", b"\\\\")
+        if b"\r" in buffer:
+            buffer = buffer.replace(b"\r", b"\\\r")
+        if self._table.framing is Framing.PIPE:
+            if b"\t" in buffer:
+                buffer = buffer.replace(b"\t", b"\\\t")
+            buffer = buffer.replace(b"|\n", b"\n").replace(b"|", b"\t")
+        if has_backslash:
+            buffer = _LOOKS_NULL.sub(rb"\\\\\\N", buffer)
+        return buffer

@@ -1,0 +1,101 @@
+"""The gates between staging and production: pure functions from figures to the reasons not to publish.
+
+A gate that closes leaves production as it was. Each names the figure, its limit, and the setting that lets this one
+load through. What to do with a closed gate is the caller's business.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from medgen_pipeline.catalog import Table
+from medgen_pipeline.errors import PermanentError
+from medgen_pipeline.framing import FramingReport
+from medgen_pipeline.loaders import ChangeCounts
+
+
+@dataclass(frozen=True)
+class GateLimits:
+    """What a load may do without being asked.
+
+    The defaults let every change between the real releases of 2021 to 2025 through, but for the one that took
+    ``medgen_pubmed_lnk`` from 240 MB to 82 MB, which deserves a person's look.
+
+    Attributes:
+        max_rejected_percent: Lines set aside, in percent of all lines.
+        max_shrink_percent: Rows lost, in percent of production's rows.
+        max_growth_percent: Rows gained, in percent of production's rows.
+        accept_missing_columns: Catalog columns that the header may lack; they become NULL.
+        accept_broken_key: Publish although a key proven unique on real releases repeats.
+    """
+
+    max_rejected_percent: float = 0.1
+    max_shrink_percent: float = 30.0
+    max_growth_percent: float = 100.0
+    accept_missing_columns: tuple[str, ...] = ()
+    accept_broken_key: bool = False
+
+
+@dataclass(frozen=True)
+class ClosedGate:
+    """One reason not to publish, and the setting of the asset's run config that overrides it."""
+
+    reason: str
+    setting: str
+    value: object
+
+
+class GatesClosedError(PermanentError):
+    """At least one gate is closed; production is as it was."""
+
+    def __init__(self, table: Table, closed: tuple[ClosedGate, ...], load_id: int) -> None:
+        """Compose the message a user reads first: what, why, and that nothing was lost."""
+        reasons = " ".join(gate.reason for gate in closed)
+        super().__init__(
+            f"{table.name} was not published, production is as it was. {reasons} The staged rows and the rows set "
+            f"aside (load {load_id}) are kept for a look until the next load of the table."
+        )
+        self.table = table
+        self.closed = closed
+
+
+def closed_gates(table: Table, limits: GateLimits, report: FramingReport, counts: ChangeCounts) -> Iterator[ClosedGate]:
+    """Every gate these figures close."""
+    lines = report.rows + report.rejected
+    if report.rejected * 100 > limits.max_rejected_percent * lines:
+        percent = 100 * report.rejected / lines
+        yield ClosedGate(
+            f"{report.rejected:,} of {lines:,} lines were set aside ({percent:.3g} %, at most "
+            f"{limits.max_rejected_percent:g} %).",
+            "max_rejected_percent",
+            _room(percent),
+        )
+    if report.rows == 0:
+        yield ClosedGate("The file has a header and no good row.", "max_shrink_percent", 100.0)
+    before, after = counts.rows_before, counts.rows_after
+    if not counts.baseline and before:
+        change = 100 * (after - before) / before
+        if -change > limits.max_shrink_percent and report.rows:
+            yield ClosedGate(
+                f"It would shrink from {before:,} to {after:,} rows ({-change:.3g} %, at most "
+                f"{limits.max_shrink_percent:g} %).",
+                "max_shrink_percent",
+                _room(-change),
+            )
+        if change > limits.max_growth_percent:
+            yield ClosedGate(
+                f"It would grow from {before:,} to {after:,} rows ({change:.3g} %, at most "
+                f"{limits.max_growth_percent:g} %).",
+                "max_growth_percent",
+                _room(change),
+            )
+    if table.key_proven and not counts.by_key and not limits.accept_broken_key:
+        yield ClosedGate(
+            f"Its key ({', '.join(table.key)}) repeats, and it never did in a real release.",
+            "accept_broken_key",
+            True,
+        )
+
+
+def _room(percent: float) -> float:
+    """The next whole percent: the smallest round limit that lets this load through."""
+    return float(int(percent) + 1)

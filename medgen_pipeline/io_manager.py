@@ -1,0 +1,152 @@
+"""The Dagster resources: where a release comes from, and the IO manager that drives a native loader.
+
+Config in, loader out: this and ``build.py`` are the only modules that know both Dagster and the loaders. What a load does is
+``medgen_pipeline.load``'s. Resource concept: https://docs.dagster.io/guides/build/external-resources.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import dagster as dg
+from pydantic import Field
+
+from medgen_pipeline.catalog import Table, table_by_name
+from medgen_pipeline.failures import permanent_errors_as_failures
+from medgen_pipeline.gates import GateLimits
+from medgen_pipeline.load import load_table
+from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError, LoaderFactory
+from medgen_pipeline.loaders.embedded import EmbeddedPostgres
+from medgen_pipeline.metadata import load_metadata
+from medgen_pipeline.release import DEFAULT_SOURCE_URL, Archive, ReleaseSource, SourceFile
+
+SOURCE_KEY = "source"
+WAREHOUSE_KEY = "warehouse"
+DEFAULT_SCHEMA = "medgen"
+
+
+def medgen_home() -> Path:
+    """Where the archive and the embedded database live: MEDGEN_HOME, or ``.medgen`` in the working directory."""
+    return Path(os.environ.get("MEDGEN_HOME") or ".medgen").expanduser().absolute()
+
+
+def embedded_postgres(home: Path | None = None) -> EmbeddedPostgres:
+    """The embedded database below ``home``."""
+    return EmbeddedPostgres((home or medgen_home()) / "postgres")
+
+
+class MedgenSource(dg.ConfigurableResource[Any]):
+    """NCBI's MedGen directory or a mirror of it, and the archive of every file that was loaded."""
+
+    url: str = Field(
+        default="",
+        description="https://, http:// or file:// of a directory with MedGen's files; empty: MEDGEN_SOURCE_URL, else NCBI.",
+    )
+    home: str = Field(default="", description="Directory of the archive; empty: MEDGEN_HOME, else .medgen.")
+
+    def fetch(self, table: Table) -> SourceFile:
+        """The current published file of ``table``, verified and archived."""
+        url = self.url or os.environ.get("MEDGEN_SOURCE_URL") or DEFAULT_SOURCE_URL
+        home = Path(self.home).absolute() if self.home else medgen_home()
+        return ReleaseSource(url, Archive(home / "archive")).fetch(table)
+
+
+class EmbeddedTarget(dg.Config):
+    """A PostgreSQL that the package starts by itself, below MEDGEN_HOME. For one machine and a first look."""
+
+    kind: Literal["embedded"] = "embedded"
+    schema_: str = Field(default=DEFAULT_SCHEMA, alias="schema", description="Schema of the tables.")
+
+    def loader(self) -> AbstractNativeLoader:
+        """A loader for the embedded server, which is started if it does not run."""
+        return LoaderFactory.create_loader(embedded_postgres().ensure_running(), {"schema": self.schema_})
+
+
+class DatabaseTarget(dg.Config):
+    """A database of the user's own; the DSN's scheme picks the loader."""
+
+    kind: Literal["database"] = "database"
+    dsn: str = Field(
+        description="For example postgresql://USER:PASSWORD@HOST/DATABASE. Pass it as an environment variable.",
+        json_schema_extra={"dagster__is_secret": True},
+    )
+    schema_: str = Field(default=DEFAULT_SCHEMA, alias="schema", description="Schema of the tables.")
+    options: dict[str, Any] = Field(default={}, description="Further settings of the loader, by name.")
+
+    def loader(self) -> AbstractNativeLoader:
+        """A loader for the DSN."""
+        try:
+            return LoaderFactory.create_loader(self.dsn, {"schema": self.schema_, **self.options})
+        except ValueError as error:
+            raise LoaderError(str(error)) from error
+
+
+def default_target(environment: Mapping[str, str]) -> EmbeddedTarget | DatabaseTarget:
+    """The target the environment names: MEDGEN_DSN, or the embedded PostgreSQL where that is unset."""
+    schema = environment.get("MEDGEN_SCHEMA") or DEFAULT_SCHEMA
+    if environment.get("MEDGEN_DSN"):
+        return DatabaseTarget(dsn=dg.EnvVar("MEDGEN_DSN"), schema=schema)
+    return EmbeddedTarget(schema=schema)
+
+
+@dataclass(frozen=True)
+class PendingLoad:
+    """What a table asset hands to the IO manager: a file to publish, and how far it may go unasked."""
+
+    source: SourceFile
+    limits: GateLimits
+
+
+@dataclass(frozen=True)
+class WarehouseTable:
+    """What a downstream asset gets for a table it names as an argument: where it is, never its rows."""
+
+    schema: str
+    name: str
+    columns: tuple[str, ...]
+
+
+class WarehouseIOManager(dg.ConfigurableIOManager):
+    """Publishes a release file in the warehouse through the backend's native bulk path, and says exactly what changed."""
+
+    target: EmbeddedTarget | DatabaseTarget = Field(discriminator="kind", description="Where the tables are.")
+
+    @property
+    def kind(self) -> str:
+        """The backend's name, shown as the assets' kind. A DSN that cannot be read yet shows as ``database``."""
+        if isinstance(self.target, EmbeddedTarget):
+            return "postgres"
+        dsn = os.environ.get("MEDGEN_DSN") if isinstance(self.target.dsn, dg.EnvVar) else self.target.dsn
+        try:
+            return LoaderFactory.loader_class(dsn or "").capabilities.backend
+        except ValueError:
+            return "database"
+
+    def handle_output(self, context: dg.OutputContext, obj: PendingLoad) -> None:
+        """Load ``obj`` and attach what happened to the materialization."""
+        if not isinstance(obj, PendingLoad):
+            raise TypeError(f"{context.asset_key.to_user_string()}: expected a PendingLoad, got {type(obj).__name__}.")
+        table = table_by_name(context.asset_key.path[-1])
+        with permanent_errors_as_failures(context.step_key):
+            loader = self.target.loader()
+            result = load_table(loader, table, obj.source, obj.limits, context.run_id)
+        context.log.info(
+            "%s: %s rows, %s inserted, %s updated, %s deleted, %s unchanged, %s set aside, by %s in %.2f s",
+            table.name,
+            result.counts.rows_after,
+            result.counts.inserted,
+            result.counts.updated,
+            result.counts.deleted,
+            result.counts.unchanged,
+            result.report.rejected,
+            result.mode,
+            result.load_seconds,
+        )
+        context.add_output_metadata(load_metadata(table, self.target.schema_, loader.table_uri(table), result))
+
+    def load_input(self, context: dg.InputContext) -> WarehouseTable:
+        """A handle to the upstream table."""
+        table = table_by_name(context.asset_key.path[-1])
+        return WarehouseTable(self.target.schema_, table.name, table.column_names)

@@ -1,0 +1,37 @@
+"""The native loader contract, its backends, and the factory that picks one by DSN.
+
+A backend is one module here plus its capabilities. This room knows the catalog's types; it knows neither Dagster nor the
+network NCBI's files come from.
+"""
+
+from medgen_pipeline.loaders.base import (
+    AbstractNativeLoader,
+    ApplyMode,
+    ChangeCounts,
+    LoadDetail,
+    LoaderError,
+    LoadRecord,
+    LoadStart,
+    LoadStatus,
+    LostConnectionError,
+    Strategy,
+    TableBusyError,
+)
+from medgen_pipeline.loaders.capabilities import LoaderCapabilities
+from medgen_pipeline.loaders.factory import LoaderFactory
+
+__all__ = [
+    "AbstractNativeLoader",
+    "ApplyMode",
+    "ChangeCounts",
+    "LoadDetail",
+    "LoadRecord",
+    "LoadStart",
+    "LoadStatus",
+    "LoaderCapabilities",
+    "LoaderError",
+    "LoaderFactory",
+    "LostConnectionError",
+    "Strategy",
+    "TableBusyError",
+]

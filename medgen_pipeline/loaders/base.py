@@ -1,0 +1,262 @@
+"""The contract every backend implements, and the records that cross it.
+
+A loader drives one load of one table at a time: ``log_run_start``, ``initialize_staging``, ``bulk_load``,
+``execute_cdc``, ``apply_changes``, ``cleanup``. Each method's docstring states its invariant. The order of a load, the
+gates and the reactions to errors are ``medgen_pipeline.load``'s; SQL is the backends'.
+"""
+
+import secrets
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+from medgen_pipeline.catalog import Table
+from medgen_pipeline.errors import PermanentError, TransientError
+from medgen_pipeline.framing import RejectedRow
+from medgen_pipeline.loaders.capabilities import LoaderCapabilities
+
+
+class LoaderError(PermanentError):
+    """The warehouse refuses what was asked of it, and will refuse it again."""
+
+
+class LostConnectionError(TransientError):
+    """The connection to the warehouse could not be opened or broke."""
+
+
+class TableBusyError(TransientError):
+    """Another load of the same table held its lock for longer than this one would wait."""
+
+
+class Strategy(StrEnum):
+    """How the change set is found."""
+
+    SNAPSHOT = "snapshot"  # on the client, between two archived files; only the change is staged
+    WAREHOUSE = "warehouse"  # in the database, between the staged file and production
+
+
+class ApplyMode(StrEnum):
+    """How the change set reaches production."""
+
+    SWAP = "swap"  # the staged table takes production's place
+    DELTA = "delta"  # rows are deleted, updated and inserted in place
+    UNCHANGED = "unchanged"  # there is nothing to do
+
+
+class LoadStatus(StrEnum):
+    """The life of one load in the audit."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    ABANDONED = "abandoned"  # its process died; the next load found it
+
+
+@dataclass(frozen=True)
+class LoadStart:
+    """What is known before a load begins."""
+
+    table: Table
+    release: str
+    source_sha256: str
+    content_sha256: str
+    dagster_run_id: str | None = None
+
+
+@dataclass(frozen=True)
+class LoadDetail:
+    """What framing saw and how the change set was found; known before the gates."""
+
+    strategy: Strategy
+    rows_extracted: int
+    rows_rejected: int
+    rows_repaired: int
+
+
+@dataclass(frozen=True)
+class ChangeCounts:
+    """The exact difference between what was staged and production.
+
+    Attributes:
+        inserted: Rows only in the release.
+        updated: Rows whose key is in both and whose other values differ; 0 under whole-row comparison.
+        deleted: Rows only in production.
+        unchanged: Rows equal in both.
+        by_key: Whether rows were matched by the catalog's key; False where it has none or the key repeats.
+        baseline: Whether production does not exist yet in this shape, so that there is nothing to compare with.
+    """
+
+    inserted: int
+    updated: int
+    deleted: int
+    unchanged: int
+    by_key: bool
+    baseline: bool = False
+
+    @property
+    def rows_before(self) -> int:
+        """Rows of production before the change is applied."""
+        return self.unchanged + self.updated + self.deleted
+
+    @property
+    def rows_after(self) -> int:
+        """Rows of production once the change is applied."""
+        return self.unchanged + self.updated + self.inserted
+
+    @property
+    def changed(self) -> int:
+        """Rows the change touches."""
+        return self.inserted + self.updated + self.deleted
+
+
+@dataclass(frozen=True)
+class LoadRecord:
+    """One row of ``load_run``, as the audit holds it."""
+
+    load_id: int
+    dagster_run_id: str | None
+    table_name: str
+    release: str
+    source_sha256: str
+    content_sha256: str
+    table_shape: str
+    strategy: str | None
+    mode: str | None
+    status: str
+    started_at: datetime
+    finished_at: datetime | None
+    rows_extracted: int | None
+    rows_rejected: int | None
+    rows_repaired: int | None
+    rows_inserted: int | None
+    rows_updated: int | None
+    rows_deleted: int | None
+    rows_unchanged: int | None
+    error: str | None
+
+
+def new_load_id(previous: int | None) -> int:
+    """A 63-bit id that sorts by time and is unique without asking the backend for a sequence.
+
+    Milliseconds since 1970, then 20 random bits. ``previous`` is the table's last id: loads of one table stay in
+    order even where the clock went back.
+    """
+    now = (time.time_ns() // 1_000_000 << 20) | secrets.randbits(20)
+    return now if previous is None or now > previous else previous + 1
+
+
+class AbstractNativeLoader(ABC):
+    """Loads canonical bytes into one warehouse through its own bulk path.
+
+    Not thread-safe; one instance runs one load of one table at a time. Errors are ``LoaderError`` (permanent),
+    ``LostConnectionError`` and ``TableBusyError`` (transient).
+    """
+
+    capabilities: ClassVar[LoaderCapabilities]
+
+    @classmethod
+    @abstractmethod
+    def from_dsn(cls, db_dsn: str, config: Mapping[str, Any]) -> Self:
+        """A loader that is not connected yet; raises ValueError where DSN or config cannot be right."""
+
+    @abstractmethod
+    def connect(self) -> None:
+        """Open the connection, also after ``close``; a second call on an open loader changes nothing."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release connection and table lock; harmless when called twice or before ``connect``."""
+
+    def __enter__(self) -> Self:
+        """Connect."""
+        self.connect()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close, whatever happened."""
+        self.close()
+
+    @abstractmethod
+    def initialize_staging(self, table: Table, strategy: Strategy = Strategy.WAREHOUSE) -> None:
+        """Afterwards an empty staging table exists, whatever a killed run left behind.
+
+        Under ``SNAPSHOT`` it takes canonical rows that begin with one more field, ``+`` or ``-``.
+        """
+
+    @abstractmethod
+    def bulk_load(self, table_name: str, data_iterator: Iterator[bytes]) -> int:
+        """Stream canonical bytes into staging through the native path, in constant memory.
+
+        Returns the rows the backend says it holds. They equal the rows sent, or it raises and staging is empty.
+        """
+
+    @abstractmethod
+    def execute_cdc(self, table: Table) -> ChangeCounts:
+        """Write the exact change set between staging and production, duplicates and NULLs included.
+
+        Touches no production row.
+        """
+
+    @abstractmethod
+    def can_swap(self, table: Table) -> bool:
+        """Whether the staged table can take production's place with nothing of the user's lost."""
+
+    @abstractmethod
+    def apply_changes(self, table: Table, mode: ApplyMode) -> ChangeCounts:
+        """Publish the change set: production, change feed and audit move together or not at all.
+
+        Readers see the old table or the new one, never a mixture, an error or an empty table.
+        """
+
+    @abstractmethod
+    def cleanup(self, table: Table) -> None:
+        """Remove whatever a load of this table left in the backend's staging; idempotent."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Stop what the backend is doing for this loader and continue on a fresh connection."""
+
+    @abstractmethod
+    def log_run_start(self, start: LoadStart) -> int:
+        """Take the table's lock, mark its abandoned predecessors, and record a running load; returns its id.
+
+        Holding the lock proves that a predecessor still marked as running is dead.
+
+        Raises:
+            TableBusyError: Another load holds the lock; the message names it.
+        """
+
+    @abstractmethod
+    def log_run_detail(self, load_id: int, detail: LoadDetail) -> None:
+        """Record what framing saw, on a connection of its own, so that it survives a rollback."""
+
+    @abstractmethod
+    def log_rejected_rows(self, load_id: int, rows: Sequence[RejectedRow]) -> None:
+        """Record lines that were set aside, on a connection of its own."""
+
+    @abstractmethod
+    def log_run_finish(self, load_id: int, status: LoadStatus, error: str | None = None) -> LoadStatus:
+        """Close the record unless it is closed already; returns the status that stands.
+
+        A load whose connection broke around COMMIT learns here whether it succeeded, because ``apply_changes``
+        records success in its own transaction.
+        """
+
+    @abstractmethod
+    def table_uri(self, table: Table) -> str:
+        """Where the table is, without credentials."""
+
+    @abstractmethod
+    def last_load(self, table: Table) -> LoadRecord | None:
+        """The newest successful load of this table."""

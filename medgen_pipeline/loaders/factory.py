@@ -1,0 +1,63 @@
+"""Picks a loader by the scheme of its DSN. Knows no backend beyond the name of its class."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+from urllib.parse import urlsplit
+
+from medgen_pipeline.loaders.base import AbstractNativeLoader
+
+ENTRY_POINT_GROUP = "medgen_pipeline.loaders"
+
+# Named, not imported: one backend must work without the drivers of the others.
+_BUILT_IN = {
+    "postgres": "medgen_pipeline.loaders.postgres:PostgresNativeLoader",
+    "postgresql": "medgen_pipeline.loaders.postgres:PostgresNativeLoader",
+}
+
+
+class LoaderFactory:
+    """Creates loaders for the built-in schemes and for those that installed packages register.
+
+    A package registers a scheme in the entry-point group ``medgen_pipeline.loaders``; the built-in ones win.
+    """
+
+    @staticmethod
+    def known_schemes() -> tuple[str, ...]:
+        """Every DSN scheme that has a loader."""
+        return tuple(sorted({*_BUILT_IN, *(entry.name for entry in entry_points(group=ENTRY_POINT_GROUP))}))
+
+    @staticmethod
+    def loader_class(db_dsn: str) -> type[AbstractNativeLoader]:
+        """The class that loads into ``db_dsn``.
+
+        Raises:
+            ValueError: No loader knows the scheme. The DSN itself stays out of the message: it may hold a password.
+        """
+        scheme = urlsplit(db_dsn).scheme
+        if target := _BUILT_IN.get(scheme):
+            module, _, name = target.partition(":")
+            loaded = getattr(import_module(module), name)
+        else:
+            registered = entry_points(group=ENTRY_POINT_GROUP, name=scheme)
+            if not registered:
+                known = ", ".join(LoaderFactory.known_schemes())
+                raise ValueError(f"Unsupported database scheme: {scheme!r}. Known schemes: {known}.")
+            loaded = next(iter(registered)).load()
+        if not (isinstance(loaded, type) and issubclass(loaded, AbstractNativeLoader)):
+            raise ValueError(f"The loader of scheme {scheme!r} is {loaded!r}, expected an AbstractNativeLoader class.")
+        return loaded
+
+    @staticmethod
+    def create_loader(db_dsn: str, config: Mapping[str, Any]) -> AbstractNativeLoader:
+        """A loader for ``db_dsn``, not connected yet.
+
+        Args:
+            db_dsn: For example ``postgresql://user@host/database``.
+            config: The backend's own settings, such as ``schema``.
+
+        Raises:
+            ValueError: Unknown scheme or unusable settings.
+        """
+        return LoaderFactory.loader_class(db_dsn).from_dsn(db_dsn, config)

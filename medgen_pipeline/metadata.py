@@ -1,0 +1,89 @@
+"""Everything the UI shows of a table, from the catalog and from a load. The only module with ``dagster/...`` keys.
+
+Figures are plain numbers under stable keys, because Dagster plots those by itself.
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from medgen_pipeline.catalog import Column, ColumnType, Table
+from medgen_pipeline.load import LoadResult
+from medgen_pipeline.release import SourceFile
+
+_TYPE_NAMES = {ColumnType.TEXT: "text", ColumnType.INTEGER: "bigint"}
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """The table's columns as the UI shows them."""
+    constraints = []
+    if table.key:
+        state = "unique" if table.key_proven else "expected to be unique"
+        constraints.append(f"key ({', '.join(table.key)}): {state}")
+    return dg.TableSchema(
+        columns=[_table_column(table, column) for column in table.columns],
+        constraints=dg.TableConstraints(other=constraints),
+    )
+
+
+def _table_column(table: Table, column: Column) -> dg.TableColumn:
+    references = [
+        f"refers to {reference.to_table}.{reference.to_column}"
+        for reference in table.references
+        if reference.column == column.name
+    ]
+    return dg.TableColumn(
+        name=column.name,
+        type=_TYPE_NAMES[column.type],
+        description=column.description,
+        constraints=dg.TableColumnConstraints(
+            nullable=column.nullable,
+            unique=table.key_proven and table.key == (column.name,),
+            other=references,
+        ),
+    )
+
+
+def definition_metadata(table: Table) -> dict[str, Any]:
+    """What is known of a table before its first load."""
+    return {"dagster/column_schema": column_schema(table), "medgen/file": table.file_name}
+
+
+def source_metadata(source: SourceFile) -> dict[str, Any]:
+    """What the asset's own half knows: which published bytes these are."""
+    return {
+        "medgen/release": source.release,
+        "medgen/source_url": dg.MetadataValue.url(source.url),
+        "medgen/source_sha256": source.sha256,
+        "medgen/source_bytes": source.byte_size,
+        "medgen/downloaded_bytes": source.downloaded_bytes,
+    }
+
+
+def load_metadata(table: Table, schema: str, uri: str, result: LoadResult) -> dict[str, Any]:
+    """What a load did, for the materialization event."""
+    counts, report = result.counts, result.report
+    metadata: dict[str, Any] = {
+        "dagster/row_count": counts.rows_after,
+        "dagster/table_name": f"{schema}.{table.name}",
+        "dagster/uri": uri,
+        "dagster/column_schema": column_schema(table),
+        "cdc/inserted": counts.inserted,
+        "cdc/updated": counts.updated,
+        "cdc/deleted": counts.deleted,
+        "cdc/unchanged": counts.unchanged,
+        "cdc/compared_by": "key" if counts.by_key else "whole row",
+        "medgen/strategy": result.strategy.value,
+        "medgen/mode": result.mode.value,
+        "medgen/load_id": result.load_id,
+        "medgen/rejected_rows": report.rejected,
+        "medgen/repaired_rows": report.repaired,
+        "medgen/load_seconds": round(result.load_seconds, 3),
+        "medgen/staging_seconds": round(result.staging_seconds, 3),
+        "medgen/rows_per_second": round(report.rows / max(result.load_seconds, 0.001)),
+    }
+    if report.extra_columns:
+        metadata["medgen/extra_columns"] = dg.MetadataValue.json(list(report.extra_columns))
+    if report.missing_columns:
+        metadata["medgen/missing_columns"] = dg.MetadataValue.json(list(report.missing_columns))
+    return metadata
