@@ -217,7 +217,6 @@ class LineFramer:
         self._layout = layout
         self._on_reject = on_reject
         self._report = report
-        self._lines_read = 1  # the header
         self._delimiter = _DELIMITERS[table.framing]
         fields = [_field_pattern(table, column, self._delimiter) for column in layout.columns]
         trailing = self._delimiter if table.framing is Framing.PIPE else b""
@@ -243,7 +242,6 @@ class LineFramer:
         good = self._set_bad_lines_aside(buffer)
         if not good.isascii():
             good = self._repair_utf8(good)
-        self._report.rows += good.count(b"\n")
         if self._rearrange is not None:
             pattern, template = self._rearrange
             good = pattern.sub(template, good)
@@ -251,22 +249,21 @@ class LineFramer:
 
     def _set_bad_lines_aside(self, buffer: bytes) -> bytes:
         end = self._good_lines.match(buffer).end()  # type: ignore[union-attr]  # matches at least the empty string
+        self._report.rows += buffer.count(b"\n", 0, end)
         if end == len(buffer):
-            self._lines_read += buffer.count(b"\n")
             return buffer
-        pieces: list[bytes] = []
-        start = 0
-        while True:
-            pieces.append(buffer[start:end])
-            self._lines_read += buffer.count(b"\n", start, end)
-            if end == len(buffer):
-                return b"".join(pieces)
+        pieces = [buffer[:end]]
+        while end < len(buffer):
             start = buffer.index(b"\n", end) + 1
-            self._lines_read += 1
             self._report.rejected += 1
+            # The header is line 1, so the n-th line after it is line n + 1.
+            line_number = self._report.rows + self._report.rejected + 1
             bad = buffer[end : start - 1]
-            self._on_reject(RejectedRow(self._lines_read, self._reason(bad), bad))
+            self._on_reject(RejectedRow(line_number, self._reason(bad), bad))
             end = self._good_lines.match(buffer, start).end()  # type: ignore[union-attr]
+            self._report.rows += buffer.count(b"\n", start, end)
+            pieces.append(buffer[start:end])
+        return b"".join(pieces)
 
     def _reason(self, line: bytes) -> str:
         """Why the pattern refused ``line``, for the person who reads the audit."""

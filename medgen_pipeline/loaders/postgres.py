@@ -203,8 +203,12 @@ class PostgresNativeLoader(AbstractNativeLoader):
         if self._work_connection is not None and not self._work_connection.closed:
             return
         self._work_connection = self._open("load")
-        self._require_utf8()
-        self._ensure_schemas()
+        try:
+            self._require_utf8()
+            self._ensure_schemas()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close both connections."""
@@ -565,7 +569,7 @@ class PostgresNativeLoader(AbstractNativeLoader):
     def _compare(self, names: _Names) -> ChangeCounts:
         rows_before = int(self._value("SELECT count(*) FROM {production}", names))
         self._run("ANALYZE {staging}", names)
-        if names.table.key and self._key_is_unique_in_production(names):
+        if names.table.key and (self._key_is_unique_in_production(names) or self._make_key_unique(names)):
             self._write_change_set_by_key(names)
             counts = self._count_changes(names, rows_before, by_key=True)
             if self._keys_were_unique(names, counts, rows_before):
@@ -583,6 +587,18 @@ class PostgresNativeLoader(AbstractNativeLoader):
             [names.production.as_string(), len(names.table.key), list(names.table.key)],
         ).fetchone()
         return row is not None and row[0] > 0
+
+    def _make_key_unique(self, names: _Names) -> bool:
+        """Give production back its unique index after releases in which the key repeated, if it repeats no more."""
+        try:
+            self._run("CREATE UNIQUE INDEX {name} ON {production} ({key})", names, **self._key_index(names))
+        except (pg_errors.UniqueViolation, pg_errors.DuplicateTable):
+            return False
+        return True
+
+    def _key_index(self, names: _Names) -> dict[str, sql.Composable]:
+        name = sql.Identifier(f"{names.table.name}_key")
+        return {"name": name, "key": names.columns(None, names.table.key)}
 
     def _write_change_set_by_key(self, names: _Names) -> None:
         """One pass of a full join on the key. CREATE TABLE AS, because only that may use a parallel plan."""
@@ -688,6 +704,8 @@ class PostgresNativeLoader(AbstractNativeLoader):
         """Delete, update and insert in place; a count that differs from the change set's means somebody else wrote."""
         # Lets readers through and keeps other writers out until the commit.
         self._run("LOCK TABLE {production} IN SHARE ROW EXCLUSIVE MODE", names)
+        if names.table.key and not counts.by_key:
+            self._give_up_unique_key(names)
         self._check_applied(names, "deleted", self._delete(names, counts), counts.deleted)
         if counts.updated:
             rest = [name for name in names.table.column_names if name not in names.table.key]
@@ -707,6 +725,16 @@ class PostgresNativeLoader(AbstractNativeLoader):
             names,
         )
         self._write_feed(names)
+
+    def _give_up_unique_key(self, names: _Names) -> None:
+        """An unproven key that repeats must not cost rows: its index stays, but no longer as a unique one."""
+        self._run(
+            "CREATE INDEX IF NOT EXISTS {name} ON {production} ({key})",
+            names,
+            name=sql.Identifier(f"{names.table.name}_idx"),
+            key=names.columns(None, names.table.key),
+        )
+        self._run("DROP INDEX IF EXISTS {index}", names, index=sql.Identifier(names.schema, f"{names.table.name}_key"))
 
     def _delete(self, names: _Names, counts: ChangeCounts) -> int:
         if not counts.deleted:
@@ -792,12 +820,7 @@ class PostgresNativeLoader(AbstractNativeLoader):
         columns = names.columns(None, names.index_columns)
         if names.table.key:
             try:
-                self._run(
-                    "CREATE UNIQUE INDEX {name} ON {staging} ({key})",
-                    names,
-                    name=sql.Identifier(f"{names.table.name}_key"),
-                    key=columns,
-                )
+                self._run("CREATE UNIQUE INDEX {name} ON {staging} ({key})", names, **self._key_index(names))
             except pg_errors.UniqueViolation as error:
                 logger.warning("%s: the key repeats, so rows are compared whole: %s", names.table.name, error)
             else:

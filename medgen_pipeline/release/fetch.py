@@ -146,9 +146,10 @@ def _split(url: str) -> SplitResult:
     except ValueError as error:
         raise UnusableSourceError(f"the source is not a URL ({error}). Check MEDGEN_SOURCE_URL.") from error
     if len(source.scheme) < 2:  # none, or a Windows drive
-        directory = Path(url).absolute().as_uri()
+        written = source.path if source.netloc else url
+        directory = Path(written).absolute().as_uri()
         raise UnusableSourceError(
-            f"source {url!r} has no scheme; known are {known}. For the directory write {directory}"
+            f"source {written!r} has no scheme; known are {known}. For the directory write {directory}"
         )
     if source.scheme not in TRANSPORTS:
         raise UnusableSourceError(f"source with the scheme {source.scheme}:// is not supported; known are {known}.")

@@ -25,6 +25,7 @@ _RELEASED = dt.datetime(2026, 1, 7, 17, 0, tzinfo=dt.UTC)
 _WEEK = dt.timedelta(days=7)
 _CONCEPTS = 2_400  # at scale 1: a hundredth of MedGen
 _FEWEST_CONCEPTS = 60
+_PUBMED_LINKS = 14
 _INVENTED = ("C9", "CN")
 _DISEASE_ROOT, _FEATURE_ROOT = "C0012634", "C4021819"
 _INHERITANCE = ("C0443147", "C0441748", "C1845977")
@@ -94,6 +95,7 @@ _TYPES = {  # TUI: STN, STY
     "T191": ("B2.2.1.2.1.2", "Neoplastic Process"),
     "T184": ("A2.2.2", "Sign or Symptom"),
 }
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _SYLLABLES = ("ba", "cor", "den", "fil", "gam", "hes", "kol", "lum", "mer", "nov", "pel", "rin", "sal", "tov")
 
 
@@ -127,6 +129,7 @@ class World:
     concepts: tuple[Concept, ...]
     retired: tuple[Concept, ...]  # empty in the base release
     size: int
+    pubmed_links: int
 
     @property
     def by_cui(self) -> dict[str, Concept]:
@@ -138,7 +141,9 @@ class World:
         return _invented_cui(_hash(*parts) % (self.size // 2))
 
 
-def write_sample(out: Path, *, scale: float = 1.0, successor: bool = False) -> list[Path]:
+def write_sample(
+    out: Path, *, scale: float = 1.0, successor: bool = False, pubmed_links: int = _PUBMED_LINKS
+) -> list[Path]:
     """Write the 17 files of a synthetic release into ``out``; the same arguments give the same bytes.
 
     Args:
@@ -146,6 +151,8 @@ def write_sample(out: Path, *, scale: float = 1.0, successor: bool = False) -> l
         scale: 1 gives about 75,000 rows. Below 1 not every kind of change reaches every table.
         successor: Write the release of a week later: concepts retired, added and renamed, rows inserted,
             updated and deleted in every table but ``medgen_sources``.
+        pubmed_links: An invented concept has fewer links to PubMed than this. The default keeps the sample small;
+            real concepts have 67 on average, which 134 gives.
 
     Returns:
         The paths written, in the order of the catalog.
@@ -153,7 +160,8 @@ def write_sample(out: Path, *, scale: float = 1.0, successor: bool = False) -> l
     if scale <= 0:
         raise ValueError(f"scale is {scale}; it must be above 0 (1 gives about 75,000 rows)")
     out.mkdir(parents=True, exist_ok=True)
-    world = _world(max(_FEWEST_CONCEPTS, int(_CONCEPTS * scale)), successor=successor)
+    size = max(_FEWEST_CONCEPTS, int(_CONCEPTS * scale))
+    world = _world(size, successor=successor, pubmed_links=pubmed_links)
     stamp = int((_RELEASED + successor * _WEEK).timestamp())
     paths = []
     for table in TABLES:
@@ -192,7 +200,7 @@ def _invented_cui(number: int) -> str:
     return f"CN{900000 + number}" if number % 6 == 5 else f"C{9000000 + number}"
 
 
-def _world(size: int, *, successor: bool) -> World:
+def _world(size: int, *, successor: bool, pubmed_links: int) -> World:
     """A successor lacks some leaves, has some more concepts, and calls fifty by another name."""
     concepts = [_invented(number, size) for number in range(size)]
     retired: list[Concept] = []
@@ -203,7 +211,7 @@ def _world(size: int, *, successor: bool) -> World:
         concepts = [*concepts[:5], *renamed, *concepts[55:], *added]
     gone = {concept.cui for concept in retired}
     living = [concept for concept in (*_known(), *concepts) if concept.cui not in gone]
-    return World(tuple(sorted(living, key=lambda concept: concept.cui)), tuple(retired), size)
+    return World(tuple(sorted(living, key=lambda concept: concept.cui)), tuple(retired), size, pubmed_links)
 
 
 def _known() -> Iterator[Concept]:
@@ -294,7 +302,8 @@ def _aui(concept: Concept, number: int = 0) -> str:
 
 
 def _date(*parts: object) -> str:
-    return f"{dt.date(2012, 1, 1) + dt.timedelta(days=_hash('date', *parts) % 5000):%d %b %Y}"
+    day = dt.date(2012, 1, 1) + dt.timedelta(days=_hash("date", *parts) % 5000)
+    return f"{day.day:02d} {_MONTHS[day.month - 1]} {day.year}"  # strftime's %b would follow the locale
 
 
 @_table("names", "cui name source suppress")
@@ -442,10 +451,10 @@ def _copies(world: World, disease: Concept, feature: Concept) -> int:
 
 @_table("medgen_pubmed_lnk", "uid cui name pmid")
 def _pubmed_lnk(world: World) -> Iterator[Values]:
-    for concept in sorted(world.concepts, key=lambda concept: concept.uid):
+    for concept in world.concepts:
         known = not concept.cui.startswith(_INVENTED)
         first = 10_000_000 + _hash("pmid", concept.cui) % 20_000_000
-        for number in range(40 if known else concept.uid % 14):
+        for number in range(40 if known else concept.uid % world.pubmed_links):
             name = concept.name
             if name == _ODD_NAMES[1] and number == 0:
                 name = name.replace("ö", "\udcf6", 1)  # a byte of Latin-1, as in NCBI's file of June 2022

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import BinaryIO, ClassVar
-from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit
 from urllib.request import url2pathname
 
 import requests
@@ -111,8 +111,8 @@ class FileTransport(Transport):
         """See :meth:`Transport.base_url`."""
         if source.netloc not in {"", "localhost"} or not source.path.startswith("/"):
             raise UnusableSourceError(
-                f"source {urlunsplit(source)}: a file:// URL holds an absolute path after three slashes; "
-                f"found the host {source.netloc!r} and the path {source.path!r}. Write file:///directory."
+                "source: a file:// URL holds an absolute path after three slashes; found the host "
+                f"{source.hostname!r} and the path {source.path!r}. Write file:///directory."
             )
         return Path(url2pathname(source.path)).as_uri().rstrip("/") + "/"
 

@@ -1,0 +1,277 @@
+"""The ``medgen`` command: a sample release, the demo, the embedded server. Loading is Dagster's own commands' business.
+
+Only click is imported at the top, so that ``medgen --help`` is quick: Dagster takes a second and a half.
+"""
+
+import os
+import shlex
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from medgen_pipeline.errors import MedgenError
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from medgen_pipeline.loaders import AbstractNativeLoader
+    from medgen_pipeline.loaders.embedded import EmbeddedPostgres
+
+# The directory's name is the release's, see ``release.fetch``. A week apart, as NCBI publishes.
+_DEMO_RELEASES = ("2026-01-07", "2026-01-14")
+
+_DAGSTER_YAML = """\
+# Written by `medgen`; yours to change. https://docs.dagster.io/deployment/oss/dagster-yaml
+telemetry:
+  enabled: false
+nux: # the newsletter dialog
+  enabled: false
+python_logs:
+  managed_python_loggers: [medgen_pipeline] # into each run's event log
+  python_log_level: INFO
+"""
+
+# Column of the demo's table: metadata key of the materialization.
+_FIGURES = {
+    "inserted": "cdc/inserted",
+    "updated": "cdc/updated",
+    "deleted": "cdc/deleted",
+    "unchanged": "cdc/unchanged",
+    "rejected": "medgen/rejected_rows",
+    "seconds": "medgen/load_seconds",
+}
+_IN_PRODUCTION = ("inserted", "updated", "unchanged")
+_WIDTH = 10
+
+
+class _Commands(click.Group):
+    """Shows errors a user can act on as ``Error: ...`` with exit code 1; a traceback means a bug."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (MedgenError, OSError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="medgen_pipeline")
+def main() -> None:
+    """NCBI MedGen in your warehouse, as Dagster assets."""
+
+
+@main.command()
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--scale",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Size; 1 is a hundredth of MedGen and less of its largest table.",
+)
+@click.option("--next", "successor", is_flag=True, help="Write the release of a week later.")
+def sample(out: Path, scale: float, successor: bool) -> None:
+    """Write a synthetic release of all 17 files into OUT."""
+    from medgen_pipeline.release.sample import write_sample
+
+    paths = write_sample(out, scale=scale, successor=successor)
+    click.echo(f"{len(paths)} files, {sum(path.stat().st_size for path in paths):,} bytes in {out}")
+
+
+@main.command()
+def demo() -> None:
+    """Load two sample releases through Dagster and show what changed.
+
+    Into the embedded PostgreSQL, or into MEDGEN_DSN. Run again, it loads both again: the first one then takes the
+    tables a week back, and the figures say so.
+    """
+    from medgen_pipeline.io_manager import medgen_home
+    from medgen_pipeline.release.sample import write_sample
+
+    releases = [medgen_home() / "sample" / name for name in _DEMO_RELEASES]
+    for number, release in enumerate(releases):
+        write_sample(release, successor=number > 0)
+    _refuse_to_replace_real_data(_loader())
+    with _dagster_instance(medgen_home()) as instance:
+        for release in releases:
+            click.echo(f"Sample release {release.name}")
+            started = time.monotonic()
+            for line in _table_of_loads(_materialize(release, instance)):
+                click.echo(line)
+            click.echo(f"Dagster took {time.monotonic() - started:.1f} s in all.\n")
+    click.echo("See the assets with their figures and history:  make ui")
+    click.echo(
+        'Query the tables:  psql "$MEDGEN_DSN"' if os.environ.get("MEDGEN_DSN") else "Query the tables:  make psql"
+    )
+
+
+@main.command()
+def env() -> None:
+    """Print variables for Dagster's commands, to work on the demo's instance: eval "$(medgen env)".
+
+    Variables that are set already keep their values. MEDGEN_SOURCE_URL is the newest sample release, once there is one.
+    """
+    from medgen_pipeline.io_manager import medgen_home
+
+    home = medgen_home()
+    found = {"MEDGEN_HOME": str(home), "DAGSTER_HOME": str(_prepare_dagster_home(home))}
+    if source := os.environ.get("MEDGEN_SOURCE_URL"):
+        found["MEDGEN_SOURCE_URL"] = source
+    elif samples := sorted((home / "sample").glob("*/")):
+        found["MEDGEN_SOURCE_URL"] = samples[-1].as_uri()
+    for name, value in found.items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
+@main.group()
+def server() -> None:
+    """The embedded PostgreSQL below MEDGEN_HOME, which is used where MEDGEN_DSN is not set."""
+
+
+@server.command()
+def start() -> None:
+    """Start it, and create it first where there is none."""
+    click.echo(f"running: {_embedded().ensure_running()}")
+
+
+@server.command()
+def stop() -> None:
+    """Stop it. The data stay."""
+    _embedded().stop()
+    click.echo("stopped")
+
+
+@server.command()
+@click.pass_context
+def status(ctx: click.Context) -> None:
+    """Say whether it runs. As with pg_ctl, the exit code is 3 where it does not."""
+    embedded = _embedded()
+    if embedded.is_running():
+        click.echo(f"running: {embedded.dsn()}")
+    else:
+        click.echo(f"not running; its place is {embedded.location}")
+        ctx.exit(3)
+
+
+@server.command()
+def dsn() -> None:
+    """Print its URL for psql and other clients; it is started where it does not run."""
+    click.echo(_embedded().ensure_running())
+
+
+@server.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1)
+def psql(arguments: tuple[str, ...]) -> None:
+    """Open its psql, with psql's own ARGUMENTS; no other installation is needed."""
+    from medgen_pipeline.loaders.embedded import find_binaries
+
+    url = _embedded().ensure_running()
+    program = find_binaries().directory / "psql"
+    os.execv(program, [str(program), "--dbname", url, *arguments])  # noqa: S606  # psql takes over the terminal
+
+
+def _embedded() -> "EmbeddedPostgres":
+    from medgen_pipeline.io_manager import embedded_postgres
+
+    return embedded_postgres()
+
+
+def _loader() -> "AbstractNativeLoader":
+    """A loader for the warehouse the environment names, made the way Dagster makes it."""
+    from medgen_pipeline.io_manager import WarehouseIOManager, default_target
+
+    warehouse: WarehouseIOManager = WarehouseIOManager(
+        target=default_target(os.environ)
+    ).process_config_and_initialize()
+    try:
+        return warehouse.target.loader()
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _refuse_to_replace_real_data(loader: "AbstractNativeLoader") -> None:
+    """The gates would stop most tables of a real mirror from being replaced by the sample, but not all."""
+    from medgen_pipeline.catalog import TABLES
+
+    with loader:
+        for table in TABLES:
+            last = loader.last_load(table)
+            if last and last.release not in _DEMO_RELEASES:
+                raise click.ClickException(
+                    f"Table {table.name} holds release {last.release}, and the demo would replace it by sample "
+                    "data. Next: set MEDGEN_SCHEMA to another schema, or MEDGEN_HOME to another directory."
+                )
+
+
+def _prepare_dagster_home(home: Path) -> Path:
+    """Dagster's directory: the user's own, or one below ``home`` that stays quiet."""
+    if given := os.environ.get("DAGSTER_HOME"):
+        return Path(given)
+    folder = home / "dagster"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "dagster.yaml").exists():
+        (folder / "dagster.yaml").write_text(_DAGSTER_YAML)
+    return folder
+
+
+def _dagster_instance(home: Path) -> "dg.DagsterInstance":
+    import dagster as dg
+
+    os.environ["DAGSTER_HOME"] = str(_prepare_dagster_home(home))
+    try:
+        return dg.DagsterInstance.get()
+    except dg.DagsterError as error:
+        raise click.ClickException(f"Dagster cannot use its DAGSTER_HOME: {error}") from error
+
+
+def _materialize(release: Path, instance: "dg.DagsterInstance") -> list[dict[str, Any]]:
+    """Materialize every table in this process; returns the figures of each, in the order they were loaded."""
+    from medgen_pipeline.build import build_definitions
+    from medgen_pipeline.io_manager import SOURCE_KEY, MedgenSource
+    from medgen_pipeline.jobs import refresh_medgen
+
+    definitions = build_definitions(resources={SOURCE_KEY: MedgenSource(url=release.as_uri())})
+    result = definitions.resolve_job_def(refresh_medgen.name).execute_in_process(
+        instance=instance,
+        raise_on_error=False,
+        # The run's whole log is in the UI; here it would bury the figures. Failures are shown below, without traceback.
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+    failures = list(_failures(result))
+    if failures:
+        raise click.ClickException("\n".join([f"release {release.name} did not load completely.", *failures]))
+    return [
+        _figures(event.step_materialization_data.materialization) for event in result.get_asset_materialization_events()
+    ]
+
+
+def _failures(result: "dg.ExecuteInProcessResult") -> Iterator[str]:
+    """What each failed step said, without Dagster's own frame around it."""
+    for event in result.filter_events(lambda event: event.is_step_failure):
+        data = event.step_failure_data
+        if data.user_failure_data and data.user_failure_data.description:
+            said = data.user_failure_data.description
+        else:
+            error = data.error and (data.error.cause or data.error)
+            said = error.message.strip() if error else "no reason given"
+        yield f"{event.step_key}: {said}"
+
+
+def _figures(materialization: "dg.AssetMaterialization") -> dict[str, Any]:
+    figures: dict[str, Any] = {name: materialization.metadata[key].value for name, key in _FIGURES.items()}
+    rows = sum(figures[name] for name in _IN_PRODUCTION)
+    return {"table": materialization.asset_key.path[-1], "rows": rows, **figures}
+
+
+def _table_of_loads(loads: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The loads as lines of text, with a header and totals."""
+    names = ["rows", *_FIGURES]
+    total = {"table": f"{len(loads)} tables", **{name: sum(load[name] for load in loads) for name in names}}
+    wide = max(len(load["table"]) for load in [*loads, total])
+    yield "table".ljust(wide) + "".join(name.rjust(_WIDTH) for name in names)
+    for load in [*sorted(loads, key=lambda load: str(load["table"])), total]:
+        cells = [f"{load[name]:,.2f}" if isinstance(load[name], float) else f"{load[name]:,}" for name in names]
+        yield load["table"].ljust(wide) + "".join(cell.rjust(_WIDTH) for cell in cells)

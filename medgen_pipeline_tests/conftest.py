@@ -1,0 +1,61 @@
+"""What tests of several rooms share: a PostgreSQL server, a fresh database per test, the real releases.
+
+Fixtures of one room belong in that room's own test module.
+"""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from medgen_pipeline.loaders.embedded import TEST_SETTINGS, EmbeddedPostgres
+
+_REAL_RELEASES = Path(__file__).parents[2] / "shared" / "real"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL of a server on which databases may be created: ``MEDGEN_TEST_DSN``, or one of our own for this run.
+
+    Under pytest-xdist each worker is a session and has its own.
+    """
+    if given := os.environ.get("MEDGEN_TEST_DSN"):
+        yield given
+        return
+    # Not pytest's tmp_path: that is root's alone when root runs the tests, and too long for a socket on macOS.
+    folder = Path(tempfile.mkdtemp(prefix="medgen-pg-"))
+    folder.chmod(0o755)  # so that the server's user can pass
+    server = EmbeddedPostgres(folder / "pg", TEST_SETTINGS)
+    try:
+        yield server.ensure_running()
+    finally:
+        server.stop()
+        shutil.rmtree(server.location, ignore_errors=True)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def database(postgres_server: str) -> Iterator[str]:
+    """URL of an empty database, dropped after the test whoever is still connected."""
+    name = f"medgen_test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    try:
+        yield urlsplit(postgres_server)._replace(path=f"/{name}").geturl()
+    finally:
+        with psycopg.connect(postgres_server, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def real_releases() -> Path:
+    """Folder of the real releases; for tests marked ``real``."""
+    if not _REAL_RELEASES.is_dir():
+        pytest.skip("the real releases are not part of the repository and are not beside it")
+    return _REAL_RELEASES

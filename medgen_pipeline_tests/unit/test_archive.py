@@ -1,0 +1,251 @@
+"""The archive on a real disk: what it takes in, what it refuses, and what it does after a crash."""
+
+import gzip
+import hashlib
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from medgen_pipeline.release.archive import Archive, ArchiveError, Fingerprint, Record, RefusedFileError, examine
+
+URL = "https://ncbi.test/pub/medgen/NAMES.RRF.gz"
+TEXT = b"#CUI|name|source|SUPPRESS|\n" + b"C0000001|a name|HPO|N|\n" * 20_000
+GZIP = gzip.compress(TEXT, mtime=1_600_000_000)
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def files_under(root: Path) -> list[str]:
+    """All files of an archive but its locks, which stay."""
+    files = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
+    return sorted(str(path) for path in files if path.parts[0] != "locks")
+
+
+def put(archive: Archive, data: bytes, *, url: str = URL, is_gzip: bool = True) -> Record:
+    with archive.reserve(url) as part:
+        part.write_bytes(data)
+        examined = archive.admit(part, url=url, is_gzip=is_gzip)
+        record = Record(
+            fingerprint=Fingerprint(url, "Wed, 18 Nov 2026 10:00:00 GMT", len(data)),
+            sha256=examined.sha256,
+            content_sha256=examined.content_sha256,
+            byte_size=examined.byte_size,
+            release="2026-11-18",
+            last_modified=datetime(2026, 11, 18, 10, tzinfo=UTC),
+        )
+        archive.remember(record)
+    return record
+
+
+def test_an_admitted_file_is_found_by_its_hash_and_recalled_by_its_url(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "archive")
+    record = put(archive, GZIP)
+    assert (record.sha256, record.content_sha256) == (sha256(GZIP), sha256(TEXT))
+    path = archive.path_of(record.sha256)
+    assert path is not None
+    assert path == archive.address_of(record)
+    assert path.read_bytes() == GZIP
+    assert not path.stat().st_mode & 0o222
+    assert archive.recall(URL) == record
+    assert Archive(tmp_path / "archive").recall(URL) == record
+
+
+def test_an_unknown_hash_and_an_unknown_url_are_not_found(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "never made")
+    assert archive.path_of(sha256(b"")) is None
+    assert archive.recall(URL) is None
+    with pytest.raises(ValueError, match="not a SHA-256"):
+        archive.path_of("../../etc/passwd")
+
+
+def test_the_examination_tells_the_hashes_and_the_time_in_the_gzip_header(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(GZIP)
+    examined = examine(path, url=URL, is_gzip=True)
+    assert (examined.sha256, examined.content_sha256) == (sha256(GZIP), sha256(TEXT))
+    assert examined.byte_size == len(GZIP)
+    assert examined.gzip_time == datetime.fromtimestamp(1_600_000_000, UTC)
+    path.write_bytes(gzip.compress(TEXT, mtime=0))
+    assert examine(path, url=URL, is_gzip=True).gzip_time is None
+    path.write_bytes(TEXT)
+    examined = examine(path, url=URL, is_gzip=False)
+    assert examined.sha256 == examined.content_sha256 == sha256(TEXT)
+
+
+def test_a_gzip_file_of_several_members_is_one_table(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    # Members end at every possible place of a read block: 64 KiB plus or minus a trailer.
+    for padding in range(65_536 - 60, 65_536 - 30):
+        first = gzip.compress(bytes(hashlib.shake_128(b"noise").digest(padding)), 0)
+        path.write_bytes(first + gzip.compress(b"") + gzip.compress(TEXT))
+        expected = sha256(gzip.decompress(path.read_bytes()))
+        assert examine(path, url=URL, is_gzip=True).content_sha256 == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        pytest.param(b"", "an empty file", id="empty"),
+        pytest.param(b"<!DOCTYPE html><html>Down", "HTML or XML page.*DOCTYPE html", id="html"),
+        pytest.param(b"\xef\xbb\xbf\n <html>", "HTML or XML page", id="html after BOM and blanks"),
+        pytest.param(TEXT, r"something else.*#CUI\|name", id="plain text"),
+        pytest.param(gzip.compress(b""), "holds no data", id="gzip of nothing"),
+        pytest.param(GZIP[:5], "ends too early", id="cut in the header"),
+        pytest.param(GZIP[: len(GZIP) // 2], "ends too early", id="cut in the body"),
+        pytest.param(GZIP[:-3], "ends too early", id="cut in the trailer"),
+        pytest.param(GZIP + GZIP[:100], "ends too early", id="cut in the second member"),
+        pytest.param(GZIP[:-8] + b"\0\0\0\0" + GZIP[-4:], "checksum", id="wrong CRC"),
+        pytest.param(GZIP[:-4] + b"\0\0\0\0", "checksum", id="wrong length"),
+        pytest.param(GZIP[:50] + b"\xff" * 40 + GZIP[90:], "damaged gzip", id="damaged block"),
+        pytest.param(GZIP + b"garbage after", "damaged gzip", id="garbage"),
+        pytest.param(GZIP + b"x", "stray bytes", id="one stray byte"),
+        pytest.param(GZIP + b"\0", "stray bytes", id="one zero"),
+        pytest.param(GZIP + b"\0" * 512, "damaged gzip", id="zero padding"),
+    ],
+)
+def test_a_file_that_is_no_whole_gzip_table_is_refused_and_leaves_no_trace(
+    tmp_path: Path, data: bytes, complaint: str
+) -> None:
+    archive = Archive(tmp_path)
+    with pytest.raises(RefusedFileError, match=complaint) as refusal:
+        put(archive, data)
+    assert URL in str(refusal.value)
+    assert files_under(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        pytest.param(b"", "an empty file", id="empty"),
+        pytest.param(b"\n<html>", "HTML or XML page", id="html"),
+        pytest.param(GZIP, "a gzip file", id="gzip"),
+    ],
+)
+def test_a_file_that_is_no_plain_table_is_refused_and_leaves_no_trace(
+    tmp_path: Path, data: bytes, complaint: str
+) -> None:
+    with pytest.raises(RefusedFileError, match=complaint):
+        put(Archive(tmp_path), data, is_gzip=False)
+    assert files_under(tmp_path) == []
+
+
+def test_two_urls_with_the_same_bytes_share_one_archived_file(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    mirror = "https://mirror.test/medgen/NAMES.RRF.gz"
+    assert put(archive, GZIP).sha256 == put(archive, GZIP, url=mirror).sha256
+    assert len([path for path in files_under(tmp_path) if path.startswith("sha256")]) == 1
+    recalled = archive.recall(mirror)
+    assert recalled is not None
+    assert recalled.fingerprint.url == mirror
+
+
+def damage_record(text: str) -> Callable[[Path, Record], None]:
+    def damage(root: Path, _: Record) -> None:
+        (record,) = (root / "records").iterdir()
+        record.write_text(text)
+
+    return damage
+
+
+def edit_record(old: str, new: str) -> Callable[[Path, Record], None]:
+    def damage(root: Path, _: Record) -> None:
+        (record,) = (root / "records").iterdir()
+        text = record.read_text()
+        assert old in text
+        record.write_text(text.replace(old, new))
+
+    return damage
+
+
+def cut_archived_file(root: Path, record: Record) -> None:
+    path = Archive(root).address_of(record)
+    path.unlink()
+    path.write_bytes(GZIP[:-1])
+
+
+def delete_archived_file(root: Path, record: Record) -> None:
+    Archive(root).address_of(record).unlink()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(damage_record(""), id="empty record"),
+        pytest.param(damage_record("\0" * 300), id="record of zeros"),
+        pytest.param(damage_record('{"sha256": "ab'), id="cut record"),
+        pytest.param(damage_record("[]"), id="record that is a list"),
+        pytest.param(damage_record("{}"), id="record without fields"),
+        pytest.param(edit_record('"sha256": "', '"sha256": "../'), id="malformed hash"),
+        pytest.param(edit_record('"content_sha256": "', '"content_sha256": "g'), id="malformed content hash"),
+        pytest.param(edit_record('"2026-11-18"', "null"), id="no release"),
+        pytest.param(edit_record("2026-11-18T10", "2026-11-18T99"), id="impossible time"),
+        pytest.param(edit_record('"etag"', '"colour"'), id="foreign field"),
+        pytest.param(delete_archived_file, id="file gone"),
+        pytest.param(cut_archived_file, id="file cut"),
+    ],
+)
+def test_a_damaged_record_or_archived_file_counts_as_unknown_and_is_healed(
+    tmp_path: Path, damage: Callable[[Path, Record], None]
+) -> None:
+    archive = Archive(tmp_path)
+    record = put(archive, GZIP)
+    damage(tmp_path, record)
+    assert archive.recall(URL) is None
+    put(archive, GZIP)
+    assert archive.recall(URL) == record
+    assert archive.path_of(record.sha256) is not None
+
+
+def test_an_archived_file_whose_bytes_changed_is_not_handed_out(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    record = put(archive, GZIP)
+    path = archive.address_of(record)
+    path.chmod(0o644)
+    path.write_bytes(GZIP[:-1] + b"\xff")
+    assert archive.path_of(record.sha256) is None
+
+
+def test_a_source_without_time_and_etag_proves_nothing() -> None:
+    bare = Fingerprint(URL, modified="", size=100)
+    assert not bare.proves_unchanged(bare)
+    dated = replace(bare, modified="Wed, 18 Nov 2026 10:00:00 GMT")
+    assert dated.proves_unchanged(dated)
+    assert not dated.proves_unchanged(replace(dated, size=101))
+    assert not dated.proves_unchanged(replace(dated, modified="Wed, 18 Nov 2026 10:00:01 GMT"))
+    assert not dated.proves_unchanged(replace(dated, etag='"a"'))
+
+
+def test_leftovers_of_a_killed_process_are_swept_and_those_of_a_live_one_are_not(tmp_path: Path) -> None:
+    program = f"""
+import sys
+from pathlib import Path
+from medgen_pipeline.release.archive import Archive
+with Archive(Path({str(tmp_path)!r})).reserve("https://ncbi.test/pub/medgen/MGREL.RRF.gz") as part:
+    part.write_bytes(b"half a file")
+    part.with_suffix(".json").write_text("half a record")
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+    archive = Archive(tmp_path)
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        assert other.stdout.readline() == b"ready\n"
+        with archive.reserve(URL):
+            assert len(files_under(tmp_path)) == 2
+        other.kill()
+    assert len(files_under(tmp_path)) == 2
+    with archive.reserve(URL):
+        assert files_under(tmp_path) == []
+
+
+def test_an_archive_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a directory")
+    with pytest.raises(ArchiveError, match="MEDGEN_HOME"):
+        put(Archive(tmp_path / "file"), GZIP)

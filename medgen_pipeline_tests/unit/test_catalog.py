@@ -1,0 +1,111 @@
+"""The catalog against the headers NCBI publishes, written down here a second time by hand, and against itself."""
+
+import re
+
+import pytest
+
+from medgen_pipeline.catalog import TABLES, Column, ColumnType, Framing, Reference, Table, table_by_name
+
+# File name, header. The two columns of MERGED and the TAB files' headers were not read from real files.
+PUBLISHED = [
+    ("names", "NAMES.RRF.gz", "CUI|name|source|SUPPRESS"),
+    ("mgconso", "MGCONSO.RRF.gz", "CUI|TS|STT|ISPREF|AUI|SAUI|SCUI|SDUI|SAB|TTY|CODE|STR|SUPPRESS"),
+    ("mgdef", "MGDEF.RRF.gz", "CUI|DEF|source|SUPPRESS"),
+    ("mgrel", "MGREL.RRF.gz", "CUI1|AUI1|STYPE1|REL|CUI2|AUI2|RELA|RUI|SAB|SL|SUPPRESS"),
+    ("mgsat", "MGSAT.RRF.gz", "CUI|METAUI|STYPE|CODE|ATUI|ATN|SAB|ATV|SUPPRESS"),
+    ("mgsty", "MGSTY.RRF.gz", "CUI|TUI|STN|STY|ATUI"),
+    ("merged", "MERGED.RRF.gz", "CUI|toCUI"),
+    ("medgen_id_mappings", "MedGenIDMappings.txt.gz", "CUI_or_CN_id|pref_name|source_id|source"),
+    ("medgen_hpo_mapping", "MedGen_HPO_Mapping.txt.gz", "CUI|SDUI|HpoStr|MedGenStr|MedGenStr_SAB|STY"),
+    (
+        "medgen_hpo_omim_mapping",
+        "MedGen_HPO_OMIM_Mapping.txt.gz",
+        "OMIM_CUI|MIM_number|OMIM_name|relationship|HPO_CUI|HPO_ID|HPO_name|MedGen_name|MedGen_source|STY",
+    ),
+    ("medgen_pubmed_lnk", "medgen_pubmed_lnk.txt.gz", "UID|CUI|NAME|PMID"),
+    ("medgen_uid_cui_history", "MedGen_UID_CUI_history.txt", "UID|CUI|Date|IsCurrent"),
+    ("medgen_cui_history", "MedGen_CUI_history.txt", "Previous_CUI|Current_CUI|Date_Of_Action"),
+    ("hpo_cui_history", "HPO_CUI_history.txt", "HPO_Id|CUI|Date|IsCurrent"),
+    ("ordo_cui_history", "ORDO_CUI_history.txt", "ORDO_Id|CUI|Date|IsCurrent"),
+    ("mondo_cui_history", "MONDO_CUI_history.txt", "MONDO_Id|CUI|Date|IsCurrent"),
+    ("medgen_sources", "MedGen_Sources.txt", "Source|Abbreviation|Description|URL"),
+]
+COLUMNS = [(table, column) for table in TABLES for column in table.columns]
+
+
+def normalised(text: str) -> str:
+    return re.sub("[^a-z0-9]", "", text.lower())
+
+
+def test_the_tables_files_and_headers_are_the_published_ones_in_their_order() -> None:
+    found = [(table.name, table.file_name, "|".join(c.header for c in table.columns)) for table in TABLES]
+    assert found == PUBLISHED
+
+
+def test_compressed_files_are_pipe_delimited_and_plain_ones_tab_delimited() -> None:
+    for table in TABLES:
+        assert table.framing is (Framing.PIPE if table.file_name.endswith(".gz") else Framing.TAB), table.name
+
+
+@pytest.mark.parametrize(("table", "column"), COLUMNS, ids=[f"{t.name}.{c.name}" for t, c in COLUMNS])
+def test_a_column_is_named_after_its_header_and_says_what_it_means(table: Table, column: Column) -> None:
+    assert re.fullmatch("[a-z][a-z0-9]*(_[a-z0-9]+)*", column.name)
+    spellings = {normalised(column.header), *map(normalised, column.aliases)}
+    assert normalised(column.name) in spellings
+    assert column.description.endswith("."), table.name
+    assert 0 < column.max_bytes <= 65535  # the widest VARCHAR of Redshift
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_no_spelling_of_a_header_could_mean_two_columns(table: Table) -> None:
+    spellings = [spelling for c in table.columns for spelling in {normalised(name) for name in (c.header, *c.aliases)}]
+    assert len(spellings) == len(set(spellings))
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_a_table_is_described_and_sized(table: Table) -> None:
+    assert "NCBI MedGen" in table.description
+    assert 3 <= len(table.description.splitlines()) <= 9
+    assert table.typical_rows > 0
+
+
+def test_only_uid_and_pmid_are_integers() -> None:
+    integers = {column.name for _, column in COLUMNS if column.type is ColumnType.INTEGER}
+    assert integers == {"uid", "pmid"}
+    assert all(column.type is ColumnType.INTEGER for _, column in COLUMNS if column.name in integers)
+
+
+def test_every_reference_leads_to_a_column_and_identifiers_are_never_missing() -> None:
+    for table in TABLES:
+        for reference in table.references:
+            assert reference.to_column in table_by_name(reference.to_table).column_names
+            assert not next(c for c in table.columns if c.name == reference.column).nullable
+
+
+def test_retired_concepts_are_not_expected_in_names() -> None:
+    assert table_by_name("merged").references == (Reference("to_cui", "names", "cui"),)
+    assert all(not table.references for table in TABLES if table.name.endswith("_history"))
+
+
+def test_only_rela_may_be_empty_in_mgrel() -> None:
+    assert [column.name for column in table_by_name("mgrel").columns if column.nullable] == ["rela"]
+
+
+def test_only_the_key_of_names_is_proven() -> None:
+    assert [table.name for table in TABLES if table.key_proven] == ["names"]
+    assert [table.name for table in TABLES if not table.key] == [
+        "mgconso",
+        "mgdef",
+        "medgen_hpo_omim_mapping",
+        "medgen_cui_history",
+    ]
+
+
+def test_the_id_mappings_header_of_before_may_2024_is_known() -> None:
+    assert table_by_name("medgen_id_mappings").columns[0].aliases == ("CUI",)
+
+
+def test_a_table_is_found_by_name_and_an_unknown_one_is_answered_with_the_known_names() -> None:
+    assert table_by_name("mgrel").file_name == "MGREL.RRF.gz"
+    with pytest.raises(LookupError, match=r"no table 'mrrel'; known tables: names, mgconso, .*medgen_sources"):
+        table_by_name("mrrel")

@@ -1,0 +1,184 @@
+"""What Dagster is given: keys, lineage, descriptions and settings of the code location. Nothing is run here."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+from dagster._core.remote_representation.external_data import RepositorySnap  # what a code server sends to the UI
+
+from medgen_pipeline.build import build_definitions
+from medgen_pipeline.catalog import TABLES, Table, table_by_name
+from medgen_pipeline.gates import GateLimits
+from medgen_pipeline.io_manager import DatabaseTarget, EmbeddedTarget, MedgenSource, WarehouseIOManager
+from medgen_pipeline.metadata import column_schema
+
+SECRET = "s3cr3t-0f-the-dsn"
+TABLE_NAMES = """
+    hpo_cui_history medgen_cui_history medgen_hpo_mapping medgen_hpo_omim_mapping medgen_id_mappings
+    medgen_pubmed_lnk medgen_sources medgen_uid_cui_history merged mgconso mgdef mgrel mgsat mgsty
+    mondo_cui_history names ordo_cui_history
+""".split()
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    return build_definitions(environment={})
+
+
+@pytest.fixture(scope="module")
+def specs(definitions: dg.Definitions) -> dict[dg.AssetKey, dg.AssetSpec]:
+    return {spec.key: spec for spec in definitions.resolve_all_asset_specs()}
+
+
+def key(table: Table) -> dg.AssetKey:
+    return dg.AssetKey(["medgen", table.name])
+
+
+def shown_to_the_ui(definitions: dg.Definitions) -> str:
+    return dg.serialize_value(RepositorySnap.from_def(definitions.get_repository_def()))
+
+
+def test_the_definitions_are_loadable(definitions: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(definitions)
+
+
+def test_loading_the_code_location_warns_of_nothing() -> None:
+    # pydantic's warning is about dagster 1.13.27's own use of __fields__.
+    code = (
+        "import warnings; warnings.simplefilter('error')\n"
+        "import pydantic; warnings.simplefilter('ignore', pydantic.warnings.PydanticDeprecatedSince20)\n"
+        "from medgen_pipeline.definitions import defs; defs.get_repository_def()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_keys_jobs_and_resources_are_the_promised_ones(definitions: dg.Definitions) -> None:
+    assert sorted(key.to_user_string() for key in definitions.resolve_all_asset_keys()) == [
+        *(f"medgen/{name}" for name in TABLE_NAMES),
+        *(f"ncbi/{name}" for name in TABLE_NAMES),
+    ]
+    named = [job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")]
+    assert named == ["refresh_medgen"]
+    assert sorted(definitions.resources or {}) == ["source", "warehouse"]
+    assert isinstance((definitions.resources or {})["source"], MedgenSource)
+    assert isinstance((definitions.resources or {})["warehouse"], WarehouseIOManager)
+
+
+def test_the_job_refreshes_exactly_the_17_tables(definitions: dg.Definitions) -> None:
+    job = definitions.resolve_job_def("refresh_medgen")
+    assert job.asset_layer.selected_asset_keys == {dg.AssetKey(["medgen", name]) for name in TABLE_NAMES}
+    assert job.description
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_a_table_asset_says_what_the_catalog_knows(table: Table, specs: dict[dg.AssetKey, dg.AssetSpec]) -> None:
+    spec = specs[key(table)]
+    assert [dep.asset_key for dep in spec.deps] == [dg.AssetKey(["ncbi", table.name])]
+    assert spec.group_name == "medgen"
+    assert spec.kinds == {"postgres", "table"}
+    assert spec.owners == ["team:medgen"]
+    assert spec.code_version == table.shape
+    assert (spec.description or "").startswith(table.description)
+    assert spec.metadata["medgen/file"] == table.file_name
+    schema = spec.metadata["dagster/column_schema"]
+    assert [(column.name, column.description) for column in schema.columns] == [
+        (column.name, column.description) for column in table.columns
+    ]
+    assert [column.constraints.nullable for column in schema.columns] == [column.nullable for column in table.columns]
+    assert {column.type for column in schema.columns if column.name in {"uid", "pmid"}} <= {"bigint"}
+    assert {column.type for column in schema.columns if column.name not in {"uid", "pmid"}} == {"text"}
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_a_file_of_ncbi_s_is_an_external_asset_upstream_of_its_table(table: Table, definitions: dg.Definitions) -> None:
+    node = definitions.resolve_asset_graph().get(dg.AssetKey(["ncbi", table.name]))
+    assert node.is_external
+    assert not node.is_materializable
+    assert node.group_name == "ncbi"
+    assert node.kinds == {"file"}
+    assert table.file_name in (node.description or "")
+    assert node.metadata["dagster/uri"].value == f"https://ftp.ncbi.nlm.nih.gov/pub/medgen/{table.file_name}"
+    assert node.child_keys == {key(table)}
+
+
+def test_a_column_s_key_and_references_are_in_its_schema() -> None:
+    names = column_schema(table_by_name("names"))
+    assert names.constraints.other == ["key (cui): unique"]
+    assert [column.name for column in names.columns if column.constraints.unique] == ["cui"]
+    mgrel = column_schema(table_by_name("mgrel"))
+    assert mgrel.constraints.other == ["key (rui): expected to be unique"]
+    assert not any(column.constraints.unique for column in mgrel.columns)
+    assert {column.name: column.constraints.other for column in mgrel.columns if column.constraints.other} == {
+        "cui1": ["refers to names.cui"],
+        "cui2": ["refers to names.cui"],
+    }
+    assert column_schema(table_by_name("mgconso")).constraints.other == []
+
+
+def test_every_table_goes_through_the_warehouse_and_retries_a_transient_error(definitions: dg.Definitions) -> None:
+    for table in TABLES:
+        asset = definitions.resolve_assets_def(key(table))
+        assert asset.get_io_manager_key_for_asset_key(key(table)) == "warehouse"
+        policy = asset.op.retry_policy
+        assert policy is not None
+        assert (policy.max_retries, policy.delay, policy.backoff) == (2, 5, dg.Backoff.EXPONENTIAL)
+
+
+def test_the_launchpad_offers_the_gates_of_each_table(definitions: dg.Definitions) -> None:
+    op = definitions.resolve_assets_def(key(TABLES[0])).op
+    fields = op.config_schema.as_field().config_type.fields  # type: ignore[union-attr]  # a Shape, since it is a Config
+    assert set(fields) == set(GateLimits.__dataclass_fields__)
+    assert not any(field.is_required for field in fields.values())
+
+
+@pytest.fixture
+def dsn_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    environment = {"MEDGEN_DSN": f"postgresql://somebody:{SECRET}@db.example.org/medgen"}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    yield environment
+
+
+def test_the_dsn_reaches_the_ui_as_the_name_of_its_variable(dsn_in_the_environment: dict[str, str]) -> None:
+    for definitions in (build_definitions(), build_definitions(environment=dsn_in_the_environment)):
+        shown = shown_to_the_ui(definitions)
+        assert '\\"dsn\\": {\\"env\\": \\"MEDGEN_DSN\\"}' in shown
+        assert SECRET not in shown
+        assert "somebody" not in shown
+
+
+def test_the_environment_decides_between_the_embedded_server_and_a_dsn(dsn_in_the_environment: dict[str, str]) -> None:
+    def target(environment: dict[str, str]) -> EmbeddedTarget | DatabaseTarget:
+        found: WarehouseIOManager = (build_definitions(environment=environment).resources or {})["warehouse"]
+        return found.target
+
+    assert target({}) == EmbeddedTarget(schema="medgen")
+    assert target({"MEDGEN_DSN": ""}) == EmbeddedTarget(schema="medgen")
+    assert target({"MEDGEN_SCHEMA": "other"}) == EmbeddedTarget(schema="other")
+    with_dsn = target({**dsn_in_the_environment, "MEDGEN_SCHEMA": "other"})
+    assert isinstance(with_dsn, DatabaseTarget)
+    assert (with_dsn.schema_, with_dsn.dsn) == ("other", dg.EnvVar("MEDGEN_DSN"))
+
+
+@pytest.mark.usefixtures("dsn_in_the_environment")
+def test_the_kind_of_the_tables_follows_the_dsn(monkeypatch: pytest.MonkeyPatch) -> None:
+    def kinds() -> set[str]:
+        return next(s for s in build_definitions().resolve_all_asset_specs() if s.key == key(TABLES[0])).kinds
+
+    assert kinds() == {"postgres", "table"}
+    monkeypatch.setenv("MEDGEN_DSN", "nonsense")  # the location loads; the run says what is wrong
+    assert kinds() == {"database", "table"}
+
+
+def test_resources_and_executor_can_be_replaced() -> None:
+    source = MedgenSource(url="file:///somewhere")
+    more = {"source": source, "extra": 42}
+    definitions = build_definitions(resources=more, executor=dg.in_process_executor, environment={})
+    assert (definitions.resources or {})["source"] is source
+    assert (definitions.resources or {})["extra"] == 42
+    assert isinstance((definitions.resources or {})["warehouse"], WarehouseIOManager)
+    assert definitions.executor is dg.in_process_executor
+    assert build_definitions(environment={}).executor is not dg.in_process_executor

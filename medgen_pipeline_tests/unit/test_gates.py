@@ -1,0 +1,180 @@
+"""The gates: which figures close them, at which limit, and that the override they offer opens them."""
+
+from dataclasses import asdict, fields, replace
+
+import pytest
+
+from medgen_pipeline.assets.tables import LoadConfig
+from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.framing import FramingReport
+from medgen_pipeline.gates import ClosedGate, GateLimits, GatesClosedError, closed_gates
+from medgen_pipeline.loaders import ChangeCounts
+
+NAMES = table_by_name("names")  # a proven key
+MONDO = table_by_name("mondo_cui_history")  # an unproven one
+DEFAULTS = GateLimits()
+
+
+def change(before: int, after: int, *, by_key: bool = True) -> ChangeCounts:
+    kept = min(before, after)
+    return ChangeCounts(after - kept, 0, before - kept, kept, by_key=by_key)
+
+
+def first_load(rows: int, *, by_key: bool = True) -> ChangeCounts:
+    return ChangeCounts(rows, 0, 0, 0, by_key=by_key, baseline=True)
+
+
+def closed(
+    report: FramingReport, counts: ChangeCounts, limits: GateLimits = DEFAULTS, *, proven: bool = True
+) -> list[ClosedGate]:
+    return list(closed_gates(NAMES if proven else MONDO, limits, report, counts))
+
+
+def settings(gates: list[ClosedGate]) -> list[str]:
+    return [gate.setting for gate in gates]
+
+
+@pytest.mark.parametrize(
+    ("rows", "rejected", "limit", "is_closed"),
+    [
+        (1000, 0, 0.1, False),
+        (999, 1, 0.1, False),  # exactly 0.1 %
+        (998, 1, 0.1, True),
+        (1_000_000, 1_001, 0.1, False),
+        (1_000_000, 1_002, 0.1, True),
+        (10, 0, 0.0, False),
+        (1_000_000, 1, 0.0, True),
+        (1, 99, 99.0, False),
+        (1, 100, 99.0, True),
+        (0, 5, 100.0, False),
+    ],
+)
+def test_lines_set_aside_close_the_gate_above_the_limit_and_not_at_it(
+    rows: int, rejected: int, limit: float, is_closed: bool
+) -> None:
+    limits = GateLimits(max_rejected_percent=limit, max_shrink_percent=100)
+    gates = closed(FramingReport(rows=rows, rejected=rejected), change(rows, rows), limits)
+    assert settings(gates) == (["max_rejected_percent"] if is_closed else [])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "limit", "is_closed"),
+    [
+        (1000, 1000, 0.0, False),
+        (1000, 999, 0.0, True),
+        (1000, 700, 30.0, False),
+        (1000, 699, 30.0, True),
+        (1000, 1, 99.9, False),
+        (10_000, 1, 99.9, True),
+        (0, 5, 0.0, False),
+    ],
+)
+def test_a_shrinkage_closes_the_gate_above_the_limit_and_not_at_it(
+    before: int, after: int, limit: float, is_closed: bool
+) -> None:
+    limits = GateLimits(max_shrink_percent=limit)
+    gates = closed(FramingReport(rows=after), change(before, after), limits)
+    assert settings(gates) == (["max_shrink_percent"] if is_closed else [])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "limit", "is_closed"),
+    [
+        (1000, 1000, 0.0, False),
+        (1000, 1001, 0.0, True),
+        (1000, 2000, 100.0, False),
+        (1000, 2001, 100.0, True),
+        (0, 1_000_000, 100.0, False),  # nothing to compare with
+    ],
+)
+def test_growth_closes_the_gate_above_the_limit_and_not_at_it(
+    before: int, after: int, limit: float, is_closed: bool
+) -> None:
+    limits = GateLimits(max_growth_percent=limit)
+    gates = closed(FramingReport(rows=after), change(before, after), limits)
+    assert settings(gates) == (["max_growth_percent"] if is_closed else [])
+
+
+@pytest.mark.parametrize("counts", [first_load(0), change(0, 0), change(1000, 0)], ids=["first", "empty", "filled"])
+def test_a_file_without_a_good_row_closes_exactly_one_gate(counts: ChangeCounts) -> None:
+    gates = closed(FramingReport(), counts)
+    assert [gate.reason for gate in gates] == ["The file has a header and no good row."]
+    assert settings(gates) == ["max_shrink_percent"]
+
+
+def test_a_first_load_may_have_any_size() -> None:
+    assert closed(FramingReport(rows=1), first_load(1)) == []
+    assert closed(FramingReport(rows=50_000_000), first_load(50_000_000)) == []
+
+
+@pytest.mark.parametrize("counts", [first_load(9, by_key=False), change(9, 9, by_key=False)], ids=["first", "later"])
+def test_only_a_proven_key_that_repeats_closes_the_gate(counts: ChangeCounts) -> None:
+    report = FramingReport(rows=9)
+    assert settings(closed(report, counts)) == ["accept_broken_key"]
+    assert closed(report, counts, proven=False) == []
+    assert closed(report, replace(counts, by_key=True)) == []
+    assert closed(report, counts, GateLimits(accept_broken_key=True)) == []
+
+
+def test_every_gate_that_is_closed_is_named() -> None:
+    gates = closed(FramingReport(rows=100, rejected=1), change(1000, 100, by_key=False))
+    assert settings(gates) == ["max_rejected_percent", "max_shrink_percent", "accept_broken_key"]
+    assert [gate.reason for gate in gates] == [
+        "1 of 101 lines were set aside (0.99 %, at most 0.1 %).",
+        "It would shrink from 1,000 to 100 rows (90 %, at most 30 %).",
+        "Its key (cui) repeats, and it never did in a real release.",
+    ]
+    assert closed(FramingReport(rows=3000), change(1000, 3000))[0].reason == (
+        "It would grow from 1,000 to 3,000 rows (200 %, at most 100 %)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("report", "counts"),
+    [
+        (FramingReport(rows=2, rejected=1), change(2, 2)),
+        (FramingReport(rows=50, rejected=50), change(50, 50)),
+        (FramingReport(rows=0, rejected=3), first_load(0)),
+        (FramingReport(rows=0, rejected=3), change(1000, 0)),
+        (FramingReport(rows=0), change(7, 0)),
+        (FramingReport(rows=1), change(1_000_000, 1)),
+        (FramingReport(rows=4), change(7, 4)),
+        (FramingReport(rows=7), change(3, 7)),
+        (FramingReport(rows=5), change(1, 5, by_key=False)),
+    ],
+)
+def test_the_overrides_a_closed_gate_offers_let_the_same_load_through(
+    report: FramingReport, counts: ChangeCounts
+) -> None:
+    gates = closed(report, counts)
+    assert gates
+    overrides = {gate.setting: gate.value for gate in gates}
+    assert closed(report, counts, LoadConfig(**overrides).limits()) == []  # type: ignore[arg-type]  # by name, as in YAML
+    assert all(value is True or float(str(value)) == int(float(str(value))) for value in overrides.values())
+    assert overrides.get("max_rejected_percent", 0) <= 100  # type: ignore[operator]  # a percentage here
+
+
+def test_the_error_names_the_table_every_reason_and_the_load() -> None:
+    gates = (ClosedGate("Too small.", "max_shrink_percent", 70.0), ClosedGate("Too odd.", "accept_broken_key", True))
+    error = GatesClosedError(NAMES, gates, 4711)
+    assert str(error).startswith("names was not published, production is as it was. Too small. Too odd. ")
+    assert "load 4711" in str(error)
+    assert (error.table, error.closed) == (NAMES, gates)
+
+
+def test_the_run_config_has_the_fields_and_the_defaults_of_the_limits() -> None:
+    assert LoadConfig().limits() == DEFAULTS
+    assert set(LoadConfig.model_fields) == {field.name for field in fields(GateLimits)}
+    assert {**LoadConfig().model_dump(), "accept_missing_columns": ()} == asdict(DEFAULTS)
+    assert all(field.description for field in LoadConfig.model_fields.values())
+
+
+def test_the_run_config_reaches_the_limits_field_by_field() -> None:
+    config = LoadConfig(
+        max_rejected_percent=1.5,
+        max_shrink_percent=2.5,
+        max_growth_percent=3.5,
+        accept_missing_columns=["source", "suppress"],
+        accept_broken_key=True,
+    )
+    assert config.limits() == GateLimits(1.5, 2.5, 3.5, ("source", "suppress"), True)
