@@ -22,8 +22,8 @@ def permanent_errors_as_failures(step_key: str = "") -> Iterator[None]:
     except GatesClosedError as error:
         override = yaml.safe_dump({"ops": {step_key: {"config": {gate.setting: gate.value for gate in error.closed}}}})
         raise dg.Failure(
-            description=f"{error}\nIf the release is right, materialize {error.table.name} again with this run config:\n"
-            f"{override}",
+            description=f"{error}\nIf the release is right, materialize {error.table.name} again with this run "
+            f"config:\n{override}",
             metadata={
                 "medgen/closed_gates": dg.MetadataValue.json([gate.reason for gate in error.closed]),
                 "medgen/override": dg.MetadataValue.md(f"```yaml\n{override}```"),

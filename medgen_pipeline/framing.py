@@ -12,6 +12,7 @@ Counting delimiters in the whole buffer would be no proof: a line with one too m
 What does not belong here: opening files, databases, and the decision whether set-aside rows are acceptable.
 """
 
+import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -173,10 +174,24 @@ class FramedFile:
         if refused:
             raise MissingColumnError(
                 f"{self.table.file_name}: the header lacks {', '.join(refused)}: found "
-                f"{header[:200].decode('utf-8', 'replace').rstrip()!r}. If NCBI has removed it, accept that for this load.",
+                f"{header[:200].decode('utf-8', 'replace').rstrip()!r}. If NCBI has removed it, accept that for this "
+                "load.",
                 refused,
             )
         return layout
+
+
+def frame_lines(
+    table: Table,
+    header: bytes,
+    lines: Sequence[bytes],
+    on_reject: Callable[[RejectedRow], None],
+    accept_missing: frozenset[str] = frozenset(),
+) -> tuple[bytes, FramingReport]:
+    """Canonical bytes of lines taken out of a file with ``header``; their line numbers mean nothing."""
+    content = header + b"".join(line + b"\n" for line in lines)
+    framed = FramedFile(table, io.BytesIO(content), on_reject, accept_missing)
+    return b"".join(framed), framed.report
 
 
 def whole_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
@@ -270,9 +285,8 @@ class LineFramer:
         if b"\0" in line:
             return "NUL byte"
         fields = line.split(self._delimiter)
-        if self._table.framing is Framing.PIPE:
-            if fields.pop() != b"":
-                return "no trailing '|'"
+        if self._table.framing is Framing.PIPE and fields.pop() != b"":
+            return "no trailing '|'"
         if len(fields) != len(self._layout.columns):
             return f"{len(fields)} fields, expected {len(self._layout.columns)}"
         return "; ".join(self._misfits(fields)) or "refused by the line pattern"

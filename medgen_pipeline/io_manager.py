@@ -1,7 +1,7 @@
 """The Dagster resources: where a release comes from, and the IO manager that drives a native loader.
 
-Config in, loader out: this and ``build.py`` are the only modules that know both Dagster and the loaders. What a load does is
-``medgen_pipeline.load``'s. Resource concept: https://docs.dagster.io/guides/build/external-resources.
+Config in, loader out: this and ``build.py`` are the only modules that know both Dagster and the loaders. What a load
+does is ``medgen_pipeline.load``'s. Resource concept: https://docs.dagster.io/guides/build/external-resources.
 """
 
 import os
@@ -15,8 +15,7 @@ from pydantic import Field
 
 from medgen_pipeline.catalog import Table, table_by_name
 from medgen_pipeline.failures import permanent_errors_as_failures
-from medgen_pipeline.gates import GateLimits
-from medgen_pipeline.load import load_table
+from medgen_pipeline.load import LoadOptions, load_table
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError, LoaderFactory
 from medgen_pipeline.loaders.embedded import EmbeddedPostgres
 from medgen_pipeline.metadata import load_metadata
@@ -42,15 +41,20 @@ class MedgenSource(dg.ConfigurableResource[Any]):
 
     url: str = Field(
         default="",
-        description="https://, http:// or file:// of a directory with MedGen's files; empty: MEDGEN_SOURCE_URL, else NCBI.",
+        description="https://, http:// or file:// of a directory with MedGen's files; "
+        "empty: MEDGEN_SOURCE_URL, else NCBI.",
     )
     home: str = Field(default="", description="Directory of the archive; empty: MEDGEN_HOME, else .medgen.")
 
     def fetch(self, table: Table) -> SourceFile:
         """The current published file of ``table``, verified and archived."""
         url = self.url or os.environ.get("MEDGEN_SOURCE_URL") or DEFAULT_SOURCE_URL
+        return ReleaseSource(url, self.archive()).fetch(table)
+
+    def archive(self) -> Archive:
+        """Every file that was fetched, by its hash."""
         home = Path(self.home).absolute() if self.home else medgen_home()
-        return ReleaseSource(url, Archive(home / "archive")).fetch(table)
+        return Archive(home / "archive")
 
 
 class EmbeddedTarget(dg.Config):
@@ -93,10 +97,11 @@ def default_target(environment: Mapping[str, str]) -> EmbeddedTarget | DatabaseT
 
 @dataclass(frozen=True)
 class PendingLoad:
-    """What a table asset hands to the IO manager: a file to publish, and how far it may go unasked."""
+    """What a table asset hands to the IO manager: a file to publish, the files before it, and how to go about it."""
 
     source: SourceFile
-    limits: GateLimits
+    archive: Archive
+    options: LoadOptions
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ class WarehouseTable:
 
 
 class WarehouseIOManager(dg.ConfigurableIOManager):
-    """Publishes a release file in the warehouse through the backend's native bulk path, and says exactly what changed."""
+    """Publishes a release file in the warehouse through the backend's bulk path, and says exactly what changed."""
 
     target: EmbeddedTarget | DatabaseTarget = Field(discriminator="kind", description="Where the tables are.")
 
@@ -131,7 +136,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         table = table_by_name(context.asset_key.path[-1])
         with permanent_errors_as_failures(context.step_key):
             loader = self.target.loader()
-            result = load_table(loader, table, obj.source, obj.limits, context.run_id)
+            result = load_table(loader, table, obj.source, obj.archive, obj.options, context.run_id)
         context.log.info(
             "%s: %s rows, %s inserted, %s updated, %s deleted, %s unchanged, %s set aside, by %s in %.2f s",
             table.name,

@@ -1,7 +1,7 @@
 """One load of one table from its archived file to production: frame, stage, compare, gate, apply, audit.
 
-The order of the steps and the reactions to errors live here, once, for the IO manager, the benches and the tests. No
-Dagster, no SQL, no network.
+The order of the steps, the choice of strategy and mode, and the reactions to errors live here, once, for the IO
+manager, the benches and the tests. No Dagster, no SQL, no network.
 """
 
 import logging
@@ -9,30 +9,49 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from isal import igzip_threaded
 
 from medgen_pipeline.catalog import Table
+from medgen_pipeline.diff import LineChanges, diff_files
 from medgen_pipeline.errors import MedgenError
-from medgen_pipeline.framing import FramedFile, FramingReport, MissingColumnError, RejectedRow
+from medgen_pipeline.framing import FramedFile, FramingReport, MissingColumnError, RejectedRow, frame_lines
 from medgen_pipeline.gates import ClosedGate, GateLimits, GatesClosedError, closed_gates
 from medgen_pipeline.loaders import (
     AbstractNativeLoader,
     ApplyMode,
     ChangeCounts,
     LoadDetail,
+    LoadRecord,
     LoadStart,
     LoadStatus,
+    ProductionChangedError,
     Strategy,
 )
-from medgen_pipeline.release import SourceFile
+from medgen_pipeline.release import Archive, SourceFile
 
 logger = logging.getLogger(__name__)
 
 _REJECTED_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """What a load may do.
+
+    Attributes:
+        limits: The gates' limits.
+        force_warehouse: Compare the whole file with production even where a cheaper way would do.
+        swap_above_percent: Change this many percent of production's rows or more by putting a new table in its place.
+    """
+
+    limits: GateLimits = field(default_factory=GateLimits)
+    force_warehouse: bool = False
+    swap_above_percent: float = 30.0
 
 
 @dataclass(frozen=True)
@@ -42,15 +61,17 @@ class LoadResult:
     Attributes:
         load_id: Its id in the audit.
         strategy: How the change set was found.
+        strategy_reason: Why that way.
         mode: How it was applied.
         counts: What changed.
         report: What framing saw.
-        staging_seconds: Reading, framing and bulk loading.
-        load_seconds: From the table's lock to the commit.
+        staging_seconds: Reading, diffing, framing and bulk loading.
+        load_seconds: From the table's lock to the end.
     """
 
     load_id: int
     strategy: Strategy
+    strategy_reason: str
     mode: ApplyMode
     counts: ChangeCounts
     report: FramingReport
@@ -62,7 +83,8 @@ def load_table(
     loader: AbstractNativeLoader,
     table: Table,
     source: SourceFile,
-    limits: GateLimits,
+    archive: Archive,
+    options: LoadOptions | None = None,
     dagster_run_id: str | None = None,
 ) -> LoadResult:
     """Bring production to ``source``, or leave it as it was and raise.
@@ -71,7 +93,8 @@ def load_table(
         loader: Not connected yet; it is closed at the end.
         table: The catalog's entry.
         source: A verified file from the archive.
-        limits: The gates' limits.
+        archive: Where the file of the last load may still be.
+        options: Limits and choices.
         dagster_run_id: For the audit.
 
     Raises:
@@ -83,89 +106,272 @@ def load_table(
         load_id = loader.log_run_start(
             LoadStart(table, source.release, source.sha256, source.content_sha256, dagster_run_id)
         )
-        with _recorded(loader, table, load_id):
-            loader.initialize_staging(table)
-            report = _stage(loader, table, source.path, load_id, limits)
-            staged = time.monotonic()
-            counts = loader.execute_cdc(table)
-            closed = tuple(closed_gates(table, limits, report, counts))
-            if closed:
-                raise GatesClosedError(table, closed, load_id)
-            mode = choose_mode(counts)
-            loader.apply_changes(table, mode)
+        load = _Load(loader, table, source, archive, options or LoadOptions(), load_id)
+        with load.recorded():
+            load.run()
+        return load.result(time.monotonic() - started)
+
+
+class _Load:
+    """The steps of one load and what they found."""
+
+    def __init__(
+        self,
+        loader: AbstractNativeLoader,
+        table: Table,
+        source: SourceFile,
+        archive: Archive,
+        options: LoadOptions,
+        load_id: int,
+    ) -> None:
+        self._loader = loader
+        self._table = table
+        self._source = source
+        self._archive = archive
+        self._options = options
+        self._load_id = load_id
+        self._strategy = Strategy.WAREHOUSE
+        self._reason = ""
+        self._mode = ApplyMode.UNCHANGED
+        self._counts = ChangeCounts(0, 0, 0, 0, by_key=False)
+        self._report = FramingReport()
+        self._staging_seconds = 0.0
+
+    def result(self, seconds: float) -> LoadResult:
         return LoadResult(
-            load_id=load_id,
-            strategy=Strategy.WAREHOUSE,
-            mode=mode,
-            counts=counts,
-            report=report,
-            staging_seconds=staged - started,
-            load_seconds=time.monotonic() - started,
+            load_id=self._load_id,
+            strategy=self._strategy,
+            strategy_reason=self._reason,
+            mode=self._mode,
+            counts=self._counts,
+            report=self._report,
+            staging_seconds=self._staging_seconds,
+            load_seconds=seconds,
         )
 
+    def run(self) -> None:
+        """Choose the cheapest strategy that is exact; fall back to comparing everything on any doubt."""
+        last = self._loader.last_load(self._table)
+        self._reason = self._why_compare_everything(last)
+        if self._reason or last is None:
+            self._from_the_whole_file()
+        elif last.content_sha256 == self._source.content_sha256:
+            self._strategy, self._reason = Strategy.SNAPSHOT, "the file's content is that of the last load"
+            self._keep_unchanged(last)
+        elif self._stage_difference(last):
+            try:
+                self._publish()
+            except ProductionChangedError as error:
+                self._reason = str(error)
+                self._loader.cancel()
+                self._from_the_whole_file()
+        else:
+            self._from_the_whole_file()
 
-@contextmanager
-def _recorded(loader: AbstractNativeLoader, table: Table, load_id: int) -> Iterator[None]:
-    """Close the audit record and clean up, whatever happens inside.
+    def _why_compare_everything(self, last: LoadRecord | None) -> str:
+        """The doubt that rules the cheaper strategies out, or nothing."""
+        if self._options.force_warehouse:
+            return "the run config asks for it"
+        if last is None:
+            return "there is no earlier load"
+        if last.table_shape != self._table.shape:
+            return "the catalog's entry has changed since the last load"
+        if not self._loader.is_as_left(self._table, last):
+            return "production is not as the last load left it"
+        return ""
 
-    ``except BaseException``: Dagster's interrupt is not an Exception, and neither is KeyboardInterrupt.
-    """
-    try:
-        yield
-    except GatesClosedError as error:
-        loader.log_run_finish(load_id, LoadStatus.FAILED, str(error))
-        raise
-    except Exception as error:
-        status = loader.log_run_finish(load_id, LoadStatus.FAILED, str(error))
-        if status is not LoadStatus.SUCCEEDED:
-            _clean_up(loader, table)
-            raise
-        logger.warning("%s: the connection broke after the commit; the load stands: %s", table.name, error)
-    except BaseException:
-        loader.cancel()
-        loader.log_run_finish(load_id, LoadStatus.INTERRUPTED, "interrupted from outside")
-        _clean_up(loader, table)
-        raise
-    loader.cleanup(table)
+    def _from_the_whole_file(self) -> None:
+        self._strategy = Strategy.WAREHOUSE
+        started = time.monotonic()
+        self._loader.initialize_staging(self._table)
+        self._report = self._stage_file()
+        self._staging_seconds = time.monotonic() - started
+        self._publish()
 
+    def _keep_unchanged(self, last: LoadRecord) -> None:
+        self._report = FramingReport(last.rows_extracted or 0, last.rows_rejected or 0, last.rows_repaired or 0)
+        self._log_detail()
+        self._counts = self._loader.keep_unchanged(self._table, last)
+        self._loader.apply_changes(self._table, ApplyMode.UNCHANGED)
 
-def _clean_up(loader: AbstractNativeLoader, table: Table) -> None:
-    """Clean up after an error without hiding it; what stays behind is swept by the next load."""
-    try:
-        loader.cancel()
-        loader.cleanup(table)
-    except MedgenError as error:
-        logger.warning("%s: staging could not be cleaned up; the next load will: %s", table.name, error)
+    def _publish(self) -> None:
+        """Compare, pass the gates, apply."""
+        self._counts = self._loader.execute_cdc(self._table)
+        closed = tuple(closed_gates(self._table, self._options.limits, self._report, self._counts))
+        if closed:
+            raise GatesClosedError(self._table, closed, self._load_id)
+        self._mode = self._choose_mode()
+        self._loader.apply_changes(self._table, self._mode)
 
+    def _choose_mode(self) -> ApplyMode:
+        counts = self._counts
+        if counts.baseline:
+            return ApplyMode.SWAP
+        if not counts.changed:
+            return ApplyMode.UNCHANGED
+        # Staged lines are no whole table, so only the other strategy can swap.
+        much = counts.changed * 100 >= self._options.swap_above_percent * max(counts.rows_before, 1)
+        if self._strategy is Strategy.WAREHOUSE and much and self._loader.can_swap(self._table):
+            return ApplyMode.SWAP
+        return ApplyMode.DELTA
 
-def _stage(loader: AbstractNativeLoader, table: Table, path: Path, load_id: int, limits: GateLimits) -> FramingReport:
-    rejected: list[RejectedRow] = []
+    # --- staging -------------------------------------------------------------------------------------------------
 
-    def set_aside(row: RejectedRow) -> None:
-        rejected.append(row)
-        if len(rejected) >= _REJECTED_BATCH:
-            loader.log_rejected_rows(load_id, rejected)
-            rejected.clear()
+    def _stage_file(self) -> FramingReport:
+        with open_published(self._table, self._source.path) as stream, self._set_aside() as set_aside:
+            framed = FramedFile(self._table, stream, set_aside, self._accepted_missing)
+            try:
+                self._loader.bulk_load(self._table.name, one_ahead(iter(framed)))
+            except MissingColumnError as error:
+                gate = ClosedGate(str(error), "accept_missing_columns", list(error.columns))
+                raise GatesClosedError(self._table, (gate,), self._load_id) from error
+        self._report = framed.report
+        self._log_detail()
+        return framed.report
 
-    with open_published(table, path) as stream:
-        framed = FramedFile(table, stream, set_aside, frozenset(limits.accept_missing_columns))
+    def _stage_difference(self, last: LoadRecord) -> bool:
+        """Strategy *snapshot*: stage only what differs from the last file; False where that is not worth it."""
+        started = time.monotonic()
+        earlier = self._archive.path_of(last.source_sha256)
+        if earlier is None:
+            self._reason = "the archive no longer holds the file of the last load"
+            return False
+        changes = diff_files(
+            partial(open_published, self._table, earlier), partial(open_published, self._table, self._source.path)
+        )
+        if changes is None:
+            self._reason = "too much differs from the file of the last load"
+            return False
+        removed, added, set_aside = self._frame(changes)
+        if set_aside:
+            # Exact line numbers need the whole file; new bad lines are rare enough for that.
+            self._reason = "the file has new lines to set aside"
+            return False
+        self._strategy, self._reason = Strategy.SNAPSHOT, "staged what differs from the file of the last load"
+        self._report = FramingReport(
+            rows=(last.rows_extracted or 0) - removed.report.rows + added.report.rows,
+            rejected=(last.rows_rejected or 0) - removed.report.rejected,
+            repaired=(last.rows_repaired or 0) - removed.report.repaired + added.report.repaired,
+            extra_columns=added.report.extra_columns,
+        )
+        self._loader.initialize_staging(self._table, Strategy.SNAPSHOT)
+        self._loader.bulk_load(self._table.name, iter((*removed.signed(b"-"), *added.signed(b"+"))))
+        self._log_detail()
+        self._staging_seconds = time.monotonic() - started
+        return True
+
+    def _frame(self, changes: LineChanges) -> "tuple[_FramedLines, _FramedLines, list[RejectedRow]]":
+        rejected: list[RejectedRow] = []
+        removed, added = (
+            _FramedLines(*frame_lines(self._table, header, lines, on_reject, self._accepted_missing))
+            for header, lines, on_reject in (
+                (changes.old_header, changes.removed, _ignore),
+                (changes.new_header, changes.added, rejected.append),
+            )
+        )
+        return removed, added, rejected
+
+    @property
+    def _accepted_missing(self) -> frozenset[str]:
+        return frozenset(self._options.limits.accept_missing_columns)
+
+    @contextmanager
+    def _set_aside(self) -> "Iterator[_Rejects]":
+        rejects = _Rejects(self._loader, self._load_id)
+        yield rejects
+        rejects.flush()
+
+    def _log_detail(self) -> None:
+        report = self._report
+        self._loader.log_run_detail(
+            self._load_id, LoadDetail(self._strategy, report.rows, report.rejected, report.repaired)
+        )
+
+    # --- the end, whatever it is ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Close the audit record and clean up, whatever happens inside.
+
+        ``except BaseException``: Dagster's interrupt is not an Exception, and neither is KeyboardInterrupt.
+        """
         try:
-            loader.bulk_load(table.name, one_ahead(iter(framed)))
-        except MissingColumnError as error:
-            gate = ClosedGate(str(error), "accept_missing_columns", list(error.columns))
-            raise GatesClosedError(table, (gate,), load_id) from error
-    if rejected:
-        loader.log_rejected_rows(load_id, rejected)
-    report = framed.report
-    loader.log_run_detail(load_id, LoadDetail(Strategy.WAREHOUSE, report.rows, report.rejected, report.repaired))
-    return report
+            yield
+        except GatesClosedError as error:
+            self._loader.log_run_finish(self._load_id, LoadStatus.FAILED, str(error))
+            raise
+        except Exception as error:
+            self._fresh_connection()
+            status = self._loader.log_run_finish(self._load_id, LoadStatus.FAILED, str(error))
+            if status is not LoadStatus.SUCCEEDED:
+                self._clean_up()
+                raise
+            logger.warning("%s: the load stands, but what follows its commit failed: %s", self._table.name, error)
+        except BaseException:
+            self._fresh_connection()
+            self._loader.log_run_finish(self._load_id, LoadStatus.INTERRUPTED, "interrupted from outside")
+            self._clean_up()
+            raise
+        self._clean_up()
+
+    def _fresh_connection(self) -> None:
+        """The old one may be broken, inside a transaction, or busy with a statement nobody waits for."""
+        try:
+            self._loader.cancel()
+        except MedgenError as error:
+            logger.warning("%s: cannot reconnect after an error: %s", self._table.name, error)
+
+    def _clean_up(self) -> None:
+        """Clean up without hiding an error; what stays behind is swept by the next load."""
+        try:
+            self._loader.cleanup(self._table)
+        except MedgenError as error:
+            logger.warning("%s: staging could not be cleaned up; the next load will: %s", self._table.name, error)
+
+
+class _Rejects:
+    """Writes lines that were set aside to the audit, a batch at a time."""
+
+    def __init__(self, loader: AbstractNativeLoader, load_id: int) -> None:
+        self._loader = loader
+        self._load_id = load_id
+        self._rows: list[RejectedRow] = []
+
+    def __call__(self, row: RejectedRow) -> None:
+        self._rows.append(row)
+        if len(self._rows) >= _REJECTED_BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._rows:
+            self._loader.log_rejected_rows(self._load_id, self._rows)
+            self._rows.clear()
+
+
+@dataclass(frozen=True)
+class _FramedLines:
+    """One side of a difference in canonical form."""
+
+    canonical: bytes
+    report: FramingReport
+
+    def signed(self, sign: bytes) -> tuple[bytes, ...]:
+        """The rows with ``sign`` as their first field. LF only ever ends a record, so it can be searched for."""
+        if not self.canonical:
+            return ()
+        start = sign + b"\t"
+        return (start + self.canonical[:-1].replace(b"\n", b"\n" + start) + b"\n",)
+
+
+def _ignore(row: RejectedRow) -> None:
+    """Lines that were set aside last time are not in production, so nothing has to go."""
 
 
 @contextmanager
 def open_published(table: Table, path: Path) -> Iterator[BinaryIO]:
     """The bytes of an archived file, decompressed in a thread of its own where NCBI compresses it."""
     if table.is_gzip:
-        with igzip_threaded.open(path, "rb", threads=1) as stream:
+        with igzip_threaded.open(path, "rb", threads=1) as stream:  # type: ignore[no-untyped-call]  # isal 1.9.1
             yield cast("BinaryIO", stream)
     else:
         with path.open("rb") as stream:
@@ -182,10 +388,3 @@ def one_ahead(chunks: Iterator[bytes]) -> Iterator[bytes]:
         while chunk := upcoming.result():
             upcoming = thread.submit(next, chunks, b"")
             yield chunk
-
-
-def choose_mode(counts: ChangeCounts) -> ApplyMode:
-    """The cheapest way to publish these changes."""
-    if counts.baseline:
-        return ApplyMode.SWAP
-    return ApplyMode.DELTA if counts.changed else ApplyMode.UNCHANGED

@@ -74,6 +74,7 @@ def load_metadata(table: Table, schema: str, uri: str, result: LoadResult) -> di
         "cdc/unchanged": counts.unchanged,
         "cdc/compared_by": "key" if counts.by_key else "whole row",
         "medgen/strategy": result.strategy.value,
+        "medgen/strategy_reason": result.strategy_reason,
         "medgen/mode": result.mode.value,
         "medgen/load_id": result.load_id,
         "medgen/rejected_rows": report.rejected,

@@ -1,1 +1,1 @@
-"""The software-defined assets. ``tables`` makes one per table of the catalog; facts about tables stay in the catalog."""
+"""The software-defined assets, made from the catalog; facts about tables stay there."""

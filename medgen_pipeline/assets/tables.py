@@ -12,6 +12,7 @@ from medgen_pipeline.catalog import Table
 from medgen_pipeline.failures import permanent_errors_as_failures
 from medgen_pipeline.gates import GateLimits
 from medgen_pipeline.io_manager import WAREHOUSE_KEY, MedgenSource, PendingLoad
+from medgen_pipeline.load import LoadOptions
 from medgen_pipeline.metadata import definition_metadata, source_metadata
 from medgen_pipeline.release import DEFAULT_SOURCE_URL
 
@@ -19,7 +20,7 @@ TABLE_GROUP = "medgen"
 FILE_GROUP = "ncbi"
 OWNERS = ["team:medgen"]
 
-_DEFAULT = GateLimits()
+_DEFAULT = LoadOptions()
 _RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 
@@ -27,27 +28,46 @@ class LoadConfig(dg.Config):
     """How far a load may go without being asked. A closed gate says which of these lets the load through."""
 
     max_rejected_percent: float = Field(
-        default=_DEFAULT.max_rejected_percent,
+        default=_DEFAULT.limits.max_rejected_percent,
         description="Lines set aside, in percent of all lines of the file.",
     )
     max_shrink_percent: float = Field(
-        default=_DEFAULT.max_shrink_percent, description="Rows lost, in percent of the rows in production."
+        default=_DEFAULT.limits.max_shrink_percent, description="Rows lost, in percent of the rows in production."
     )
     max_growth_percent: float = Field(
-        default=_DEFAULT.max_growth_percent, description="Rows gained, in percent of the rows in production."
+        default=_DEFAULT.limits.max_growth_percent, description="Rows gained, in percent of the rows in production."
     )
     accept_missing_columns: list[str] = Field(
-        default=list(_DEFAULT.accept_missing_columns),
+        default=list(_DEFAULT.limits.accept_missing_columns),
         description="Columns that may be missing from the file's header; they become NULL.",
     )
     accept_broken_key: bool = Field(
-        default=_DEFAULT.accept_broken_key, description="Publish although the table's proven key repeats."
+        default=_DEFAULT.limits.accept_broken_key, description="Publish although the table's proven key repeats."
     )
 
-    def limits(self) -> GateLimits:
-        """These settings as the gates take them."""
-        settings = self.model_dump()
-        return GateLimits(**{**settings, "accept_missing_columns": tuple(settings["accept_missing_columns"])})
+    swap_above_percent: float = Field(
+        default=_DEFAULT.swap_above_percent,
+        description="Change this many percent of the rows or more by putting a new table in production's place.",
+    )
+    force_warehouse: bool = Field(
+        default=_DEFAULT.force_warehouse,
+        description="Compare the whole file with production inside the warehouse, even where the audit says that "
+        "nothing can have changed.",
+    )
+
+    def options(self) -> LoadOptions:
+        """These settings as a load takes them."""
+        return LoadOptions(
+            limits=GateLimits(
+                max_rejected_percent=self.max_rejected_percent,
+                max_shrink_percent=self.max_shrink_percent,
+                max_growth_percent=self.max_growth_percent,
+                accept_missing_columns=tuple(self.accept_missing_columns),
+                accept_broken_key=self.accept_broken_key,
+            ),
+            force_warehouse=self.force_warehouse,
+            swap_above_percent=self.swap_above_percent,
+        )
 
 
 def build_ncbi_files(tables: Sequence[Table]) -> list[dg.AssetSpec]:
@@ -84,13 +104,11 @@ def build_table_asset(table: Table, *, kind: str) -> dg.AssetsDefinition:
         metadata=definition_metadata(table),
         retry_policy=_RETRIES,
     )
-    def medgen_table(
-        config: LoadConfig, source: MedgenSource
-    ) -> dg.MaterializeResult[PendingLoad]:
+    def medgen_table(config: LoadConfig, source: MedgenSource) -> dg.MaterializeResult[PendingLoad]:
         with permanent_errors_as_failures():
             file = source.fetch(table)
         return dg.MaterializeResult(
-            value=PendingLoad(file, config.limits()),
+            value=PendingLoad(file, source.archive(), config.options()),
             metadata=source_metadata(file),
             data_version=dg.DataVersion(file.content_sha256),
         )

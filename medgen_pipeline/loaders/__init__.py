@@ -1,7 +1,7 @@
 """The native loader contract, its backends, and the factory that picks one by DSN.
 
-A backend is one module here plus its capabilities. This room knows the catalog's types; it knows neither Dagster nor the
-network NCBI's files come from.
+A backend is one module or package here plus its capabilities. This room knows the catalog's types; it knows neither
+Dagster nor the network NCBI's files come from.
 """
 
 from medgen_pipeline.loaders.base import (
@@ -14,6 +14,7 @@ from medgen_pipeline.loaders.base import (
     LoadStart,
     LoadStatus,
     LostConnectionError,
+    ProductionChangedError,
     Strategy,
     TableBusyError,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "LoaderError",
     "LoaderFactory",
     "LostConnectionError",
+    "ProductionChangedError",
     "Strategy",
     "TableBusyError",
 ]

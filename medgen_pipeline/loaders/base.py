@@ -33,6 +33,10 @@ class TableBusyError(TransientError):
     """Another load of the same table held its lock for longer than this one would wait."""
 
 
+class ProductionChangedError(TransientError):
+    """Production is not as the change set was made for, so nothing was published; a new comparison will do."""
+
+
 class Strategy(StrEnum):
     """How the change set is found."""
 
@@ -138,7 +142,13 @@ class LoadRecord:
     rows_updated: int | None
     rows_deleted: int | None
     rows_unchanged: int | None
+    guard: str | None
     error: str | None
+
+    @property
+    def rows_after(self) -> int:
+        """Rows of production when the load had succeeded."""
+        return (self.rows_inserted or 0) + (self.rows_updated or 0) + (self.rows_unchanged or 0)
 
 
 def new_load_id(previous: int | None) -> int:
@@ -188,6 +198,10 @@ class AbstractNativeLoader(ABC):
         self.close()
 
     @abstractmethod
+    def is_as_left(self, table: Table, last: LoadRecord) -> bool:
+        """Whether production is as the load ``last`` left it, as far as can be told without reading its rows."""
+
+    @abstractmethod
     def initialize_staging(self, table: Table, strategy: Strategy = Strategy.WAREHOUSE) -> None:
         """Afterwards an empty staging table exists, whatever a killed run left behind.
 
@@ -205,8 +219,12 @@ class AbstractNativeLoader(ABC):
     def execute_cdc(self, table: Table) -> ChangeCounts:
         """Write the exact change set between staging and production, duplicates and NULLs included.
 
-        Touches no production row.
+        Touches no production row. Under ``SNAPSHOT`` the staged lines are the change already.
         """
+
+    @abstractmethod
+    def keep_unchanged(self, table: Table, last: LoadRecord) -> ChangeCounts:
+        """The counts of a release equal to ``last``'s: stands in for staging and comparison."""
 
     @abstractmethod
     def can_swap(self, table: Table) -> bool:
@@ -217,6 +235,9 @@ class AbstractNativeLoader(ABC):
         """Publish the change set: production, change feed and audit move together or not at all.
 
         Readers see the old table or the new one, never a mixture, an error or an empty table.
+
+        Raises:
+            ProductionChangedError: Somebody else wrote to production since it was compared.
         """
 
     @abstractmethod

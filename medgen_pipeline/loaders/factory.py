@@ -34,6 +34,7 @@ class LoaderFactory:
 
         Raises:
             ValueError: No loader knows the scheme. The DSN itself stays out of the message: it may hold a password.
+            TypeError: A package has registered something that is no loader.
         """
         scheme = urlsplit(db_dsn).scheme
         if target := _BUILT_IN.get(scheme):
@@ -46,7 +47,7 @@ class LoaderFactory:
                 raise ValueError(f"Unsupported database scheme: {scheme!r}. Known schemes: {known}.")
             loaded = next(iter(registered)).load()
         if not (isinstance(loaded, type) and issubclass(loaded, AbstractNativeLoader)):
-            raise ValueError(f"The loader of scheme {scheme!r} is {loaded!r}, expected an AbstractNativeLoader class.")
+            raise TypeError(f"The loader of scheme {scheme!r} is {loaded!r}, expected an AbstractNativeLoader class.")
         return loaded
 
     @staticmethod

@@ -22,6 +22,7 @@ from medgen_pipeline.loaders import (
     LoaderFactory,
     LoadStatus,
     LostConnectionError,
+    ProductionChangedError,
     TableBusyError,
 )
 from medgen_pipeline_tests.loaders.support import Row, canonical, load, new_loader, query, read, session, start_of
@@ -220,7 +221,7 @@ def test_a_concurrent_edit_between_comparison_and_apply_is_noticed(database: str
         loader.bulk_load("names", iter([canonical([A])]))
         loader.execute_cdc(NAMES)
         query(database, "DELETE FROM medgen.names WHERE cui = 'C2'")
-        with pytest.raises(LoaderError, match="deleted 0 rows, the change set has 1: somebody else wrote"):
+        with pytest.raises(ProductionChangedError, match="somebody else wrote to the table since it was compared"):
             loader.apply_changes(NAMES, ApplyMode.DELTA)
 
 
@@ -300,7 +301,7 @@ def test_a_server_that_does_not_answer_is_a_transient_error() -> None:
 
 
 def test_an_unknown_database_is_a_permanent_error_without_the_password(database: str) -> None:
-    dsn = database.replace("medgen@", "medgen:topsecret@").replace("/test", "/no_such_test")
+    dsn = database.replace("medgen@", "medgen:topsecret@").replace("/medgen_test", "/no_such_test")
     with pytest.raises(LoaderError, match="does not exist") as error:
         new_loader(dsn).connect()
     assert "topsecret" not in str(error.value)

@@ -1,0 +1,234 @@
+"""Finds the change set between staging and production, and writes it beside staging. Touches no production row.
+
+By key where the key is unique on both sides; else by whole rows as multisets, so that duplicates and NULLs count.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from psycopg import errors as pg_errors
+from psycopg import sql
+
+from medgen_pipeline.loaders.base import ChangeCounts
+from medgen_pipeline.loaders.postgres.guard import Guard, Writers, read_writers
+from medgen_pipeline.loaders.postgres.names import TableNames
+from medgen_pipeline.loaders.postgres.session import PostgresSession
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The result of a comparison.
+
+    Attributes:
+        counts: What differs.
+        production: Production as it was compared; None on a first load.
+        checksum_after: Sum of the row hashes that production will have.
+    """
+
+    counts: ChangeCounts
+    production: Writers | None
+    checksum_after: int
+
+
+def baseline(session: PostgresSession, names: TableNames, staged_rows: int, suffix: str) -> Comparison:
+    """There is nothing to compare with: index the staged table and add up its rows."""
+    unique = build_index(session, names, suffix)
+    nulls, checksum = session.run(
+        "SELECT count(*) FILTER (WHERE num_nulls({null_columns}) > 0), coalesce(sum({hash}), 0) FROM {staging} s",
+        names,
+        null_columns=names.columns("s", names.index_columns),
+        hash=names.row_hash("s"),
+    ).fetchone() or (0, 0)
+    counts = ChangeCounts(staged_rows, 0, 0, 0, by_key=unique and nulls == 0, baseline=True)
+    return Comparison(counts, None, int(checksum))
+
+
+def compare_with_production(
+    session: PostgresSession, names: TableNames, staged_rows: int, guard: Guard | None
+) -> Comparison:
+    """Strategy *warehouse*: the staged file against production, in one snapshot of the database."""
+    hopeful = bool(names.table.key) and (guard is None or guard.unique_key)
+    try_by_key = hopeful and (has_unique_index(session, names) or make_unique_index(session, names))
+    with session.work.transaction():
+        session.work.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        production = read_writers(session, names)
+        session.run("ANALYZE {staging}", names)
+        counts = None
+        if try_by_key:
+            _write_by_key(session, names, new=names.staging, old=names.production)
+            counts = _count_by_key(session, names, staged_rows)
+            matched = counts.unchanged + counts.updated + counts.deleted == production.rows
+            # Production's unique index matches each staged row to one row at most. So as many staged rows matched as
+            # production rows exactly when no two staged rows share a match; the others are looked through.
+            if not matched or _change_set_repeats_a_key(session, names):
+                counts = None
+        if counts is None:
+            _write_by_row(session, names, new=names.staging, old=names.production)
+            counts = _count_by_row(session, names, production.rows)
+        checksum = session.value("SELECT coalesce(sum({hash}), 0) FROM {staging} s", names, hash=names.row_hash("s"))
+    return Comparison(counts, production, int(checksum))
+
+
+def compare_staged_lines(session: PostgresSession, names: TableNames, guard: Guard) -> Comparison:
+    """Strategy *snapshot*: the staged lines that were removed (-) against those that were added (+)."""
+    signed = "(SELECT ctid, * FROM {staging} WHERE _sign = {sign})"
+    new, old = (sql.SQL(signed).format(staging=names.staging, sign=sql.Literal(sign)) for sign in "+-")
+    counts = None
+    if names.table.key and guard.unique_key:
+        _write_by_key(session, names, new=new, old=old)
+        if not (_change_set_repeats_a_key(session, names) or _insert_meets_a_kept_row(session, names)):
+            counts = _count_by_key(session, names, guard.rows)
+            counts = ChangeCounts(
+                counts.inserted,
+                counts.updated,
+                counts.deleted,
+                guard.rows - counts.updated - counts.deleted,
+                by_key=True,
+            )
+    if counts is None:
+        _write_by_row(session, names, new=new, old=old)
+        counts = _count_by_row(session, names, guard.rows)
+    change = session.value(
+        "SELECT coalesce(sum(CASE WHEN _change_type IN ('insert', 'update_postimage') THEN {hash} ELSE -{hash} END), 0)"
+        " FROM {changes} c",
+        names,
+        hash=sql.SQL("{}::numeric").format(names.row_hash("c")),
+    )
+    return Comparison(counts, Writers(guard.rows, frozenset(guard.writers)), guard.checksum + int(change))
+
+
+def build_index(session: PostgresSession, names: TableNames, suffix: str = "") -> bool:
+    """Index the staged table; returns whether the catalog's key is unique in it.
+
+    The index is unique exactly where the key is: that is what the next load's comparison relies on.
+    """
+    session.set("maintenance_work_mem", session.config.maintenance_work_mem)
+    if names.table.key:
+        try:
+            session.run(
+                "CREATE UNIQUE INDEX {name} ON {staging} ({key})",
+                names,
+                name=sql.Identifier(names.unique_index + suffix),
+            )
+        except pg_errors.UniqueViolation as error:
+            logger.warning("%s: the key repeats, so rows are compared whole: %s", names.table.name, error)
+        else:
+            return True
+    session.run(
+        "CREATE INDEX {name} ON {staging} ({index_columns})",
+        names,
+        name=sql.Identifier(names.plain_index + suffix),
+        index_columns=names.columns(None, names.index_columns),
+    )
+    return False
+
+
+def has_unique_index(session: PostgresSession, names: TableNames) -> bool:
+    """Whether a valid unique index over just the key stands on production, be it ours or the user's."""
+    row = session.work.execute(
+        "SELECT count(*) FROM pg_index i WHERE i.indrelid = %s::regclass AND i.indisunique AND i.indisvalid"
+        " AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = %s AND i.indnkeyatts ="
+        " (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attname = ANY(%s)"
+        " AND a.attnum = ANY(i.indkey))",
+        [names.production.as_string(session.work), len(names.table.key), list(names.table.key)],
+    ).fetchone()
+    return row is not None and row[0] > 0
+
+
+def make_unique_index(session: PostgresSession, names: TableNames) -> bool:
+    """Try to give production the unique index of its key; returns whether the key is unique."""
+    try:
+        session.run(
+            "CREATE UNIQUE INDEX IF NOT EXISTS {name} ON {production} ({key})",
+            names,
+            name=sql.Identifier(names.unique_index),
+        )
+    except pg_errors.UniqueViolation:
+        return False
+    return True
+
+
+def _write_by_key(session: PostgresSession, names: TableNames, *, new: sql.Composable, old: sql.Composable) -> None:
+    """One pass of a full join on the key. CREATE TABLE AS, because only that may use a parallel plan."""
+    rest = names.other_columns
+    differs = (
+        sql.SQL("OR ROW({}) IS DISTINCT FROM ROW({})").format(names.columns("n", rest), names.columns("o", rest))
+        if rest
+        else sql.SQL("")
+    )
+    session.run("DROP TABLE IF EXISTS {changes}", names)
+    session.run(
+        "CREATE UNLOGGED TABLE {changes} AS SELECT side.* FROM {new} n FULL JOIN {old} o ON {on}"
+        " CROSS JOIN LATERAL (VALUES"
+        "  (CASE WHEN n.ctid IS NULL THEN 'delete' ELSE 'update_preimage' END, o.ctid IS NOT NULL, {old_columns}),"
+        "  (CASE WHEN o.ctid IS NULL THEN 'insert' ELSE 'update_postimage' END, n.ctid IS NOT NULL, {new_columns})"
+        " ) AS side (_change_type, _present, {columns})"
+        " WHERE (n.ctid IS NULL OR o.ctid IS NULL {differs}) AND side._present",
+        names,
+        on=names.key_matches("n", "o"),
+        old_columns=names.columns("o"),
+        new_columns=names.columns("n"),
+        differs=differs,
+        new=new,
+        old=old,
+    )
+
+
+def _write_by_row(session: PostgresSession, names: TableNames, *, new: sql.Composable, old: sql.Composable) -> None:
+    """Compare whole rows as multisets: GROUP BY takes NULLs for equal, and counts keep duplicates apart."""
+    session.run("DROP TABLE IF EXISTS {changes}", names)
+    session.run(
+        "CREATE UNLOGGED TABLE {changes} AS"
+        " SELECT CASE WHEN copies > 0 THEN 'insert' ELSE 'delete' END AS _change_type, true AS _present, {columns}"
+        " FROM (SELECT {columns}, sum(one) AS copies FROM"
+        "  (SELECT {columns}, 1 AS one FROM {new} n UNION ALL SELECT {columns}, -1 FROM {old} o) AS both_sides"
+        "  GROUP BY {columns} HAVING sum(one) <> 0) AS difference, generate_series(1, abs(copies))",
+        names,
+        new=new,
+        old=old,
+    )
+
+
+def _count_by_key(session: PostgresSession, names: TableNames, staged_rows: int) -> ChangeCounts:
+    count = _count_types(session, names)
+    inserted, updated = count.get("insert", 0), count.get("update_postimage", 0)
+    unchanged = staged_rows - inserted - updated
+    return ChangeCounts(inserted, updated, count.get("delete", 0), unchanged, by_key=True)
+
+
+def _count_by_row(session: PostgresSession, names: TableNames, rows_before: int) -> ChangeCounts:
+    count = _count_types(session, names)
+    deleted = count.get("delete", 0)
+    return ChangeCounts(count.get("insert", 0), 0, deleted, rows_before - deleted, by_key=False)
+
+
+def _count_types(session: PostgresSession, names: TableNames) -> dict[str, int]:
+    return dict(session.run("SELECT _change_type, count(*) FROM {changes} GROUP BY _change_type", names).fetchall())
+
+
+def _change_set_repeats_a_key(session: PostgresSession, names: TableNames) -> bool:
+    """Whether an inserted, deleted or updated key repeats or has NULL in it: then the key cannot tell rows apart."""
+    return bool(
+        session.value(
+            "SELECT EXISTS (SELECT FROM {changes} GROUP BY _change_type, {key}"
+            " HAVING count(*) > 1 OR num_nulls({key}) > 0)",
+            names,
+        )
+    )
+
+
+def _insert_meets_a_kept_row(session: PostgresSession, names: TableNames) -> bool:
+    """Whether an inserted key stands in production already: the new file repeats it, though its other row is unchanged.
+
+    The key of a deleted row may not be inserted again: that would have been an update.
+    """
+    session.run("ANALYZE {changes}", names)
+    return bool(
+        session.value(
+            "SELECT EXISTS (SELECT FROM {changes} c JOIN {production} p ON {on} WHERE c._change_type = 'insert')",
+            names,
+            on=names.key_matches("c", "p"),
+        )
+    )

@@ -1,0 +1,313 @@
+"""The contract's methods for PostgreSQL: which step of a load uses which module of this package."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from medgen_pipeline.catalog import Table
+from medgen_pipeline.framing import RejectedRow
+from medgen_pipeline.loaders.base import (
+    AbstractNativeLoader,
+    ApplyMode,
+    ChangeCounts,
+    LoadDetail,
+    LoaderError,
+    LoadRecord,
+    LoadStart,
+    LoadStatus,
+    Strategy,
+)
+from medgen_pipeline.loaders.capabilities import LoaderCapabilities
+from medgen_pipeline.loaders.postgres import compare, guard, publish
+from medgen_pipeline.loaders.postgres.audit import PostgresAudit
+from medgen_pipeline.loaders.postgres.config import CAPABILITIES, PostgresConfig
+from medgen_pipeline.loaders.postgres.names import TYPES, TableNames, definitions, schemas
+from medgen_pipeline.loaders.postgres.session import PostgresSession
+
+
+class PostgresNativeLoader(AbstractNativeLoader):
+    """Loads into PostgreSQL 14 or later."""
+
+    capabilities: ClassVar[LoaderCapabilities] = CAPABILITIES
+
+    def __init__(self, db_dsn: str, config: PostgresConfig) -> None:
+        """Remember where to connect; nothing is opened."""
+        self._config = config
+        self._session = PostgresSession(db_dsn, config)
+        self._audit = PostgresAudit(self._session)
+        self._start: LoadStart | None = None
+        self._load_id = 0
+        self._strategy = Strategy.WAREHOUSE
+        self._staged_rows = 0
+        self._staged_by = 0
+        self._found: compare.Comparison | None = None
+        self._last_guard: guard.Guard | None = None
+
+    @classmethod
+    def from_dsn(cls, db_dsn: str, config: Mapping[str, Any]) -> Self:
+        """See the base class; ``config`` is that of ``PostgresConfig``."""
+        try:
+            conninfo_to_dict(db_dsn)
+        except psycopg.ProgrammingError:
+            # libpq's message quotes the DSN, password included, so neither message nor cause is passed on.
+            raise ValueError(
+                "PostgreSQL loader: the DSN is not a valid connection URI. Expected the form "
+                "postgresql://USER:PASSWORD@HOST:PORT/DATABASE with special characters percent-encoded."
+            ) from None
+        return cls(db_dsn, PostgresConfig.from_mapping(config))
+
+    def connect(self) -> None:
+        """See the base class."""
+        self._session.open()
+
+    def close(self) -> None:
+        """See the base class."""
+        self._session.close()
+
+    def cancel(self) -> None:
+        """See the base class."""
+        self._session.cancel()
+
+    def table_uri(self, table: Table) -> str:
+        """See the base class."""
+        return f"postgresql://{self._session.where}/{self._config.schema}/{table.name}"
+
+    # --- audit ---------------------------------------------------------------------------------------------------
+
+    def log_run_start(self, start: LoadStart) -> int:
+        """See the base class."""
+        self._session.take_table_lock(start.table)
+        self._load_id = self._audit.start(start)
+        self._start = start
+        last = self.last_load(start.table)
+        self._last_guard = guard.Guard.of(last) if last else None
+        return self._load_id
+
+    def log_run_detail(self, load_id: int, detail: LoadDetail) -> None:
+        """See the base class."""
+        self._audit.detail(load_id, detail)
+
+    def log_rejected_rows(self, load_id: int, rows: Sequence[RejectedRow]) -> None:
+        """See the base class."""
+        self._audit.rejected_rows(load_id, rows)
+
+    def log_run_finish(self, load_id: int, status: LoadStatus, error: str | None = None) -> LoadStatus:
+        """See the base class."""
+        return self._audit.finish(load_id, status, error)
+
+    def last_load(self, table: Table) -> LoadRecord | None:
+        """See the base class."""
+        return self._audit.last_success(table.name)
+
+    # --- staging -------------------------------------------------------------------------------------------------
+
+    def initialize_staging(self, table: Table, strategy: Strategy = Strategy.WAREHOUSE) -> None:
+        """See the base class."""
+        names = self._names(table)
+        self._strategy = strategy
+        self._staged_rows = 0
+        self._found = None
+        with self._session.errors(f"creating the staging table of {table.name}"), self._session.work.transaction():
+            self._drop_staging(names)
+            # What may take production's place is written as production is: a rewrite from unlogged to logged would
+            # show an empty table to readers with an older snapshot. All else is scratch and needs no WAL.
+            becomes_production = strategy is Strategy.WAREHOUSE and self.can_swap(table)
+            self._session.run(
+                "CREATE {scratch} TABLE {staging} ({sign}{definitions})",
+                names,
+                scratch=sql.SQL("" if becomes_production else "UNLOGGED"),
+                sign=sql.SQL('_sign "char", ' if strategy is Strategy.SNAPSHOT else ""),
+                definitions=definitions(table.columns),
+            )
+
+    def bulk_load(self, table_name: str, data_iterator: Iterator[bytes]) -> int:
+        """See the base class.
+
+        TRUNCATE in the transaction of the COPY makes a repeated call start afresh, lets ``wal_level=minimal`` skip the
+        write-ahead log, and allows FREEZE, which shows the rows also to readers whose snapshot is older than a swap.
+        """
+        staging = sql.Identifier(schemas(self._config.schema)[1], table_name)
+        work = self._session.work
+        sent = 0
+        with self._session.errors(f"COPY into the staging table of {table_name}"), work.transaction():
+            work.execute(sql.SQL("TRUNCATE {}").format(staging))
+            with work.cursor() as cursor:
+                with cursor.copy(
+                    sql.SQL("COPY {} FROM STDIN (FORMAT text, NULL '', FREEZE true)").format(staging)
+                ) as copy:
+                    for chunk in data_iterator:
+                        sent += chunk.count(b"\n")
+                        copy.write(chunk)
+                held = cursor.rowcount
+            if held != sent:
+                raise LoaderError(f"{table_name}: sent {sent:,} rows, PostgreSQL holds {held:,}; nothing was kept.")
+            self._staged_by = self._current_transaction()
+        self._staged_rows = held
+        return held
+
+    def cleanup(self, table: Table) -> None:
+        """See the base class."""
+        with self._session.errors(f"cleaning up the staging of {table.name}"), self._session.work.transaction():
+            self._drop_staging(self._names(table))
+
+    def _drop_staging(self, names: TableNames) -> None:
+        self._session.run("DROP TABLE IF EXISTS {staging}, {changes}", names)
+
+    # --- change data capture -------------------------------------------------------------------------------------
+
+    def is_as_left(self, table: Table, last: LoadRecord) -> bool:
+        """See the base class."""
+        left = guard.Guard.of(last)
+        with self._session.errors(f"looking at {table.name}"):
+            return left is not None and guard.is_probably_as_left(self._session, self._names(table), left)
+
+    def execute_cdc(self, table: Table) -> ChangeCounts:
+        """See the base class."""
+        names = self._names(table)
+        with self._session.errors(f"comparing {table.name} with production"):
+            self._session.set("work_mem", self._config.work_mem)
+            stands = self._production_stands(names)
+            if self._strategy is Strategy.SNAPSHOT:
+                if self._last_guard is None:
+                    raise LoaderError(f"{table.name}: no recorded load to apply staged changes to.")
+                self._found = compare.compare_staged_lines(self._session, names, self._last_guard)
+            elif stands:
+                self._found = compare.compare_with_production(self._session, names, self._staged_rows, self._last_guard)
+            else:
+                replaced = guard.production_oid(self._session, names) is not None
+                suffix = publish.NEW_SUFFIX if replaced else ""
+                self._found = compare.baseline(self._session, names, self._staged_rows, suffix)
+        return self._found.counts
+
+    def keep_unchanged(self, table: Table, last: LoadRecord) -> ChangeCounts:
+        """See the base class."""
+        left = guard.Guard.of(last)
+        if left is None:
+            raise LoaderError(
+                f"{table.name}: load {last.load_id} left no guard, so nothing can be taken for unchanged."
+            )
+        counts = ChangeCounts(0, 0, 0, left.rows, by_key=left.unique_key)
+        production = guard.Writers(left.rows, frozenset(left.writers))
+        self._found = compare.Comparison(counts, production, left.checksum)
+        return counts
+
+    def _production_stands(self, names: TableNames) -> bool:
+        """Whether production stands in the catalog's shape.
+
+        Raises:
+            LoaderError: Something that is not this package's has production's name.
+        """
+        found = self._session.work.execute(
+            "SELECT c.relkind IN ('r', 'p'), array_agg(a.attname::text || ' ' || format_type(a.atttypid, -1))"
+            " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+            " WHERE n.nspname = %s AND c.relname = %s GROUP BY c.oid, c.relkind",
+            [names.schema, names.table.name],
+        ).fetchone()
+        if found is None:
+            return False
+        is_table, observed = found
+        wanted = [f"{column.name} {TYPES[column.type].as_string()}" for column in names.table.columns]
+        missing = sorted(set(wanted) - set(observed))
+        if is_table and not missing:
+            return True
+        if not is_table or self._last_guard is None:
+            raise LoaderError(
+                f"{names.schema}.{names.table.name} exists, but not as the catalog has it: missing {missing}, found "
+                f"{sorted(observed)}. Rename or drop it, and the next load makes it anew as a first load."
+            )
+        if obstacles := publish.swap_obstacles(self._session, names):
+            raise LoaderError(
+                f"{names.schema}.{names.table.name} has the shape of an earlier version (missing {missing}) and must "
+                f"be made anew, but {', '.join(obstacles)} would be lost. Remove that, load, and put it back."
+            )
+        return False
+
+    # --- publication ---------------------------------------------------------------------------------------------
+
+    def can_swap(self, table: Table) -> bool:
+        """See the base class."""
+        return not publish.swap_obstacles(self._session, self._names(table))
+
+    def apply_changes(self, table: Table, mode: ApplyMode) -> ChangeCounts:
+        """See the base class."""
+        names = self._names(table)
+        found, start = self._found, self._start
+        if found is None or start is None:
+            raise LoaderError(f"{table.name}: nothing to apply: log_run_start and execute_cdc come first.")
+        first = guard.production_oid(self._session, names) is None
+        with self._session.errors(f"publishing {table.name}"):
+            if mode is ApplyMode.SWAP and not first:
+                publish.prepare_swap(self._session, names, indexed=found.counts.baseline)
+            with self._session.work.transaction():
+                if mode is ApplyMode.SWAP and first:
+                    publish.publish_first(self._session, names)
+                elif mode is ApplyMode.SWAP:
+                    publish.swap(self._session, names, start, self._load_id, found)
+                elif mode is ApplyMode.DELTA:
+                    publish.apply_delta(self._session, names, start, self._load_id, found)
+                left = self._guard_after(names, found, mode)
+                self._record_success(found.counts, mode, left)
+        if mode is not ApplyMode.UNCHANGED:
+            self._settle(names, left)
+        return found.counts
+
+    def _guard_after(self, names: TableNames, found: compare.Comparison, mode: ApplyMode) -> guard.Guard:
+        before = found.production.ids if found.production else frozenset()
+        writers = {
+            ApplyMode.SWAP: {self._staged_by},
+            ApplyMode.DELTA: {*before, self._current_transaction()},
+            ApplyMode.UNCHANGED: before,
+        }[mode]
+        return guard.Guard(
+            oid=guard.production_oid(self._session, names) or 0,
+            rows=found.counts.rows_after,
+            writers=tuple(sorted(writers)),
+            unique_key=found.counts.by_key,
+            checksum=found.checksum_after,
+            writes=self._last_guard.writes if mode is ApplyMode.UNCHANGED and self._last_guard else None,
+        )
+
+    def _record_success(self, counts: ChangeCounts, mode: ApplyMode, left: guard.Guard) -> None:
+        """In the transaction of the data: the audit says succeeded exactly when production changed."""
+        updated = self._session.work.execute(
+            sql.SQL(
+                "UPDATE {audit}.load_run SET status = %s, mode = %s, finished_at = clock_timestamp(),"
+                " rows_inserted = %s, rows_updated = %s, rows_deleted = %s, rows_unchanged = %s, guard = %s"
+                " WHERE load_id = %s AND status = %s"
+            ).format(audit=sql.Identifier(schemas(self._config.schema)[3])),
+            [
+                LoadStatus.SUCCEEDED,
+                mode,
+                counts.inserted,
+                counts.updated,
+                counts.deleted,
+                counts.unchanged,
+                left.to_json(),
+                self._load_id,
+                LoadStatus.RUNNING,
+            ],
+        ).rowcount
+        if updated != 1:
+            raise LoaderError(f"load {self._load_id} is no longer running in the audit: another load has taken over.")
+
+    def _settle(self, names: TableNames, left: guard.Guard) -> None:
+        """After the commit: statistics for the planner, the key's index, and the server's count of writes."""
+        self._session.run("ANALYZE {production}", names)
+        unique = left.unique_key
+        if names.table.key and not unique:
+            unique = publish.regain_unique_key(self._session, names)
+        guard.flush_own_writes(self._session)
+        settled = dataclasses.replace(left, unique_key=unique, writes=guard.read_writes(self._session, left.oid))
+        self._audit.set_guard(self._load_id, settled.to_json())
+
+    def _current_transaction(self) -> int:
+        row = self._session.work.execute("SELECT pg_current_xact_id()::xid::text::bigint").fetchone()
+        return int(row[0]) if row else 0
+
+    def _names(self, table: Table) -> TableNames:
+        return TableNames(self._config.schema, table)
