@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import dagster as dg
 import pytest
@@ -15,11 +14,25 @@ from medgen_pipeline.io_manager import DatabaseTarget, EmbeddedTarget, MedgenSou
 from medgen_pipeline.metadata import column_schema
 
 SECRET = "s3cr3t-0f-the-dsn"
-TABLE_NAMES = """
-    hpo_cui_history medgen_cui_history medgen_hpo_mapping medgen_hpo_omim_mapping medgen_id_mappings
-    medgen_pubmed_lnk medgen_sources medgen_uid_cui_history merged mgconso mgdef mgrel mgsat mgsty
-    mondo_cui_history names ordo_cui_history
-""".split()
+TABLE_NAMES = [
+    "hpo_cui_history",
+    "medgen_cui_history",
+    "medgen_hpo_mapping",
+    "medgen_hpo_omim_mapping",
+    "medgen_id_mappings",
+    "medgen_pubmed_lnk",
+    "medgen_sources",
+    "medgen_uid_cui_history",
+    "merged",
+    "mgconso",
+    "mgdef",
+    "mgrel",
+    "mgsat",
+    "mgsty",
+    "mondo_cui_history",
+    "names",
+    "ordo_cui_history",
+]
 
 
 @pytest.fixture(scope="module")
@@ -128,18 +141,19 @@ def test_every_table_goes_through_the_warehouse_and_retries_a_transient_error(de
 
 
 def test_the_launchpad_offers_the_gates_of_each_table(definitions: dg.Definitions) -> None:
-    op = definitions.resolve_assets_def(key(TABLES[0])).op
-    fields = op.config_schema.as_field().config_type.fields  # type: ignore[union-attr]  # a Shape, since it is a Config
+    config = definitions.resolve_assets_def(key(TABLES[0])).op.config_schema.as_field().config_type
+    assert isinstance(config, dg.Shape)
+    fields = config.fields
     assert set(fields) == set(GateLimits.__dataclass_fields__)
     assert not any(field.is_required for field in fields.values())
 
 
 @pytest.fixture
-def dsn_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+def dsn_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     environment = {"MEDGEN_DSN": f"postgresql://somebody:{SECRET}@db.example.org/medgen"}
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    yield environment
+    return environment
 
 
 def test_the_dsn_reaches_the_ui_as_the_name_of_its_variable(dsn_in_the_environment: dict[str, str]) -> None:
