@@ -314,8 +314,7 @@ class LineFramer:
         return buffer
 
     def _escape(self, buffer: bytes) -> bytes:
-        has_backslash = b"\\" in buffer
-        if has_backslash:
+        if b"\\" in buffer:
             buffer = buffer.replace(b"\\", b"\\\\")
         if b"\r" in buffer:
             buffer = buffer.replace(b"\r", b"\\\r")
@@ -323,6 +322,6 @@ class LineFramer:
             if b"\t" in buffer:
                 buffer = buffer.replace(b"\t", b"\\\t")
             buffer = buffer.replace(b"|\n", b"\n").replace(b"|", b"\t")
-        if has_backslash:
+        if b"\\\\N" in buffer:
             buffer = _LOOKS_NULL.sub(rb"\\\\\\N", buffer)
         return buffer

@@ -21,6 +21,7 @@ class Guard:
 
     Attributes:
         oid: Production's object id; a restored or re-created table has another.
+        filenode: Its storage; TRUNCATE, VACUUM FULL and rewriting ALTER TABLE give it another.
         rows: Production's rows.
         writers: The 32-bit ids of the transactions that wrote them.
         unique_key: Whether the catalog's key is unique and never NULL in them.
@@ -30,6 +31,7 @@ class Guard:
     """
 
     oid: int
+    filenode: int
     rows: int
     writers: tuple[int, ...]
     unique_key: bool
@@ -83,6 +85,12 @@ def read_writes(session: PostgresSession, oid: int) -> int | None:
     return None if row is None or row[0] is None else int(row[0])
 
 
+def read_filenode(session: PostgresSession, oid: int) -> int:
+    """The storage of a table."""
+    row = session.work.execute("SELECT pg_relation_filenode(%s::oid)::bigint", [oid]).fetchone()
+    return int(row[0]) if row and row[0] else 0
+
+
 def flush_own_writes(session: PostgresSession) -> None:
     """Make this session's writes count at once; PostgreSQL 14 cannot, and is then read too early, which is harmless."""
     if session.work.info.server_version >= 150000:
@@ -101,6 +109,7 @@ def is_probably_as_left(session: PostgresSession, names: TableNames, guard: Guar
     """The same without a scan where the server's counters stand as the load left them."""
     if production_oid(session, names) != guard.oid:
         return False
-    if guard.writes is not None and read_writes(session, guard.oid) == guard.writes:
+    counted = guard.writes is not None and read_writes(session, guard.oid) == guard.writes
+    if counted and read_filenode(session, guard.oid) == guard.filenode:
         return True
     return is_as_left(session, names, guard)

@@ -263,8 +263,10 @@ class PostgresNativeLoader(AbstractNativeLoader):
             ApplyMode.DELTA: {*before, self._current_transaction()},
             ApplyMode.UNCHANGED: before,
         }[mode]
+        oid = guard.production_oid(self._session, names) or 0
         return guard.Guard(
-            oid=guard.production_oid(self._session, names) or 0,
+            oid=oid,
+            filenode=guard.read_filenode(self._session, oid),
             rows=found.counts.rows_after,
             writers=tuple(sorted(writers)),
             unique_key=found.counts.by_key,

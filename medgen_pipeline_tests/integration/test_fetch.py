@@ -1,0 +1,664 @@
+"""Fetching over real HTTP from a double of NCBI's server, and from directories."""
+
+import gzip
+import hashlib
+import logging
+import os
+import random
+import re
+import shutil
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+import trustme
+
+from medgen_pipeline import __version__
+from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.errors import PermanentError, TransientError
+from medgen_pipeline.release import (
+    DEFAULT_SOURCE_URL,
+    Archive,
+    MissingSourceFileError,
+    RefusedFileError,
+    ReleaseSource,
+    SourceError,
+    SourceFile,
+    TransferOptions,
+    UnavailableSourceError,
+    UnusableSourceError,
+)
+from medgen_pipeline_tests.ncbi_double import (
+    NcbiDouble,
+    at_most,
+    before,
+    cut_after,
+    headed,
+    instead,
+    ncbi_double,
+    overlook_if_range,
+    status,
+)
+
+NAMES = table_by_name("names")
+SOURCES = table_by_name("medgen_sources")
+MONDAY, WEDNESDAY, FRIDAY = (datetime(2026, 11, day, 23, 30, tzinfo=UTC) for day in (16, 18, 20))
+IMPATIENT = TransferOptions(attempts=4, backoff_factor=0.001, connect_timeout=5, read_timeout=20)
+
+
+def names_text(seed: int) -> bytes:
+    """Half a megabyte that hardly compresses, so that a download can break in the middle."""
+    noise = random.Random(seed)
+    rows = (f"C{number:07}|{noise.randbytes(40).hex()}|HPO|N|\n" for number in range(5_000))
+    return ("#CUI|name|source|SUPPRESS|\n" + "".join(rows)).encode()
+
+
+OLD_TEXT, NEW_TEXT = names_text(1), names_text(2)
+OLD, NEW = gzip.compress(OLD_TEXT, mtime=0), gzip.compress(NEW_TEXT, mtime=0)
+SOURCES_TEXT = b"Source Abbreviation\tDescription\tURL\nHPO\tHuman Phenotype Ontology\thttps://hpo.test\n"
+
+
+def publish(directory: Path, name: str, data: bytes, modified: datetime) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    draft = directory / "draft"
+    draft.write_bytes(data)
+    os.utime(draft, (modified.timestamp(), modified.timestamp()))
+    draft.replace(directory / name)
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def files_under(root: Path) -> list[str]:
+    """All files of an archive but its locks, which stay."""
+    files = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
+    return sorted(str(path) for path in files if path.parts[0] != "locks")
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    path = tmp_path / "ncbi"
+    publish(path, NAMES.file_name, OLD, WEDNESDAY)
+    publish(path, SOURCES.file_name, SOURCES_TEXT, WEDNESDAY)
+    return path
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    return Archive(tmp_path / "archive")
+
+
+@pytest.fixture
+def ncbi(directory: Path) -> Iterator[NcbiDouble]:
+    """As NCBI was seen: no ETag, no Range."""
+    with ncbi_double(directory, etag=False, ranges=False) as double:
+        yield double
+
+
+@pytest.fixture
+def source(ncbi: NcbiDouble, archive: Archive) -> ReleaseSource:
+    return ReleaseSource(ncbi.url, archive, IMPATIENT)
+
+
+# --- what is fetched, and when nothing is ---
+
+
+def test_a_first_fetch_archives_the_published_bytes_and_describes_them(
+    source: ReleaseSource, ncbi: NcbiDouble, archive: Archive
+) -> None:
+    fetched = source.fetch(NAMES)
+    assert fetched == SourceFile(
+        table_name="names",
+        path=fetched.path,
+        sha256=sha256(OLD),
+        content_sha256=sha256(OLD_TEXT),
+        release="2026-11-18",
+        url=ncbi.url + "NAMES.RRF.gz",
+        byte_size=len(OLD),
+        last_modified=WEDNESDAY,
+        downloaded_bytes=len(OLD),
+    )
+    assert fetched.path.read_bytes() == OLD
+    assert fetched.path == archive.path_of(fetched.sha256)
+    assert ncbi.methods() == ["GET"]
+
+
+@pytest.mark.parametrize("etag", [True, False])
+def test_an_unchanged_file_costs_one_head_request(directory: Path, archive: Archive, etag: bool) -> None:
+    with ncbi_double(directory, etag=etag) as ncbi:
+        first = ReleaseSource(ncbi.url, archive, IMPATIENT).fetch(NAMES)
+        sent = ncbi.body_bytes
+        again = ReleaseSource(ncbi.url, archive, IMPATIENT).fetch(NAMES)
+        assert again == replace(first, downloaded_bytes=0)
+        assert ncbi.methods() == ["GET", "HEAD"]
+        assert ncbi.body_bytes == sent
+
+
+def test_a_changed_file_is_fetched_and_the_old_one_stays_in_the_archive(
+    source: ReleaseSource, directory: Path, archive: Archive
+) -> None:
+    source.fetch(NAMES)
+    publish(directory, NAMES.file_name, NEW, FRIDAY)
+    fetched = source.fetch(NAMES)
+    assert (fetched.sha256, fetched.release, fetched.downloaded_bytes) == (sha256(NEW), "2026-11-20", len(NEW))
+    assert archive.path_of(sha256(OLD)) is not None
+
+
+def test_a_file_that_is_replaced_by_an_older_one_is_fetched(source: ReleaseSource, directory: Path) -> None:
+    source.fetch(NAMES)
+    publish(directory, NAMES.file_name, NEW, MONDAY)
+    assert source.fetch(NAMES).sha256 == sha256(NEW)
+
+
+def test_a_table_that_was_only_compressed_again_keeps_its_content_hash(source: ReleaseSource, directory: Path) -> None:
+    first = source.fetch(NAMES)
+    publish(directory, NAMES.file_name, gzip.compress(OLD_TEXT, mtime=1_700_000_000), FRIDAY)
+    second = source.fetch(NAMES)
+    assert first.sha256 != second.sha256
+    assert first.content_sha256 == second.content_sha256
+
+
+def test_a_file_replaced_between_head_and_get_is_recorded_as_what_the_get_returned(
+    source: ReleaseSource, directory: Path, ncbi: NcbiDouble
+) -> None:
+    source.fetch(NAMES)
+    third = gzip.compress(names_text(3), mtime=0)
+    publish(directory, NAMES.file_name, NEW, WEDNESDAY.replace(hour=1))
+    ncbi.inject(before(lambda: publish(directory, NAMES.file_name, third, FRIDAY)))
+    assert source.fetch(NAMES).sha256 == sha256(third)
+    again = source.fetch(NAMES)
+    assert (again.sha256, again.release, again.downloaded_bytes) == (sha256(third), "2026-11-20", 0)
+
+
+def test_a_text_file_arrives_as_published_although_the_server_would_compress_it(
+    source: ReleaseSource, ncbi: NcbiDouble
+) -> None:
+    fetched = source.fetch(SOURCES)
+    assert fetched.path.read_bytes() == SOURCES_TEXT
+    assert fetched.sha256 == fetched.content_sha256 == sha256(SOURCES_TEXT)
+    assert ncbi.seen[0].headers["Accept-Encoding"] == "identity"
+
+
+def test_the_user_agent_names_the_project_and_its_version(source: ReleaseSource, ncbi: NcbiDouble) -> None:
+    source.fetch(NAMES)
+    assert ncbi.seen[0].headers["User-Agent"].startswith(f"medgen_pipeline/{__version__} ")
+
+
+def test_a_server_that_tells_neither_time_nor_length_is_asked_for_the_file_each_time(
+    source: ReleaseSource, ncbi: NcbiDouble
+) -> None:
+    ncbi.inject(*[headed(Last_Modified=None, Content_Length=None)] * 2)
+    ncbi.inject(headed(Last_Modified=None, Content_Length=None), on="HEAD")
+    assert source.fetch(NAMES).downloaded_bytes == len(OLD)
+    assert source.fetch(NAMES).downloaded_bytes == len(OLD)
+
+
+# --- trouble on the way ---
+
+
+def test_server_errors_are_retried(source: ReleaseSource, ncbi: NcbiDouble) -> None:
+    ncbi.inject(status(500), status(503))
+    assert source.fetch(NAMES).sha256 == sha256(OLD)
+    assert [seen.status for seen in ncbi.seen] == [500, 503, 200]
+
+
+@pytest.mark.parametrize("code", [500, 503, 429])
+def test_a_server_that_stays_down_is_a_transient_error_after_a_bounded_number_of_attempts(
+    source: ReleaseSource, ncbi: NcbiDouble, archive: Archive, code: int
+) -> None:
+    ncbi.inject(*[status(code)] * 10)
+    with pytest.raises(UnavailableSourceError, match=f"NAMES.RRF.gz: the server answered {code} .* 4 attempts"):
+        source.fetch(NAMES)
+    assert len(ncbi.seen) == IMPATIENT.attempts
+    assert files_under(archive.root) == []
+
+
+def test_a_probe_that_fails_for_a_while_is_retried(source: ReleaseSource, ncbi: NcbiDouble) -> None:
+    source.fetch(NAMES)
+    ncbi.inject(status(502), on="HEAD")
+    assert source.fetch(NAMES).downloaded_bytes == 0
+    assert ncbi.methods() == ["GET", "HEAD", "HEAD"]
+
+
+def test_retry_after_is_honoured(source: ReleaseSource, ncbi: NcbiDouble) -> None:
+    ncbi.inject(status(429, Retry_After="1"))
+    source.fetch(NAMES)
+    refused, served = ncbi.seen
+    assert served.at - refused.at >= 0.99
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (404, MissingSourceFileError),
+        (410, MissingSourceFileError),
+        (403, UnusableSourceError),
+        (401, UnusableSourceError),
+    ],
+)
+def test_a_refusal_is_permanent_and_not_repeated(
+    source: ReleaseSource, ncbi: NcbiDouble, code: int, error: type[SourceError]
+) -> None:
+    ncbi.inject(status(code))
+    with pytest.raises(error, match=f"NAMES.RRF.gz: the server answered {code}.*expected 200") as failure:
+        source.fetch(NAMES)
+    assert isinstance(failure.value, PermanentError)
+    assert len(ncbi.seen) == 1
+
+
+def test_a_file_the_server_does_not_have_is_named(source: ReleaseSource) -> None:
+    with pytest.raises(MissingSourceFileError, match=r"MGREL.RRF.gz"):
+        source.fetch(table_by_name("mgrel"))
+
+
+def test_nobody_listening_is_a_transient_error(archive: Archive) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        source = ReleaseSource(f"http://127.0.0.1:{unused.getsockname()[1]}/", archive, IMPATIENT)
+        with pytest.raises(UnavailableSourceError, match="cannot be reached") as failure:
+            source.fetch(NAMES)
+    assert isinstance(failure.value, TransientError)
+
+
+@pytest.mark.parametrize("etag", [True, False])
+def test_a_broken_download_is_resumed_where_it_broke(directory: Path, archive: Archive, etag: bool) -> None:
+    with ncbi_double(directory, etag=etag) as ncbi:
+        ncbi.inject(cut_after(100_000), cut_after(100_000))
+        fetched = ReleaseSource(ncbi.url, archive, IMPATIENT).fetch(NAMES)
+        assert fetched.path.read_bytes() == OLD
+        assert [seen.headers.get("Range") for seen in ncbi.seen] == [None, "bytes=100000-", "bytes=200000-"]
+        assert [seen.status for seen in ncbi.seen] == [200, 206, 206]
+        validator = ncbi.seen[1].headers["If-Range"]
+        assert validator.startswith('"') if etag else validator == "Wed, 18 Nov 2026 23:30:00 GMT"
+        assert ncbi.body_bytes == len(OLD)
+
+
+def test_a_broken_download_starts_again_where_the_server_knows_no_ranges(
+    source: ReleaseSource, ncbi: NcbiDouble
+) -> None:
+    ncbi.inject(cut_after(100_000))
+    assert source.fetch(NAMES).path.read_bytes() == OLD
+    assert [seen.status for seen in ncbi.seen] == [200, 200]
+
+
+def test_a_broken_download_of_an_unknown_version_is_not_resumed(directory: Path, archive: Archive) -> None:
+    with ncbi_double(directory, etag=False) as ncbi:
+        ncbi.inject(headed(cut_after(100_000), Last_Modified=None))
+        assert ReleaseSource(ncbi.url, archive, IMPATIENT).fetch(NAMES).path.read_bytes() == OLD
+        assert [seen.headers.get("Range") for seen in ncbi.seen] == [None, None]
+
+
+@pytest.mark.parametrize("etag", [True, False])
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_file_that_changes_while_it_is_downloaded_is_taken_whole_in_its_new_version(
+    directory: Path, archive: Archive, etag: bool, ranges: bool
+) -> None:
+    with ncbi_double(directory, etag=etag, ranges=ranges) as ncbi:
+        replaced = before(lambda: publish(directory, NAMES.file_name, NEW, FRIDAY))
+        ncbi.inject(cut_after(100_000), replaced)
+        source = ReleaseSource(ncbi.url, archive, IMPATIENT)
+        fetched = source.fetch(NAMES)
+        assert (fetched.sha256, fetched.release) == (sha256(NEW), "2026-11-20")
+        assert source.fetch(NAMES).downloaded_bytes == 0
+
+
+@pytest.mark.parametrize("etag", [True, False])
+@pytest.mark.parametrize("size", [len(NEW), 50_000], ids=["as long", "shorter"])
+def test_nothing_is_appended_to_another_version_by_a_server_that_overlooks_if_range(
+    directory: Path, archive: Archive, etag: bool, size: int
+) -> None:
+    # Plain text, where no checksum inside the file would show a mixture.
+    new_text = NEW_TEXT[: size - 1] + b"\n"
+    publish(directory, SOURCES.file_name, OLD_TEXT[: len(NEW)], WEDNESDAY)
+
+    with ncbi_double(directory, etag=etag) as ncbi:
+        replace_file = before(lambda: publish(directory, SOURCES.file_name, new_text, FRIDAY))
+        ncbi.inject(cut_after(100_000), overlook_if_range(replace_file))
+        fetched = ReleaseSource(ncbi.url, archive, IMPATIENT).fetch(SOURCES)
+        assert fetched.sha256 == sha256(new_text)
+        assert fetched.release == "2026-11-20"
+
+
+def test_a_range_of_another_length_is_not_appended_even_if_nothing_else_tells_the_versions_apart(
+    directory: Path, archive: Archive
+) -> None:
+    publish(directory, SOURCES.file_name, OLD_TEXT, WEDNESDAY)
+    longer = NEW_TEXT + b"C9999999|one more|HPO|N|\n"
+    # The worst case: the mixture would have exactly the length announced first.
+    rest = at_most(len(OLD_TEXT) - 100_000)
+    replace_file = before(lambda: publish(directory, SOURCES.file_name, longer, FRIDAY), rest)
+    with ncbi_double(directory, etag=False) as ncbi:
+        ncbi.inject(cut_after(100_000), headed(overlook_if_range(replace_file), Last_Modified=None))
+        assert ReleaseSource(ncbi.url, archive, IMPATIENT).fetch(SOURCES).sha256 == sha256(longer)
+        assert [seen.status for seen in ncbi.seen] == [200, 206, 200]
+
+
+def test_a_range_with_another_etag_is_not_appended_even_if_the_time_is_the_same(
+    directory: Path, archive: Archive
+) -> None:
+    publish(directory, SOURCES.file_name, OLD_TEXT, WEDNESDAY)
+    same_second = WEDNESDAY.replace(microsecond=500_000)
+    replace_file = before(lambda: publish(directory, SOURCES.file_name, NEW_TEXT, same_second))
+    with ncbi_double(directory) as ncbi:
+        ncbi.inject(cut_after(100_000), overlook_if_range(replace_file))
+        assert ReleaseSource(ncbi.url, archive, IMPATIENT).fetch(SOURCES).sha256 == sha256(NEW_TEXT)
+        assert [seen.status for seen in ncbi.seen] == [200, 206, 200]
+
+
+def test_a_weak_etag_is_not_used_to_resume(directory: Path, archive: Archive) -> None:
+    with ncbi_double(directory) as ncbi:
+        ncbi.inject(headed(cut_after(100_000), ETag='W/"1"'), headed(ETag='W/"1"'))
+        assert ReleaseSource(ncbi.url, archive, IMPATIENT).fetch(NAMES).sha256 == sha256(OLD)
+        assert ncbi.seen[1].headers["If-Range"] == "Wed, 18 Nov 2026 23:30:00 GMT"
+        assert [seen.status for seen in ncbi.seen] == [200, 206]
+
+
+def test_a_server_that_sends_less_than_the_range_asked_for_is_asked_again(directory: Path, archive: Archive) -> None:
+    with ncbi_double(directory) as ncbi:
+        ncbi.inject(cut_after(100_000), at_most(5000))
+        assert ReleaseSource(ncbi.url, archive, IMPATIENT).fetch(NAMES).sha256 == sha256(OLD)
+        assert ncbi.seen[2].headers["Range"] == "bytes=105000-"
+
+
+def test_a_connection_that_always_breaks_is_a_transient_error_and_leaves_no_trace(
+    source: ReleaseSource, ncbi: NcbiDouble, archive: Archive
+) -> None:
+    ncbi.inject(*[cut_after(1000)] * 10)
+    with pytest.raises(UnavailableSourceError, match=f"4 times, at last after 1000 of {len(OLD)} bytes"):
+        source.fetch(NAMES)
+    assert len(ncbi.seen) == IMPATIENT.attempts
+    assert files_under(archive.root) == []
+
+
+def test_an_untrusted_certificate_is_a_permanent_error_and_a_trusted_one_works(
+    directory: Path, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with ncbi_double(directory, tls=context) as ncbi:
+        source = ReleaseSource(ncbi.url, archive, IMPATIENT)
+        with pytest.raises(UnusableSourceError, match=r"certificate is not trusted.*REQUESTS_CA_BUNDLE"):
+            source.fetch(NAMES)
+        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+        assert source.fetch(NAMES).sha256 == sha256(OLD)
+
+
+# --- files that are not what they should be ---
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        pytest.param(b"<html><body>We are moving</body></html>", "HTML or XML page.*We are moving", id="html"),
+        pytest.param(b"", "an empty file", id="empty"),
+        pytest.param(OLD[:100_000], "damaged gzip", id="short, and announced so"),
+        pytest.param(OLD + b"<!-- served in 3 ms -->", "damaged gzip", id="garbage after the end"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_and_leaves_the_archive_as_it_was(
+    source: ReleaseSource, ncbi: NcbiDouble, archive: Archive, directory: Path, data: bytes, complaint: str
+) -> None:
+    source.fetch(NAMES)
+    kept = files_under(archive.root)
+    publish(directory, NAMES.file_name, NEW, FRIDAY)
+    ncbi.inject(instead(data, Last_Modified=format_datetime(FRIDAY, usegmt=True)))
+    with pytest.raises(RefusedFileError, match=complaint):
+        source.fetch(NAMES)
+    assert files_under(archive.root) == kept
+    assert source.fetch(NAMES).sha256 == sha256(NEW)  # and the refused version is not held for known
+
+
+def test_a_compressed_file_under_a_plain_name_is_refused(source: ReleaseSource, directory: Path) -> None:
+    publish(directory, SOURCES.file_name, gzip.compress(SOURCES_TEXT), WEDNESDAY)
+    with pytest.raises(RefusedFileError, match="expected a plain text table, got a gzip file"):
+        source.fetch(SOURCES)
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_file_over_the_limit_is_refused_and_not_read_to_its_end(
+    ncbi: NcbiDouble, archive: Archive, directory: Path, announced: bool
+) -> None:
+    publish(directory, NAMES.file_name, b"\x1f\x8b" + bytes(20_000_000), FRIDAY)
+    if not announced:
+        ncbi.inject(headed(Content_Length=None))
+    small = replace(IMPATIENT, max_bytes=100_000)
+    size = "20000002" if announced else r"\d+"
+    with pytest.raises(UnusableSourceError, match=f"gz: {size} bytes or more, and at most 100000 are accepted"):
+        ReleaseSource(ncbi.url, archive, small).fetch(NAMES)
+    assert files_under(archive.root) == []
+    assert len(ncbi.seen) == 1
+
+
+# --- directories ---
+
+
+@pytest.mark.parametrize(
+    ("folder", "written"),
+    [
+        ("plain", "plain"),
+        ("with a blank", "with a blank"),
+        ("with a blank", "with%20a%20blank/"),
+        ("100% übung #1?", "100%25%20%C3%BCbung%20%231%3F"),
+    ],
+)
+def test_a_directory_is_a_source_however_its_url_is_written(
+    tmp_path: Path, archive: Archive, folder: str, written: str
+) -> None:
+    publish(tmp_path / folder, NAMES.file_name, OLD, WEDNESDAY)
+    fetched = ReleaseSource(f"file://{tmp_path}/{written}", archive).fetch(NAMES)
+    assert fetched.path.read_bytes() == OLD
+    assert fetched.url == (tmp_path / folder / NAMES.file_name).as_uri()
+    assert (fetched.last_modified, fetched.release) == (WEDNESDAY, "2026-11-18")
+
+
+def test_a_file_in_a_directory_is_copied_once_and_the_copy_is_the_archives_own(
+    directory: Path, archive: Archive
+) -> None:
+    source = ReleaseSource(directory.as_uri(), archive)
+    first = source.fetch(NAMES)
+    assert source.fetch(NAMES) == replace(first, downloaded_bytes=0)
+    with (directory / NAMES.file_name).open("r+b") as file:  # overwritten in place: no new inode
+        file.truncate()
+        file.write(NEW)
+    assert source.fetch(NAMES).sha256 == sha256(NEW)
+    assert first.path.read_bytes() == OLD
+
+
+def test_a_file_that_changes_while_it_is_copied_is_a_transient_error(
+    directory: Path, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def copy_and_overwrite(source: BinaryIO, target: BinaryIO, length: int) -> None:
+        target.write(source.read())
+        del length
+        with (directory / NAMES.file_name).open("r+b") as file:
+            file.write(NEW[:1000])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "copyfileobj", copy_and_overwrite)
+        with pytest.raises(UnavailableSourceError, match="changed while it was copied"):
+            ReleaseSource(directory.as_uri(), archive).fetch(NAMES)
+    assert files_under(archive.root) == []
+
+
+def test_a_missing_file_and_a_missing_directory_are_told_apart(directory: Path, archive: Archive) -> None:
+    with pytest.raises(MissingSourceFileError, match=r"holds no file MGREL.RRF.gz"):
+        ReleaseSource(directory.as_uri(), archive).fetch(table_by_name("mgrel"))
+    with pytest.raises(MissingSourceFileError, match="there is no directory"):
+        ReleaseSource((directory / "none").as_uri(), archive).fetch(NAMES)
+
+
+def test_a_directory_under_a_files_name_is_no_file(directory: Path, archive: Archive) -> None:
+    (directory / "MGREL.RRF.gz").mkdir()
+    with pytest.raises(MissingSourceFileError, match=re.escape("MGREL.RRF.gz")):
+        ReleaseSource(directory.as_uri(), archive).fetch(table_by_name("mgrel"))
+
+
+# --- URLs ---
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("ftp://ftp.ncbi.nlm.nih.gov/pub/medgen/", "scheme ftp://.*known are https://, http://, file://"),
+        ("localhost:8000/medgen", "scheme localhost://"),
+        ("/mirror/2021-08-20", "write file:///mirror/2021-08-20"),
+        ("some/where", "write file:///.*/some/where"),
+        ("C:\\mirror", "no scheme"),
+        ("", "no scheme"),
+        ("file://mirror/2021-08-20", "three slashes; found the host 'mirror'"),
+        ("https:///pub/medgen", "names no server"),
+        ("https://ncbi.test:port/", "not a URL"),
+        ("https://[::1/", "not a URL"),
+        ("https://ncbi.test/medgen?version=1", "must name a directory"),
+        ("file:///mirror/#1", "%23"),
+    ],
+)
+def test_a_url_that_cannot_be_a_source_is_refused_at_once(archive: Archive, url: str, complaint: str) -> None:
+    with pytest.raises(UnusableSourceError, match=complaint):
+        ReleaseSource(url, archive)
+
+
+def test_the_default_source_is_ncbi(archive: Archive) -> None:
+    assert ReleaseSource(DEFAULT_SOURCE_URL.rstrip("/"), archive).url == DEFAULT_SOURCE_URL
+
+
+def test_a_password_in_the_url_is_sent_to_the_server_and_shown_nowhere(
+    ncbi: NcbiDouble, archive: Archive, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    source = ReleaseSource(ncbi.url.replace("//", "//reader:s%40cret@"), archive, IMPATIENT)
+    fetched = source.fetch(NAMES)
+    assert ncbi.seen[0].headers["Authorization"] == "Basic cmVhZGVyOnNAY3JldA=="
+    ncbi.inject(status(401), on="HEAD")
+    with pytest.raises(UnusableSourceError) as failure:
+        source.fetch(NAMES)
+    refusals = []
+    for malformed in ("https://{}@ncbi.test/?query", "https://{}@/", "file://{}@mirror/", "//{}@mirror/", "s3://{}@"):
+        with pytest.raises(UnusableSourceError) as refusal:
+            ReleaseSource(malformed.format("reader:s%40cret"), archive)
+        refusals.append(refusal.value)
+    records = "".join(path.read_text() for path in (archive.root / "records").iterdir())
+    shown = [fetched, source.url, source._options, failure.value, refusals, caplog.text, records]
+    assert not re.search("cret|cmVhZGVy", " ".join(map(repr, shown)))
+
+
+# --- the release label ---
+
+
+@pytest.mark.parametrize(
+    ("folder", "gzip_time", "by_http", "label"),
+    [
+        pytest.param("2021-08-20", FRIDAY, True, "2021-08-20", id="a date ends the URL"),
+        pytest.param("2021-08-20", FRIDAY, False, "2021-08-20", id="a date ends the directory"),
+        pytest.param("2021-13-20", FRIDAY, False, "2026-11-20", id="no date: month 13"),
+        pytest.param("20210820", FRIDAY, False, "2026-11-20", id="no date: only digits"),
+        pytest.param("medgen", FRIDAY, True, "2026-11-18", id="HTTP's Last-Modified before the gzip header"),
+        pytest.param("medgen", FRIDAY, False, "2026-11-20", id="the gzip header before a file's time"),
+        pytest.param("medgen", None, False, "2026-11-18", id="a file's time"),
+    ],
+)
+def test_the_release_is_named_by_the_best_date_there_is(
+    tmp_path: Path,
+    archive: Archive,
+    folder: str,
+    gzip_time: datetime | None,
+    by_http: bool,
+    label: str,
+) -> None:
+    seconds = int(gzip_time.timestamp()) if gzip_time else 0
+    publish(tmp_path / folder, NAMES.file_name, gzip.compress(OLD_TEXT, mtime=seconds), WEDNESDAY)
+    with ncbi_double(tmp_path / folder) as ncbi:
+        base = f"{ncbi.url}{folder}/" if by_http else (tmp_path / folder).as_uri()
+        fetched = ReleaseSource(base, archive).fetch(NAMES)
+        assert (fetched.release, fetched.last_modified) == (label, WEDNESDAY)
+
+
+def test_the_gzip_header_names_the_release_where_the_server_does_not(
+    source: ReleaseSource, directory: Path, ncbi: NcbiDouble
+) -> None:
+    stamped = gzip.compress(OLD_TEXT, mtime=int(FRIDAY.timestamp()))
+    publish(directory, NAMES.file_name, stamped, WEDNESDAY)
+    ncbi.inject(headed(Last_Modified=None))
+    fetched = source.fetch(NAMES)
+    assert (fetched.release, fetched.last_modified) == ("2026-11-20", FRIDAY)
+
+
+@pytest.fixture
+def in_auckland(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as environment:
+        environment.setenv("TZ", "NZST-12")  # there, 23:30 UTC is on the next day
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_auckland")
+def test_the_release_date_is_that_of_utc(source: ReleaseSource, directory: Path, archive: Archive) -> None:
+    for fetched in (source.fetch(NAMES), ReleaseSource(directory.as_uri(), archive).fetch(NAMES)):
+        assert (fetched.release, fetched.last_modified) == ("2026-11-18", WEDNESDAY)
+        assert fetched.last_modified.tzinfo == UTC
+
+
+# --- several processes, and what they say ---
+
+
+def test_fetches_of_one_file_at_once_download_it_once(ncbi: NcbiDouble, archive: Archive) -> None:
+    release = threading.Event()
+    ncbi.inject(before(lambda: release.wait(60)))
+    with ThreadPoolExecutor(3) as pool:
+        fetches = [pool.submit(ReleaseSource(ncbi.url, archive, IMPATIENT).fetch, NAMES) for _ in range(3)]
+        threading.Timer(0.3, release.set).start()
+        fetched = [fetch.result() for fetch in fetches]
+    assert sorted(file.downloaded_bytes for file in fetched) == [0, 0, len(OLD)]
+    assert {file.sha256 for file in fetched} == {sha256(OLD)}
+    assert sorted(ncbi.methods()) == ["GET", "HEAD", "HEAD"]
+
+
+def test_different_files_are_fetched_side_by_side(source: ReleaseSource, ncbi: NcbiDouble, archive: Archive) -> None:
+    release = threading.Event()
+    ncbi.inject(cut_after(1000, wait_for=release))
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(source.fetch, NAMES)
+        while not list((archive.root / "incoming").glob("NAMES*")):
+            assert not slow.done()
+            time.sleep(0.01)
+        assert source.fetch(SOURCES).sha256 == sha256(SOURCES_TEXT)
+        assert not slow.done()
+        assert any(path.startswith("incoming/NAMES") for path in files_under(archive.root))
+        release.set()
+        assert slow.result().sha256 == sha256(OLD)
+
+
+def progress_lines(text: str) -> list[str]:
+    return re.findall(r"gz: (\d+) %", text)
+
+
+def test_a_download_logs_its_start_each_tenth_and_its_end(
+    source: ReleaseSource, directory: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "medgen_pipeline")
+    big = gzip.compress(random.Random(4).randbytes(4_000_000), 0, mtime=0)
+    publish(directory, NAMES.file_name, big, WEDNESDAY)
+    source.fetch(NAMES)
+    assert "NAMES.RRF.gz: download starts" in caplog.text
+    assert f"NAMES.RRF.gz: {len(big)} bytes in " in caplog.text
+    assert "MB/s" in caplog.text
+    assert progress_lines(caplog.text) == [str(percent) for percent in range(10, 100, 10)]
+
+
+def test_a_break_is_logged(source: ReleaseSource, ncbi: NcbiDouble, caplog: pytest.LogCaptureFixture) -> None:
+    ncbi.inject(cut_after(1000))
+    source.fetch(NAMES)
+    assert f"broken off after 1000 of {len(OLD)} bytes" in caplog.text

@@ -1,0 +1,252 @@
+"""Both strategies find the same change set, whatever two releases hold, and each is used when it should be."""
+
+import gzip
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from medgen_pipeline.catalog import Framing, Table, table_by_name
+from medgen_pipeline.gates import GateLimits, GatesClosedError
+from medgen_pipeline.load import LoadOptions, LoadResult, load_table
+from medgen_pipeline.loaders import ApplyMode, LoaderFactory, Strategy
+from medgen_pipeline.release import Archive, ReleaseSource
+from medgen_pipeline_tests.loaders.support import Row, query, read
+
+NAMES, MONDO, MERGED, HISTORY = map(
+    table_by_name, ("names", "mondo_cui_history", "merged", "medgen_cui_history")
+)
+ANYTHING_GOES = GateLimits(
+    max_rejected_percent=100, max_shrink_percent=100, max_growth_percent=1e9, accept_broken_key=True
+)
+
+
+@dataclass
+class Mirror:
+    """One table kept up to date in a schema of its own, from files written for it."""
+
+    dsn: str
+    home: Path
+    table: Table
+    schema: str
+
+    def load(self, lines: list[bytes], *, release: str = "2026-01-07", **options: object) -> LoadResult:
+        folder = self.home / "source" / release
+        write(folder, self.table, lines)
+        archive = Archive(self.home / "archive")
+        source = ReleaseSource(folder.as_uri(), archive).fetch(self.table)
+        loader = LoaderFactory.create_loader(self.dsn, {"schema": self.schema})
+        given_options = {"limits": ANYTHING_GOES, **options}
+        return load_table(loader, self.table, source, archive, LoadOptions(**given_options))  # type: ignore[arg-type]
+
+    def production(self) -> Counter[Row]:
+        return Counter(read(self.dsn, self.schema, self.table))
+
+    def feed(self) -> Counter[Row]:
+        if query(self.dsn, "SELECT to_regclass(%s)", f"{self.schema}_changes.{self.table.name}") == [(None,)]:
+            return Counter()
+        return Counter(read(self.dsn, f"{self.schema}_changes", self.table, ("_change_type", "_release")))
+
+
+def write(folder: Path, table: Table, lines: list[bytes]) -> None:
+    """A published file with ``lines`` under the catalog's header; a new stamp tells the archive that it changed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    delimiter = {Framing.PIPE: "|", Framing.TAB: "\t"}[table.framing]
+    trailing = "|" if table.framing is Framing.PIPE else ""
+    header = "#" + delimiter.join(column.header for column in table.columns) + trailing
+    content = header.encode() + b"\n" + b"".join(line + b"\n" for line in lines)
+    path = folder / table.file_name
+    path.unlink(missing_ok=True)
+    path.write_bytes(gzip.compress(content) if table.is_gzip else content)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp())
+    yield folder
+    shutil.rmtree(folder)
+
+
+VALUE = st.sampled_from([b"a", b"b", b"", b"\\N", b"c\rd", b"\xff"])
+KEY = st.sampled_from([b"1", b"2", b"3", b""])
+
+
+def lines_of(table: Table) -> st.SearchStrategy[list[bytes]]:
+    delimiter, trailing = {Framing.PIPE: (b"|", b"|"), Framing.TAB: (b"\t", b"")}[table.framing]
+    columns = [KEY if column.name in table.key else VALUE for column in table.columns]
+    good = st.tuples(*columns).map(lambda fields: delimiter.join(fields) + trailing)
+    bad = st.sampled_from([b"bad", b"nul\0" + delimiter, b"1" + delimiter * 7])
+    return st.lists(st.one_of(good, good, good, good, bad), max_size=10)
+
+
+@st.composite
+def two_releases(draw: st.DrawFn) -> tuple[Table, list[bytes], list[bytes]]:
+    """A table, a release and its successor: some lines kept, some dropped, some added, in another order."""
+    table = draw(st.sampled_from([NAMES, MONDO, MERGED, HISTORY]))
+    before = draw(lines_of(table))
+    kept = [line for line in before if draw(st.integers(0, 3))]
+    return table, before, draw(st.permutations(kept + draw(lines_of(table))))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(releases=two_releases())
+def test_snapshot_and_warehouse_find_the_same_changes(
+    database: str, releases: tuple[Table, list[bytes], list[bytes]]
+) -> None:
+    table, before, after = releases
+    home = Path(tempfile.mkdtemp())
+    try:
+        query(database, "DROP SCHEMA IF EXISTS s, s_changes, s_audit, w, w_changes, w_audit CASCADE")
+        snapshot, warehouse = Mirror(database, home, table, "s"), Mirror(database, home, table, "w")
+        for mirror in (snapshot, warehouse):
+            mirror.load(before)
+        # there, back, and there again: both directions, and a delta on top of a delta
+        for release, lines in (("2026-01-14", after), ("2026-01-21", before), ("2026-01-28", after)):
+            by_diff = snapshot.load(lines, release=release)
+            by_join = warehouse.load(lines, release=release, force_warehouse=True, swap_above_percent=1e9)
+            event(f"{by_diff.strategy} because {by_diff.strategy_reason}")
+            assert by_diff.counts == by_join.counts
+            assert by_diff.report.rows == by_join.report.rows
+            assert by_diff.report.rejected == by_join.report.rejected
+            assert by_diff.report.repaired == by_join.report.repaired
+            assert snapshot.production() == warehouse.production()
+            assert snapshot.feed() == warehouse.feed()
+    finally:
+        shutil.rmtree(home)
+
+
+GOOD = [b"C%d|name %d|GTR|N|" % (number, number) for number in range(50)]
+
+
+def test_a_release_that_changed_little_is_staged_as_its_difference(database: str, home: Path) -> None:
+    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror.load(GOOD)
+    result = mirror.load([b"C0|renamed|GTR|N|", *GOOD[2:], b"C99|new|GTR|N|"], release="2026-01-14")
+    assert (result.strategy, result.mode) == (Strategy.SNAPSHOT, ApplyMode.DELTA)
+    assert (result.counts.inserted, result.counts.updated, result.counts.deleted) == (1, 1, 1)
+    assert result.counts.unchanged == 48
+
+
+def test_equal_content_writes_the_audit_row_and_nothing_else(database: str, home: Path) -> None:
+    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror.load(GOOD)
+    everything_else = (
+        "SELECT sum(pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid)"
+        " + pg_stat_get_tuples_deleted(c.oid)), count(*) FROM pg_class c WHERE relkind IN ('r', 'i')"
+        " AND c.relnamespace::regnamespace::text IN ('medgen', 'medgen_changes', 'medgen_staging')"
+    )
+    before = query(database, everything_else)
+    result = mirror.load(GOOD, release="2026-01-14")
+    assert (result.mode, result.counts.unchanged, result.counts.changed) == (ApplyMode.UNCHANGED, 50, 0)
+    assert query(database, everything_else) == before
+    assert query(database, "SELECT release, mode, rows_extracted FROM medgen_audit.load_run ORDER BY load_id") == [
+        ("2026-01-07", "swap", 50),
+        ("2026-01-14", "unchanged", 50),
+    ]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "UPDATE medgen.names SET name = 'by hand' WHERE cui = 'C5'",
+        "DELETE FROM medgen.names WHERE cui = 'C5'",
+        "INSERT INTO medgen.names VALUES ('C500', 'by hand', NULL, NULL)",
+        "DELETE FROM medgen.names WHERE cui = 'C5'; INSERT INTO medgen.names VALUES ('C5', 'x', 'y', 'N')",
+        "TRUNCATE medgen.names",
+    ],
+)
+@pytest.mark.parametrize("content_changes", [True, False])
+def test_a_table_edited_by_hand_is_compared_whole_and_healed(
+    database: str, home: Path, edit: str, content_changes: bool
+) -> None:
+    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror.load(GOOD)
+    healthy = mirror.production()
+    query(database, edit)
+    query(database, "SELECT pg_stat_force_next_flush()")
+    lines = [*GOOD[:-1], b"C49|renamed|GTR|N|"] if content_changes else GOOD
+    result = mirror.load(lines, release="2026-01-14")
+    assert (result.strategy, result.strategy_reason) == (
+        Strategy.WAREHOUSE,
+        "production is not as the last load left it",
+    )
+    expected = healthy - Counter([("C49", "name 49", "GTR", "N")]) + Counter([("C49", "renamed", "GTR", "N")])
+    assert mirror.production() == (expected if content_changes else healthy)
+
+
+def test_an_edit_that_the_counters_do_not_show_yet_is_found_before_anything_is_published(
+    database: str, home: Path
+) -> None:
+    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror.load(GOOD)
+    query(database, "UPDATE medgen.names SET name = 'by hand' WHERE cui = 'C5'")
+    # As if the counters lagged: what the audit remembers is what they say now.
+    query(
+        database,
+        "UPDATE medgen_audit.load_run SET guard = (guard::jsonb || jsonb_build_object('writes',"
+        " (guard::jsonb ->> 'writes')::bigint + 1))::text",
+    )
+    result = mirror.load([*GOOD[:-1], b"C49|renamed|GTR|N|"], release="2026-01-14")
+    assert result.strategy is Strategy.WAREHOUSE
+    assert ("C5", "name 5", "GTR", "N") in mirror.production()
+
+
+def test_a_file_that_left_the_archive_means_comparing_everything(database: str, home: Path) -> None:
+    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror.load(GOOD)
+    shutil.rmtree(home / "archive")
+    result = mirror.load(GOOD[1:], release="2026-01-14")
+    assert result.strategy_reason == "the archive no longer holds the file of the last load"
+    assert (result.strategy, result.counts.deleted) == (Strategy.WAREHOUSE, 1)
+
+
+def test_a_reordered_file_changes_nothing(database: str, home: Path) -> None:
+    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror.load(GOOD)
+    result = mirror.load(GOOD[::-1], release="2026-01-14")
+    assert (result.mode, result.counts.changed) == (ApplyMode.UNCHANGED, 0)
+    assert mirror.load(GOOD, release="2026-01-21").strategy is Strategy.SNAPSHOT
+
+
+def test_lines_set_aside_before_stay_set_aside_and_are_counted(database: str, home: Path) -> None:
+    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror.load([*GOOD, b"bad one", b"bad two"])
+    kept = mirror.load([*GOOD, b"bad two", b"C77|new|GTR|N|"], release="2026-01-14")
+    assert (kept.strategy, kept.report.rejected, kept.report.rows) == (Strategy.SNAPSHOT, 1, 51)
+    new = mirror.load([*GOOD, b"bad two", b"bad three"], release="2026-01-21")
+    assert (new.strategy_reason, new.report.rejected) == ("the file has new lines to set aside", 2)
+    recorded = "SELECT line_number, raw FROM medgen_audit.rejected_row WHERE load_id = %s ORDER BY 1"
+    assert query(database, recorded, new.load_id) == [(52, b"bad two"), (53, b"bad three")]
+
+
+def test_a_closed_gate_keeps_what_was_staged_and_production_as_it_was(database: str, home: Path) -> None:
+    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror.load(GOOD)
+    before = mirror.production()
+    with pytest.raises(GatesClosedError, match="shrink from 50 to 20 rows") as error:
+        mirror.load(GOOD[:20], release="2026-01-14", limits=GateLimits())
+    assert [gate.setting for gate in error.value.closed] == ["max_shrink_percent"]
+    assert mirror.production() == before
+    assert query(database, "SELECT count(*) FROM medgen_staging.names") == [(30,)]  # the lines that would go
+    assert query(database, "SELECT status FROM medgen_audit.load_run ORDER BY load_id DESC LIMIT 1") == [("failed",)]
+    mirror.load(GOOD[:20], release="2026-01-14", limits=GateLimits(max_shrink_percent=61))
+    assert sum(mirror.production().values()) == 20
+    assert query(database, "SELECT count(*) FROM pg_tables WHERE schemaname = 'medgen_staging'") == [(0,)]
+
+
+def test_a_proven_key_that_repeats_closes_a_gate_and_loads_whole_when_accepted(database: str, home: Path) -> None:
+    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror.load(GOOD)
+    twice = [*GOOD, b"C0|a second C0|GTR|N|"]
+    with pytest.raises(GatesClosedError, match=r"Its key \(cui\) repeats"):
+        mirror.load(twice, release="2026-01-14", limits=GateLimits())
+    result = mirror.load(twice, release="2026-01-14", limits=GateLimits(accept_broken_key=True))
+    assert (result.counts.inserted, result.counts.by_key) == (1, False)
+    assert mirror.load(GOOD, release="2026-01-21").counts.deleted == 1
+    assert mirror.load([b"C0|renamed|GTR|N|", *GOOD[1:]], release="2026-01-28").counts.updated == 1
