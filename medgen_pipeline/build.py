@@ -11,6 +11,7 @@ import dagster as dg
 
 from medgen_pipeline.assets.tables import build_ncbi_files, build_table_asset
 from medgen_pipeline.catalog import TABLES
+from medgen_pipeline.checks import build_drift_check
 from medgen_pipeline.io_manager import (
     SOURCE_KEY,
     WAREHOUSE_KEY,
@@ -18,7 +19,7 @@ from medgen_pipeline.io_manager import (
     WarehouseIOManager,
     default_target,
 )
-from medgen_pipeline.jobs import refresh_medgen
+from medgen_pipeline.jobs import check_medgen, refresh_medgen
 
 # Two tables at a time: NCBI drops clients with more connections, and each step process takes 100 MB before its data.
 # forkserver with a preloaded package starts a step in half the time of spawn (13 s against 22 s for 8 steps, 2 cores).
@@ -55,7 +56,8 @@ def build_definitions(
     kind = found[WAREHOUSE_KEY].kind
     return dg.Definitions(
         assets=[*build_ncbi_files(TABLES), *(build_table_asset(table, kind=kind) for table in TABLES)],
+        asset_checks=[build_drift_check(TABLES)],
         resources=found,
-        jobs=[refresh_medgen],
+        jobs=[refresh_medgen, check_medgen],
         executor=executor or _EXECUTOR,
     )

@@ -151,6 +151,30 @@ class LoadRecord:
         return (self.rows_inserted or 0) + (self.rows_updated or 0) + (self.rows_unchanged or 0)
 
 
+@dataclass(frozen=True)
+class Drift:
+    """How production differs from what the loads' files add up to.
+
+    Attributes:
+        expected_rows: Rows the last load left.
+        rows: Rows there are.
+        checksum_matches: Whether the rows' content adds up to what the files added up to.
+        foreign_rows: Rows that somebody else has written.
+        sample: Some of them, in column order.
+    """
+
+    expected_rows: int
+    rows: int
+    checksum_matches: bool
+    foreign_rows: int
+    sample: tuple[tuple[Any, ...], ...]
+
+    @property
+    def found(self) -> bool:
+        """Whether there is any difference."""
+        return not self.checksum_matches or self.rows != self.expected_rows
+
+
 def new_load_id(previous: int | None) -> int:
     """A 63-bit id that sorts by time and is unique without asking the backend for a sequence.
 
@@ -277,6 +301,22 @@ class AbstractNativeLoader(ABC):
     @abstractmethod
     def table_uri(self, table: Table) -> str:
         """Where the table is, without credentials."""
+
+    @abstractmethod
+    def find_drift(self, table: Table) -> Drift:
+        """Compare production's rows with the files it was made from, reading each row once.
+
+        Raises:
+            LoaderError: No load is recorded.
+        """
+
+    @abstractmethod
+    def read_changes(self, table: Table, since: str, until: str | None = None) -> Iterator[tuple[Any, ...]]:
+        """Feed rows of the loads after release ``since`` up to ``until``: four feed columns, then the table's."""
+
+    @abstractmethod
+    def read_as_of(self, table: Table, release: str) -> Iterator[tuple[Any, ...]]:
+        """The rows the table had after the last load of ``release``, in constant memory and in no order."""
 
     @abstractmethod
     def last_load(self, table: Table) -> LoadRecord | None:

@@ -27,6 +27,7 @@ class Guard:
         unique_key: Whether the catalog's key is unique and never NULL in them.
         checksum: Sum of the rows' hashes, carried from load to load by the change sets alone; what production's rows
             must add up to if nobody else has touched them.
+        feed_since: The load whose state the change feed reaches back to: the last one that had nothing to compare with.
         writes: The server's count of rows ever inserted, updated and deleted, or None where it is not known.
     """
 
@@ -36,6 +37,7 @@ class Guard:
     writers: tuple[int, ...]
     unique_key: bool
     checksum: int
+    feed_since: int
     writes: int | None = None
 
     def to_json(self) -> str:

@@ -14,6 +14,7 @@ from medgen_pipeline.loaders.base import (
     AbstractNativeLoader,
     ApplyMode,
     ChangeCounts,
+    Drift,
     LoadDetail,
     LoaderError,
     LoadRecord,
@@ -22,7 +23,7 @@ from medgen_pipeline.loaders.base import (
     Strategy,
 )
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
-from medgen_pipeline.loaders.postgres import compare, guard, publish
+from medgen_pipeline.loaders.postgres import compare, guard, history, publish
 from medgen_pipeline.loaders.postgres.audit import PostgresAudit
 from medgen_pipeline.loaders.postgres.config import CAPABILITIES, PostgresConfig
 from medgen_pipeline.loaders.postgres.names import TYPES, TableNames, definitions, schemas
@@ -195,6 +196,21 @@ class PostgresNativeLoader(AbstractNativeLoader):
         self._found = compare.Comparison(counts, production, left.checksum)
         return counts
 
+    def find_drift(self, table: Table) -> Drift:
+        """See the base class."""
+        with self._session.errors(f"checking {table.name} for drift"):
+            return history.find_drift(self._session, self._names(table), self.last_load(table))
+
+    def read_changes(self, table: Table, since: str, until: str | None = None) -> Iterator[tuple[Any, ...]]:
+        """See the base class."""
+        with self._session.errors(f"reading the changes of {table.name}"):
+            return history.read_changes(self._session, self._names(table), self.last_load(table), since, until)
+
+    def read_as_of(self, table: Table, release: str) -> Iterator[tuple[Any, ...]]:
+        """See the base class."""
+        with self._session.errors(f"reading {table.name} as of {release}"):
+            return history.read_as_of(self._session, self._names(table), self.last_load(table), release)
+
     def _production_stands(self, names: TableNames) -> bool:
         """Whether production stands in the catalog's shape.
 
@@ -257,6 +273,7 @@ class PostgresNativeLoader(AbstractNativeLoader):
         return found.counts
 
     def _guard_after(self, names: TableNames, found: compare.Comparison, mode: ApplyMode) -> guard.Guard:
+        last = self._last_guard
         before = found.production.ids if found.production else frozenset()
         writers = {
             ApplyMode.SWAP: {self._staged_by},
@@ -271,7 +288,8 @@ class PostgresNativeLoader(AbstractNativeLoader):
             writers=tuple(sorted(writers)),
             unique_key=found.counts.by_key,
             checksum=found.checksum_after,
-            writes=self._last_guard.writes if mode is ApplyMode.UNCHANGED and self._last_guard else None,
+            feed_since=self._load_id if last is None or found.counts.baseline else last.feed_since,
+            writes=last.writes if mode is ApplyMode.UNCHANGED and last else None,
         )
 
     def _record_success(self, counts: ChangeCounts, mode: ApplyMode, left: guard.Guard) -> None:

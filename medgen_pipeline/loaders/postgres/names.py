@@ -38,13 +38,14 @@ class TableNames:
         self.staging_schema = staging
         self.production = sql.Identifier(schema, table.name)
         self.staging = sql.Identifier(staging, table.name)
+        self.feed = sql.Identifier(changes, table.name)
         self.unique_index = f"{table.name}_key"
         self.plain_index = f"{table.name}_idx"
         self.parts: dict[str, sql.Composable] = {
             "production": self.production,
             "staging": self.staging,
             "changes": sql.Identifier(staging, f"{table.name}__changes"),
-            "feed": sql.Identifier(changes, table.name),
+            "feed": self.feed,
             "audit": sql.Identifier(audit),
             "columns": self.columns(),
             "key": self.columns(None, table.key),

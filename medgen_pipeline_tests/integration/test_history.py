@@ -1,0 +1,160 @@
+"""What the feed and the audit are for: a table as of an earlier release, changes between releases, drift."""
+
+import shutil
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from medgen_pipeline.build import build_definitions
+from medgen_pipeline.catalog import Table, table_by_name
+from medgen_pipeline.io_manager import DatabaseTarget, WarehouseIOManager
+from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError, LoaderFactory
+from medgen_pipeline_tests.integration.test_strategies import GOOD, MONDO, NAMES, Mirror, lines_of
+from medgen_pipeline_tests.loaders.support import query
+
+HISTORY = table_by_name("medgen_cui_history")
+
+
+def loader_of(mirror: Mirror) -> AbstractNativeLoader:
+    return LoaderFactory.create_loader(mirror.dsn, {"schema": mirror.schema})
+
+
+@st.composite
+def chains(draw: st.DrawFn) -> tuple[Table, list[list[bytes]], list[bool]]:
+    table = draw(st.sampled_from([MONDO, HISTORY]))
+    releases = draw(st.lists(lines_of(table), min_size=2, max_size=4))
+    return table, releases, draw(st.lists(st.booleans(), min_size=4, max_size=4))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(chain=chains())
+def test_every_earlier_release_can_be_read_back_row_by_row(
+    database: str, chain: tuple[Table, list[list[bytes]], list[bool]]
+) -> None:
+    table, releases, swaps = chain
+    home = Path(tempfile.mkdtemp())
+    try:
+        query(database, "DROP SCHEMA IF EXISTS medgen, medgen_changes, medgen_audit CASCADE")
+        mirror = Mirror(database, home, table, "medgen")
+        states = {}
+        for number, (lines, swap) in enumerate(zip(releases, swaps, strict=False)):
+            label = f"2026-01-{number + 10}"
+            mirror.load(lines, release=label, force_warehouse=swap, swap_above_percent=0 if swap else 1e9)
+            states[label] = mirror.production()
+            with loader_of(mirror) as loader:
+                for earlier, rows in states.items():
+                    assert Counter(loader.read_as_of(table, earlier)) == rows
+                assert not loader.find_drift(table).found
+    finally:
+        shutil.rmtree(home)
+
+
+@pytest.fixture
+def mirror(database: str, tmp_path: Path) -> Mirror:
+    """Three releases of ``names``: C0 is renamed in the second, C1 goes in the third, C99 comes in it."""
+    mirror = Mirror(database, tmp_path, NAMES, "medgen")
+    mirror.load(GOOD, release="2026-01-07")
+    second = [b"C0|renamed|GTR|N|", *GOOD[1:]]
+    mirror.load(second, release="2026-01-14")
+    mirror.load([second[0], *second[2:], b"C99|new|GTR|N|"], release="2026-01-21")
+    return mirror
+
+
+def changes(mirror: Mirror, since: str, until: str | None = None) -> list[tuple[str, str, str]]:
+    with loader_of(mirror) as loader:
+        return [(row[0], row[1], row[4]) for row in loader.read_changes(NAMES, since, until)]
+
+
+def test_the_changes_between_two_releases_are_those_of_the_loads_between(mirror: Mirror) -> None:
+    second = [("update_preimage", "2026-01-14", "C0"), ("update_postimage", "2026-01-14", "C0")]
+    third = [("delete", "2026-01-21", "C1"), ("insert", "2026-01-21", "C99")]
+    assert sorted(changes(mirror, "2026-01-07", "2026-01-14")) == sorted(second)
+    assert changes(mirror, "2026-01-14") == third
+    assert sorted(changes(mirror, "2026-01-07")) == sorted(second + third)
+    assert changes(mirror, "2026-01-21") == []
+
+
+@pytest.mark.parametrize("method", ["read_changes", "read_as_of"])
+def test_a_release_that_was_never_loaded_is_refused_with_the_known_ones(mirror: Mirror, method: str) -> None:
+    with loader_of(mirror) as loader, pytest.raises(LoaderError, match="2026-01-21, 2026-01-14, 2026-01-07"):
+        list(getattr(loader, method)(NAMES, "2025-12-31"))
+
+
+def test_releases_in_the_wrong_order_are_refused(mirror: Mirror) -> None:
+    with pytest.raises(LoaderError, match="2026-01-07 was loaded before 2026-01-21; swap the two"):
+        changes(mirror, "2026-01-21", "2026-01-07")
+
+
+def test_a_release_before_the_first_load_of_a_new_table_is_out_of_reach(mirror: Mirror) -> None:
+    query(mirror.dsn, "DROP TABLE medgen.names")
+    mirror.load(GOOD, release="2026-02-04")
+    with loader_of(mirror) as loader, pytest.raises(LoaderError, match="newest first: 2026-02-04"):
+        list(loader.read_as_of(NAMES, "2026-01-21"))
+
+
+def drift_check(mirror: Mirror) -> dg.AssetCheckEvaluation:
+    """The result of the table's drift check, run as the job runs it."""
+    target = DatabaseTarget(dsn=mirror.dsn, schema=mirror.schema)
+    definitions = build_definitions(resources={"warehouse": WarehouseIOManager(target=target)}, environment={})
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = definitions.resolve_job_def("check_medgen").execute_in_process(instance=instance)
+    evaluations = {evaluation.asset_key.path[-1]: evaluation for evaluation in result.get_asset_check_evaluations()}
+    assert len(evaluations) == 17
+    return evaluations[NAMES.name]
+
+
+def test_a_table_nobody_touched_passes_the_drift_check(mirror: Mirror) -> None:
+    assert drift_check(mirror).passed
+
+
+def test_a_table_that_was_never_loaded_is_a_warning(database: str, tmp_path: Path) -> None:
+    evaluation = drift_check(Mirror(database, tmp_path, NAMES, "medgen"))
+    assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert evaluation.description == "The table was never loaded."
+
+
+@pytest.mark.parametrize(
+    ("edit", "foreign_rows", "rows"),
+    [
+        ("UPDATE medgen.names SET name = 'by hand' WHERE cui IN ('C5', 'C6')", 2, 50),
+        ("DELETE FROM medgen.names WHERE cui = 'C5'", 0, 49),
+        ("INSERT INTO medgen.names VALUES ('C500', 'by hand', NULL, NULL)", 1, 51),
+        ("TRUNCATE medgen.names", 0, 0),
+        ("DROP TABLE medgen.names", 0, 0),
+    ],
+)
+def test_an_edit_by_hand_fails_the_drift_check_and_is_shown(
+    mirror: Mirror, edit: str, foreign_rows: int, rows: int
+) -> None:
+    query(mirror.dsn, edit)
+    evaluation = drift_check(mirror)
+    assert not evaluation.passed
+    figures = {key: value.value for key, value in evaluation.metadata.items()}
+    assert (figures["drift/foreign_rows"], figures["drift/rows"], figures["drift/expected_rows"]) == (
+        foreign_rows,
+        rows,
+        50,
+    )
+    shown = figures.get("drift/rows_written_by_others", [])
+    assert isinstance(shown, list)
+    assert all(row["name"] == "by hand" for row in shown)
+    assert len(shown) == foreign_rows
+
+
+def test_rows_put_back_as_they_were_are_no_drift(mirror: Mirror) -> None:
+    query(
+        mirror.dsn,
+        "DELETE FROM medgen.names WHERE cui = 'C5'; INSERT INTO medgen.names VALUES ('C5', 'name 5', 'GTR', 'N')",
+    )
+    assert drift_check(mirror).passed
+
+
+def test_loading_again_heals_what_the_drift_check_found(mirror: Mirror) -> None:
+    query(mirror.dsn, "UPDATE medgen.names SET name = 'by hand' WHERE cui = 'C5'")
+    mirror.load(GOOD, release="2026-02-04")
+    assert drift_check(mirror).passed
