@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 from pydantic import Field
@@ -17,9 +17,11 @@ from medgen_pipeline.catalog import Table, table_by_name
 from medgen_pipeline.failures import permanent_errors_as_failures
 from medgen_pipeline.load import LoadOptions, load_table
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError, LoaderFactory
-from medgen_pipeline.loaders.embedded import EmbeddedPostgres
 from medgen_pipeline.metadata import load_metadata
 from medgen_pipeline.release import DEFAULT_SOURCE_URL, Archive, ReleaseSource, SourceFile
+
+if TYPE_CHECKING:
+    from medgen_pipeline.loaders.embedded import EmbeddedPostgres
 
 SOURCE_KEY = "source"
 WAREHOUSE_KEY = "warehouse"
@@ -31,8 +33,11 @@ def medgen_home() -> Path:
     return Path(os.environ.get("MEDGEN_HOME") or ".medgen").expanduser().absolute()
 
 
-def embedded_postgres(home: Path | None = None) -> EmbeddedPostgres:
+def embedded_postgres(home: Path | None = None) -> "EmbeddedPostgres":
     """The embedded database below ``home``."""
+    # Imported here: the module needs POSIX, and somebody with a server of his own may be on Windows.
+    from medgen_pipeline.loaders.embedded import EmbeddedPostgres
+
     return EmbeddedPostgres((home or medgen_home()) / "postgres")
 
 
