@@ -17,6 +17,7 @@ from medgen_pipeline.io_manager import (
     WAREHOUSE_KEY,
     MedgenSource,
     WarehouseIOManager,
+    backend_of,
     default_target,
 )
 from medgen_pipeline.jobs import check_medgen, refresh_medgen
@@ -52,8 +53,9 @@ def build_definitions(
         executor: Instead of two step processes at a time.
         environment: Instead of ``os.environ``.
     """
-    found = {**default_resources(os.environ if environment is None else environment), **(resources or {})}
-    kind = found[WAREHOUSE_KEY].kind
+    variables = os.environ if environment is None else environment
+    found = {**default_resources(variables), **(resources or {})}
+    kind = backend_of(found[WAREHOUSE_KEY].target, variables)
     return dg.Definitions(
         assets=[*build_ncbi_files(TABLES), *(build_table_asset(table, kind=kind) for table in TABLES)],
         asset_checks=[build_drift_check(TABLES)],

@@ -100,6 +100,17 @@ def default_target(environment: Mapping[str, str]) -> EmbeddedTarget | DatabaseT
     return EmbeddedTarget(schema=schema)
 
 
+def backend_of(target: EmbeddedTarget | DatabaseTarget, environment: Mapping[str, str]) -> str:
+    """The backend's name, shown as the assets' kind; ``database`` where the DSN cannot be read before a run."""
+    if isinstance(target, EmbeddedTarget):
+        return "postgres"
+    dsn = environment.get("MEDGEN_DSN", "") if isinstance(target.dsn, dg.EnvVar) else target.dsn
+    try:
+        return LoaderFactory.loader_class(dsn).capabilities.backend
+    except ValueError:
+        return "database"
+
+
 @dataclass(frozen=True)
 class PendingLoad:
     """What a table asset hands to the IO manager: a file to publish, the files before it, and how to go about it."""
@@ -122,17 +133,6 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
     """Publishes a release file in the warehouse through the backend's bulk path, and says exactly what changed."""
 
     target: EmbeddedTarget | DatabaseTarget = Field(discriminator="kind", description="Where the tables are.")
-
-    @property
-    def kind(self) -> str:
-        """The backend's name, shown as the assets' kind. A DSN that cannot be read yet shows as ``database``."""
-        if isinstance(self.target, EmbeddedTarget):
-            return "postgres"
-        dsn = os.environ.get("MEDGEN_DSN") if isinstance(self.target.dsn, dg.EnvVar) else self.target.dsn
-        try:
-            return LoaderFactory.loader_class(dsn or "").capabilities.backend
-        except ValueError:
-            return "database"
 
     def handle_output(self, context: dg.OutputContext, obj: PendingLoad) -> None:
         """Load ``obj`` and attach what happened to the materialization."""

@@ -31,6 +31,7 @@ from medgen_pipeline.loaders import (
     LoadStatus,
     ProductionChangedError,
     Strategy,
+    TableBusyError,
 )
 from medgen_pipeline.release import Archive, SourceFile
 
@@ -163,7 +164,6 @@ class _Load:
                 self._publish()
             except ProductionChangedError as error:
                 self._reason = str(error)
-                self._loader.cancel()
                 self._from_the_whole_file()
         else:
             self._from_the_whole_file()
@@ -201,7 +201,15 @@ class _Load:
         if closed:
             raise GatesClosedError(self._table, closed, self._load_id)
         self._mode = self._choose_mode()
-        self._loader.apply_changes(self._table, self._mode)
+        try:
+            self._loader.apply_changes(self._table, self._mode)
+        except TableBusyError as error:
+            if self._mode is not ApplyMode.SWAP or self._counts.baseline:
+                raise
+            # A swap has to lock readers out for a moment, which one long report prevents; a delta does without.
+            logger.warning("%s: changed in place instead of swapped: %s", self._table.name, error)
+            self._mode = ApplyMode.DELTA
+            self._loader.apply_changes(self._table, self._mode)
 
     def _choose_mode(self) -> ApplyMode:
         counts = self._counts
@@ -220,11 +228,8 @@ class _Load:
     def _stage_file(self) -> FramingReport:
         with open_published(self._table, self._source.path) as stream, self._set_aside() as set_aside:
             framed = FramedFile(self._table, stream, set_aside, self._accepted_missing)
-            try:
+            with self._missing_columns_close_a_gate():
                 self._loader.bulk_load(self._table.name, one_ahead(iter(framed)))
-            except MissingColumnError as error:
-                gate = ClosedGate(str(error), "accept_missing_columns", list(error.columns))
-                raise GatesClosedError(self._table, (gate,), self._load_id) from error
         self._report = framed.report
         self._log_detail()
         return framed.report
@@ -242,7 +247,8 @@ class _Load:
         if changes is None:
             self._reason = "too much differs from the file of the last load"
             return False
-        removed, added, set_aside = self._frame(changes)
+        with self._missing_columns_close_a_gate():
+            removed, added, set_aside = self._frame(changes)
         if set_aside:
             # Exact line numbers need the whole file; new bad lines are rare enough for that.
             self._reason = "the file has new lines to set aside"
@@ -253,6 +259,7 @@ class _Load:
             rejected=(last.rows_rejected or 0) - removed.report.rejected,
             repaired=(last.rows_repaired or 0) - removed.report.repaired + added.report.repaired,
             extra_columns=added.report.extra_columns,
+            missing_columns=added.report.missing_columns,
         )
         self._loader.initialize_staging(self._table, Strategy.SNAPSHOT)
         self._loader.bulk_load(self._table.name, iter((*removed.signed(b"-"), *added.signed(b"+"))))
@@ -270,6 +277,14 @@ class _Load:
             )
         )
         return removed, added, rejected
+
+    @contextmanager
+    def _missing_columns_close_a_gate(self) -> Iterator[None]:
+        try:
+            yield
+        except MissingColumnError as error:
+            gate = ClosedGate(str(error), "accept_missing_columns", list(error.columns))
+            raise GatesClosedError(self._table, (gate,), self._load_id) from error
 
     @property
     def _accepted_missing(self) -> frozenset[str]:
@@ -298,28 +313,40 @@ class _Load:
         try:
             yield
         except GatesClosedError as error:
-            self._loader.log_run_finish(self._load_id, LoadStatus.FAILED, str(error))
+            self._finish(LoadStatus.FAILED, str(error))
             raise
         except Exception as error:
             self._fresh_connection()
-            status = self._loader.log_run_finish(self._load_id, LoadStatus.FAILED, str(error))
+            status = self._finish(LoadStatus.FAILED, str(error))
             if status is not LoadStatus.SUCCEEDED:
                 self._clean_up()
                 raise
             logger.warning("%s: the load stands, but what follows its commit failed: %s", self._table.name, error)
         except BaseException:
             self._fresh_connection()
-            self._loader.log_run_finish(self._load_id, LoadStatus.INTERRUPTED, "interrupted from outside")
+            self._finish(LoadStatus.INTERRUPTED, "interrupted from outside")
             self._clean_up()
             raise
         self._clean_up()
 
     def _fresh_connection(self) -> None:
-        """The old one may be broken, inside a transaction, or busy with a statement nobody waits for."""
+        """The old one may be broken, inside a transaction, or busy with a statement nobody waits for.
+
+        Where another load has taken the table's lock in the meantime, there is no connection afterwards: what is in
+        staging is that load's.
+        """
         try:
             self._loader.cancel()
         except MedgenError as error:
             logger.warning("%s: cannot reconnect after an error: %s", self._table.name, error)
+
+    def _finish(self, status: LoadStatus, why: str) -> LoadStatus | None:
+        """Close the record without hiding an error; a record that stays open is closed by the next load."""
+        try:
+            return self._loader.log_run_finish(self._load_id, status, why)
+        except MedgenError as error:
+            logger.warning("%s: the audit could not be closed; the next load will: %s", self._table.name, error)
+            return None
 
     def _clean_up(self) -> None:
         """Clean up without hiding an error; what stays behind is swept by the next load."""

@@ -12,14 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
-from psycopg import sql
-
 from medgen_pipeline.catalog import ColumnType, Framing, Table
 from medgen_pipeline.io_manager import DEFAULT_SCHEMA
-from medgen_pipeline.load import open_published
 from medgen_pipeline.loaders.embedded import find_binaries
 from medgen_pipeline.loaders.postgres.config import PostgresConfig
+from medgen_pipeline_tests.bench.ground import Ground
 
 _SCHEMA = "raw_copy"
 _DELIMITERS = {Framing.PIPE: "|", Framing.TAB: r"\t"}
@@ -35,105 +32,83 @@ class RawLoad:
     index_seconds: float
 
 
-def csv_filters(table: Table, path: Path, *, rejected: int, repaired: int) -> list[str]:
-    """The cheapest programs that make a file one that COPY's CSV reads to its end; none for nearly all files.
+class RawCopy:
+    r"""``\copy`` of one published file, as often as asked."""
 
-    Args:
-        table: The catalog's entry.
-        path: The published file.
-        rejected: Lines that our load has set aside.
-        repaired: Rows in which our load has repaired invalid UTF-8.
-    """
-    delimiter = _DELIMITERS[table.framing]
-    fields = len(table.columns) + (table.framing is Framing.PIPE)
-    found = []
-    with open_published(table, path) as stream:
-        if any(b"\r" in block for block in iter(lambda: stream.read(1 << 20), b"")):
-            found.append(r"tr '\r' ' '")
-    if repaired:
-        found.append("iconv -c -f UTF-8 -t UTF-8")
-    if rejected:
-        found.append(f"awk -F'{delimiter}' 'NF == {fields}'")
-    return found
+    def __init__(self, ground: Ground, table: Table, release: Path) -> None:
+        """Nothing is run yet."""
+        self.note = ""
+        self._ground = ground
+        self._table = table
+        self._path = release / table.file_name
+        self._is_pipe = table.framing is Framing.PIPE
 
+    def run(self, indexes: Sequence[str] = ()) -> RawLoad:
+        """Copy into a fresh table, build ``indexes`` (definitions of our table's) on it, and drop it."""
+        try:
+            return self._run(indexes)
+        except RuntimeError:
+            if self.note:
+                raise
+        self._filter()
+        return self._run(indexes)
 
-def filtered(table: Table, path: Path, filters: Sequence[str], folder: Path) -> Path:
-    """The file after ``filters``, in ``folder``; without filters the file itself.
+    def _run(self, indexes: Sequence[str]) -> RawLoad:
+        columns = [f'"{column.name}" {_TYPES[column.type]}' for column in self._table.columns]
+        if self._is_pipe:
+            columns.append("trailing_pipe text")  # what follows the last "|": nothing, so NULL
+        self._ground.execute(f"CREATE SCHEMA {_SCHEMA}")
+        try:
+            self._ground.execute(f"CREATE TABLE {_SCHEMA}.{self._table.name} ({', '.join(columns)})")
+            self._ground.settle()
+            started = time.monotonic()
+            printed = _shell(self._pipeline())
+            copied = time.monotonic()
+            self._build(indexes)
+            return RawLoad(int(re.findall(r"COPY (\d+)", printed)[0]), copied - started, time.monotonic() - copied)
+        finally:
+            self._ground.execute(f"DROP SCHEMA {_SCHEMA} CASCADE")
 
-    Before the clock starts: iconv alone adds 2 s to a raw copy of 16 M rows, and ours would look the better for it.
-    """
-    if not filters:
-        return path
-    copy = folder / path.name
-    _shell(
-        " | ".join(
-            [_read(table, path), *filters, f"{'gzip -1' if table.is_gzip else 'cat'} > {shlex.quote(str(copy))}"]
+    def _build(self, indexes: Sequence[str]) -> None:
+        """With the memory that our loader takes for them."""
+        setting = f"SET maintenance_work_mem = '{PostgresConfig().maintenance_work_mem}'"
+        ours, raw = (f" ON {schema}.{self._table.name} " for schema in (DEFAULT_SCHEMA, _SCHEMA))
+        for definition in indexes:
+            self._ground.execute(f"{setting}; {definition.replace(ours, raw)}")
+
+    def _pipeline(self) -> str:
+        """The shell's command line. The quote is a byte that no file has, since NCBI quotes nothing."""
+        copy = (
+            f"\\copy {_SCHEMA}.{self._table.name} from stdin"
+            f" (format csv, delimiter E'{_DELIMITERS[self._table.framing]}', quote E'\\x01', encoding 'UTF8')"
         )
-    )
-    return copy
+        psql = shlex.join([str(find_binaries().directory / "psql"), "-X", "-d", self._ground.dsn, "-c", copy])
+        return f"{self._read()} | tail -n +2 | {psql}"
 
+    def _read(self) -> str:
+        return f"{'gzip -dc' if self._table.is_gzip else 'cat'} {shlex.quote(str(self._path))}"
 
-def _read(table: Table, path: Path) -> str:
-    return f"{'gzip -dc' if table.is_gzip else 'cat'} {shlex.quote(str(path))}"
+    def _filter(self) -> None:
+        """Go on with a copy of the file that CSV can read to its end.
+
+        Only where needed, and before the clock starts: iconv alone adds 2 s to a raw copy of 16 M rows, and ours
+        would look the better for it.
+        """
+        target = self._ground.home / self._path.name
+        fields = len(self._table.columns) + self._is_pipe
+        _shell(
+            f"{self._read()} | tr '\\r' ' ' | iconv -c -f UTF-8 -t UTF-8"
+            f" | awk -F'{_DELIMITERS[self._table.framing]}' 'NF == {fields}'"
+            f" | {'gzip -1' if self._table.is_gzip else 'cat'} > {shlex.quote(str(target))}"
+        )
+        self._path = target
+        self.note = "raw copy of a filtered file"
 
 
 def _shell(command: str) -> str:
-    """Run a pipeline in a shell, as people would type it, and return what it prints."""
-    done = subprocess.run(
-        ["/bin/sh", "-c", command], capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
-    )
+    """Run a pipeline as people would type it, and return what it prints."""
+    environment = {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise RuntimeError(f"{command} failed: {done.stderr.strip()}")
     return done.stdout
-
-
-@dataclass(frozen=True)
-class RawCopy:
-    r"""``\copy`` of one file, as often as asked."""
-
-    dsn: str
-    table: Table
-    path: Path
-
-    def run(self, indexes: Sequence[str]) -> RawLoad:
-        """Copy into a fresh table, build ``indexes`` (definitions of our table's) on it, and drop it."""
-        with psycopg.connect(self.dsn, autocommit=True) as connection:
-            try:
-                self._create(connection)
-                rows, copy_seconds = self._copy()
-                return RawLoad(rows, copy_seconds, self._build(connection, indexes))
-            finally:
-                connection.execute(f"DROP SCHEMA IF EXISTS {_SCHEMA} CASCADE".encode())
-                connection.execute("CHECKPOINT")
-
-    def _copy(self) -> tuple[int, float]:
-        started = time.monotonic()
-        printed = _shell(self.pipeline())
-        seconds = time.monotonic() - started
-        return int(re.findall(r"COPY (\d+)", printed)[0]), seconds
-
-    def _create(self, connection: psycopg.Connection) -> None:
-        columns = [f'"{column.name}" {_TYPES[column.type]}' for column in self.table.columns]
-        if self.table.framing is Framing.PIPE:
-            columns.append("trailing_pipe text")  # what follows the last "|": nothing, so NULL
-        connection.execute(f"CREATE SCHEMA {_SCHEMA}".encode())
-        connection.execute(f"CREATE TABLE {_SCHEMA}.{self.table.name} ({', '.join(columns)})".encode())
-
-    def pipeline(self) -> str:
-        """The shell's command line. The quote is a byte that no file has, since NCBI quotes nothing."""
-        copy = (
-            f"\\copy {_SCHEMA}.{self.table.name} from stdin"
-            f" (format csv, delimiter E'{_DELIMITERS[self.table.framing]}', quote E'\\x01', encoding 'UTF8')"
-        )
-        psql = shlex.join([str(find_binaries().directory / "psql"), "-X", "-d", self.dsn, "-c", copy])
-        return " | ".join([_read(self.table, self.path), "tail -n +2", psql])
-
-    def _build(self, connection: psycopg.Connection, indexes: Sequence[str]) -> float:
-        """Build our table's indexes with the memory that our loader takes for them."""
-        setting = sql.SQL("SET maintenance_work_mem = {}").format(PostgresConfig().maintenance_work_mem)
-        connection.execute(setting)
-        ours, raw = (f" ON {schema}.{self.table.name} " for schema in (DEFAULT_SCHEMA, _SCHEMA))
-        started = time.monotonic()
-        for definition in indexes:
-            connection.execute(definition.replace(ours, raw).encode())
-        return time.monotonic() - started

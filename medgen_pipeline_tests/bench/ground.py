@@ -1,7 +1,4 @@
-"""Where benches run: a release to load, a server of their own, and the same clean state before every measurement.
-
-What is measured is in ``step`` (ours) and ``baseline`` (psql's); what is compared is in ``load``.
-"""
+"""Where benches run: a release to load, a server of their own, and the same state before every measurement."""
 
 import shutil
 import tempfile
@@ -9,16 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
+from medgen_pipeline.assets.tables import LoadConfig
 from medgen_pipeline.catalog import Table
-from medgen_pipeline.io_manager import DEFAULT_SCHEMA, embedded_postgres
+from medgen_pipeline.io_manager import DEFAULT_SCHEMA, MedgenSource, embedded_postgres
+from medgen_pipeline.load import load_table
+from medgen_pipeline.loaders import LoaderFactory
 from medgen_pipeline.release.sample import write_sample
 
 # 134 makes 67 links to PubMed per concept: at scale 100 these are 16 of 22 million rows, as in a release of 2025.
 _PUBMED_LINKS = 134
 _OURS = ", ".join(f"{DEFAULT_SCHEMA}{suffix}" for suffix in ("", "_staging", "_changes", "_audit"))
+# A gate that a small or odd release closes would end a bench, and a bench is about time.
+OPEN_GATES: dict[str, Any] = {"max_rejected_percent": 100.0, "max_shrink_percent": 100.0, "max_growth_percent": 1e9}
 
 
 @dataclass(frozen=True)
@@ -28,17 +31,33 @@ class Ground:
     home: Path
     dsn: str
 
-    def clear(self) -> None:
-        """Drop what our loads made, and have the server write all it owes, so that the next does not pay for it."""
+    def execute(self, statement: str, *params: str) -> list[tuple[str, ...]]:
+        """Run a statement outside a transaction."""
         with psycopg.connect(self.dsn, autocommit=True) as connection:
-            connection.execute(f"DROP SCHEMA IF EXISTS {_OURS} CASCADE".encode())
-            connection.execute("CHECKPOINT")
+            cursor = connection.execute(statement.encode(), params or None)
+            return cursor.fetchall() if cursor.description else []
 
-    def indexes(self, table: Table) -> list[str]:
-        """The definitions of the indexes our finished table has."""
-        statement = "SELECT indexdef FROM pg_indexes WHERE schemaname = %s AND tablename = %s ORDER BY indexname"
-        with psycopg.connect(self.dsn, autocommit=True) as connection:
-            return [row[0] for row in connection.execute(statement, [DEFAULT_SCHEMA, table.name])]
+    def settle(self) -> None:
+        """Have the server write all it owes, so that the next measurement does not pay for it."""
+        self.execute("CHECKPOINT")
+
+    def clear(self) -> None:
+        """Drop what our loads made."""
+        self.execute(f"DROP SCHEMA IF EXISTS {_OURS} CASCADE")
+        self.settle()
+
+    def bring_to(self, table: Table, release: Path) -> None:
+        """Load a release without measuring it."""
+        source = MedgenSource(url=release.absolute().as_uri(), home=str(self.home))
+        loader = LoaderFactory.create_loader(self.dsn, {"schema": DEFAULT_SCHEMA})
+        load_table(loader, table, source.fetch(table), source.archive(), LoadConfig(**OPEN_GATES).options())
+        self.settle()
+
+    def offer(self, release: Path) -> str:
+        """A URL of a release that no step has seen, so that its file is fetched although the archive has it."""
+        alias = Path(tempfile.mkdtemp(prefix="offer-", dir=self.home)) / "release"
+        alias.symlink_to(release.absolute())
+        return alias.as_uri()
 
 
 @contextmanager
@@ -56,11 +75,11 @@ def open_ground(folder: Path) -> Iterator[Ground]:
         shutil.rmtree(home)
 
 
-def sample_release(folder: Path, scale: float) -> Path:
+def sample_release(folder: Path, scale: float, *, successor: bool = False) -> Path:
     """The sample release of this scale below ``folder``; written once, which takes two minutes at scale 100."""
-    release = folder / f"sample-{scale:g}"
+    release = folder / f"sample-{scale:g}{'-next' if successor else ''}"
     if not release.exists():
         draft = folder / f"{release.name}.new"
-        write_sample(draft, scale=scale, pubmed_links=_PUBMED_LINKS)
+        write_sample(draft, scale=scale, successor=successor, pubmed_links=_PUBMED_LINKS)
         draft.rename(release)
     return release

@@ -1,15 +1,12 @@
 """What Dagster is given: keys, lineage, descriptions and settings of the code location. Nothing is run here."""
 
-import subprocess
-import sys
-
 import dagster as dg
 import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap  # what a code server sends to the UI
 
+from medgen_pipeline.assets.tables import LoadConfig
 from medgen_pipeline.build import build_definitions
 from medgen_pipeline.catalog import TABLES, Table, table_by_name
-from medgen_pipeline.gates import GateLimits
 from medgen_pipeline.io_manager import DatabaseTarget, EmbeddedTarget, MedgenSource, WarehouseIOManager
 from medgen_pipeline.metadata import column_schema
 
@@ -57,24 +54,13 @@ def test_the_definitions_are_loadable(definitions: dg.Definitions) -> None:
     dg.Definitions.validate_loadable(definitions)
 
 
-def test_loading_the_code_location_warns_of_nothing() -> None:
-    # pydantic's warning is about dagster 1.13.27's own use of __fields__.
-    code = (
-        "import warnings; warnings.simplefilter('error')\n"
-        "import pydantic; warnings.simplefilter('ignore', pydantic.warnings.PydanticDeprecatedSince20)\n"
-        "from medgen_pipeline.definitions import defs; defs.get_repository_def()"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
 def test_keys_jobs_and_resources_are_the_promised_ones(definitions: dg.Definitions) -> None:
     assert sorted(key.to_user_string() for key in definitions.resolve_all_asset_keys()) == [
         *(f"medgen/{name}" for name in TABLE_NAMES),
         *(f"ncbi/{name}" for name in TABLE_NAMES),
     ]
-    named = [job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")]
-    assert named == ["refresh_medgen"]
+    named = sorted(job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__"))
+    assert named == ["check_medgen", "refresh_medgen"]
     assert sorted(definitions.resources or {}) == ["source", "warehouse"]
     assert isinstance((definitions.resources or {})["source"], MedgenSource)
     assert isinstance((definitions.resources or {})["warehouse"], WarehouseIOManager)
@@ -83,6 +69,16 @@ def test_keys_jobs_and_resources_are_the_promised_ones(definitions: dg.Definitio
 def test_the_job_refreshes_exactly_the_17_tables(definitions: dg.Definitions) -> None:
     job = definitions.resolve_job_def("refresh_medgen")
     assert job.asset_layer.selected_asset_keys == {dg.AssetKey(["medgen", name]) for name in TABLE_NAMES}
+    assert job.asset_layer.asset_graph.asset_check_keys == set()  # they read whole tables
+    assert job.description
+
+
+def test_the_check_job_checks_exactly_the_17_tables_and_refreshes_none(definitions: dg.Definitions) -> None:
+    job = definitions.resolve_job_def("check_medgen")
+    assert {(key.asset_key.to_user_string(), key.name) for key in job.asset_layer.asset_graph.asset_check_keys} == {
+        (f"medgen/{name}", "production_equals_file") for name in TABLE_NAMES
+    }
+    assert job.asset_layer.selected_asset_keys == set()
     assert job.description
 
 
@@ -140,11 +136,11 @@ def test_every_table_goes_through_the_warehouse_and_retries_a_transient_error(de
         assert (policy.max_retries, policy.delay, policy.backoff) == (2, 5, dg.Backoff.EXPONENTIAL)
 
 
-def test_the_launchpad_offers_the_gates_of_each_table(definitions: dg.Definitions) -> None:
+def test_the_launchpad_offers_the_settings_of_a_load_and_requires_none(definitions: dg.Definitions) -> None:
     config = definitions.resolve_assets_def(key(TABLES[0])).op.config_schema.as_field().config_type
     assert isinstance(config, dg.Shape)
     fields = config.fields
-    assert set(fields) == set(GateLimits.__dataclass_fields__)
+    assert set(fields) == set(LoadConfig.model_fields)
     assert not any(field.is_required for field in fields.values())
 
 

@@ -8,6 +8,7 @@ from medgen_pipeline.assets.tables import LoadConfig
 from medgen_pipeline.catalog import table_by_name
 from medgen_pipeline.framing import FramingReport
 from medgen_pipeline.gates import ClosedGate, GateLimits, GatesClosedError, closed_gates
+from medgen_pipeline.load import LoadOptions
 from medgen_pipeline.loaders import ChangeCounts
 
 NAMES = table_by_name("names")  # a proven key
@@ -149,7 +150,7 @@ def test_the_overrides_a_closed_gate_offers_let_the_same_load_through(
     gates = closed(report, counts)
     assert gates
     overrides = {gate.setting: gate.value for gate in gates}
-    assert closed(report, counts, LoadConfig(**overrides).limits()) == []  # type: ignore[arg-type]  # by name, as in YAML
+    assert closed(report, counts, LoadConfig(**overrides).options().limits) == []  # type: ignore[arg-type]  # by name, as in YAML
     assert all(value is True or float(str(value)) == int(float(str(value))) for value in overrides.values())
     assert overrides.get("max_rejected_percent", 0) <= 100  # type: ignore[operator]  # a percentage here
 
@@ -162,19 +163,27 @@ def test_the_error_names_the_table_every_reason_and_the_load() -> None:
     assert (error.table, error.closed) == (NAMES, gates)
 
 
-def test_the_run_config_has_the_fields_and_the_defaults_of_the_limits() -> None:
-    assert LoadConfig().limits() == DEFAULTS
-    assert set(LoadConfig.model_fields) == {field.name for field in fields(GateLimits)}
-    assert {**LoadConfig().model_dump(), "accept_missing_columns": ()} == asdict(DEFAULTS)
+def test_the_run_config_has_the_fields_and_the_defaults_of_the_gates_and_of_a_load() -> None:
+    assert LoadConfig().options() == LoadOptions()
+    names = {field.name for kind in (GateLimits, LoadOptions) for field in fields(kind)} - {"limits"}
+    assert set(LoadConfig.model_fields) == names
+    assert {**LoadConfig().model_dump(), "accept_missing_columns": ()} == {
+        **asdict(DEFAULTS),
+        **{name: value for name, value in asdict(LoadOptions()).items() if name != "limits"},
+    }
     assert all(field.description for field in LoadConfig.model_fields.values())
 
 
-def test_the_run_config_reaches_the_limits_field_by_field() -> None:
+def test_the_run_config_reaches_the_load_field_by_field() -> None:
     config = LoadConfig(
         max_rejected_percent=1.5,
         max_shrink_percent=2.5,
         max_growth_percent=3.5,
         accept_missing_columns=["source", "suppress"],
         accept_broken_key=True,
+        force_warehouse=True,
+        swap_above_percent=4.5,
     )
-    assert config.limits() == GateLimits(1.5, 2.5, 3.5, ("source", "suppress"), True)
+    assert config.options() == LoadOptions(
+        limits=GateLimits(1.5, 2.5, 3.5, ("source", "suppress"), True), force_warehouse=True, swap_above_percent=4.5
+    )

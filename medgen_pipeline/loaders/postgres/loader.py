@@ -20,6 +20,7 @@ from medgen_pipeline.loaders.base import (
     LoadRecord,
     LoadStart,
     LoadStatus,
+    ProductionChangedError,
     Strategy,
 )
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
@@ -45,6 +46,7 @@ class PostgresNativeLoader(AbstractNativeLoader):
         self._strategy = Strategy.WAREHOUSE
         self._staged_rows = 0
         self._staged_by = 0
+        self._staged_for_good = False
         self._found: compare.Comparison | None = None
         self._last_guard: guard.Guard | None = None
 
@@ -116,11 +118,11 @@ class PostgresNativeLoader(AbstractNativeLoader):
             self._drop_staging(names)
             # What may take production's place is written as production is: a rewrite from unlogged to logged would
             # show an empty table to readers with an older snapshot. All else is scratch and needs no WAL.
-            becomes_production = strategy is Strategy.WAREHOUSE and self.can_swap(table)
+            self._staged_for_good = strategy is Strategy.WAREHOUSE and not publish.swap_obstacles(self._session, names)
             self._session.run(
                 "CREATE {scratch} TABLE {staging} ({sign}{definitions})",
                 names,
-                scratch=sql.SQL("" if becomes_production else "UNLOGGED"),
+                scratch=sql.SQL("" if self._staged_for_good else "UNLOGGED"),
                 sign=sql.SQL('_sign "char", ' if strategy is Strategy.SNAPSHOT else ""),
                 definitions=definitions(table.columns),
             )
@@ -247,7 +249,8 @@ class PostgresNativeLoader(AbstractNativeLoader):
 
     def can_swap(self, table: Table) -> bool:
         """See the base class."""
-        return not publish.swap_obstacles(self._session, self._names(table))
+        with self._session.errors(f"looking at what is attached to {table.name}"):
+            return self._staged_for_good and not publish.swap_obstacles(self._session, self._names(table))
 
     def apply_changes(self, table: Table, mode: ApplyMode) -> ChangeCounts:
         """See the base class."""
@@ -255,8 +258,14 @@ class PostgresNativeLoader(AbstractNativeLoader):
         found, start = self._found, self._start
         if found is None or start is None:
             raise LoaderError(f"{table.name}: nothing to apply: log_run_start and execute_cdc come first.")
-        first = guard.production_oid(self._session, names) is None
+        if mode is ApplyMode.SWAP and not self._staged_for_good:
+            # An unlogged table in production's place would be empty after the server's next crash.
+            raise ProductionChangedError(
+                f"{names.schema}.{table.name}: what stood in the way of a new table when the load began has gone "
+                "since. Nothing was published; load again."
+            )
         with self._session.errors(f"publishing {table.name}"):
+            first = guard.production_oid(self._session, names) is None
             if mode is ApplyMode.SWAP and not first:
                 publish.prepare_swap(self._session, names, indexed=found.counts.baseline)
             with self._session.work.transaction():
@@ -268,8 +277,8 @@ class PostgresNativeLoader(AbstractNativeLoader):
                     publish.apply_delta(self._session, names, start, self._load_id, found)
                 left = self._guard_after(names, found, mode)
                 self._record_success(found.counts, mode, left)
-        if mode is not ApplyMode.UNCHANGED:
-            self._settle(names, left)
+            if mode is not ApplyMode.UNCHANGED:
+                self._settle(names, left)
         return found.counts
 
     def _guard_after(self, names: TableNames, found: compare.Comparison, mode: ApplyMode) -> guard.Guard:

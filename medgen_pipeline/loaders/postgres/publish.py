@@ -12,6 +12,7 @@ from typing import LiteralString
 from psycopg import errors as pg_errors
 from psycopg import sql
 
+from medgen_pipeline.catalog import ColumnType
 from medgen_pipeline.loaders.base import ChangeCounts, LoaderError, LoadStart, ProductionChangedError
 from medgen_pipeline.loaders.postgres.compare import Comparison, build_index
 from medgen_pipeline.loaders.postgres.guard import production_oid, read_writers
@@ -25,39 +26,46 @@ _SWAP_ATTEMPTS = 40
 # Indexes of the staged table carry it until production's have gone.
 NEW_SUFFIX = "__new"
 
-# Each row: what stands in the way of a swap, as words for the log. {t} is production's oid.
+# Each row: what stands in the way of a swap, as words for the log. {t} is production's oid. The first query finds
+# whatever the server would not let go of with the table, except plain views and indexes; the others find what would go
+# with it unnoticed.
 _OBSTACLES: LiteralString = """
-SELECT 'constraint ' || conname FROM pg_constraint WHERE conrelid = {t} OR confrelid = {t}
-UNION ALL SELECT 'trigger ' || tgname FROM pg_trigger WHERE tgrelid = {t} AND NOT tgisinternal
-UNION ALL SELECT 'policy ' || polname FROM pg_policy WHERE polrelid = {t}
-UNION ALL SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = {t}
-UNION ALL SELECT 'publication ' || pubname FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
-    WHERE r.prrelid = {t}
-UNION ALL SELECT 'statistics ' || stxname FROM pg_statistic_ext WHERE stxrelid = {t}
+SELECT pg_describe_object(d.classid, d.objid, d.objsubid)
+FROM pg_depend d LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+    LEFT JOIN pg_class v ON v.oid = r.ev_class
+WHERE d.deptype <> 'i' AND (d.refclassid = 'pg_class'::regclass AND d.refobjid = {t}
+    OR d.refclassid = 'pg_type'::regclass AND d.refobjid IN
+        (SELECT unnest(ARRAY[y.oid, y.typarray]) FROM pg_type y WHERE y.typrelid = {t}))
+AND NOT (r.rulename IS NOT NULL AND r.rulename = '_RETURN' AND v.relkind = 'v' AND v.relpersistence = 'p'
+    AND pg_has_role(v.relowner, 'USAGE') AND has_schema_privilege(v.relnamespace, 'CREATE'))
+AND NOT (d.classid = 'pg_class'::regclass
+    AND EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = d.objid AND i.indrelid = {t}))
+UNION ALL SELECT 'publication ' || p.pubname FROM pg_publication_tables p
+    JOIN pg_namespace n ON n.nspname = p.schemaname
+    JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename WHERE c.oid = {t}
 UNION ALL SELECT 'inheritance' FROM pg_inherits WHERE inhrelid = {t} OR inhparent = {t}
-UNION ALL SELECT 'column default' FROM pg_attrdef WHERE adrelid = {t}
 UNION ALL SELECT 'security label' FROM pg_seclabel WHERE objoid = {t} AND classoid = 'pg_class'::regclass
-UNION ALL SELECT 'settings of the table' FROM pg_class WHERE oid = {t} AND (reloptions IS NOT NULL OR relrowsecurity
-    OR relforcerowsecurity OR relreplident <> 'd' OR reltablespace <> 0 OR relpersistence <> 'p' OR relkind <> 'r'
-    OR relam <> (SELECT oid FROM pg_am WHERE amname = current_setting('default_table_access_method'))
-    OR NOT pg_has_role(relowner, 'MEMBER'))
-UNION ALL SELECT 'settings of column ' || attname FROM pg_attribute WHERE attrelid = {t} AND attnum > 0
-    AND NOT attisdropped AND (coalesce(attstattarget, -1) >= 0 OR attoptions IS NOT NULL OR attcompression <> '')
+UNION ALL SELECT 'settings of the table' FROM pg_class c WHERE c.oid = {t} AND (c.reloptions IS NOT NULL
+    OR c.relrowsecurity OR c.relforcerowsecurity OR c.relreplident <> 'd' OR c.reltablespace <> 0
+    OR c.relpersistence <> 'p' OR c.relkind <> 'r' OR c.reloftype <> 0
+    OR c.relam <> (SELECT oid FROM pg_am WHERE amname = current_setting('default_table_access_method'))
+    OR EXISTS (SELECT FROM pg_class toast WHERE toast.oid = c.reltoastrelid AND toast.reloptions IS NOT NULL))
+UNION ALL SELECT 'owner ' || pg_get_userbyid(c.relowner) FROM pg_class c WHERE c.oid = {t}
+    AND (NOT pg_has_role(c.relowner, 'USAGE') OR pg_get_userbyid(c.relowner) <> current_user
+        AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+        AND NOT has_schema_privilege(c.relowner, {staging_schema}, 'CREATE'))
+UNION ALL SELECT 'settings of column ' || a.attname FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid
+    WHERE a.attrelid = {t} AND a.attnum > 0 AND (a.attnotnull OR coalesce(a.attstattarget, -1) >= 0
+    OR a.attoptions IS NOT NULL OR a.attcompression <> '' OR a.attstorage <> y.typstorage
+    OR a.attcollation <> y.typcollation OR a.attidentity <> '')
 UNION ALL SELECT 'column ' || attname FROM pg_attribute WHERE attrelid = {t} AND attnum > 0
     AND NOT attisdropped AND attname <> ALL ({known})
 UNION ALL SELECT 'index ' || c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-    WHERE i.indrelid = {t} AND (i.indisclustered OR i.indisreplident OR NOT i.indisvalid)
-UNION ALL SELECT CASE relkind WHEN 'm' THEN 'materialized view ' ELSE 'relation ' END || v.oid::regclass::text
-    FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class
-    WHERE d.classid = 'pg_rewrite'::regclass AND d.refobjid = {t}
-    AND (v.relkind <> 'v' OR NOT pg_has_role(v.relowner, 'MEMBER'))
-UNION ALL SELECT 'object that depends on the table' FROM pg_depend d
-    WHERE d.refclassid IN ('pg_class'::regclass, 'pg_type'::regclass) AND d.deptype IN ('n', 'a')
-    AND d.refobjid IN ({t}, (SELECT reltype FROM pg_class WHERE oid = {t}))
-    AND d.classid NOT IN ('pg_rewrite'::regclass, 'pg_constraint'::regclass, 'pg_trigger'::regclass,
-        'pg_policy'::regclass, 'pg_publication_rel'::regclass, 'pg_statistic_ext'::regclass, 'pg_attrdef'::regclass)
-    AND NOT (d.classid = 'pg_class'::regclass
-        AND EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = d.objid AND i.indrelid = {t}))
+    WHERE i.indrelid = {t} AND (i.indisclustered OR i.indisreplident OR NOT i.indisvalid OR c.reltablespace <> 0
+    OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND coalesce(a.attstattarget, -1) >= 0)
+    OR c.relname = ANY ({own_indexes}) AND (i.indpred IS NOT NULL OR c.reloptions IS NOT NULL OR {index_columns} <>
+        ARRAY(SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY k (number, place)
+            LEFT JOIN pg_attribute a ON a.attrelid = {t} AND a.attnum = k.number ORDER BY k.place)))
 """
 
 
@@ -66,14 +74,23 @@ def swap_obstacles(session: PostgresSession, names: TableNames) -> list[str]:
     oid = production_oid(session, names)
     if oid is None:
         return []
-    rows = session.run(_OBSTACLES, names, t=sql.Literal(oid), known=sql.Literal(list(names.table.column_names)))
+    rows = session.run(
+        _OBSTACLES,
+        names,
+        t=sql.Literal(oid),
+        staging_schema=sql.Literal(names.staging_schema),
+        known=sql.Literal(list(names.table.column_names)),
+        own_indexes=sql.Literal(list(names.own_indexes)),
+        index_columns=sql.Literal(list(names.index_columns)),
+    )
     return sorted({row[0] for row in rows})
 
 
 def apply_delta(session: PostgresSession, names: TableNames, start: LoadStart, load_id: int, found: Comparison) -> None:
     """Delete, update and insert in place, and feed. Inside the caller's transaction."""
     counts = found.counts
-    _keep_other_writers_out(session, names, found)
+    _lock_writers_out(session, names)
+    _check_as_compared(session, names, found)
     if names.table.key and not counts.by_key:
         _give_up_unique_key(session, names)
     session.run("ANALYZE {changes}", names)
@@ -81,20 +98,23 @@ def apply_delta(session: PostgresSession, names: TableNames, start: LoadStart, l
         _check_applied(names, "deleted", _delete(session, names, counts), counts.deleted)
     if counts.updated:
         _check_applied(names, "updated", _update(session, names), counts.updated)
-    session.run(
-        "INSERT INTO {production} ({columns}) SELECT {columns} FROM {changes} WHERE _change_type = 'insert'", names
-    )
+    if counts.inserted:
+        _check_applied(names, "inserted", _insert(session, names), counts.inserted)
     write_feed(session, names, start, load_id)
 
 
 def publish_first(session: PostgresSession, names: TableNames) -> None:
     """Move the staged table, indexed already, to where production will be. Inside the caller's transaction."""
+    # ALTER DEFAULT PRIVILEGES may have other grants for the schema of staging: take those that a table made here gets.
+    session.run("CREATE TABLE {production} ()", names)
+    _copy_grants(session, names)
+    session.run("DROP TABLE {production}", names)
     session.run("ALTER TABLE {staging} SET SCHEMA {schema}", names, schema=sql.Identifier(names.schema))
     describe(session, names)
 
 
 def prepare_swap(session: PostgresSession, names: TableNames, *, indexed: bool) -> None:
-    """Make the staged table all that production is, out of readers' sight.
+    """Give the staged table production's indexes, out of readers' sight.
 
     Args:
         session: The open session.
@@ -103,28 +123,15 @@ def prepare_swap(session: PostgresSession, names: TableNames, *, indexed: bool) 
     """
     if not indexed:
         build_index(session, names, suffix=NEW_SUFFIX)
-    for place, index in enumerate(_users_indexes(session, names)):
-        definition = session.value(
-            "SELECT replace(pg_get_indexdef(%(oid)s),"
-            " format('INDEX %%I ON %%I.%%I ', %(index)s::text, %(schema)s::text, %(table)s::text),"
-            " format('INDEX %%I ON %%I.%%I ', %(new)s::text, %(staging)s::text, %(table)s::text))",
-            names,
-            {
-                "oid": index.oid,
-                "index": index.name,
-                "new": _users_new_index(names, place),
-                "schema": names.schema,
-                "staging": names.staging_schema,
-                "table": names.table.name,
-            },
-        )
-        session.work.execute(str(definition).encode())
-    _copy_grants(session, names)
-    _copy_comments(session, names)
-    owner = session.value(
-        "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = %s", names, [production_oid(session, names)]
-    )
-    session.run("ALTER TABLE {staging} OWNER TO {owner}", names, owner=sql.Identifier(owner))
+    for index in _users_indexes(session, names):
+        session.work.execute(index.definition.encode())
+        if index.comment is not None:
+            session.run(
+                "COMMENT ON INDEX {index} IS {text}",
+                names,
+                index=sql.Identifier(names.staging_schema, index.new_name),
+                text=sql.Literal(index.comment),
+            )
 
 
 def swap(
@@ -138,24 +145,27 @@ def swap(
 
     The feed is written before readers are locked out; from then to the commit only the system catalog is touched.
     """
+    _lock_writers_out(session, names)
     if found.production is not None:
-        _keep_other_writers_out(session, names, found)
+        _check_as_compared(session, names, found)
         write_feed(session, names, start, load_id)
-    views = _dependent_views(session, names)
-    renames = {name + NEW_SUFFIX: name for name in names.own_indexes}
-    renames |= {
-        _users_new_index(names, place): index.name for place, index in enumerate(_users_indexes(session, names))
-    }
-    _lock_readers_out(session, names, views)
+    _copy_owner(session, names)
+    _copy_comments(session, names)
+    renames = _index_renames(session, names)
+    _lock_readers_out(session, names, _dependent_views(session, names))
+    # Only now: the locks of before keep neither CREATE VIEW nor GRANT out.
+    _check_nothing_new_is_attached(session, names)
+    views = [(view, _definition(session, view)) for view in _dependent_views(session, names)]
+    _copy_grants(session, names)
     retired = f"{names.table.name}__retired"
     session.run("ALTER TABLE {production} RENAME TO {retired}", names, retired=sql.Identifier(retired))
     session.run("ALTER TABLE {staging} SET SCHEMA {schema}", names, schema=sql.Identifier(names.schema))
-    for view in views:
-        session.work.execute(view.replacement.encode())
+    for view, definition in views:
+        _bind_again(session, names, view, definition)
     session.run("DROP TABLE {retired}", names, retired=sql.Identifier(names.schema, retired))
     for new, old in renames.items():
         session.run(
-            "ALTER INDEX IF EXISTS {new} RENAME TO {old}",
+            "ALTER INDEX {new} RENAME TO {old}",
             names,
             new=sql.Identifier(names.schema, new),
             old=sql.Identifier(old),
@@ -164,14 +174,9 @@ def swap(
 
 def describe(session: PostgresSession, names: TableNames) -> None:
     """Put the catalog's descriptions where psql, BI tools and data catalogs find them."""
-    session.run("COMMENT ON TABLE {production} IS {text}", names, text=sql.Literal(names.table.description))
+    _comment(session, names.production, None, names.table.description)
     for column in names.table.columns:
-        session.run(
-            "COMMENT ON COLUMN {production}.{column} IS {text}",
-            names,
-            column=sql.Identifier(column.name),
-            text=sql.Literal(column.description),
-        )
+        _comment(session, names.production, column.name, column.description)
 
 
 def write_feed(session: PostgresSession, names: TableNames, start: LoadStart, load_id: int) -> None:
@@ -182,8 +187,7 @@ def write_feed(session: PostgresSession, names: TableNames, start: LoadStart, lo
         names,
         definitions=definitions(names.table.columns),
     )
-    for column in names.table.columns:
-        session.run("ALTER TABLE {feed} ADD COLUMN IF NOT EXISTS {definition}", names, definition=definitions([column]))
+    _fit_feed(session, names)
     session.run(
         "INSERT INTO {feed} (_change_type, _release, _commit_timestamp, _load_id, {columns})"
         " SELECT _change_type, {release}, now(), {load_id}, {columns} FROM {changes}",
@@ -193,10 +197,33 @@ def write_feed(session: PostgresSession, names: TableNames, start: LoadStart, lo
     )
 
 
-def _keep_other_writers_out(session: PostgresSession, names: TableNames, found: Comparison) -> None:
-    """Lock out other writers, let readers through, and prove that production is as it was compared."""
+def _fit_feed(session: PostgresSession, names: TableNames) -> None:
+    """Give the feed the columns that the catalog has gained, and text where a column is no longer an integer.
+
+    Looks first: ALTER TABLE would wait for the feed's readers even where it has nothing to do.
+    """
+    found = session.run(
+        "SELECT attname::text, format_type(atttypid, -1) FROM pg_attribute"
+        " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+        names,
+        [names.parts["feed"].as_string(session.work)],
+    )
+    types = dict(found.fetchall())
+    for column in names.table.columns:
+        if column.name not in types:
+            session.run("ALTER TABLE {feed} ADD COLUMN {definition}", names, definition=definitions([column]))
+        elif column.type is ColumnType.TEXT and types[column.name] != "text":
+            session.run("ALTER TABLE {feed} ALTER {column} TYPE text", names, column=sql.Identifier(column.name))
+
+
+def _lock_writers_out(session: PostgresSession, names: TableNames) -> None:
+    """Keep out other writers and whoever would alter the table; let readers through."""
     session.set_local("lock_timeout", f"{session.config.lock_timeout_seconds:g}s")
-    session.run("LOCK TABLE {production} IN SHARE ROW EXCLUSIVE MODE", names)
+    session.run("LOCK TABLE ONLY {production} IN SHARE ROW EXCLUSIVE MODE", names)
+
+
+def _check_as_compared(session: PostgresSession, names: TableNames, found: Comparison) -> None:
+    """Prove that production is as it was compared. The caller keeps writers out."""
     now = read_writers(session, names)
     if found.production is None or now.rows != found.production.rows or not now.ids <= found.production.ids:
         raise ProductionChangedError(
@@ -247,6 +274,12 @@ def _update(session: PostgresSession, names: TableNames) -> int:
     ).rowcount
 
 
+def _insert(session: PostgresSession, names: TableNames) -> int:
+    return session.run(
+        "INSERT INTO {production} ({columns}) SELECT {columns} FROM {changes} WHERE _change_type = 'insert'", names
+    ).rowcount
+
+
 def _give_up_unique_key(session: PostgresSession, names: TableNames) -> None:
     """A key that repeats must not cost rows: its index stays, but no longer as a unique one."""
     session.run(
@@ -277,12 +310,15 @@ def _lock_readers_out(session: PostgresSession, names: TableNames, views: list["
 
     While this waits, new readers queue behind it, so it waits 300 ms, lets them pass, and tries again.
     """
-    targets = sql.SQL(", ").join([*(sql.Identifier(view.schema, view.name) for view in views), names.production])
     for attempt in range(1, _SWAP_ATTEMPTS + 1):
         try:
             with session.work.transaction():
                 session.set_local("lock_timeout", _SWAP_LOCK_TIMEOUT)
-                session.run("LOCK TABLE {targets} IN ACCESS EXCLUSIVE MODE", names, targets=targets)
+                for view in views:
+                    # Changes nothing but takes the lock. LOCK TABLE would also lock whatever else the view reads, and
+                    # ask the view's owner for the right to do so.
+                    session.run("ALTER VIEW {view} OWNER TO {owner}", names, view=view.identifier, owner=view.owner)
+                session.run("LOCK TABLE ONLY {production} IN ACCESS EXCLUSIVE MODE", names)
         except pg_errors.LockNotAvailable:
             if attempt == _SWAP_ATTEMPTS:
                 raise
@@ -291,81 +327,158 @@ def _lock_readers_out(session: PostgresSession, names: TableNames, views: list["
             return
 
 
+def _check_nothing_new_is_attached(session: PostgresSession, names: TableNames) -> None:
+    if obstacles := swap_obstacles(session, names):
+        raise ProductionChangedError(
+            f"{names.schema}.{names.table.name}: a new table in its place would lose {', '.join(obstacles)}. "
+            "Nothing was published; load again, and it will be changed in place."
+        )
+
+
 @dataclass(frozen=True)
 class _View:
-    """A view that reads production directly, and the statement that binds it to what has production's name then."""
+    """A plain view that reads production directly."""
 
-    schema: str
-    name: str
-    replacement: str
-
-
-@dataclass(frozen=True)
-class _Index:
     oid: int
-    name: str
+    identifier: sql.Identifier
+    owner: sql.Identifier
 
 
 def _dependent_views(session: PostgresSession, names: TableNames) -> list[_View]:
     """Views on these views need nothing: a replaced view keeps its object id, grants and dependents."""
     rows = session.work.execute(
-        "SELECT DISTINCT n.nspname, v.relname, format('CREATE OR REPLACE VIEW %%I.%%I %%sAS %%s', n.nspname, v.relname,"
-        "  'WITH (' || array_to_string(v.reloptions, ', ') || ') ', pg_get_viewdef(v.oid))"
+        "SELECT DISTINCT v.oid::bigint, n.nspname::text, v.relname::text, pg_get_userbyid(v.relowner)::text"
         " FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class v ON v.oid = r.ev_class"
         " JOIN pg_namespace n ON n.oid = v.relnamespace"
-        " WHERE d.classid = 'pg_rewrite'::regclass AND d.refobjid = %s AND v.relkind = 'v' ORDER BY 1, 2",
+        " WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = %s"
+        " AND v.relkind = 'v' ORDER BY 2, 3",
         [production_oid(session, names)],
     )
-    return [_View(*row) for row in rows]
+    return [_View(oid, sql.Identifier(schema, name), sql.Identifier(owner)) for oid, schema, name, owner in rows]
+
+
+def _definition(session: PostgresSession, view: _View) -> str:
+    """The view's options and query.
+
+    Reading the query locks all tables in it until the transaction ends, so the view's own lock comes first: of two
+    swaps with a view on both tables, each would else keep the other out of its table.
+    """
+    row = session.work.execute(
+        "SELECT concat('WITH (' || array_to_string(reloptions, ', ') || ') ', 'AS ', pg_get_viewdef(oid))"
+        " FROM pg_class WHERE oid = %s",
+        [view.oid],
+    ).fetchone()
+    return str(row[0]) if row else ""
+
+
+def _bind_again(session: PostgresSession, names: TableNames, view: _View, definition: str) -> None:
+    """Bind a view to what has production's name now."""
+    name = view.identifier.as_string(session.work)
+    try:
+        session.work.execute(f"CREATE OR REPLACE VIEW {name} {definition}".encode())
+    except pg_errors.ProgrammingError as error:
+        raise LoaderError(
+            f"{names.schema}.{names.table.name}: view {name} does not fit the new table: {error}. "
+            "Nothing was published. Change or drop the view, and load again."
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Index:
+    """An index of the user's, and the statement that makes its like on the staged table."""
+
+    name: str
+    new_name: str
+    definition: str
+    comment: str | None
 
 
 def _users_indexes(session: PostgresSession, names: TableNames) -> list[_Index]:
     """The user's own indexes on production. Those of constraints are obstacles to a swap."""
     rows = session.work.execute(
-        "SELECT c.oid::bigint, c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
-        " WHERE i.indrelid = %s AND c.relname <> ALL (%s) ORDER BY 2",
-        [production_oid(session, names), list(names.own_indexes)],
+        "SELECT name, new_name, replace(pg_get_indexdef(oid),"
+        "  format('INDEX %%I ON %%I.%%I ', name, %(schema)s::text, %(table)s::text),"
+        "  format('INDEX %%I ON %%I.%%I ', new_name, %(staging)s::text, %(table)s::text)),"
+        "  obj_description(oid, 'pg_class')"
+        " FROM pg_index i, LATERAL (SELECT c.oid, c.relname::text AS name, %(table)s || '__new_' || c.oid AS new_name"
+        "  FROM pg_class c WHERE c.oid = i.indexrelid) AS one"
+        " WHERE i.indrelid = %(oid)s AND name <> ALL (%(own)s) ORDER BY name",
+        {
+            "oid": production_oid(session, names),
+            "own": list(names.own_indexes),
+            "schema": names.schema,
+            "staging": names.staging_schema,
+            "table": names.table.name,
+        },
     )
     return [_Index(*row) for row in rows]
 
 
-def _users_new_index(names: TableNames, place: int) -> str:
-    """A name for the time being, short whatever the index is called."""
-    return f"{names.table.name}__new_{place}"
+def _index_renames(session: PostgresSession, names: TableNames) -> dict[str, str]:
+    """What each index of the staged table is to be called once production's have gone."""
+    renames = {name + NEW_SUFFIX: name for name in names.own_indexes}
+    renames |= {index.new_name: index.name for index in _users_indexes(session, names)}
+    rows = session.run(
+        "SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+        " WHERE i.indrelid = %s::regclass",
+        names,
+        [names.staging.as_string(session.work)],
+    )
+    standing = {row[0] for row in rows}
+    missing = {new for new, old in renames.items() if old not in names.own_indexes} - standing
+    if missing or not standing <= set(renames):
+        raise ProductionChangedError(
+            f"{names.schema}.{names.table.name}: its indexes were changed while their like were being built. "
+            "Nothing was published; load again."
+        )
+    return {new: renames[new] for new in sorted(standing)}
+
+
+def _copy_owner(session: PostgresSession, names: TableNames) -> None:
+    owner = session.value(
+        "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = %s", names, [production_oid(session, names)]
+    )
+    session.run("ALTER TABLE {staging} OWNER TO {owner}", names, owner=sql.Identifier(owner))
 
 
 def _copy_grants(session: PostgresSession, names: TableNames) -> None:
     """Give the staged table production's grants and no others; ALTER DEFAULT PRIVILEGES may have added some."""
-    staging = names.staging.as_string(session.work)
-    oid = production_oid(session, names)
     statements = session.work.execute(
-        "SELECT format('REVOKE ALL ON %%s FROM %%s', %(staging)s::text, CASE a.grantee WHEN 0 THEN 'PUBLIC'"
-        "   ELSE quote_ident(pg_get_userbyid(a.grantee)) END)"
-        " FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = %(staging)s::regclass AND a.grantee <> c.relowner"
-        " UNION ALL SELECT format('GRANT %%s ON %%s TO %%s%%s', a.privilege_type, %(staging)s::text,"
-        "   CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,"
-        "   CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)"
-        " FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = %(oid)s AND a.grantee <> c.relowner"
-        " UNION ALL SELECT format('GRANT %%s (%%I) ON %%s TO %%s%%s', a.privilege_type, t.attname, %(staging)s::text,"
-        "   CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,"
-        "   CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)"
-        " FROM pg_attribute t, aclexplode(t.attacl) a WHERE t.attrelid = %(oid)s AND t.attnum > 0",
-        {"staging": staging, "oid": oid},
+        "WITH granted AS ("
+        "  SELECT c.oid, NULL::name AS attname, a.*"
+        "   FROM pg_class c, aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) a"
+        "   WHERE c.oid IN (%(staging)s::regclass, %(oid)s)"
+        "  UNION ALL SELECT t.attrelid, t.attname, a.* FROM pg_attribute t, aclexplode(t.attacl) a"
+        "   WHERE t.attrelid = %(oid)s AND NOT t.attisdropped),"
+        " worded AS (SELECT *, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END"
+        "   AS role, CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS option FROM granted)"
+        " SELECT format('REVOKE ALL ON %%s FROM %%s', %(staging)s::text, role), 1 AS step FROM worded"
+        "  WHERE oid = %(staging)s::regclass"
+        " UNION SELECT format('GRANT %%s%%s ON %%s TO %%s%%s', privilege_type, ' (' || quote_ident(attname) || ')',"
+        "   %(staging)s::text, role, option), 2 FROM worded WHERE oid = %(oid)s"
+        " ORDER BY step",
+        {"staging": names.staging.as_string(session.work), "oid": production_oid(session, names)},
     ).fetchall()
-    for (statement,) in statements:
+    for statement, _ in statements:
         session.work.execute(str(statement).encode())
 
 
 def _copy_comments(session: PostgresSession, names: TableNames) -> None:
-    """Carry production's comments over: the catalog's, or what the user made of them."""
+    """Carry production's comments over: the catalog's, or what the user made of them. New columns get the catalog's."""
     rows = session.work.execute(
-        "SELECT a.attname, d.description FROM pg_description d"
-        " LEFT JOIN pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid AND d.objsubid > 0"
-        " WHERE d.classoid = 'pg_class'::regclass AND d.objoid = %s",
-        [production_oid(session, names)],
+        "SELECT a.attname::text, col_description(a.attrelid, a.attnum) FROM pg_attribute a"
+        " WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped"
+        " UNION ALL SELECT NULL, obj_description(%(oid)s, 'pg_class')",
+        {"oid": production_oid(session, names)},
     ).fetchall()
-    for column, text in rows:
-        target = sql.SQL("TABLE {}").format(names.staging)
-        if column is not None:
-            target = sql.SQL("COLUMN {}.{}").format(names.staging, sql.Identifier(column))
-        session.work.execute(sql.SQL("COMMENT ON {} IS {}").format(target, sql.Literal(text)))
+    comments = {column.name: column.description for column in names.table.columns} | dict(rows)
+    for column, text in comments.items():
+        if text is not None:
+            _comment(session, names.staging, column, text)
+
+
+def _comment(session: PostgresSession, table: sql.Identifier, column: str | None, text: str) -> None:
+    target = sql.SQL("TABLE {}").format(table)
+    if column is not None:
+        target = sql.SQL("COLUMN {}.{}").format(table, sql.Identifier(column))
+    session.work.execute(sql.SQL("COMMENT ON {} IS {}").format(target, sql.Literal(text)))

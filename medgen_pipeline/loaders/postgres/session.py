@@ -62,9 +62,22 @@ _SESSION = (
     "SET search_path = pg_catalog, pg_temp; SET jit = off; SET client_min_messages = warning;"
     " SET timezone = 'UTC'; SET datestyle = 'ISO'; SET statement_timeout = 0"
 )
+# Without it the server sees that a killed client is gone only when its statement ends; until then that keeps the
+# table's lock. The setting needs poll() with POLLRDHUP or its like, so a server on Windows refuses it.
+_NOTICE_DEAD_CLIENT = "SET client_connection_check_interval = '2s'"
 # libpq gives no SQLSTATE before a session exists, so the server's wording is all there is to tell these apart.
-_REFUSALS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "not permitted", "no password")
+_REFUSALS = (
+    "authentication failed",
+    "does not exist",
+    "no pg_hba.conf entry",
+    "not permitted",
+    "no password",
+    "invalid",  # sslmode, port, channel_binding ...
+    "Servname not supported",  # a port that is no number, as glibc's getaddrinfo puts it
+)
 _LOCK_POLL_SECONDS = 0.2
+# How long the server may take to end the session that held a lock before, once its connection is closed.
+_RETAKE_SECONDS = 5.0
 
 Params = Sequence[Any] | Mapping[str, Any] | None
 
@@ -78,6 +91,7 @@ class PostgresSession:
         self._dsn = db_dsn
         self._work: psycopg.Connection[Any] | None = None
         self._audit: psycopg.Connection[Any] | None = None
+        self._locked_table: str | None = None
 
     def open(self) -> None:
         """Open the work connection and create the schemas and audit tables that are missing."""
@@ -92,25 +106,36 @@ class PostgresSession:
             raise
 
     def close(self) -> None:
-        """Close both connections; harmless when they are closed."""
+        """Close both connections, which frees the table's lock; harmless when they are closed."""
         for connection in (self._work, self._audit):
             if connection is not None:
                 connection.close()
-        self._work = self._audit = None
+        self._work = self._audit = self._locked_table = None
 
     def cancel(self) -> None:
-        """Cancel the running statement and reconnect.
+        """Cancel the running statement, reconnect, and take the table's lock again if it was held.
 
         psycopg cancels by itself only on KeyboardInterrupt; after Dagster's interrupt the server would go on and hold
         its locks, and the connection stays in use (seen with psycopg 3.3.9).
+
+        Raises:
+            TableBusyError: Another load has taken the lock. The session is closed, so that nothing of what is in
+                staging, which is the other load's now, can be touched.
         """
         if self._work is not None and not self._work.closed:
             try:
                 self._work.cancel_safe(timeout=10)
             except psycopg.Error as error:
                 logger.warning("could not cancel the running statement: %s", error)
+        table = self._locked_table
         self.close()
         self.open()
+        if table is not None:
+            try:
+                self._take_lock(table, _RETAKE_SECONDS)
+            except BaseException:
+                self.close()
+                raise
 
     @property
     def work(self) -> psycopg.Connection[Any]:
@@ -140,8 +165,14 @@ class PostgresSession:
             yield
         except pg_errors.InsufficientPrivilege as error:
             raise LoaderError(
-                f"PostgreSQL at {self.where}: {doing}: {error}. The role needs CREATE on the database, or on the "
-                f"schemas {', '.join(schemas(self.config.schema))} that somebody else has created."
+                f"PostgreSQL at {self.where}: {doing}: {error.diag.message_primary or error}. "
+                "The role needs CREATE on the database, or on the schemas "
+                f"{', '.join(schemas(self.config.schema))} that somebody else has created."
+            ) from error
+        except pg_errors.LockNotAvailable as error:
+            raise TableBusyError(
+                f"PostgreSQL at {self.where}: {doing}: another session has kept the table locked for longer than this "
+                f"load waits ({error}). End that session, or load again later."
             ) from error
         except psycopg.OperationalError as error:
             raise LostConnectionError(f"PostgreSQL at {self.where}: {doing}: {error}") from error
@@ -175,16 +206,20 @@ class PostgresSession:
         Raises:
             TableBusyError: The lock was not free within ``lock_timeout_seconds``.
         """
-        lock_name = f"medgen_pipeline:{self.config.schema}.{table.name}"
-        deadline = time.monotonic() + self.config.lock_timeout_seconds
-        with self.errors(f"locking {table.name}"):
+        self._take_lock(f"{self.config.schema}.{table.name}", self.config.lock_timeout_seconds)
+
+    def _take_lock(self, table: str, seconds: float) -> None:
+        lock_name = f"medgen_pipeline:{table}"
+        deadline = time.monotonic() + seconds
+        with self.errors(f"locking {table}"):
             while not self._try_lock(lock_name):
                 if time.monotonic() >= deadline:
                     raise TableBusyError(
-                        f"{self.config.schema}.{table.name}: waited {self.config.lock_timeout_seconds:g} s for another "
-                        f"load of this table: {self._lock_holder(lock_name)}. Wait for it or end it, then load again."
+                        f"{table}: waited {seconds:g} s for another load of this table: "
+                        f"{self._lock_holder(lock_name)}. Wait for it or end it, then load again."
                     )
-                time.sleep(_LOCK_POLL_SECONDS)
+                time.sleep(min(_LOCK_POLL_SECONDS, seconds / 10))
+        self._locked_table = table
 
     def _try_lock(self, lock_name: str) -> bool:
         row = self.work.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [lock_name]).fetchone()
@@ -214,6 +249,10 @@ class PostgresSession:
                 connect_timeout=30,
             )
             connection.execute(_SESSION)
+            try:
+                connection.execute(_NOTICE_DEAD_CLIENT)
+            except pg_errors.InvalidParameterValue as error:
+                logger.debug("the server cannot look after dead clients: %s", error)
         except psycopg.OperationalError as error:
             text = str(error).strip()
             if any(phrase in text for phrase in _REFUSALS):

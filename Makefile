@@ -1,0 +1,72 @@
+# What users and contributors run; `make help` lists it. Needs make and Python 3.11 to 3.13, nothing else.
+# One virtual environment, .venv: first with what the pipeline needs, then with what its tests need.
+
+PYTHON ?= python3.13 python3.12 python3.11 python3
+PORT ?= 3000
+
+BIN := .venv/bin
+RUNTIME := .venv/.runtime
+TEST := .venv/.test
+INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+FITS := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+define NO_PYTHON
+Found no Python 3.11, 3.12 or 3.13 that can make a virtual environment (tried: $(PYTHON)).
+On Debian and Ubuntu: apt-get install python3 python3-venv. Another one: make demo PYTHON=path/to/python
+endef
+export NO_PYTHON
+
+.PHONY: help demo ui psql stop test lint bench lock clean
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1#/p' Makefile | awk -F'#' '{ printf "make %-6s %s\n", $$1, $$2 }'
+
+demo: $(RUNTIME) ## Load two sample releases into an embedded PostgreSQL and show what changed
+	@$(BIN)/medgen demo
+
+ui: $(RUNTIME) ## Open Dagster's UI on the demo's instance and database (PORT=3000)
+	@variables="$$($(BIN)/medgen env)" && eval "$$variables" && exec $(BIN)/dagster dev --port $(PORT)
+
+psql: $(RUNTIME) ## Open psql on the embedded PostgreSQL
+	@$(BIN)/medgen server psql
+
+stop: $(RUNTIME) ## Stop the embedded PostgreSQL; its data stay
+	@$(BIN)/medgen server stop
+
+test: $(TEST) ## Run all tests
+	@$(BIN)/python -m pytest
+
+lint: $(TEST) ## Check style and types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+bench: $(TEST) ## Compare a full-size first load with raw COPY (ARGS=--help lists options)
+	@$(BIN)/python -m medgen_pipeline_tests.bench.load $(ARGS)
+
+lock: $(TEST) ## Renew constraints.txt from pyproject.toml
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet uv
+	@sed -n '/^#/!q;p' constraints.txt > .venv/constraints.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --upgrade \
+		--no-header --no-emit-index-url --no-emit-find-links pyproject.toml >> .venv/constraints.txt
+	@mv .venv/constraints.txt constraints.txt
+
+clean: ## Remove the virtual environment and caches; data in .medgen stay
+	@[ ! -x $(BIN)/medgen ] || $(BIN)/medgen server stop
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# The environment is kept while pyproject.toml and constraints.txt are. --clear also mends one whose Python is gone.
+$(RUNTIME): pyproject.toml constraints.txt
+	@if ! $(BIN)/python -c '$(FITS)' 2> /dev/null; then \
+		for python in $(PYTHON) none; do "$$python" -c '$(FITS)' 2> /dev/null && break; done; \
+		if [ "$$python" = none ]; then echo "$$NO_PYTHON" >&2; exit 1; fi; \
+		echo "Making .venv with $$("$$python" --version)"; \
+		"$$python" -m venv --clear .venv; \
+	fi
+	@echo "Installing into .venv"
+	@$(INSTALL) --editable .
+	@touch $@
+
+$(TEST): $(RUNTIME)
+	@echo "Installing what the tests need into .venv"
+	@$(INSTALL) --editable '.[test]'
+	@touch $@

@@ -1,0 +1,74 @@
+"""The server ends a load's session, or dies itself, at points of every phase."""
+
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.loaders.embedded import USER_SETTINGS, EmbeddedPostgres
+from medgen_pipeline_tests.faults.support import (
+    Fault,
+    Scenario,
+    Trials,
+    end_backend,
+    kill_server,
+    strike_everywhere,
+)
+
+FEWEST_POINTS = 20
+TABLES = pytest.mark.parametrize("table_name", ["names", "medgen_cui_history"])
+
+
+@TABLES
+def test_a_load_whose_session_ends_anywhere_leaves_the_old_release_or_the_new_one(
+    table_name: str, database: str, tmp_path: Path
+) -> None:
+    struck = strike_everywhere(database, tmp_path, table_by_name(table_name), partial(end_backend, database, "load"))
+    assert len(struck) >= FEWEST_POINTS
+    assert {outcome.exit_code for outcome in struck} == {0, 1}  # it ends by itself: well after the commit, else in error
+
+
+@TABLES
+def test_a_load_whose_audit_session_ends_leaves_the_old_release_or_the_new_one(
+    table_name: str, database: str, tmp_path: Path
+) -> None:
+    audit = partial(end_backend, database, "audit")
+    strike_everywhere(database, tmp_path, table_by_name(table_name), audit, [Scenario.SNAPSHOT, Scenario.SWAP])
+
+
+@pytest.fixture
+def server() -> Iterator[EmbeddedPostgres]:
+    """A server that may be killed, with the settings users have: what it has committed, it has on disk."""
+    folder = Path(tempfile.mkdtemp(prefix="medgen-pg-"))
+    folder.chmod(0o755)
+    made = EmbeddedPostgres(folder / "pg", {**USER_SETTINGS, "shared_buffers": "16MB"})
+    try:
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(made.location, ignore_errors=True)
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("scenario", [Scenario.SNAPSHOT, Scenario.SWAP])
+def test_a_server_that_dies_comes_back_with_the_old_release_or_the_new_one(
+    scenario: Scenario, server: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    dsn, data = server.ensure_running(), server.location / "data"
+    crash, stop = (partial(kill_server, data, how) for how in (signal.SIGKILL, signal.SIGQUIT))
+    names = table_by_name("names")
+    with Trials(dsn, tmp_path, names, scenario, revive=server.ensure_running) as trials:
+        phases = trials.phases()
+        copying, commit = phases.index("bulk_load") + 4, phases.index("_settle") - 1
+        for strike, at, under_way in (
+            (crash, copying, True),
+            (stop, commit, False),
+            (crash, commit, True),
+            (crash, commit + 1, False),
+        ):
+            trials.strike(Fault(strike, at, under_way))

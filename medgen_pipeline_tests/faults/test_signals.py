@@ -1,0 +1,94 @@
+"""A real ``dagster asset materialize`` that is told to stop in the middle of a load."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline_tests.faults.support import Job, Observer, publish, rows_of
+
+PROJECT = Path(__file__).parents[2]
+NAMES = table_by_name("names")
+# Rows of the staging table wait, one by one, for whoever holds the advisory lock 4711.
+SLOW_COPY = """
+CREATE FUNCTION public.wait_a_while() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NEW; END $$;
+CREATE FUNCTION public.slow_down() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity = 'medgen_staging.names') THEN
+    CREATE TRIGGER slow BEFORE INSERT ON medgen_staging.names FOR EACH ROW EXECUTE FUNCTION public.wait_a_while();
+END IF; END $$;
+CREATE EVENT TRIGGER slow_down ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION public.slow_down();
+SELECT pg_advisory_lock(4711)
+"""
+
+
+@contextmanager
+def materializing(dsn: str, home: Path, release: Path) -> Iterator["subprocess.Popen[str]"]:
+    """The command, as a process of its own with what it starts in a group of their own."""
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MEDGEN_", "DAGSTER_"))}
+    environment |= {
+        "PYTHONPATH": str(PROJECT),
+        "DAGSTER_HOME": str(home),
+        "MEDGEN_HOME": str(home),
+        "MEDGEN_DSN": dsn,
+        "MEDGEN_SOURCE_URL": release.as_uri(),
+    }
+    command = ["dagster", "asset", "materialize", "-m", "medgen_pipeline.definitions", "--select", "medgen/names"]
+    with subprocess.Popen(
+        [sys.executable, "-m", *command],
+        cwd=home,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            print(process.poll(), dsn)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            if not process.stdout.closed: print(process.stdout.read())
+
+
+@pytest.mark.parametrize(
+    ("told", "where"),
+    [(signal.SIGTERM, "apply"), (signal.SIGINT, "compare"), (signal.SIGTERM, "copy")],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+def test_a_load_that_is_told_to_stop_ends_its_statement_and_cleans_up(
+    told: signal.Signals, where: str, database: str, tmp_path: Path
+) -> None:
+    old, new = (publish(tmp_path / str(variant), NAMES, rows_of(NAMES, variant)) for variant in (1, 2))
+    (tmp_path / "home").mkdir()
+    Job(database, tmp_path / "elsewhere", NAMES, old).run()  # so that the other one is compared as a whole
+    with Observer(database, NAMES) as observer, Observer(database, NAMES) as other:
+        if where == "copy":
+            other.query(SLOW_COPY)
+        with (
+            materializing(database, tmp_path / "home", new) as process,
+            other.holding({"apply": "SHARE", "compare": "ACCESS EXCLUSIVE", "copy": "ACCESS SHARE"}[where]),
+        ):
+            observer.wait_for_a_blocked_load()
+            ((_, _, _, _, statement),) = [backend for backend in observer.backends() if backend[3] == "Lock"]
+            print(statement)
+            os.kill(process.pid, told) if told is signal.SIGTERM else os.killpg(process.pid, told)
+            output, _ = process.communicate()
+            print(output)
+            assert process.returncode != 0
+            observer.wait_for_the_end()
+            assert observer.query("SELECT status, error FROM medgen_audit.load_run ORDER BY load_id") == [
+                ("succeeded", None),
+                ("interrupted", "interrupted from outside"),
+            ]
+            assert observer.query("SELECT tablename FROM pg_tables WHERE schemaname = 'medgen_staging'") == []
+        assert observer.production() == Counter(rows_of(NAMES, 1))

@@ -1,0 +1,92 @@
+"""The demo, run once for the tests that look at what it leaves behind."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from medgen_pipeline.loaders.embedded import EmbeddedPostgres
+
+PROJECT = Path(__file__).parents[2]
+
+# What an installation has in its bin directory, for this interpreter and this source tree.
+_PROGRAMS = {
+    "medgen": "-c 'from medgen_pipeline.cli import main; main(prog_name=\"medgen\")'",
+    "dagster": "-m dagster",
+}
+# Of the make that runs the tests; and what would lead the demo elsewhere.
+_FOREIGN = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MEDGEN_DSN", "MEDGEN_SCHEMA", "MEDGEN_SOURCE_URL", "DAGSTER_HOME")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A directory with a virtual environment's commands, after ``make demo``.
+
+    Attributes:
+        directory: Where commands run.
+        environment: Their environment.
+        server: The embedded server the demo loaded into.
+        output: What ``make demo`` printed.
+    """
+
+    directory: Path
+    environment: dict[str, str]
+    server: EmbeddedPostgres
+    output: str = ""
+
+    @property
+    def home(self) -> Path:
+        return Path(self.environment["MEDGEN_HOME"])
+
+    def make(self, target: str) -> list[str]:
+        """The command line of ``make target`` with this directory's commands in place of an installation."""
+        stamps = [part for stamp in ("runtime", "test") for part in ("--old-file", f".venv/.{stamp}")]
+        return ["make", "--directory", str(PROJECT), f"BIN={self.directory}/.venv/bin", *stamps, target]
+
+    def run(self, command: list[str], stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command,
+            input=stdin,
+            cwd=self.directory,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    def shell(self, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.run(["bash", "-euo", "pipefail", "-c", script], **environment)
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Demo]:
+    """``make demo`` in a directory of its own; its server is stopped at the end of the run."""
+    # Not pytest's tmp_path: the server's user cannot enter that when root runs the tests.
+    directory = Path(tempfile.mkdtemp(prefix="medgen-demo-"))
+    directory.chmod(0o755)
+    programs = directory / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for name, arguments in _PROGRAMS.items():
+        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n')
+        (programs / name).chmod(0o755)
+    home = directory / "home"
+    environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    environment |= {"MEDGEN_HOME": str(home), "PYTHONPATH": str(PROJECT)}
+    server = EmbeddedPostgres(home / "postgres")
+    try:
+        done = Demo(directory, environment, server)
+        first = done.run(done.make("demo"))
+        assert first.returncode == 0, first.stderr
+        assert first.stderr == ""
+        yield Demo(directory, environment, server, first.stdout)
+    finally:
+        server.stop()
+        shutil.rmtree(server.location, ignore_errors=True)
+        shutil.rmtree(directory)

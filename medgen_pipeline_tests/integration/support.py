@@ -1,0 +1,221 @@
+"""What the integration tests share: small releases, one run through Dagster, and reading a file independently.
+
+Nothing here uses the package's own reading of a file, so that a test compares two opinions.
+"""
+
+import gzip
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import dagster as dg
+import psycopg
+from psycopg import sql
+
+from medgen_pipeline.build import build_definitions
+from medgen_pipeline.catalog import ColumnType, Framing, Table
+from medgen_pipeline.io_manager import SOURCE_KEY, WAREHOUSE_KEY, DatabaseTarget, MedgenSource, WarehouseIOManager
+from medgen_pipeline_tests.loaders.support import Row, query
+
+_DELIMITERS = {Framing.PIPE: b"|", Framing.TAB: b"\t"}
+
+
+# Files
+
+
+def line(table: Table, fields: Iterable[bytes]) -> bytes:
+    trailing = b"|" if table.framing is Framing.PIPE else b""
+    return _DELIMITERS[table.framing].join(fields) + trailing + b"\n"
+
+
+def header_of(table: Table) -> bytes:
+    return b"#" + line(table, [column.header.encode() for column in table.columns])
+
+
+def content_of(table: Table, rows: Iterable[Sequence[bytes]]) -> bytes:
+    return header_of(table) + b"".join(line(table, row) for row in rows)
+
+
+def publish(release: Path, table: Table, content: bytes, *, stamp: int = 1_767_805_200) -> Path:
+    """Put a file under the table's name into a release, compressed (at ``stamp``) where NCBI compresses it."""
+    release.mkdir(parents=True, exist_ok=True)
+    path = release / table.file_name
+    path.write_bytes(gzip.compress(content, 6, mtime=stamp) if table.is_gzip else content)
+    return path
+
+
+def decompressed(table: Table, path: Path) -> bytes:
+    return gzip.decompress(path.read_bytes()) if table.is_gzip else path.read_bytes()
+
+
+def rows_of(table: Table, path: Path) -> Iterator[Row]:
+    """The rows of a file with as many fields as the catalog has columns, as the database should hold them."""
+    delimiter, trailing = _DELIMITERS[table.framing], table.framing is Framing.PIPE
+    integers = [column.type is ColumnType.INTEGER for column in table.columns]
+    with gzip.open(path) if table.is_gzip else path.open("rb") as file:
+        file.readline()
+        for text in file:
+            values = text.removesuffix(b"\n").decode("utf-8", "replace").split(delimiter.decode())
+            if len(values) == len(integers) + trailing:
+                yield tuple(
+                    (int(value) if is_integer else value) if value else None
+                    for value, is_integer in zip(values, integers, strict=False)
+                )
+
+
+# The warehouse
+
+
+@contextmanager
+def fresh_database(server: str, like: str | None = None) -> Iterator[str]:
+    """A database for the length of the block, empty or a copy of another that nobody is connected to."""
+    name = f"medgen_test_{uuid.uuid4().hex}"
+    query(server, f"CREATE DATABASE {name} TEMPLATE {urlsplit(like).path[1:] if like else 'template1'}")
+    try:
+        yield urlsplit(server)._replace(path=f"/{name}").geturl()
+    finally:
+        query(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def stream(dsn: str, schema: str, table: Table, prefix: Sequence[str] = ()) -> Iterator[Row]:
+    """The rows of ``schema.table`` in catalog order, through a cursor of the server's; ``prefix`` columns first."""
+    names = sql.SQL(", ").join(sql.Identifier(name) for name in (*prefix, *table.column_names))
+    statement = sql.SQL("SELECT {} FROM {}").format(names, sql.Identifier(schema, table.name))
+    with psycopg.connect(dsn) as connection, connection.cursor("rows") as cursor:
+        cursor.itersize = 20_000
+        yield from cursor.execute(statement)
+
+
+def multiset(dsn: str, table: Table, schema: str = "medgen") -> Counter[Row]:
+    return Counter(stream(dsn, schema, table))
+
+
+def exists(dsn: str, relation: str) -> bool:
+    return query(dsn, "SELECT to_regclass(%s) IS NOT NULL", relation) == [(True,)]
+
+
+def earlier_release(dsn: str, table: Table, release: str, later: Counter[Row]) -> Counter[Row]:
+    """What the table held before ``release``, from what it held after it and the change feed."""
+    rebuilt = Counter(later)
+    for change, of_release, *values in stream(dsn, "medgen_changes", table, ("_change_type", "_release")):
+        if of_release == release:
+            rebuilt[tuple(values)] += {"insert": -1, "update_postimage": -1, "delete": 1, "update_preimage": 1}[
+                str(change)
+            ]
+    assert min(rebuilt.values()) >= 0, "the feed takes rows away that were not there"
+    return +rebuilt
+
+
+def load_runs(dsn: str, *columns: str) -> list[Row]:
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    return query(dsn, sql.SQL("SELECT {} FROM medgen_audit.load_run ORDER BY load_id").format(names).as_string())
+
+
+def rejected_rows(dsn: str) -> list[Row]:
+    """What the newest load set aside: line number, reason, bytes."""
+    return query(
+        dsn,
+        "SELECT line_number, reason, raw FROM medgen_audit.rejected_row"
+        " WHERE load_id = (SELECT max(load_id) FROM medgen_audit.load_run) ORDER BY line_number",
+    )
+
+
+# Dagster
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run.
+
+    Attributes:
+        run_id: Dagster's.
+        success: Whether every step succeeded.
+        metadata: Of each materialized table, by its name, as plain values.
+        data_versions: By table name.
+        failure: What the failed steps say: the description of a dg.Failure, or the error.
+        retries: How often a step was up for another attempt.
+        log: Every event of the run with all it carries, errors and their causes included.
+    """
+
+    run_id: str
+    success: bool
+    metadata: dict[str, dict[str, Any]]
+    data_versions: dict[str, str]
+    failure: str
+    retries: int
+    log: str
+
+
+@dataclass
+class Deployment:
+    """A code location of its own: a database, an archive and an instance."""
+
+    dsn: str
+    home: Path
+    instance: dg.DagsterInstance
+    schema: str = "medgen"
+
+    def definitions(self, source: str) -> dg.Definitions:
+        return build_definitions(
+            resources={
+                SOURCE_KEY: MedgenSource(url=source, home=str(self.home)),
+                WAREHOUSE_KEY: WarehouseIOManager(target=DatabaseTarget(dsn=self.dsn, schema=self.schema)),
+            }
+        )
+
+    def materialize(
+        self,
+        source: Path | str,
+        *tables: Table,
+        config: Mapping[str, object] | None = None,
+        on_event: Callable[[dg.EventLogEntry], None] | None = None,
+    ) -> Run:
+        """Materialize tables with the job ``refresh_medgen``, in this process.
+
+        Args:
+            source: Directory or URL of the release.
+            tables: All where none is named.
+            config: LoadConfig of each table named.
+            on_event: Called with each event while the run goes on.
+        """
+        job = self.definitions(source if isinstance(source, str) else source.as_uri()).resolve_job_def("refresh_medgen")
+        run_id = str(uuid.uuid4())
+        settings = {f"medgen__{table.name}": {"config": dict(config)} for table in tables} if config else {}
+        if on_event:
+            self.instance.add_event_listener(run_id, on_event)
+        job.execute_in_process(
+            run_config={"ops": settings},
+            instance=self.instance,
+            asset_selection=[dg.AssetKey(["medgen", table.name]) for table in tables] or None,
+            raise_on_error=False,
+            run_id=run_id,
+        )
+        return run_of(self.instance.all_logs(run_id))
+
+
+def run_of(entries: Sequence[dg.EventLogEntry]) -> Run:
+    events = [entry.dagster_event for entry in entries if entry.dagster_event]
+    materializations = {
+        event.asset_key.path[-1]: event.step_materialization_data.materialization
+        for event in events
+        if event.asset_key and event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION
+    }
+    failures = [event.step_failure_data for event in events if event.is_step_failure]
+    return Run(
+        run_id=entries[0].run_id,
+        success=any(event.event_type is dg.DagsterEventType.RUN_SUCCESS for event in events),
+        metadata={
+            name: {key: value.value for key, value in made.metadata.items()} for name, made in materializations.items()
+        },
+        data_versions={name: (made.tags or {})["dagster/data_version"] for name, made in materializations.items()},
+        failure="\n".join(
+            (data.user_failure_data and data.user_failure_data.description) or str(data.error) for data in failures
+        ),
+        retries=sum(event.event_type is dg.DagsterEventType.STEP_UP_FOR_RETRY for event in events),
+        log="\n".join(map(repr, entries)),
+    )

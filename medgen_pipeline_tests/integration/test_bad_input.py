@@ -1,0 +1,640 @@
+r"""Everything bad that has come, or may come, from a source, a file, a row or a warehouse, through the asset.
+
+Each case starts from a good release in production and ends in a clear error or in an exact record of what was set
+aside. Where a load fails, production must be the same rows in the same places.
+"""
+
+import gzip
+import re
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dagster as dg
+import pytest
+
+from medgen_pipeline.catalog import Table, table_by_name
+from medgen_pipeline.loaders.embedded import TEST_SETTINGS, EmbeddedPostgres
+from medgen_pipeline_tests.integration.support import (
+    Deployment,
+    Run,
+    content_of,
+    exists,
+    fresh_database,
+    header_of,
+    line,
+    load_runs,
+    publish,
+    rejected_rows,
+    rows_of,
+    stream,
+)
+from medgen_pipeline_tests.loaders.support import Row, query, read
+from medgen_pipeline_tests.ncbi_double import ncbi_double
+
+NAMES = table_by_name("names")
+MAPPINGS = table_by_name("medgen_id_mappings")
+PUBMED = table_by_name("medgen_pubmed_lnk")
+HISTORY = table_by_name("medgen_cui_history")
+SUCCEEDED = ("succeeded", None)
+WHOLE_FILE: dict[str, object] = {"force_warehouse": True}  # or only the lines that differ would be staged
+
+# 1,200 rows: one line set aside is 0.08 %, below the gate's 0.1 %; two are above.
+ROWS = [(b"C%07d" % number, b"name %d" % number, b"GTR", b"N") for number in range(1200)]
+LINKS = [(b"%d" % number, b"C%07d" % number, b"name", b"%d" % (10 * number)) for number in range(1200)]
+GOOD = content_of(NAMES, ROWS)
+GOOD_GZ = gzip.compress(GOOD, mtime=1)
+
+
+@dataclass
+class Site:
+    """A deployment whose production holds a good release of one table."""
+
+    deployment: Deployment
+    release: Path
+    table: Table
+
+    def load(self, content: bytes, config: dict[str, object] | None = None) -> Run:
+        """Materialize the table from a file with this content."""
+        publish(self.release, self.table, content)
+        return self.deployment.materialize(self.release, self.table, config=config)
+
+    def load_file(self, published: bytes) -> Run:
+        """Materialize the table from exactly these published bytes."""
+        (self.release / self.table.file_name).write_bytes(published)
+        return self.deployment.materialize(self.release, self.table)
+
+    @property
+    def dsn(self) -> str:
+        return self.deployment.dsn
+
+    def production(self) -> list[Row]:
+        """Every row with its place and the transaction that wrote it."""
+        return sorted(stream(self.dsn, "medgen", self.table, ("ctid", "xmin")), key=repr)
+
+    def runs(self) -> list[Row]:
+        return load_runs(self.dsn, "status", "error")
+
+    @contextmanager
+    def production_stays(self) -> Iterator[None]:
+        before = self.production()
+        yield
+        assert len(before) == 1200
+        assert self.production() == before
+        assert not exists(self.dsn, f"medgen_changes.{self.table.name}")
+
+
+@pytest.fixture(scope="module")
+def instance() -> Iterator[dg.DagsterInstance]:
+    """One for all runs: making one takes as long as a small run."""
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One archive: it keeps files by content, so tests cannot disturb each other in it."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def deployment(database: str, home: Path, instance: dg.DagsterInstance) -> Deployment:
+    return Deployment(database, home, instance)
+
+
+def site(deployment: Deployment, folder: Path, table: Table, content: bytes) -> Site:
+    made = Site(deployment, folder / "2026-01-07", table)
+    assert made.load(content).success
+    return made
+
+
+@pytest.fixture(scope="module")
+def good_database(
+    postgres_server: str, home: Path, instance: dg.DagsterInstance, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A database that holds the good release of NAMES, to be copied."""
+    with fresh_database(postgres_server) as dsn:
+        site(Deployment(dsn, home, instance), tmp_path_factory.mktemp("good"), NAMES, GOOD)
+        yield dsn
+
+
+@pytest.fixture
+def names(
+    postgres_server: str, good_database: str, home: Path, instance: dg.DagsterInstance, tmp_path: Path
+) -> Iterator[Site]:
+    with fresh_database(postgres_server, like=good_database) as dsn:
+        publish(tmp_path / "2026-01-07", NAMES, GOOD)
+        yield Site(Deployment(dsn, home, instance), tmp_path / "2026-01-07", NAMES)
+
+
+def change_counts(run: Run, table: Table = NAMES) -> tuple[int, int, int, int]:
+    """Inserted, updated, deleted, unchanged."""
+    cdc = {key.removeprefix("cdc/"): value for key, value in run.metadata[table.name].items()}
+    return cdc["inserted"], cdc["updated"], cdc["deleted"], cdc["unchanged"]
+
+
+def assert_failed_for_good(run: Run, message: str) -> None:
+    """The step failed for good: Dagster did not try again, and the error says what it should."""
+    assert run.retries == 0
+    assert not run.success
+    assert re.search(message, run.failure, re.DOTALL), run.failure
+
+
+# Files that are not the table: refused before the load starts, so the audit knows only the good load
+
+
+@pytest.mark.parametrize(
+    ("published", "message"),
+    [
+        pytest.param(GOOD_GZ[:-20], r"damaged gzip file \(it ends too early", id="truncated gzip"),
+        pytest.param(GOOD_GZ[:-1], r"damaged gzip file \(it ends too early", id="gzip without its last byte"),
+        pytest.param(GOOD_GZ + b"garbage", "damaged gzip file", id="gzip with garbage after it"),
+        pytest.param(GOOD_GZ + b"\0" * 512, "damaged gzip file", id="gzip with zeros after it"),
+        pytest.param(GOOD_GZ[:-8] + b"\xde\xad\xbe\xef" + GOOD_GZ[-4:], "damaged gzip file", id="corrupt CRC"),
+        pytest.param(GOOD_GZ[:-4] + b"\xde\xad\xbe\xef", "damaged gzip file", id="corrupt length"),
+        pytest.param(
+            b"<!DOCTYPE html>\n<html><body>503</body></html>\n",
+            r"expected a gzip file \(1f 8b\), got an HTML or XML page",
+            id="HTML page named .gz",
+        ),
+        pytest.param(GOOD, r"expected a gzip file \(1f 8b\), got something else", id="not compressed"),
+        pytest.param(b"", r"expected a gzip file \(1f 8b\), got an empty file", id="empty file"),
+        pytest.param(gzip.compress(b""), "the gzip file holds no data", id="empty gzip file"),
+    ],
+)
+def test_a_file_that_is_damaged_or_something_else_is_refused(names: Site, published: bytes, message: str) -> None:
+    with names.production_stays():
+        run = names.load_file(published)
+    assert "NAMES.RRF.gz" in run.failure
+    assert_failed_for_good(run, message)
+    assert names.runs() == [SUCCEEDED]
+
+
+def test_a_missing_file_is_named(names: Site) -> None:
+    (names.release / NAMES.file_name).unlink()
+    with names.production_stays():
+        run = names.deployment.materialize(names.release, NAMES)
+    assert_failed_for_good(run, r"2026-01-07 holds no file NAMES\.RRF\.gz")
+    assert names.runs() == [SUCCEEDED]
+
+
+def test_a_file_missing_on_a_server_is_named_with_the_server_s_answer(names: Site, tmp_path: Path) -> None:
+    with names.production_stays(), ncbi_double(tmp_path / "nothing here") as server:
+        run = names.deployment.materialize(server.url, NAMES)
+    assert_failed_for_good(run, r"http://localhost:\d+/pub/medgen/NAMES\.RRF\.gz: the server answered 404")
+    assert names.runs() == [SUCCEEDED]
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("file:///no/such/release", "there is no directory /no/such/release. Check MEDGEN_SOURCE_URL"),
+        ("file://example.org/release", "file:// URL holds an absolute path after three slashes"),
+        ("https:///pub/medgen", "the URL names no server"),
+        ("http://localhost:port/", "the source is not a URL"),
+        ("pub/medgen", "'pub/medgen' has no scheme; known are https://, http://, file://"),
+        ("gopher://u:topsecret@example.org/", "the scheme gopher:// is not supported; known are https://, http://"),
+        ("https://u:topsecret@example.org/pub?x=1", "must name a directory"),
+    ],
+)
+def test_a_wrong_source_url_is_explained(names: Site, url: str, message: str) -> None:
+    with names.production_stays():
+        run = names.deployment.materialize(url, NAMES)
+    assert_failed_for_good(run, message)
+    assert names.runs() == [SUCCEEDED]
+    assert "topsecret" not in run.log
+
+
+# Files that are archived and then not published: the audit says why
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(header_of(NAMES), "The file has a header and no good row", id="header only"),
+        pytest.param(
+            GOOD.partition(b"\n")[2], r"no header line: expected 'CUI\|name\|source\|SUPPRESS'", id="no header"
+        ),
+        pytest.param(b"\n" + GOOD, "no header line", id="blank line first"),
+        pytest.param(header_of(PUBMED) + b"1|C1|a|2|\n", "no header line", id="another table"),
+        pytest.param(GOOD.replace(b"#CUI|name|", b"#CUI|CUI|"), "the header names a column twice", id="a column twice"),
+        pytest.param(content_of(NAMES, [*ROWS, ROWS[7]]), r"Its key \(cui\) repeats", id="a proven key that repeats"),
+        pytest.param(content_of(NAMES, ROWS[:839]), "would shrink from 1,200 to 839 rows", id="shrunk"),
+        pytest.param(
+            content_of(NAMES, [(b"D%d" % number, b"", b"", b"") for number in range(2401)]),
+            "would grow from 1,200 to 2,401 rows",
+            id="grown",
+        ),
+    ],
+)
+def test_a_file_with_the_wrong_content_is_not_published(names: Site, content: bytes, message: str) -> None:
+    with names.production_stays():
+        runs = [names.load(content), names.load(content, WHOLE_FILE)]
+    good, *failed = names.runs()
+    assert good == SUCCEEDED
+    for run, (status, error) in zip(runs, failed, strict=True):
+        assert_failed_for_good(run, message)
+        assert status == "failed"
+        assert str(error) in run.failure
+
+
+@pytest.mark.parametrize(
+    ("content", "config", "counts"),
+    [
+        pytest.param(header_of(NAMES), {"max_shrink_percent": 100.0}, (0, 0, 1200, 0), id="header only"),
+        pytest.param(content_of(NAMES, ROWS[:839]), {"max_shrink_percent": 31.0}, (0, 0, 361, 839), id="shrunk"),
+        pytest.param(
+            content_of(NAMES, [*ROWS, *((b"D%d" % number, b"", b"", b"") for number in range(1201))]),
+            {"max_growth_percent": 101.0},
+            (1201, 0, 0, 1200),
+            id="grown",
+        ),
+        pytest.param(
+            content_of(NAMES, [*ROWS, ROWS[7]]), {"accept_broken_key": True}, (1, 0, 0, 1200), id="broken key"
+        ),
+        pytest.param(
+            content_of(NAMES, [*ROWS, (b"C1", b"short"), (b"C1", b"a", b"b", b"c", b"long")]),
+            {"max_rejected_percent": 1.0},
+            (0, 0, 0, 1200),
+            id="rejected rows",
+        ),
+    ],
+)
+def test_the_override_a_closed_gate_names_lets_the_release_through(
+    names: Site, content: bytes, config: dict[str, object], counts: tuple[int, int, int, int]
+) -> None:
+    with names.production_stays():
+        refused = names.load(content)
+    ((setting, value),) = config.items()
+    assert f"ops:\n  medgen__names:\n    config:\n      {setting}: {str(value).lower()}\n" in refused.failure
+    accepted = names.load(content, config)
+    assert accepted.success
+    assert change_counts(accepted) == counts
+    assert load_runs(names.dsn, "status", "rows_inserted", "rows_updated", "rows_deleted", "rows_unchanged")[1:] == [
+        ("failed", None, None, None, None),
+        ("succeeded", *counts),
+    ]
+
+
+def test_rows_above_the_gate_s_limit_are_recorded_whether_the_gate_opens_or_not(names: Site) -> None:
+    short, long = line(NAMES, (b"C1", b"short")), line(NAMES, (b"C2", b"one", b"field", b"too", b"many"))
+    content = content_of(NAMES, ROWS[:100]) + short + content_of(NAMES, ROWS[100:]).partition(b"\n")[2] + long
+    expected = [(102, "2 fields, expected 4", short[:-1]), (1203, "5 fields, expected 4", long[:-1])]
+    with names.production_stays():
+        refused = names.load(content)
+    assert_failed_for_good(refused, r"2 of 1,202 lines were set aside \(0\.166 %, at most 0\.1 %\)")
+    assert "max_rejected_percent: 1.0" in refused.failure
+    assert rejected_rows(names.dsn) == expected
+    accepted = names.load(content, {"max_rejected_percent": 1.0})
+    assert accepted.success
+    assert rejected_rows(names.dsn) == expected
+    assert accepted.metadata["names"]["medgen/rejected_rows"] == 2
+    assert load_runs(names.dsn, "status", "rows_extracted", "rows_rejected") == [
+        ("succeeded", 1200, 0),
+        ("failed", 1200, 2),
+        ("succeeded", 1200, 2),
+    ]
+
+
+# Headers that moved
+
+
+WITHOUT_SOURCE = b"#CUI|name|SUPPRESS|\n" + b"".join(b"|".join((*row[:2], row[3])) + b"|\n" for row in ROWS)
+
+
+def test_a_missing_column_is_named_and_loads_as_null_once_accepted(names: Site) -> None:
+    with names.production_stays():
+        refused = names.load(WITHOUT_SOURCE)
+    assert_failed_for_good(refused, "the header lacks source")
+    assert "accept_missing_columns:\n      - source\n" in refused.failure
+    assert names.runs()[1][0] == "failed"
+    accepted = names.load(WITHOUT_SOURCE, {"accept_missing_columns": ["source"]})
+    assert accepted.success
+    assert change_counts(accepted) == (0, 1200, 0, 0)
+    assert accepted.metadata["names"]["medgen/missing_columns"] == ["source"]
+    assert query(names.dsn, "SELECT DISTINCT source, suppress FROM medgen.names") == [(None, "N")]
+    next_release = WITHOUT_SOURCE.replace(b"|name 7|", b"|another name|")
+    refused = names.load(next_release)  # it was accepted for one load only
+    assert_failed_for_good(refused, "the header lacks source")
+    assert "accept_missing_columns:\n      - source\n" in refused.failure
+    assert query(names.dsn, "SELECT name FROM medgen.names WHERE cui = 'C0000007'") == [("name 7",)]
+
+
+def with_header(header: bytes, arrange: tuple[int | bytes, ...]) -> bytes:
+    """GOOD under another header; ``arrange`` takes a field by its place or puts a constant."""
+    rows = (b"|".join(part if isinstance(part, bytes) else row[part] for part in arrange) for row in ROWS)
+    return header + b"\n" + b"".join(row + b"|\n" for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("content", "extra"),
+    [
+        pytest.param(with_header(b"#CUI|name|LAT|source|SUPPRESS|", (0, 1, b"ENG", 2, 3)), ["LAT"], id="extra"),
+        pytest.param(
+            with_header(b"#A|CUI|name|source|SUPPRESS|B|", (b"", 0, 1, 2, 3, b"x")), ["A", "B"], id="two extra"
+        ),
+        pytest.param(with_header(b"#SUPPRESS|source|name|CUI|", (3, 2, 1, 0)), None, id="reordered"),
+        pytest.param(with_header(b"#SUPPRESS|X|source|name|CUI|", (3, b"-", 2, 1, 0)), ["X"], id="reordered and extra"),
+        pytest.param(with_header(b"CUI|Name|SOURCE|suppress|", (0, 1, 2, 3)), None, id="no # and other case"),
+        pytest.param(b"\xef\xbb\xbf" + GOOD, None, id="byte order mark"),
+        pytest.param(GOOD.replace(b"\n", b"\r\n"), None, id="CRLF"),
+        pytest.param(GOOD[:-1], None, id="no last line end"),
+    ],
+)
+def test_columns_are_found_by_name_and_unknown_ones_are_kept_out_and_reported(
+    names: Site, content: bytes, extra: list[str] | None
+) -> None:
+    with names.production_stays():
+        runs = [names.load(content), names.load(content, WHOLE_FILE)]
+    for run in runs:
+        assert run.success
+        assert change_counts(run) == (0, 0, 0, 1200)
+        assert run.metadata["names"].get("medgen/extra_columns") == extra
+    assert names.runs() == [SUCCEEDED] * 3
+
+
+def test_the_id_mappings_header_of_before_may_2024_is_the_same_table(deployment: Deployment, tmp_path: Path) -> None:
+    new = content_of(MAPPINGS, ROWS)
+    old = new.replace(b"#CUI_or_CN_id|", b"#CUI|")
+    assert old != new
+    mappings = site(deployment, tmp_path, MAPPINGS, new)
+    with mappings.production_stays():
+        run = mappings.load(old)
+    assert run.success
+    assert change_counts(run, MAPPINGS) == (0, 0, 0, 1200)
+
+
+# Rows
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        pytest.param(b"C1|too short|N|", "3 fields, expected 4", id="too short"),
+        pytest.param(b"C1|a name with a | pipe|GTR|N|", "5 fields, expected 4", id="too long"),
+        pytest.param(b"", "0 fields, expected 4", id="blank line"),
+        pytest.param(b"C1|name|GTR|N", "no trailing '|'", id="no trailing delimiter"),
+        pytest.param(b"C1|name|GTR|N|\r", "no trailing '|'", id="CRLF in an LF file"),
+        pytest.param(b"C1|NUL \0 byte|GTR|N|", "NUL byte", id="NUL byte"),
+        pytest.param(b"C1|NUL \0 byte and \xff|GTR|N|", "NUL byte", id="NUL byte and invalid UTF-8"),
+        pytest.param(b"|no key|GTR|N|", "cui: empty, and it is the key", id="empty key"),
+    ],
+)
+def test_a_bad_row_is_set_aside_exactly_and_the_others_are_loaded(names: Site, row: bytes, reason: str) -> None:
+    lines = GOOD.split(b"\n")
+    lines.insert(700, row)  # so it is line 701
+    with names.production_stays():
+        run = names.load(b"\n".join(lines))
+    assert run.success
+    assert change_counts(run) == (0, 0, 0, 1200)
+    assert rejected_rows(names.dsn) == [(701, reason, row)]
+    assert run.metadata["names"]["medgen/rejected_rows"] == 1
+    assert load_runs(names.dsn, "status", "rows_extracted", "rows_rejected", "rows_repaired")[1:] == [
+        ("succeeded", 1200, 1, 0)
+    ]
+
+
+@pytest.mark.parametrize("pmid", [b"12345a", b"-5", b"1.0", b" 7", b"1234567890123456789", b"\\N"])
+def test_a_pmid_that_is_no_integer_is_set_aside(deployment: Deployment, tmp_path: Path, pmid: bytes) -> None:
+    links = site(deployment, tmp_path, PUBMED, content_of(PUBMED, LINKS))
+    bad = b"9|C0000009|name|" + pmid + b"|"
+    with links.production_stays():
+        run = links.load(content_of(PUBMED, LINKS) + bad + b"\n")
+    assert run.success
+    ((line_number, reason, raw),) = rejected_rows(deployment.dsn)
+    assert (line_number, raw) == (1202, bad)
+    assert reason == f"pmid: {pmid.decode()!r} is not an integer of at most 18 digits"
+
+
+def test_a_bad_row_of_a_tab_delimited_file_is_set_aside(deployment: Deployment, tmp_path: Path) -> None:
+    rows = [(b"CN%06d" % number, b"No longer reported", b"Jan 2026") for number in range(1200)]
+    history = site(deployment, tmp_path, HISTORY, content_of(HISTORY, rows))
+    bad = b"CN1\tC1\tJan 2026\tone more"
+    with history.production_stays():
+        run = history.load(content_of(HISTORY, rows) + bad + b"\n")
+    assert run.success
+    assert rejected_rows(deployment.dsn) == [(1202, "4 fields, expected 3", bad)]
+
+
+# Values
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(b"\\N", id="backslash N"),
+        pytest.param(b"\\.", id="backslash dot"),
+        pytest.param(b"\\", id="backslash"),
+        pytest.param(b"trailing blanks  ", id="trailing blanks"),
+        pytest.param(b"  ", id="only blanks"),
+        pytest.param(b"a lone\rCR", id="lone CR"),
+        pytest.param(b"ends with CR\r", id="CR at the end"),
+        pytest.param(b"a\ttab", id="TAB"),
+        pytest.param(b'a "quoted, name', id="quote"),
+        pytest.param(b"NULL", id="the word NULL"),
+        pytest.param("Sjögren 綜合症 \U0001f9ec".encode(), id="beyond ASCII"),
+        pytest.param(b"x" * 5_000_000, id="5 MB"),
+    ],
+)
+def test_an_awkward_value_arrives_as_it_is(names: Site, value: bytes) -> None:
+    rows = [*ROWS[:500], (ROWS[500][0], value, b"GTR", b"N"), *ROWS[501:]]
+    run = names.load(content_of(NAMES, rows))
+    assert run.success
+    assert change_counts(run) == (0, 1, 0, 1199)
+    assert query(names.dsn, "SELECT name FROM medgen.names WHERE cui = 'C0000500'") == [(value.decode(),)]
+    file = names.release / NAMES.file_name
+    assert read(names.dsn, "medgen", NAMES) == sorted(rows_of(NAMES, file), key=repr)
+    again = names.load(content_of(NAMES, rows), WHOLE_FILE)
+    assert change_counts(again) == (0, 0, 0, 1200)
+
+
+def test_the_same_awkward_value_in_every_column_arrives_as_it_is(names: Site) -> None:
+    for value in (b"\\N", b"\\."):
+        run = names.load(content_of(NAMES, [*ROWS, (value,) * 4]))
+        assert change_counts(run)[3] == 1200
+        expected = (value.decode(),) * 4
+        assert query(names.dsn, "SELECT * FROM medgen.names WHERE cui !~ '^C'") == [expected]
+
+
+def test_an_empty_field_is_null(names: Site) -> None:
+    run = names.load(content_of(NAMES, [(ROWS[0][0], b"", b"", b""), *ROWS[1:]]))
+    assert change_counts(run) == (0, 1, 0, 1199)
+    assert query(names.dsn, "SELECT * FROM medgen.names WHERE cui = 'C0000000'") == [("C0000000", None, None, None)]
+
+
+def test_invalid_utf8_is_repaired_and_counted(names: Site) -> None:
+    rows = [(ROWS[0][0], b"caf\xe9", b"GTR", b"N"), (ROWS[1][0], b"\xff \xc3\xa9 \xc3", b"GTR", b"N"), *ROWS[2:]]
+    run = names.load(content_of(NAMES, rows))
+    assert run.success
+    assert change_counts(run) == (0, 2, 0, 1198)
+    assert query(names.dsn, "SELECT name FROM medgen.names WHERE cui < 'C0000002' ORDER BY cui") == [
+        ("caf\ufffd",),
+        ("\ufffd é \ufffd",),
+    ]
+    again = names.load(content_of(NAMES, rows), WHOLE_FILE)
+    assert change_counts(again) == (0, 0, 0, 1200)
+    assert [found.metadata["names"]["medgen/repaired_rows"] for found in (run, again)] == [2, 2]
+    assert load_runs(names.dsn, "rows_rejected", "rows_repaired") == [(0, 0), (0, 2), (0, 2)]
+
+
+# Warehouses
+
+
+def as_role(dsn: str, role: str, password: str) -> str:
+    """The same database for another role."""
+    parts = urlsplit(dsn)
+    return parts._replace(netloc=f"{role}:{password}@{parts.netloc.rpartition('@')[2]}").geturl()
+
+
+def elsewhere(
+    names: Site, dsn: str, schema: str = "medgen", on_event: Callable[[dg.EventLogEntry], None] | None = None
+) -> Run:
+    """Materialize the good release into another warehouse."""
+    return Deployment(dsn, names.deployment.home, names.deployment.instance, schema).materialize(
+        names.release, NAMES, on_event=on_event
+    )
+
+
+@pytest.mark.parametrize(
+    ("dsn", "message"),
+    [
+        ("mysql://u:topsecret@h/d", r"Unsupported database scheme: 'mysql'\. Known schemes: .*postgresql"),
+        ("u:topsecret@h/d", "Unsupported database scheme"),
+        ("", "Unsupported database scheme: ''"),
+        ("postgresql://u:topsecret@h:notaport:1/d?x", "the DSN is not a valid connection URI"),
+        ("postgresql://u:topsecret@h/d?sslmod=require", "the DSN is not a valid connection URI"),
+    ],
+)
+def test_a_wrong_dsn_is_explained_without_its_password(names: Site, dsn: str, message: str) -> None:
+    with names.production_stays():
+        run = elsewhere(names, dsn)
+    assert_failed_for_good(run, message)
+    assert "topsecret" not in run.log
+    assert names.runs() == [SUCCEEDED]
+
+
+def end_the_run(entry: dg.EventLogEntry) -> None:
+    """Not to wait for attempts that a permanent error should not have."""
+    if entry.dagster_event and entry.dagster_event.event_type is dg.DagsterEventType.STEP_UP_FOR_RETRY:
+        raise RuntimeError("the step was up for a retry")
+
+
+@pytest.mark.parametrize(
+    "dsn", ["postgresql://u:topsecret@127.0.0.1:port/d", "postgresql://u:topsecret@127.0.0.1:1/d?sslmode=maybe"]
+)
+def test_a_dsn_that_can_never_work_is_a_permanent_error(names: Site, dsn: str) -> None:
+    with names.production_stays():
+        run = elsewhere(names, dsn, on_event=end_the_run)
+    assert_failed_for_good(run, "Check the DSN|not a valid connection URI")
+    assert "topsecret" not in run.log
+
+
+def test_an_unknown_database_is_a_permanent_error(names: Site) -> None:
+    with names.production_stays():
+        run = elsewhere(names, urlsplit(names.dsn)._replace(path="/no_such_database").geturl())
+    assert_failed_for_good(run, 'refuses the connection: .*database "no_such_database" does not exist. Check the DSN')
+
+
+@pytest.fixture
+def guarded_server() -> Iterator[str]:
+    """A server of its own that asks the role ``guarded`` for its password, which is ``right``."""
+    folder = Path(tempfile.mkdtemp(prefix="medgen-pg-"))
+    folder.chmod(0o755)  # so that the server's user can pass
+    server = EmbeddedPostgres(folder / "pg", TEST_SETTINGS)
+    try:
+        dsn = server.ensure_running()
+        query(dsn, "CREATE ROLE guarded LOGIN PASSWORD 'right'")
+        query(dsn, "GRANT CREATE ON DATABASE medgen TO guarded")
+        access = server.location / "data" / "pg_hba.conf"
+        access.write_text("local all guarded scram-sha-256\n" + access.read_text())
+        query(dsn, "SELECT pg_reload_conf()")
+        yield dsn
+    finally:
+        server.stop()
+        shutil.rmtree(server.location, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_wrong_password_is_a_permanent_error_that_does_not_repeat_it(names: Site, guarded_server: str) -> None:
+    run = elsewhere(names, as_role(guarded_server, "guarded", "topsecret"))
+    assert_failed_for_good(run, 'refuses the connection: .*password authentication failed for user "guarded"')
+    assert "topsecret" not in run.log
+    without = elsewhere(names, as_role(guarded_server, "guarded", "").replace("guarded:@", "guarded@"))
+    assert_failed_for_good(without, "refuses the connection: .*no password supplied")
+    right = elsewhere(names, as_role(guarded_server, "guarded", "right"))
+    assert right.success
+    assert "guarded:right" not in right.log
+
+
+@pytest.fixture
+def reader(postgres_server: str) -> Iterator[str]:
+    """A role that may connect and nothing else."""
+    role = f"medgen_reader_{uuid.uuid4().hex}"
+    query(postgres_server, f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
+    try:
+        yield role
+    finally:
+        query(postgres_server, f"DROP ROLE {role}")
+
+
+@pytest.mark.parametrize("schema", ["medgen", "new_schema"], ids=["schemas of another role", "no schemas yet"])
+def test_a_role_without_permission_on_the_schema_is_told_what_it_needs(names: Site, reader: str, schema: str) -> None:
+    with names.production_stays():
+        run = elsewhere(names, as_role(names.dsn, reader, "x"), schema)
+    assert_failed_for_good(
+        run, f"permission denied for .* The role needs CREATE on the database, or on the schemas {schema},"
+    )
+    assert names.runs() == [SUCCEEDED]
+
+
+def test_a_role_without_permission_on_the_table_is_refused_and_the_audit_says_so(names: Site, reader: str) -> None:
+    for schema in ("medgen", "medgen_staging", "medgen_changes", "medgen_audit"):
+        query(names.dsn, f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {reader}")
+        query(names.dsn, f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader}")
+    query(names.dsn, f"GRANT INSERT, UPDATE ON ALL TABLES IN SCHEMA medgen_audit TO {reader}")
+    publish(names.release, NAMES, content_of(NAMES, ROWS[1:]))
+    try:
+        with names.production_stays():
+            run = elsewhere(names, as_role(names.dsn, reader, "x"))
+        assert_failed_for_good(run, "publishing names: permission denied for table names")
+        (good, (status, error)) = names.runs()
+        assert (good, status) == (SUCCEEDED, "failed")
+        assert "permission denied for table names" in str(error)
+    finally:
+        query(names.dsn, f"DROP OWNED BY {reader}")
+
+
+def test_a_table_of_the_user_s_under_the_same_name_is_left_alone(deployment: Deployment, tmp_path: Path) -> None:
+    query(deployment.dsn, "CREATE SCHEMA medgen")
+    query(deployment.dsn, "CREATE TABLE medgen.names (mine text)")
+    query(deployment.dsn, "INSERT INTO medgen.names VALUES ('precious')")
+    publish(tmp_path / "release", NAMES, GOOD)
+    run = deployment.materialize(tmp_path / "release", NAMES)
+    assert_failed_for_good(run, r"medgen\.names exists, but not as the catalog has it")
+    assert query(deployment.dsn, "SELECT * FROM medgen.names") == [("precious",)]
+    assert load_runs(deployment.dsn, "status") == [("failed",)]
+
+
+def test_a_transient_error_is_tried_again_and_the_load_succeeds_once_it_clears(names: Site) -> None:
+    """The only test that waits for the retry policy: five seconds, more or less."""
+    name = urlsplit(names.dsn).path[1:]
+    server = urlsplit(names.dsn)._replace(path="/postgres").geturl()
+    before = names.production()
+    query(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+
+    def open_again(entry: dg.EventLogEntry) -> None:
+        event = entry.dagster_event
+        if event and event.event_type is dg.DagsterEventType.STEP_UP_FOR_RETRY:
+            query(server, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+    run = names.deployment.materialize(names.release, NAMES, on_event=open_again)
+    assert run.retries == 1
+    assert run.success
+    assert "not currently accepting connections" in run.log
+    assert names.production() == before
+    assert names.runs() == [SUCCEEDED, SUCCEEDED]

@@ -1,0 +1,328 @@
+"""All 17 tables of the sample release and of its successor, as one run of the job each, and what Dagster is told."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import psycopg
+import pytest
+from psycopg import sql
+
+from medgen_pipeline.catalog import TABLES, Table, table_by_name
+from medgen_pipeline.io_manager import WarehouseTable
+from medgen_pipeline.release.sample import write_sample
+from medgen_pipeline_tests.integration.support import (
+    Deployment,
+    Run,
+    content_of,
+    decompressed,
+    earlier_release,
+    exists,
+    fresh_database,
+    load_runs,
+    multiset,
+    publish,
+    rows_of,
+    stream,
+)
+from medgen_pipeline_tests.loaders.support import Row, query
+from medgen_pipeline_tests.ncbi_double import ncbi_double
+
+NAMES = table_by_name("names")
+BASE, SUCCESSOR = "2026-01-07", "2026-01-14"
+EVERY_TABLE = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+
+
+@pytest.fixture(scope="module")
+def instance() -> Iterator[dg.DagsterInstance]:
+    """One for all runs: making one takes as long as a small run."""
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+# The sample: first load, successor, and the successor again
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Three runs of the whole job over a sample, and what production was after each."""
+
+    dsn: str
+    folder: Path
+    strategy: str  # of the second and third run
+    runs: tuple[Run, Run, Run]
+    after_base: dict[str, Counter[Row]]
+    places: tuple[dict[str, list[Row]], dict[str, list[Row]]]  # ctid and xmin of every row, before and after the third
+
+    def file_rows(self, table: Table, release: str) -> Counter[Row]:
+        return Counter(rows_of(table, self.folder / release / table.file_name))
+
+
+@pytest.fixture(scope="module", params=["snapshot", "warehouse"])
+def sample(
+    request: pytest.FixtureRequest,
+    postgres_server: str,
+    instance: dg.DagsterInstance,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Sample]:
+    folder = tmp_path_factory.mktemp("sample")
+    write_sample(folder / BASE, scale=0.3)
+    write_sample(folder / SUCCESSOR, scale=0.3, successor=True)
+    with fresh_database(postgres_server) as dsn:
+        deployment = Deployment(dsn, folder / "home", instance)
+        first = deployment.materialize(folder / BASE)
+        after_base = {table.name: multiset(dsn, table) for table in TABLES}
+        config = {"force_warehouse": request.param == "warehouse"}
+        second = deployment.materialize(folder / SUCCESSOR, *TABLES, config=config)
+        before = places(dsn)
+        third = deployment.materialize(folder / SUCCESSOR, *TABLES, config=config)
+        yield Sample(dsn, folder, request.param, (first, second, third), after_base, (before, places(dsn)))
+
+
+def places(dsn: str) -> dict[str, list[Row]]:
+    return {table.name: sorted(row[:2] for row in stream(dsn, "medgen", table, ("ctid", "xmin"))) for table in TABLES}
+
+
+def difference(table: Table, before: Counter[Row], after: Counter[Row]) -> dict[str, int]:
+    """What changed, by brute force: by key where it is there and unique on both sides, else by whole rows."""
+    unchanged = (before & after).total()
+    positions = [table.column_names.index(name) for name in table.key]
+    old, new = ([tuple(row[k] for k in positions) for row in rows.elements()] for rows in (before, after))
+    by_key = bool(positions) and all(len(set(keys)) == len(keys) and (None not in sum(keys, ())) for keys in (old, new))
+    updated = len(set(old) & set(new)) - unchanged if by_key else 0
+    return {
+        "cdc/inserted": after.total() - unchanged - updated,
+        "cdc/updated": updated,
+        "cdc/deleted": before.total() - unchanged - updated,
+        "cdc/unchanged": unchanged,
+    }
+
+
+def mode_of(metadata: dict[str, Any], strategy: str) -> str:
+    """How a change of this size is applied; only a table that was staged whole can take production's place."""
+    changed = metadata["cdc/inserted"] + metadata["cdc/updated"] + metadata["cdc/deleted"]
+    rows_before = metadata["cdc/unchanged"] + metadata["cdc/updated"] + metadata["cdc/deleted"]
+    if not changed:
+        return "unchanged"
+    return "swap" if strategy == "warehouse" and changed >= 0.3 * rows_before else "delta"
+
+
+def test_one_run_of_the_job_materializes_every_table(sample: Sample) -> None:
+    for run in sample.runs:
+        assert run.success, run.failure
+        assert run.retries == 0
+        assert set(run.metadata) == {table.name for table in TABLES}
+
+
+@EVERY_TABLE
+def test_production_equals_the_file_after_each_release(table: Table, sample: Sample) -> None:
+    assert sample.after_base[table.name] == sample.file_rows(table, BASE)
+    assert multiset(sample.dsn, table) == sample.file_rows(table, SUCCESSOR)
+
+
+@EVERY_TABLE
+def test_the_counts_are_those_of_brute_force(table: Table, sample: Sample) -> None:
+    base, successor = sample.file_rows(table, BASE), sample.file_rows(table, SUCCESSOR)
+    expected = difference(table, base, successor)
+    first, second, third = (run.metadata[table.name] for run in sample.runs)
+    assert {**first, "cdc/inserted": base.total(), "cdc/updated": 0, "cdc/deleted": 0, "cdc/unchanged": 0} == first
+    assert {**second, **expected} == second
+    assert first["dagster/row_count"] == base.total()
+    assert second["dagster/row_count"] == third["dagster/row_count"] == successor.total()
+    columns = ("rows_inserted", "rows_updated", "rows_deleted", "rows_unchanged")
+    audit = load_runs(sample.dsn, "table_name", "status", "release", "mode", *columns)
+    assert [row[1:] for row in audit if row[0] == table.name] == [
+        ("succeeded", BASE, "swap", base.total(), 0, 0, 0),
+        ("succeeded", SUCCESSOR, mode_of(second, sample.strategy), *expected.values()),
+        ("succeeded", SUCCESSOR, "unchanged", 0, 0, 0, successor.total()),
+    ]
+
+
+@EVERY_TABLE
+def test_the_feed_leads_back_from_the_successor_to_the_base(table: Table, sample: Sample) -> None:
+    base, successor = sample.file_rows(table, BASE), sample.file_rows(table, SUCCESSOR)
+    assert exists(sample.dsn, f"medgen_changes.{table.name}") is (base != successor)
+    if base != successor:
+        assert earlier_release(sample.dsn, table, SUCCESSOR, multiset(sample.dsn, table)) == base
+        feed = Counter(str(row[0]) for row in stream(sample.dsn, "medgen_changes", table, ("_change_type",)))
+        found = sample.runs[1].metadata[table.name]
+        assert feed["insert"] == found["cdc/inserted"]
+        assert feed["update_preimage"] == feed["update_postimage"] == found["cdc/updated"]
+        assert feed["delete"] == found["cdc/deleted"]
+
+
+@EVERY_TABLE
+def test_materializing_again_with_nothing_changed_writes_nothing(table: Table, sample: Sample) -> None:
+    again = sample.runs[2].metadata[table.name]
+    assert {again["cdc/inserted"], again["cdc/updated"], again["cdc/deleted"]} == {0}
+    assert again["cdc/unchanged"] == again["dagster/row_count"] == sample.file_rows(table, SUCCESSOR).total()
+    assert again["medgen/mode"] == "unchanged"
+    assert again["medgen/downloaded_bytes"] == 0
+    before, after = (taken[table.name] for taken in sample.places)
+    assert before == after
+
+
+def test_the_bad_row_and_the_damaged_name_of_the_sample_are_accounted_for(sample: Sample) -> None:
+    for run in sample.runs:
+        counts = {name: (m["medgen/rejected_rows"], m["medgen/repaired_rows"]) for name, m in run.metadata.items()}
+        assert counts.pop("mgconso") == (1, 0)
+        assert counts.pop("medgen_pubmed_lnk") == (0, 1)
+        assert set(counts.values()) == {(0, 0)}
+    ((table_name, reason, raw),) = query(
+        sample.dsn,
+        "SELECT DISTINCT table_name, reason, raw FROM medgen_audit.rejected_row"
+        " JOIN medgen_audit.load_run USING (load_id)",
+    )
+    assert (table_name, reason) == ("mgconso", "14 fields, expected 13")
+    mgconso = table_by_name("mgconso")
+    assert isinstance(raw, bytes)
+    assert raw + b"\n" in decompressed(mgconso, sample.folder / BASE / mgconso.file_name)
+
+
+def test_nothing_is_left_in_staging(sample: Sample) -> None:
+    assert query(sample.dsn, "SELECT tablename FROM pg_tables WHERE schemaname = 'medgen_staging'") == []
+
+
+# What Dagster is told
+
+
+@EVERY_TABLE
+def test_a_materialization_carries_the_promised_metadata(table: Table, sample: Sample) -> None:
+    for run in sample.runs:
+        metadata = run.metadata[table.name]
+        numbers = {
+            "dagster/row_count",
+            "cdc/inserted",
+            "cdc/updated",
+            "cdc/deleted",
+            "cdc/unchanged",
+            "medgen/rejected_rows",
+            "medgen/repaired_rows",
+            "medgen/load_seconds",
+            "medgen/rows_per_second",
+        }
+        assert {key for key in numbers if type(metadata[key]) not in (int, float)} == set()
+        assert metadata["medgen/load_seconds"] > 0
+        assert metadata["medgen/rows_per_second"] > 0
+        assert metadata["dagster/table_name"] == f"medgen.{table.name}"
+        assert metadata["dagster/uri"].startswith("postgresql://")
+        assert metadata["dagster/uri"].endswith(f"/medgen/{table.name}")
+        assert [column.name for column in metadata["dagster/column_schema"].columns] == list(table.column_names)
+        assert metadata["medgen/strategy_reason"]
+        assert metadata["medgen/source_url"].endswith(f"/{table.file_name}")
+    strategies = [run.metadata[table.name]["medgen/strategy"] for run in sample.runs]
+    assert strategies == ["warehouse", sample.strategy, sample.strategy]
+    releases = [run.metadata[table.name]["medgen/release"] for run in sample.runs]
+    assert releases == [BASE, SUCCESSOR, SUCCESSOR]
+    modes = [run.metadata[table.name]["medgen/mode"] for run in sample.runs]
+    assert modes == ["swap", mode_of(sample.runs[1].metadata[table.name], sample.strategy), "unchanged"]
+
+
+@EVERY_TABLE
+def test_the_data_version_is_the_hash_of_the_content(table: Table, sample: Sample) -> None:
+    for run, release in zip(sample.runs, (BASE, SUCCESSOR, SUCCESSOR), strict=True):
+        content = decompressed(table, sample.folder / release / table.file_name)
+        assert run.data_versions[table.name] == sha256(content).hexdigest()
+
+
+@pytest.fixture
+def deployment(database: str, tmp_path: Path, instance: dg.DagsterInstance) -> Deployment:
+    return Deployment(database, tmp_path / "home", instance)
+
+
+ROWS = [(b"C0000001", b"one", b"GTR", b"N"), (b"C0000002", b"two", b"GTR", b"N")]
+
+
+def test_the_same_content_compressed_anew_is_the_same_data_version(deployment: Deployment, tmp_path: Path) -> None:
+    content = content_of(NAMES, ROWS)
+    publish(tmp_path / "a", NAMES, content, stamp=1)
+    publish(tmp_path / "b", NAMES, content, stamp=2)
+    publish(tmp_path / "c", NAMES, content_of(NAMES, ROWS[:1]), stamp=2)
+    first, second, third = (deployment.materialize(tmp_path / release, NAMES) for release in "abc")
+    one, two = first.metadata["names"], second.metadata["names"]
+    assert one["medgen/source_sha256"] != two["medgen/source_sha256"]
+    assert first.data_versions == second.data_versions != third.data_versions
+    assert (two["cdc/inserted"], two["cdc/updated"], two["cdc/deleted"]) == (0, 0, 0)
+    hashes = load_runs(deployment.dsn, "source_sha256", "content_sha256")
+    assert [hashes[0][0] == hashes[1][0], hashes[0][1] == hashes[1][1]] == [False, True]
+
+
+def test_a_run_is_found_in_the_audit_by_its_id(deployment: Deployment, tmp_path: Path) -> None:
+    publish(tmp_path / "release", NAMES, content_of(NAMES, ROWS))
+    run = deployment.materialize(tmp_path / "release", NAMES)
+    assert load_runs(deployment.dsn, "dagster_run_id") == [(run.run_id,)]
+    assert load_runs(deployment.dsn, "load_id") == [(run.metadata["names"]["medgen/load_id"],)]
+
+
+def test_a_downstream_asset_gets_a_handle_and_never_rows(deployment: Deployment, tmp_path: Path) -> None:
+    received: list[object] = []
+
+    @dg.asset(ins={"names": dg.AssetIn(key=["medgen", "names"])})
+    def counted(names: WarehouseTable) -> dg.MaterializeResult[None]:
+        received.append(names)
+        with psycopg.connect(deployment.dsn) as connection:
+            table = sql.Identifier(names.schema, names.name)
+            ((rows,),) = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(table)).fetchall()
+        return dg.MaterializeResult(metadata={"rows": rows})
+
+    publish(tmp_path / "release", NAMES, content_of(NAMES, ROWS))
+    ours = deployment.definitions((tmp_path / "release").as_uri())
+    job = dg.Definitions.merge(ours, dg.Definitions(assets=[counted])).resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        instance=deployment.instance, asset_selection=[dg.AssetKey(["medgen", "names"]), dg.AssetKey("counted")]
+    )
+    assert result.success
+    assert received == [WarehouseTable("medgen", "names", ("cui", "name", "source", "suppress"))]
+    (materialization,) = result.asset_materializations_for_node("counted")
+    assert materialization.metadata["rows"].value == 2
+
+
+# Secrets
+
+
+def with_password(dsn: str, password: str) -> str:
+    """The same DSN with a password, or another one; the test server trusts whoever reaches it."""
+    user, _, rest = dsn.removeprefix("postgresql://").partition("@")
+    return f"postgresql://{user.partition(':')[0]}:{password}@{rest}"
+
+
+def test_no_password_is_in_an_event_a_log_line_an_error_or_the_audit(
+    deployment: Deployment,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    secret = "topsecret"
+    dsn = with_password(deployment.dsn, secret)
+    good, bad = content_of(NAMES, ROWS), content_of(NAMES, [(b"short",)])
+    there = publish(tmp_path / "release", NAMES, good).parent
+    with ncbi_double(there) as server:
+        source = server.url.replace("http://", f"http://reader:{secret}@")
+        known = Deployment(dsn, deployment.home, deployment.instance)
+        runs = [known.materialize(source, NAMES), known.materialize(source, NAMES)]
+        publish(there, NAMES, bad)
+        runs.append(known.materialize(source, NAMES))
+        query(dsn, "DROP TABLE medgen.names")
+        query(dsn, "CREATE TABLE medgen.names (mine text)")
+        publish(there, NAMES, good)
+        runs.append(known.materialize(source, NAMES))
+        unknown = Deployment(dsn.replace("/medgen_test_", "/no_such_"), deployment.home, deployment.instance)
+        runs.append(unknown.materialize(source, NAMES))
+        publish(there, NAMES, b"")
+        runs.append(known.materialize(source, NAMES))
+    assert [run.success for run in runs] == [True, True, False, False, False, False]
+    for run in runs:
+        assert "NAMES.RRF.gz" in run.log or "refuses the connection" in run.log  # the log has what can hold a secret
+        assert secret not in run.log
+    out = capfd.readouterr()
+    assert "STEP_FAILURE" in out.err
+    assert secret not in out.out + out.err + caplog.text
+    for table in ("load_run", "rejected_row"):
+        assert secret not in repr(query(deployment.dsn, f"SELECT * FROM medgen_audit.{table}"))  # noqa: S608  # our own
+    archived = [path for path in deployment.home.rglob("*.json") if path.is_file()]
+    assert archived
+    assert not [path for path in archived if secret in path.read_text()]

@@ -1,0 +1,265 @@
+"""The README, taken at its word: every command, query, run config, figure and table in it."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+import pytest
+import requests
+import yaml
+
+from medgen_pipeline.assets.tables import LoadConfig
+from medgen_pipeline.build import build_definitions, default_resources
+from medgen_pipeline.catalog import TABLES
+from medgen_pipeline.io_manager import WAREHOUSE_KEY, DatabaseTarget
+from medgen_pipeline.loaders import LoaderFactory
+from medgen_pipeline.release import DEFAULT_SOURCE_URL, Archive, ReleaseSource
+from medgen_pipeline_tests.integration.conftest import PROJECT, Demo
+from medgen_pipeline_tests.loaders.support import query
+
+README = (PROJECT / "README.md").read_text()
+
+MATERIALIZE = (
+    'eval "$(.venv/bin/medgen env)"\n.venv/bin/dagster asset materialize -m medgen_pipeline.definitions'
+    ' --select \'key:"medgen/names" or key:"medgen/mgrel"\''
+)
+OWN_HOME = "export MEDGEN_HOME=mirror\nmake ui"
+OWN_SERVER = (
+    "export MEDGEN_SOURCE_URL=https://mirror.example.org/medgen/\n"
+    "export MEDGEN_DSN=postgresql://USER:PASSWORD@HOST/DATABASE"
+)
+SAMPLE = ".venv/bin/medgen sample release/2026-01-14 --scale 3 --next"
+
+# Every block of commands, and the test here that runs it.
+RUN_BY = {
+    "make demo": "test_make_demo_prints_the_figures_of_the_readme",
+    "make test": "test_make_test_runs_every_test",
+    "make ui": "test_make_ui_shows_the_demo_s_assets_and_their_history",
+    "make psql": "test_make_psql_opens_the_demo_s_database",
+    "make stop": "test_make_stop_stops_the_server_and_the_data_stay",
+    OWN_HOME: "test_a_home_of_its_own_is_filled_from_ncbi",
+    OWN_SERVER: "test_source_and_database_of_one_s_own_are_accepted",
+    MATERIALIZE: "test_the_command_for_ci_loads_and_ends_with_status_0",
+    SAMPLE: "test_the_sample_command_writes_a_release",
+}
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)\n```$", README, re.MULTILINE | re.DOTALL)
+
+
+def table_under(heading: str) -> list[list[str]]:
+    """The cells of the first table of a section, without its header, code marks removed."""
+    section = re.split(r"^## ", README, flags=re.MULTILINE)
+    (text,) = (part for part in section if part.startswith(f"{heading}\n"))
+    lines = re.findall(r"^\|(.*)\|$", text, re.MULTILINE)
+    return [[cell.strip().replace("`", "") for cell in line.split("|")] for line in lines[2:]]
+
+
+def exports(block: str) -> dict[str, str]:
+    return dict(re.findall(r"^export (\w+)=(.*)$", block, re.MULTILINE))
+
+
+# Commands
+
+
+def test_every_command_is_run_by_a_test() -> None:
+    assert sorted(blocks("sh")) == sorted(RUN_BY)
+    assert set(RUN_BY.values()) <= set(globals())
+
+
+def test_make_demo_prints_the_figures_of_the_readme(demo: Demo) -> None:
+    (shown,) = blocks("text")
+    release = shown.splitlines()[0]
+    printed = demo.output.split(release)[1]
+    assert len(shown.splitlines()) > 5
+    for line in shown.splitlines()[1:]:
+        without_seconds = line.rsplit(maxsplit=1)[0]
+        assert f"\n{without_seconds} " in printed
+
+
+def test_make_test_runs_every_test(demo: Demo) -> None:
+    # Running it here would never end; what it would run is this very suite, whole.
+    done = demo.run([*demo.make("test"), "--dry-run", "--no-print-directory"])
+    assert done.stdout == f"{demo.directory}/.venv/bin/python -m pytest\n"
+
+
+def test_make_psql_opens_the_demo_s_database(demo: Demo) -> None:
+    done = demo.run(demo.make("psql"), stdin="SELECT count(*) AS sources FROM medgen.medgen_sources;\n")
+    assert done.returncode == 0
+    assert "123" in done.stdout
+
+
+def test_make_stop_stops_the_server_and_the_data_stay(demo: Demo) -> None:
+    demo.server.ensure_running()
+    assert demo.run(demo.make("stop")).returncode == 0
+    assert not demo.server.is_running()
+    assert query(demo.server.ensure_running(), "SELECT count(*) FROM medgen.medgen_sources") == [(123,)]
+
+
+def test_the_command_for_ci_loads_and_ends_with_status_0(demo: Demo) -> None:
+    dsn = demo.server.ensure_running()
+    last = "SELECT coalesce(max(load_id), 0) FROM medgen_audit.load_run"
+    before = query(dsn, last)[0][0]
+    done = demo.shell(MATERIALIZE)
+    assert done.returncode == 0, done.stderr
+    loads = "SELECT table_name, status FROM medgen_audit.load_run WHERE load_id > %s ORDER BY 1"
+    assert query(dsn, loads, before) == [("mgrel", "succeeded"), ("names", "succeeded")]
+
+
+def test_the_sample_command_writes_a_release(demo: Demo) -> None:
+    done = demo.shell(SAMPLE)
+    assert done.returncode == 0, done.stderr
+    written = {path.name for path in (demo.directory / "release" / "2026-01-14").iterdir()}
+    assert written == {table.file_name for table in TABLES}
+
+
+def test_a_home_of_its_own_is_filled_from_ncbi(demo: Demo) -> None:
+    # `make ui` begins with `medgen env`; a variable it does not print keeps its default, which is NCBI.
+    done = demo.shell(OWN_HOME.replace("make ui", ".venv/bin/medgen env"))
+    assert f"export MEDGEN_HOME={demo.directory / 'mirror'}\n" in done.stdout
+    assert "MEDGEN_SOURCE_URL" not in done.stdout
+    assert DEFAULT_SOURCE_URL == "https://ftp.ncbi.nlm.nih.gov/pub/medgen/"
+
+
+def test_source_and_database_of_one_s_own_are_accepted(demo: Demo) -> None:
+    settings = exports(OWN_SERVER)
+    assert ReleaseSource(settings["MEDGEN_SOURCE_URL"], Archive(demo.home)).url == settings["MEDGEN_SOURCE_URL"]
+    LoaderFactory.create_loader(settings["MEDGEN_DSN"], {"schema": "medgen"})
+    assert isinstance(default_resources(settings)[WAREHOUSE_KEY].target, DatabaseTarget)
+
+
+# The UI
+
+
+@contextmanager
+def running_ui(demo: Demo) -> Iterator[str]:
+    """``make ui`` on a free port; the UI's address. Ctrl-C at the end, as a user ends it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = demo.directory / "ui.log"
+    with log.open("wb") as output:
+        ui = subprocess.Popen(
+            [*demo.make("ui"), f"PORT={port}"],
+            env=demo.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        try:
+            wait_for_ui(f"http://127.0.0.1:{port}", ui, log.read_text)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            end_session(ui)
+
+
+def wait_for_ui(address: str, ui: "subprocess.Popen[bytes]", log: Callable[[], str]) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert ui.poll() is None, log()
+        try:
+            if requests.get(f"{address}/server_info", timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.3)
+    pytest.fail(f"the UI did not answer:\n{log()}")
+
+
+def end_session(leader: "subprocess.Popen[bytes]") -> None:
+    """End every process of a session: by Ctrl-C's signal first, whatever is left after half a minute by force."""
+    deadline = time.monotonic() + 30
+    for sent in (signal.SIGINT, signal.SIGKILL):
+        try:
+            os.killpg(leader.pid, sent)
+            while time.monotonic() < deadline:
+                leader.poll()
+                os.killpg(leader.pid, 0)
+                time.sleep(0.1)
+        except ProcessLookupError:
+            break
+    leader.wait()
+
+
+def ask(address: str, question: str) -> dict[str, Any]:
+    answer = requests.post(f"{address}/graphql", json={"query": question}, timeout=60).json()
+    assert "errors" not in answer, json.dumps(answer)
+    found: dict[str, Any] = answer["data"]
+    return found
+
+
+def test_make_ui_shows_the_demo_s_assets_and_their_history(demo: Demo) -> None:
+    with running_ui(demo) as address:
+        found = ask(
+            address,
+            "{ assetNodes { assetKey { path } repository { location { name } }"
+            " assetMaterializations(limit: 9) { metadataEntries { label ... on TextMetadataEntry { text } } } } }",
+        )
+    releases = {}
+    for node in found["assetNodes"]:
+        assert node["repository"]["location"]["name"] == "medgen_pipeline"
+        releases["/".join(node["assetKey"]["path"])] = {
+            entry["text"]
+            for event in node["assetMaterializations"]
+            for entry in event["metadataEntries"]
+            if entry["label"] == "medgen/release"
+        }
+    for table in TABLES:
+        assert releases[f"medgen/{table.name}"] == {"2026-01-07", "2026-01-14"}
+
+
+# Queries, settings, tables
+
+
+@pytest.mark.parametrize("statement", blocks("sql"))
+def test_a_query_finds_something_in_the_demo_s_database(statement: str, demo: Demo) -> None:
+    assert query(demo.server.ensure_running(), statement.replace("%", "%%"))
+
+
+@pytest.mark.parametrize("config", blocks("yaml"))
+def test_a_run_config_is_one_that_dagster_takes(config: str) -> None:
+    job = build_definitions(environment={}).resolve_job_def("refresh_medgen")
+    assert dg.validate_run_config(job, yaml.safe_load(config))
+
+
+def test_the_gates_are_those_of_the_run_config() -> None:
+    words = {"none": [], "false": False}
+    shown = {
+        setting: words[value] if value in words else float(value)
+        for _, setting, value in table_under("When a load refuses")
+    }
+    assert shown == {name: field.default for name, field in LoadConfig.model_fields.items()}
+
+
+def test_the_tables_are_those_of_the_catalog() -> None:
+    shown = [cells[:3] for cells in table_under("Tables")]
+    assert shown == [[f"medgen/{table.name}", table.file_name, f"{table.typical_rows:,}"] for table in TABLES]
+
+
+def test_every_variable_the_package_reads_is_explained() -> None:
+    sources = (PROJECT / "medgen_pipeline").rglob("*.py")
+    read = {name for path in sources for name in re.findall(r"\b(?:MEDGEN|DAGSTER)_[A-Z][A-Z_]+", path.read_text())}
+    assert {cells[0] for cells in table_under("Settings")} == read
+
+
+def test_the_change_feed_and_the_audit_are_where_the_readme_says(demo: Demo) -> None:
+    dsn = demo.server.ensure_running()
+    for name, text in table_under("What changed"):
+        relation = name.replace("<table>", "names")
+        columns = {
+            column
+            for (column,) in query(dsn, "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass", relation)
+        }
+        assert set(re.findall(r"\b_\w+", text)) <= columns
+    change_types = {kind for (kind,) in query(dsn, "SELECT DISTINCT _change_type FROM medgen_changes.names")}
+    assert change_types == {"insert", "update_preimage", "update_postimage", "delete"}

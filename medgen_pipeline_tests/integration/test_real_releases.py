@@ -1,0 +1,198 @@
+"""Real releases of 2021 and 2025 against figures that were computed without this package.
+
+``expected_changes.json`` holds the changes between the three releases of 2021, counted by key.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from medgen_pipeline.catalog import Table, table_by_name
+from medgen_pipeline_tests.integration.support import (
+    Deployment,
+    Run,
+    earlier_release,
+    fresh_database,
+    load_runs,
+    multiset,
+    rows_of,
+    run_of,
+)
+from medgen_pipeline_tests.loaders.support import Row, session
+
+NAMES, MGREL = table_by_name("names"), table_by_name("mgrel")
+PROJECT = Path(__file__).parents[2]
+AUGUST, NOVEMBER, DECEMBER = "2021-08-20", "2021-11-11", "2021-12-02"
+AUDIT = (
+    "release", "status", "mode", "rows_extracted", "rows_rejected", "rows_repaired",
+    "rows_inserted", "rows_updated", "rows_deleted", "rows_unchanged",
+)  # fmt: skip
+
+pytestmark = pytest.mark.real
+each_table = pytest.mark.parametrize("table", [NAMES, MGREL], ids=["names", "mgrel"])
+
+
+@dataclass(frozen=True)
+class History:
+    """The three releases of 2021, loaded one after the other."""
+
+    dsn: str
+    releases: Path
+    runs: dict[str, Run]
+    expected: dict[str, dict[str, dict[str, int]]]
+
+    def file_rows(self, table: Table, release: str) -> Counter[Row]:
+        return Counter(rows_of(table, self.releases / release / table.file_name))
+
+    def changes(self, table: Table, before: str, after: str) -> dict[str, int]:
+        return self.expected[f"{before}->{after}"][table.name]
+
+
+@pytest.fixture(scope="module")
+def real_releases() -> Path:
+    """The fixture of the same name, for as long as ``history`` lives."""
+    folder = PROJECT.parent / "shared" / "real"
+    if not folder.is_dir():
+        pytest.skip("the real releases are not part of the repository and are not beside it")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def history(real_releases: Path, postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
+    """August and December through Dagster in this process, November through the command line.
+
+    November is compared by the files alone, December inside the database.
+    """
+    home = tmp_path_factory.mktemp("home")
+    with fresh_database(postgres_server) as dsn, dg.DagsterInstance.ephemeral() as instance:
+        deployment = Deployment(dsn, home, instance)
+        runs = {AUGUST: deployment.materialize(real_releases / AUGUST, NAMES, MGREL)}
+        runs[NOVEMBER] = command_line_run(dsn, home, real_releases / NOVEMBER)
+        runs[DECEMBER] = deployment.materialize(
+            real_releases / DECEMBER, NAMES, MGREL, config={"force_warehouse": True}
+        )
+        expected = json.loads((real_releases / "expected_changes.json").read_text())
+        yield History(dsn, real_releases, runs, expected)
+
+
+def command_line_run(dsn: str, home: Path, release: Path) -> Run:
+    """One run of ``dagster asset materialize``, as the README has it, read back from its instance."""
+    done = command_line(dsn, home, release)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert unexpected_warnings(done.stdout + done.stderr) == []
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        (run,) = instance.get_runs()
+        return run_of(instance.all_logs(run.run_id))
+
+
+def command_line(dsn: str, home: Path, release: Path) -> subprocess.CompletedProcess[str]:
+    """``dagster asset materialize`` with its archive and its instance in ``home``."""
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MEDGEN_", "DAGSTER_"))}
+    environment |= {
+        "PYTHONPATH": str(PROJECT),
+        "DAGSTER_HOME": str(home),
+        "MEDGEN_HOME": str(home),
+        "MEDGEN_DSN": dsn,
+        "MEDGEN_SOURCE_URL": release.as_uri(),
+    }
+    command = ["dagster", "asset", "materialize", "-m", "medgen_pipeline.definitions", "--select"]
+    return subprocess.run(
+        [sys.executable, "-m", *command, 'key:"medgen/names" or key:"medgen/mgrel"'],
+        cwd=home,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def unexpected_warnings(output: str) -> list[str]:
+    """Lines that warn; the command announces itself that a newer one will follow it."""
+    return [
+        line
+        for line in output.splitlines()
+        if re.search("warning", line, re.IGNORECASE) and "SupersessionWarning" not in line
+    ]
+
+
+@each_table
+@pytest.mark.parametrize(("before", "after"), [(AUGUST, NOVEMBER), (NOVEMBER, DECEMBER)])
+def test_the_changes_are_the_expected_ones_in_metadata_and_audit(
+    table: Table, before: str, after: str, history: History
+) -> None:
+    expected = history.changes(table, before, after)
+    unchanged = expected["after"] - expected["inserted"] - expected["updated"]
+    metadata: dict[str, Any] = {
+        "dagster/row_count": expected["after"],
+        "cdc/inserted": expected["inserted"],
+        "cdc/updated": expected["updated"],
+        "cdc/deleted": expected["deleted"],
+        "cdc/unchanged": unchanged,
+        "cdc/compared_by": "key",
+        "medgen/strategy": "snapshot" if after == NOVEMBER else "warehouse",
+        "medgen/release": after,
+        "medgen/rejected_rows": 0,
+        "medgen/repaired_rows": 0,
+    }
+    assert history.runs[after].success
+    found = history.runs[after].metadata[table.name]
+    assert {key: found[key] for key in metadata} == metadata
+    audit = {row[1]: row[1:] for row in load_runs(history.dsn, "table_name", *AUDIT) if row[0] == table.name}
+    assert audit[after] == (
+        *(after, "succeeded", "delta", expected["after"], 0, 0),
+        *(expected["inserted"], expected["updated"], expected["deleted"], unchanged),
+    )
+
+
+@each_table
+def test_the_first_release_is_the_baseline(table: Table, history: History) -> None:
+    rows = history.changes(table, AUGUST, NOVEMBER)["before"]
+    found = history.runs[AUGUST].metadata[table.name]
+    assert (found["dagster/row_count"], found["cdc/inserted"], found["medgen/mode"]) == (rows, rows, "swap")
+    audit = [row[1:] for row in load_runs(history.dsn, "table_name", *AUDIT) if row[0] == table.name]
+    assert audit[0] == (AUGUST, "succeeded", "swap", rows, 0, 0, rows, 0, 0, 0)
+    assert [row[0] for row in audit] == [AUGUST, NOVEMBER, DECEMBER]
+
+
+@each_table
+def test_the_feed_rebuilds_each_earlier_release_to_the_row(table: Table, history: History) -> None:
+    december = multiset(history.dsn, table)
+    assert december.total() == history.changes(table, NOVEMBER, DECEMBER)["after"]
+    assert december == history.file_rows(table, DECEMBER)
+    november = earlier_release(history.dsn, table, DECEMBER, december)
+    assert november == history.file_rows(table, NOVEMBER)
+    assert earlier_release(history.dsn, table, NOVEMBER, november) == history.file_rows(table, AUGUST)
+
+
+def test_every_field_of_the_names_of_2025_is_in_the_database(
+    database: str, real_releases: Path, tmp_path: Path
+) -> None:
+    release = real_releases / "2025-09-06"
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = Deployment(database, tmp_path / "home", instance).materialize(release, NAMES)
+    found = run.metadata["names"]
+    assert (found["dagster/row_count"], found["medgen/rejected_rows"], found["medgen/repaired_rows"]) == (234_073, 0, 0)
+    compared = 0
+    with session(database) as connection, connection.cursor("names") as cursor:
+        cursor.itersize = 20_000
+        in_database = cursor.execute('SELECT cui, name, source, suppress FROM medgen.names ORDER BY cui COLLATE "C"')
+        for row, expected in zip_longest(in_database, sorted(rows_of(NAMES, release / NAMES.file_name), key=by_cui)):
+            assert row == expected
+            compared += 1
+    assert compared == 234_073
+
+
+def by_cui(row: Row) -> str:
+    return str(row[0])

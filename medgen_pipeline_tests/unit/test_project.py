@@ -1,0 +1,71 @@
+"""The files around the package: metadata, versions and what tools read."""
+
+import re
+import tomllib
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import medgen_pipeline
+
+PROJECT = Path(__file__).parents[2]
+PYPROJECT: dict[str, Any] = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+METADATA: dict[str, Any] = PYPROJECT["project"]
+CONSTRAINTS = (PROJECT / "constraints.txt").read_text()
+
+
+def requirements() -> list[Requirement]:
+    """Everything pyproject.toml asks for, extras included, but for the package itself."""
+    texts = [
+        *METADATA["dependencies"],
+        *(text for extra in METADATA["optional-dependencies"].values() for text in extra),
+    ]
+    return [asked for asked in map(Requirement, texts) if asked.name != METADATA["name"]]
+
+
+def test_the_version_is_the_same_in_both_places() -> None:
+    assert METADATA["version"] == medgen_pipeline.__version__
+
+
+def test_the_workspace_file_alone_names_the_code_location() -> None:
+    # dagster 1.13.27: [tool.dagster] wins over workspace.yaml without a word.
+    assert "dagster" not in PYPROJECT["tool"]
+    (entry,) = yaml.safe_load((PROJECT / "workspace.yaml").read_text())["load_from"]
+    assert import_module(entry["python_module"]["module_name"]).defs
+
+
+def test_the_medgen_command_exists() -> None:
+    module, _, name = METADATA["scripts"]["medgen"].partition(":")
+    assert callable(getattr(import_module(module), name))
+
+
+@pytest.mark.parametrize("asked", requirements(), ids=str)
+def test_a_constraint_meets_every_requirement(asked: Requirement) -> None:
+    found = re.search(rf"^{re.escape(canonicalize_name(asked.name))}==([^ ;]+)", CONSTRAINTS, re.MULTILINE)
+    assert found, f"{asked.name} is not in constraints.txt; run `make lock`"
+    assert asked.specifier.contains(found[1], prereleases=True)
+
+
+def test_constraints_name_versions_only() -> None:
+    # pip refuses extras and editable paths here; an index's address would not be there for others.
+    for line in CONSTRAINTS.splitlines():
+        assert re.fullmatch(r"#.*|    # .*|[a-z0-9-]+==[\w.]+( ; .+)?", line), line
+        assert "://" not in line
+
+
+def test_ci_checks_what_contributors_check() -> None:
+    script = PROJECT / ".ci" / "run"
+    assert script.stat().st_mode & 0o111
+    assert script.read_text().splitlines()[-2:] == ["make lint", "make test"]
+
+
+def test_every_python_version_is_named_that_the_metadata_allow() -> None:
+    assert METADATA["requires-python"] == ">=3.11,<3.14"
+    named = {text.rsplit(" ", 1)[1] for text in METADATA["classifiers"] if "Python :: 3" in text}
+    assert named == {"3.11", "3.12", "3.13"}
+    assert "(3, 11) <= sys.version_info[:2] <= (3, 13)" in (PROJECT / "Makefile").read_text()
