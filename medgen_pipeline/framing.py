@@ -27,6 +27,7 @@ MAX_INTEGER_DIGITS = 18  # always fits BIGINT
 # PostgreSQL refuses index rows over 2,704 bytes, and the widest key of the catalog has three columns.
 MAX_KEY_VALUE_BYTES = 800
 _DELIMITERS = {Framing.PIPE: b"|", Framing.TAB: b"\t"}
+_PIPE_TO_TAB = bytes.maketrans(b"|", b"\t")
 _UTF8_BOM = b"\xef\xbb\xbf"
 _LOOKS_NULL = re.compile(rb"(?<![^\t\n])\\\\N(?![^\t\n])")
 
@@ -322,7 +323,9 @@ class LineFramer:
         if self._table.framing is Framing.PIPE:
             if b"\t" in buffer:
                 buffer = buffer.replace(b"\t", b"\\\t")
-            buffer = buffer.replace(b"|\n", b"\n").replace(b"|", b"\t")
+            # The trailing "|" goes by way of NUL, which no good line holds: replacing two bytes by two and deleting in
+            # the pass that translates takes two thirds of the time of replacing two bytes by one.
+            buffer = buffer.replace(b"|\n", b"\0\n").translate(_PIPE_TO_TAB, b"\0")
         if b"\\\\N" in buffer:
             buffer = _LOOKS_NULL.sub(rb"\\\\\\N", buffer)
         return buffer

@@ -315,18 +315,17 @@ class _Load:
         except GatesClosedError as error:
             self._finish(LoadStatus.FAILED, str(error))
             raise
-        except Exception as error:
+        except BaseException as error:
             self._fresh_connection()
+            if (interrupt := _interrupt_in(error)) is not None:
+                self._finish(LoadStatus.INTERRUPTED, "interrupted from outside")
+                self._clean_up()
+                raise interrupt
             status = self._finish(LoadStatus.FAILED, str(error))
             if status is not LoadStatus.SUCCEEDED:
                 self._clean_up()
                 raise
             logger.warning("%s: the load stands, but what follows its commit failed: %s", self._table.name, error)
-        except BaseException:
-            self._fresh_connection()
-            self._finish(LoadStatus.INTERRUPTED, "interrupted from outside")
-            self._clean_up()
-            raise
         self._clean_up()
 
     def _fresh_connection(self) -> None:
@@ -354,6 +353,18 @@ class _Load:
             self._loader.cleanup(self._table)
         except MedgenError as error:
             logger.warning("%s: staging could not be cleaned up; the next load will: %s", self._table.name, error)
+
+
+def _interrupt_in(error: BaseException) -> BaseException | None:
+    """The interrupt that ``error`` is, or that it was raised in the wake of.
+
+    Where a signal arrives while psycopg ends a nested transaction, the outer one fails with an error of its own
+    (psycopg 3.3.9: "transaction rollback at the wrong nesting level"), which would pass for a failed load.
+    """
+    cause: BaseException | None = error
+    while isinstance(cause, Exception):
+        cause = cause.__context__
+    return cause
 
 
 class _Rejects:

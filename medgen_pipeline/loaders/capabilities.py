@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from medgen_pipeline.catalog import Column, ColumnType
+
 
 @dataclass(frozen=True)
 class LoaderCapabilities:
@@ -14,6 +16,7 @@ class LoaderCapabilities:
         transactional_ddl: Whether renaming a table can be rolled back with the rest of its transaction.
         enforced_keys: Whether a unique constraint is checked, and so proves that a key is unique.
         documentation: The vendor's pages these values were read from.
+        declares_text_width: Whether a text column has a width in bytes, so that a longer value is a rejected row.
     """
 
     backend: str
@@ -22,3 +25,10 @@ class LoaderCapabilities:
     transactional_ddl: bool
     enforced_keys: bool
     documentation: tuple[str, ...]
+    declares_text_width: bool = False
+
+    def text_bytes(self, column: Column) -> int | None:
+        """The width a text column is declared with here, or None where it has none."""
+        if self.declares_text_width and column.type is ColumnType.TEXT:
+            return min(column.max_bytes, self.max_text_bytes)
+        return None

@@ -1,19 +1,21 @@
 """Where benches run: a release to load, a server of their own, and the same state before every measurement."""
 
+import gzip
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from medgen_pipeline.assets.tables import LoadConfig
-from medgen_pipeline.catalog import Table
+from medgen_pipeline.catalog import TABLES, Table
 from medgen_pipeline.io_manager import DEFAULT_SCHEMA, MedgenSource, embedded_postgres
-from medgen_pipeline.load import load_table
+from medgen_pipeline.load import load_table, open_published
 from medgen_pipeline.loaders import LoaderFactory
 from medgen_pipeline.release.sample import write_sample
 
@@ -75,11 +77,36 @@ def open_ground(folder: Path) -> Iterator[Ground]:
         shutil.rmtree(home)
 
 
-def sample_release(folder: Path, scale: float, *, successor: bool = False) -> Path:
-    """The sample release of this scale below ``folder``; written once, which takes two minutes at scale 100."""
-    release = folder / f"sample-{scale:g}{'-next' if successor else ''}"
+def sample_release(folder: Path, scale: float) -> Path:
+    """The sample release of this scale; writing it takes two minutes at scale 100."""
+    write = partial(write_sample, scale=scale, pubmed_links=_PUBMED_LINKS)
+    return _written_once(folder / f"sample-{scale:g}", write)
+
+
+def sample_weeks(folder: Path, scale: float) -> tuple[Path, Path]:
+    """Two samples that differ as two weeks do: each lacks one line in 5,000 that the other has.
+
+    The sample's own successor changes one row in 30.
+    """
+    whole = sample_release(folder, scale)
+    old = _written_once(folder / f"{whole.name}-old", partial(_thin_out, whole, 1))
+    return old, _written_once(folder / f"{whole.name}-new", partial(_thin_out, whole, 2))
+
+
+def _written_once(release: Path, write: Callable[[Path], object]) -> Path:
     if not release.exists():
-        draft = folder / f"{release.name}.new"
-        write_sample(draft, scale=scale, successor=successor, pubmed_links=_PUBMED_LINKS)
+        draft = release.with_name(f"{release.name}.draft")
+        draft.mkdir(parents=True, exist_ok=True)
+        write(draft)
         draft.rename(release)
     return release
+
+
+def _thin_out(release: Path, place: int, target: Path) -> None:
+    for table in TABLES:
+        path = target / table.file_name
+        with (
+            gzip.open(path, "wb", compresslevel=1) if table.is_gzip else path.open("wb") as out,
+            open_published(table, release / path.name) as lines,
+        ):
+            out.writelines(line for number, line in enumerate(lines) if number % 5_000 != place)

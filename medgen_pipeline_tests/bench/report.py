@@ -41,7 +41,7 @@ def total(name: str, records: Sequence[Record], ratios: Ratios) -> Record:
 
 def above(records: Iterable[Record], key: str, limit: float) -> list[str]:
     """The tables in which a figure is above its limit."""
-    return [f"{record['table']} {record[key]:,.2f}" for record in records if record[key] > limit]
+    return [f"{record['table']} {_text(record[key])}" for record in records if record[key] > limit]
 
 
 def verdict(limit: str, broken_by: Sequence[str]) -> str:
@@ -69,11 +69,14 @@ def report(
 
 
 def _line(record: Record) -> str:
-    cells = []
-    for key, value in record.items():
-        text = f"{value:,.2f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
-        cells.append(f"{text:<24}" if key == "table" else f"{text:>{max(len(key), 9)}}")
-    return "  ".join(cells).rstrip()
+    first, *others = record
+    return "  ".join(
+        [f"{record[first]:<24}", *(f"{_text(record[key]):>{max(len(key), 9)}}" for key in others)]
+    ).rstrip()
+
+
+def _text(value: float | str) -> str:
+    return f"{value:,.2f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:

@@ -20,7 +20,6 @@ import dagster as dg
 from medgen_pipeline.assets.tables import build_table_asset
 from medgen_pipeline.build import default_resources
 from medgen_pipeline.catalog import Table, table_by_name
-from medgen_pipeline.io_manager import WAREHOUSE_KEY
 from medgen_pipeline_tests.bench.ground import OPEN_GATES, Ground
 
 
@@ -53,7 +52,7 @@ def run_step(ground: Ground, table: Table, source_url: str, config: Mapping[str,
 
 def _materialize(table: Table, config: Mapping[str, Any]) -> dict[str, Any]:
     resources = default_resources(os.environ)
-    asset = build_table_asset(table, kind=resources[WAREHOUSE_KEY].kind)
+    asset = build_table_asset(table, kind="postgres")
     run_config = {"ops": {asset.op.name: {"config": config}}}
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize([asset], resources=resources, instance=instance, run_config=run_config)

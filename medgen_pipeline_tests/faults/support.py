@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
@@ -67,13 +68,13 @@ def rows_of(table: Table, variant: int, count: int = 300) -> list[Row]:
     return rows
 
 
-def publish(folder: Path, table: Table, rows: Sequence[Row]) -> Path:
-    """Write a release of one table with one line in it that has to be set aside; returns the folder."""
+def publish(folder: Path, table: Table, rows: Sequence[Row], *, bad_lines: int = 1) -> Path:
+    """Write a release of one table with lines in it that have to be set aside; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     delimiter = _DELIMITERS[table.framing]
     end = delimiter if table.framing is Framing.PIPE else ""
     lines = [delimiter.join("" if value is None else str(value) for value in row) + end for row in rows]
-    lines[7:7] = ["a line that is too short"]
+    lines[7:7] = ["a line that is too short"] * bad_lines
     header = "#" + delimiter.join(column.header for column in table.columns) + end
     content = "\n".join([header, *lines, ""]).encode()
     (folder / table.file_name).write_bytes(gzip.compress(content, 1, mtime=1) if table.is_gzip else content)
@@ -123,7 +124,7 @@ class Outcome:
     Attributes:
         exit_code: As ``multiprocessing`` has it; negative after a signal.
         result: What the load returned, if it did.
-        error: Class and text of what it raised, if it did.
+        error: Class and text of the package's error it raised, if it did.
         phases: The phase of every point it passed, in order.
     """
 
@@ -188,6 +189,20 @@ def kill(process: int | None = None) -> None:
     os.kill(process or os.getpid(), signal.SIGKILL)
 
 
+class InterruptedFromOutsideError(BaseException):
+    """Like Dagster's, which is no Exception either."""
+
+
+def interrupt() -> None:
+    """What a SIGTERM does to a step of Dagster's: its handler raises, wherever the step is."""
+
+    def raise_it(*_: object) -> None:
+        raise InterruptedFromOutsideError
+
+    signal.signal(signal.SIGTERM, raise_it)
+    signal.raise_signal(signal.SIGTERM)
+
+
 def kill_server(data: Path, how: signal.Signals) -> None:
     """End the main process of the server on a cluster; its other processes follow."""
     os.kill(int((data / "postmaster.pid").read_text().partition("\n")[0]), how)
@@ -222,8 +237,10 @@ def _attempt(job: Job, fault: Fault | None, barrier: Any, pipe: Pipe) -> None:
             said["result"] = job.run()
         except MedgenError as error:
             said["error"] = f"{type(error).__name__}: {error}"
+        except InterruptedFromOutsideError:
+            pass
     pipe.send({**said, "phases": tuple(points.phases)})
-    sys.exit(1 if "error" in said else 0)
+    sys.exit(0 if "result" in said else 1)
 
 
 class _Points:
@@ -263,7 +280,12 @@ class _Points:
         return self._struck
 
     def _on_file(self, event: str, arguments: tuple[object, ...]) -> None:
-        if event in _FILE_EVENTS and str(arguments[0]).startswith(self._archive) and self._is_struck_at("fetch"):
+        if (
+            event in _FILE_EVENTS
+            and str(arguments[0]).startswith(self._archive)
+            and threading.current_thread() is threading.main_thread()  # the load itself reads in others
+            and self._is_struck_at("fetch")
+        ):
             assert self._fault is not None
             self._fault.strike()
 
@@ -279,13 +301,15 @@ def _phase() -> str:
 
 def _strike_under_way(generator: Generator[Any, Any, Any], strike: Callable[[], None]) -> Generator[Any, Any, Any]:
     """The same exchange, with a strike at the moment when the client would wait for the first time."""
-    answer = None
     try:
         wanted = next(generator)
+    except StopIteration as end:  # nothing to wait for
         strike()
+        return end.value
+    strike()
+    try:
         while True:
-            answer = yield wanted
-            wanted = generator.send(answer)
+            wanted = generator.send((yield wanted))
     except StopIteration as end:
         return end.value
 
@@ -478,9 +502,9 @@ class Trials:
         found, statuses = look.production(), look.statuses_after(earlier)
         published = found == new
         assert published or found == (None if self._scenario is Scenario.FIRST else old)
-        if outcome.result or not self._revive and outcome.exit_code == 1:
+        if outcome.result or (outcome.error and not self._revive):
             assert published is bool(outcome.result), "the load does not know what it did"
-        assert statuses in ([["succeeded"]] if published else [[], ["running"], ["failed"]])
+        assert statuses in ([["succeeded"]] if published else [[], ["running"], ["failed"], ["interrupted"]])
         if self._scenario is not Scenario.FIRST:
             assert look.before(found or Counter(), earlier) == old
 

@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 
 from medgen_pipeline.catalog import table_by_name
-from medgen_pipeline_tests.faults.support import Job, Observer, publish, rows_of
+from medgen_pipeline_tests.faults.support import (
+    Job,
+    Observer,
+    Scenario,
+    interrupt,
+    publish,
+    rows_of,
+    strike_everywhere,
+)
 
 PROJECT = Path(__file__).parents[2]
 NAMES = table_by_name("names")
@@ -54,10 +62,8 @@ def materializing(dsn: str, home: Path, release: Path) -> Iterator["subprocess.P
         try:
             yield process
         finally:
-            print(process.poll(), dsn)
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-            if not process.stdout.closed: print(process.stdout.read())
 
 
 @pytest.mark.parametrize(
@@ -68,7 +74,7 @@ def materializing(dsn: str, home: Path, release: Path) -> Iterator["subprocess.P
 def test_a_load_that_is_told_to_stop_ends_its_statement_and_cleans_up(
     told: signal.Signals, where: str, database: str, tmp_path: Path
 ) -> None:
-    old, new = (publish(tmp_path / str(variant), NAMES, rows_of(NAMES, variant)) for variant in (1, 2))
+    old, new = (publish(tmp_path / str(variant), NAMES, rows_of(NAMES, variant), bad_lines=0) for variant in (1, 2))
     (tmp_path / "home").mkdir()
     Job(database, tmp_path / "elsewhere", NAMES, old).run()  # so that the other one is compared as a whole
     with Observer(database, NAMES) as observer, Observer(database, NAMES) as other:
@@ -79,12 +85,9 @@ def test_a_load_that_is_told_to_stop_ends_its_statement_and_cleans_up(
             other.holding({"apply": "SHARE", "compare": "ACCESS EXCLUSIVE", "copy": "ACCESS SHARE"}[where]),
         ):
             observer.wait_for_a_blocked_load()
-            ((_, _, _, _, statement),) = [backend for backend in observer.backends() if backend[3] == "Lock"]
-            print(statement)
             os.kill(process.pid, told) if told is signal.SIGTERM else os.killpg(process.pid, told)
             output, _ = process.communicate()
-            print(output)
-            assert process.returncode != 0
+            assert process.returncode != 0, output
             observer.wait_for_the_end()
             assert observer.query("SELECT status, error FROM medgen_audit.load_run ORDER BY load_id") == [
                 ("succeeded", None),
@@ -92,3 +95,8 @@ def test_a_load_that_is_told_to_stop_ends_its_statement_and_cleans_up(
             ]
             assert observer.query("SELECT tablename FROM pg_tables WHERE schemaname = 'medgen_staging'") == []
         assert observer.production() == Counter(rows_of(NAMES, 1))
+
+
+def test_a_load_interrupted_anywhere_leaves_the_old_release_or_the_new_one(database: str, tmp_path: Path) -> None:
+    struck = strike_everywhere(database, tmp_path, NAMES, interrupt, [Scenario.SNAPSHOT, Scenario.SWAP])
+    assert {(outcome.exit_code, outcome.error) for outcome in struck} == {(1, "")}  # an interrupt is never swallowed

@@ -116,9 +116,10 @@ def test_the_demo_does_not_replace_a_real_mirror(database: str, tmp_path: Path) 
     ],
 )
 def test_an_unusable_database_is_one_error_without_traceback_or_password(
-    settings: dict[str, str], said: str, tmp_path: Path
+    settings: dict[str, str], said: str, demo: Demo
 ) -> None:
-    done = medgen("demo", home=tmp_path, **settings)
+    # Below the demo's directory: for a home that "nobody" cannot enter, root would leave a folder in /var/lib.
+    done = medgen("demo", home=demo.directory / "unusable", **settings)
     assert done.exit_code == 1
     assert done.output.startswith("Error: ")
     assert said in done.output

@@ -56,7 +56,7 @@ class Token(NamedTuple):
 
 
 def _unescaped(escaped: str) -> str:
-    return chr(int(escaped, 8)) if escaped.isdigit() else _CONTROL.get(escaped, escaped)
+    return chr(int(escaped, 8)) if escaped[0] in "01234567" else _CONTROL.get(escaped, escaped)
 
 
 def quoted_literal(value: str) -> str:

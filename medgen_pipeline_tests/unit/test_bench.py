@@ -1,101 +1,181 @@
-"""The bench measures what it says it does. How long anything takes is no business of a test."""
+"""The benches measure what they say they do. How long anything takes is no business of a test."""
 
 import json
 from pathlib import Path
+from typing import Any
 
+import click
 import psycopg
 import pytest
 from click.testing import CliRunner
 
-from medgen_pipeline.catalog import table_by_name
-from medgen_pipeline.release.sample import write_sample
-from medgen_pipeline_tests.bench.baseline import RawCopy, csv_filters
-from medgen_pipeline_tests.bench.load import Figures, main, total, verdicts
+from medgen_pipeline.catalog import TABLES, Table, table_by_name
+from medgen_pipeline.load import open_published
+from medgen_pipeline_tests.bench import delta, load
+from medgen_pipeline_tests.bench.baseline import RawCopy
+from medgen_pipeline_tests.bench.ground import Ground, sample_weeks
+from medgen_pipeline_tests.bench.report import total
+
+LOAD = {
+    "table": "a",
+    "rows": 200_000,
+    "raw_rows": 200_000,
+    "copy_s": 1.0,
+    "staging_s": 1.0,
+    "copy_index_s": 2.0,
+    "load_s": 1.0,
+    "rss_mb": 100.0,
+    "staging_ratio": 1.0,
+}
+DELTA = {
+    "table": "a",
+    "rows": 2_000_000,
+    "raw_s": 1.0,
+    "snapshot_s": 0.5,
+    "snapshot_mb": 100.0,
+    "warehouse_s": 2.0,
+    "unchanged_s": 0.1,
+    "requests": 1,
+    "body_bytes": 0,
+    "snapshot_ratio": 0.5,
+    "warehouse_ratio": 2.0,
+    "snapshot": "snapshot delta",
+    "results": "same",
+}
 
 
-def figures(name: str, rows: int = 200_000, staging: float = 1.0, load: float = 1.0, rss: float = 100.0) -> Figures:
-    return Figures(
-        name=name,
-        rows=rows,
-        raw_rows=200_000 if rows >= 100_000 else rows,
-        fetch_seconds=0.5,
-        raw_copy_seconds=1.0,
-        staging_seconds=staging,
-        raw_load_seconds=2.0,
-        load_seconds=load,
-        peak_rss_mb=rss,
-    )
+@pytest.fixture(scope="module")
+def weeks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return sample_weeks(tmp_path_factory.mktemp("releases"), scale=0.05)
 
 
-def test_the_bench_loads_both_ways_and_prints_and_writes_the_figures(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MEDGEN_HOME", str(tmp_path / "home"))
-    write_sample(tmp_path / "release", scale=0.05)
-    options = ["--release", str(tmp_path / "release"), "--repeat", "1", "--json", str(tmp_path / "figures.json")]
-    done = CliRunner().invoke(main, [*options, "--tables", "mgdef,mgconso"])
+def read(table: Table, path: Path) -> list[bytes]:
+    with open_published(table, path) as lines:
+        return list(lines)
+
+
+def run_bench(command: click.Command, home: Path, *options: str) -> dict[str, Any]:
+    """Run a bench for two tables and return its JSON, after comparing it with what was printed."""
+    figures = home / "figures.json"
+    arguments = [*options, "--repeat", "1", "--json", str(figures)]
+    done = CliRunner().invoke(command, arguments, env={"MEDGEN_HOME": str(home)})
     assert done.exit_code == 0, done.output
-    written = json.loads((tmp_path / "figures.json").read_text())
-    assert [one["name"] for one in written["tables"]] == ["mgdef", "mgconso"]
+    written: dict[str, Any] = json.loads(figures.read_text())
+    heading, *lines = done.output.splitlines()
+    assert heading.split() == list(written["tables"][0])
+    assert [line.split()[0] for line in lines[:3]] == [one["table"] for one in (*written["tables"], written["total"])]
+    assert lines[-len(written["limits"]) :] == written["limits"]
+    assert list((home / "bench").iterdir()) == [], "the server and its archive are gone"
+    return written
+
+
+def test_a_first_load_is_measured_both_ways_printed_and_written(tmp_path: Path, weeks: tuple[Path, Path]) -> None:
+    written = run_bench(load.main, tmp_path, "--release", str(weeks[0]), "--tables", "mgdef,medgen_sources")
     for one in (*written["tables"], written["total"]):
         assert one["rows"] == one["raw_rows"] > 0
-        assert one["staging_ratio"] == pytest.approx(one["staging_seconds"] / one["raw_copy_seconds"])
-        assert one["load_ratio"] == pytest.approx(one["load_seconds"] / one["raw_load_seconds"])
-        assert 0 < one["raw_copy_seconds"] < one["raw_load_seconds"]
-        assert 0 < one["staging_seconds"] < one["load_seconds"]
-        assert one["fetch_seconds"] > 0
-        assert one["peak_rss_mb"] > 20
-        assert f"{one['rows']:,}" in done.output
-    assert [one["note"] for one in written["tables"]] == [
-        r"raw copy of the file after tr '\r' ' '",
-        "raw copy of the file after awk -F'|' 'NF == 14'",  # the sample's bad row
-    ]
-    assert written["limits"] == done.output.splitlines()[-len(written["limits"]) :]
-    assert list((tmp_path / "home" / "bench").iterdir()) == [], "the server and its archive are gone"
+        assert one["staging_ratio"] == pytest.approx(one["staging_s"] / one["copy_s"])
+        assert one["load_ratio"] == pytest.approx(one["load_s"] / one["copy_index_s"])
+        assert 0 < one["copy_s"] < one["copy_index_s"]
+        assert 0 < one["staging_s"] < one["load_s"]
+        assert one["fetch_s"] > 0
+        assert one["rss_mb"] > 20
+    assert [one["note"] for one in written["tables"]] == ["raw copy of a filtered file", ""]
 
 
-def test_an_unknown_table_is_refused_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MEDGEN_HOME", str(tmp_path))
-    done = CliRunner().invoke(main, ["--tables", "names,nosuch"])
+def test_a_delta_is_measured_by_both_strategies_and_an_unchanged_release_asks_once(
+    tmp_path: Path, weeks: tuple[Path, Path]
+) -> None:
+    old, new = weeks
+    written = run_bench(
+        delta.main, tmp_path, "--release", str(old), "--next", str(new), "--tables", "medgen_hpo_mapping,names"
+    )
+    for one in written["tables"]:
+        assert (one["snapshot"], one["warehouse"], one["results"]) == ("snapshot delta", "warehouse delta", "same")
+        assert one["changes"] == 2, "each week lacks one line of the other's"
+        assert (one["requests"], one["body_bytes"]) == (1, 0)
+        assert one["snapshot_ratio"] == pytest.approx(one["snapshot_s"] / one["raw_s"])
+        assert one["warehouse_ratio"] == pytest.approx(one["warehouse_s"] / one["raw_s"])
+        assert 0 < one["fetch_s"] < one["fetch_s"] + one["load_s"] < one["snapshot_s"] < one["wall_s"]
+        assert one["unchanged_s"] > 0
+        assert min(one["snapshot_mb"], one["warehouse_mb"]) > 20
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [(load.main, ["--tables", "names,nosuch"]), (delta.main, ["--release", "."]), (delta.main, ["--next", "."])],
+)
+def test_a_wrong_option_is_refused_before_anything_starts(
+    tmp_path: Path, command: click.Command, options: list[str]
+) -> None:
+    done = CliRunner().invoke(command, options, env={"MEDGEN_HOME": str(tmp_path)})
     assert done.exit_code == 2
-    assert "nosuch" in done.output
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_clean_file_goes_to_psql_unfiltered_and_invalid_utf8_through_iconv(tmp_path: Path) -> None:
-    write_sample(tmp_path, scale=0.05)
-    for name, repaired, expected in (("names", 0, []), ("medgen_pubmed_lnk", 1, ["iconv -c -f UTF-8 -t UTF-8"])):
-        table = table_by_name(name)
-        assert csv_filters(table, tmp_path / table.file_name, rejected=0, repaired=repaired) == expected
-
-
-def test_the_raw_copy_reads_plain_text_builds_our_indexes_and_leaves_nothing(database: str, tmp_path: Path) -> None:
-    write_sample(tmp_path, scale=0.05)
-    table = table_by_name("medgen_sources")
-    raw_copy = RawCopy(database, table, tmp_path / table.file_name)
-    assert raw_copy.run(["CREATE UNIQUE INDEX a ON medgen.medgen_sources USING btree (abbreviation)"]).rows == 123
+def test_the_raw_copy_reads_plain_text_builds_our_indexes_and_leaves_nothing(
+    database: str, tmp_path: Path, weeks: tuple[Path, Path]
+) -> None:
+    raw_copy = RawCopy(Ground(tmp_path, database), table_by_name("medgen_sources"), weeks[0])
+    assert raw_copy.run(["CREATE UNIQUE INDEX a ON medgen.medgen_sources USING btree (abbreviation)"]).rows == 122
     with pytest.raises(psycopg.errors.UniqueViolation):  # so the index is built, and on the copied rows
         raw_copy.run(["CREATE UNIQUE INDEX b ON medgen.medgen_sources USING btree (description)"])
     with psycopg.connect(database) as connection:
         assert connection.execute("SELECT FROM pg_class WHERE relname = 'medgen_sources'").fetchone() is None
 
 
-def test_a_total_adds_up_and_keeps_the_largest_memory() -> None:
-    whole = total("total", [figures("a", staging=1.0, rss=120), figures("b", staging=2.0, rss=300)])
-    assert (whole.rows, whole.fetch_seconds, whole.staging_ratio, whole.peak_rss_mb) == (400_000, 1.0, 1.5, 300)
+def test_a_file_that_csv_cannot_read_is_filtered_and_keeps_its_good_rows(database: str, tmp_path: Path) -> None:
+    table = table_by_name("medgen_sources")
+    lines = [b"#ABBREVIATION\tNAME\tDESCRIPTION\tURL\n", b"A\ta\rb\t\t\n", b"B\tb\xff\t\t\n", b"too\tfew\n"]
+    (tmp_path / table.file_name).write_bytes(b"".join(lines))
+    (tmp_path / "home").mkdir()
+    raw_copy = RawCopy(Ground(tmp_path / "home", database), table, tmp_path)
+    assert (raw_copy.run().rows, raw_copy.note) == (2, "raw copy of a filtered file")
 
 
-def test_the_verdicts_name_what_breaks_a_limit_and_judge_small_tables_together() -> None:
-    good = [figures("a"), figures("b", staging=1.15, load=3.0, rss=349)]
-    assert all(line.endswith(": yes") for line in verdicts(good))
-    bad = [
-        figures("a", staging=1.2, load=9.0, rss=351),
-        figures("b", rows=100_001),
-        figures("c", rows=99, staging=9.0),
-    ]
-    staging, load, memory, rows = verdicts(bad)
-    assert staging.endswith("NO: a 1.20; the 1 tables below 100,000 rows together 9.00")
-    assert load.endswith("NO: 1.83")
-    assert memory.endswith("NO: a 351")
-    assert rows.endswith("NO: b 100,001, raw 200,000")
-    assert next(verdicts([figures("c", rows=99, staging=2.0), figures("d", rows=99, staging=0.2)])).endswith(": yes")
+def test_the_two_weeks_differ_in_every_table_and_keep_the_header(weeks: tuple[Path, Path]) -> None:
+    for table in TABLES:
+        old, new = (read(table, week / table.file_name) for week in weeks)
+        assert old[0] == new[0]
+        assert set(old) != set(new)
+
+
+def test_a_total_adds_up_keeps_the_largest_memory_and_divides_the_sums() -> None:
+    whole = total("total", [LOAD, LOAD | {"copy_s": 2.0, "staging_s": 5.0, "rss_mb": 300.0}], load.RATIOS)
+    assert (whole["rows"], whole["staging_s"], whole["staging_ratio"], whole["rss_mb"]) == (400_000, 6.0, 2.0, 300.0)
+
+
+def test_the_verdicts_of_a_first_load_name_what_breaks_a_limit_and_judge_small_tables_together() -> None:
+    assert all(line.endswith(": yes") for line in load.verdicts([LOAD, LOAD | {"staging_ratio": 1.15, "load_s": 5.0}]))
+    small = LOAD | {"table": "c", "rows": 99, "raw_rows": 99}
+    slow = LOAD | {"staging_ratio": 1.2, "load_s": 9.0, "rss_mb": 351.0}
+    staging, loads, memory, rows = load.verdicts(
+        [slow, LOAD | {"table": "b", "rows": 100_001}, small | {"staging_s": 9.0}]
+    )
+    assert staging.endswith("NO: a 1.20; 1 tables below 100,000 rows 9.00")
+    assert loads.endswith("NO: all 1.83")
+    assert memory.endswith("NO: a 351.00")
+    assert rows.endswith("NO: b")
+    together = load.verdicts([small | {"staging_s": 1.8, "staging_ratio": 1.8}, small | {"staging_s": 0.2}])
+    assert next(together).endswith(": yes")
+
+
+@pytest.mark.parametrize(
+    ("figures", "broken_by"),
+    [
+        ({}, []),
+        ({"table": "medgen_pubmed_lnk", "snapshot_ratio": 0.71}, ["medgen_pubmed_lnk 0.71"]),
+        ({"snapshot_ratio": 0.71}, []),  # only the links to PubMed are judged by themselves
+        ({"snapshot_s": 0.71}, ["all 1 tables 0.71"]),
+        ({"snapshot_mb": 401.0}, ["a 401.00"]),
+        ({"warehouse_ratio": 4.1}, ["a 4.10"]),
+        ({"warehouse_ratio": 4.1, "rows": 1_000_000}, []),
+        ({"unchanged_s": 0.31}, ["a 0.31"]),
+        ({"requests": 2}, ["a 2"]),
+        ({"body_bytes": 1}, ["a 1"]),
+        ({"snapshot": "warehouse delta"}, ["a warehouse delta"]),
+        ({"results": "DIFFER"}, ["a"]),
+    ],
+)
+def test_the_verdicts_of_a_delta_name_what_breaks_a_limit(figures: dict[str, Any], broken_by: list[str]) -> None:
+    lines = delta.verdicts([DELTA | figures])
+    assert [line.split(": NO: ")[1] for line in lines if not line.endswith(": yes")] == broken_by

@@ -91,6 +91,7 @@ def apply_delta(session: PostgresSession, names: TableNames, start: LoadStart, l
     counts = found.counts
     _lock_writers_out(session, names)
     _check_as_compared(session, names, found)
+    _check_no_child_has_rows(session, names)
     if names.table.key and not counts.by_key:
         _give_up_unique_key(session, names)
     session.run("ANALYZE {changes}", names)
@@ -229,6 +230,23 @@ def _check_as_compared(session: PostgresSession, names: TableNames, found: Compa
         raise ProductionChangedError(
             f"{names.schema}.{names.table.name}: somebody else wrote to the table since it was compared. "
             "Nothing was published; load again."
+        )
+
+
+def _check_no_child_has_rows(session: PostgresSession, names: TableNames) -> None:
+    """Rows of a table that inherits from production count as production's, and would be deleted as such."""
+    production = session.value(
+        "SELECT oid::bigint FROM pg_class WHERE oid = %s AND relkind = 'r' AND relhassubclass",
+        names,
+        [production_oid(session, names)],
+    )
+    child = production and session.value(
+        "SELECT tableoid::regclass::text FROM {production} WHERE tableoid <> %s LIMIT 1", names, [production]
+    )
+    if child:
+        raise LoaderError(
+            f"{names.schema}.{names.table.name}: {child} inherits from it and has rows, which this load would delete. "
+            f"Nothing was published. ALTER TABLE {child} NO INHERIT {names.schema}.{names.table.name}, and load again."
         )
 
 
