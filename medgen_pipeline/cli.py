@@ -88,7 +88,7 @@ def demo() -> None:
     Into the embedded PostgreSQL, or into MEDGEN_DSN. Run again, it loads both again: the first one then takes the
     tables a week back, and the figures say so.
     """
-    from medgen_pipeline.io_manager import medgen_home
+    from medgen_pipeline.home import medgen_home
     from medgen_pipeline.release.sample import write_sample
 
     releases = [medgen_home() / "sample" / name for name in _DEMO_RELEASES]
@@ -114,7 +114,7 @@ def env() -> None:
 
     Variables that are set already keep their values. MEDGEN_SOURCE_URL is the newest sample release, once there is one.
     """
-    from medgen_pipeline.io_manager import medgen_home
+    from medgen_pipeline.home import medgen_home
 
     home = medgen_home()
     found = {"MEDGEN_HOME": str(home), "DAGSTER_HOME": str(_prepare_dagster_home(home))}
@@ -174,7 +174,7 @@ def psql(arguments: tuple[str, ...]) -> None:
 
 
 def _embedded() -> "EmbeddedPostgres":
-    from medgen_pipeline.io_manager import embedded_postgres
+    from medgen_pipeline.home import embedded_postgres
 
     return embedded_postgres()
 

@@ -8,37 +8,22 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import dagster as dg
 from pydantic import Field
 
 from medgen_pipeline.catalog import Table, table_by_name
 from medgen_pipeline.failures import permanent_errors_as_failures
+from medgen_pipeline.home import embedded_postgres, medgen_home
 from medgen_pipeline.load import LoadOptions, load_table
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError, LoaderFactory
 from medgen_pipeline.metadata import load_metadata
 from medgen_pipeline.release import DEFAULT_SOURCE_URL, Archive, ReleaseSource, SourceFile
 
-if TYPE_CHECKING:
-    from medgen_pipeline.loaders.embedded import EmbeddedPostgres
-
 SOURCE_KEY = "source"
 WAREHOUSE_KEY = "warehouse"
 DEFAULT_SCHEMA = "medgen"
-
-
-def medgen_home() -> Path:
-    """Where the archive and the embedded database live: MEDGEN_HOME, or ``.medgen`` in the working directory."""
-    return Path(os.environ.get("MEDGEN_HOME") or ".medgen").expanduser().absolute()
-
-
-def embedded_postgres(home: Path | None = None) -> "EmbeddedPostgres":
-    """The embedded database below ``home``."""
-    # Imported here: the module needs POSIX, and somebody with a server of his own may be on Windows.
-    from medgen_pipeline.loaders.embedded import EmbeddedPostgres
-
-    return EmbeddedPostgres((home or medgen_home()) / "postgres")
 
 
 class MedgenSource(dg.ConfigurableResource[Any]):
@@ -62,6 +47,14 @@ class MedgenSource(dg.ConfigurableResource[Any]):
         return Archive(home / "archive")
 
 
+def _create_loader(dsn: str, config: Mapping[str, Any]) -> AbstractNativeLoader:
+    """A loader; unusable config is a permanent error of the run."""
+    try:
+        return LoaderFactory.create_loader(dsn, config)
+    except ValueError as error:
+        raise LoaderError(str(error)) from error
+
+
 class EmbeddedTarget(dg.Config):
     """A PostgreSQL that the package starts by itself, below MEDGEN_HOME. For one machine and a first look."""
 
@@ -70,7 +63,7 @@ class EmbeddedTarget(dg.Config):
 
     def loader(self) -> AbstractNativeLoader:
         """A loader for the embedded server, which is started if it does not run."""
-        return LoaderFactory.create_loader(embedded_postgres().ensure_running(), {"schema": self.schema_})
+        return _create_loader(embedded_postgres().ensure_running(), {"schema": self.schema_})
 
 
 class DatabaseTarget(dg.Config):
@@ -86,10 +79,7 @@ class DatabaseTarget(dg.Config):
 
     def loader(self) -> AbstractNativeLoader:
         """A loader for the DSN."""
-        try:
-            return LoaderFactory.create_loader(self.dsn, {"schema": self.schema_, **self.options})
-        except ValueError as error:
-            raise LoaderError(str(error)) from error
+        return _create_loader(self.dsn, {"schema": self.schema_, **self.options})
 
 
 def default_target(environment: Mapping[str, str]) -> EmbeddedTarget | DatabaseTarget:

@@ -11,7 +11,8 @@ from statistics import median
 import click
 
 from medgen_pipeline.catalog import Table
-from medgen_pipeline.io_manager import MedgenSource, medgen_home
+from medgen_pipeline.home import medgen_home
+from medgen_pipeline.io_manager import MedgenSource
 from medgen_pipeline_tests.bench import report as reports
 from medgen_pipeline_tests.bench.baseline import RawCopy
 from medgen_pipeline_tests.bench.ground import Ground, open_ground, sample_weeks

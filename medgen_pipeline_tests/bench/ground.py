@@ -14,7 +14,8 @@ import psycopg
 
 from medgen_pipeline.assets.tables import LoadConfig
 from medgen_pipeline.catalog import TABLES, Table
-from medgen_pipeline.io_manager import DEFAULT_SCHEMA, MedgenSource, embedded_postgres
+from medgen_pipeline.home import embedded_postgres
+from medgen_pipeline.io_manager import DEFAULT_SCHEMA, MedgenSource
 from medgen_pipeline.load import load_table, open_published
 from medgen_pipeline.loaders import LoaderFactory
 from medgen_pipeline.release.sample import write_sample

@@ -10,7 +10,8 @@ from statistics import median
 import click
 
 from medgen_pipeline.catalog import Table
-from medgen_pipeline.io_manager import DEFAULT_SCHEMA, medgen_home
+from medgen_pipeline.home import medgen_home
+from medgen_pipeline.io_manager import DEFAULT_SCHEMA
 from medgen_pipeline_tests.bench.baseline import RawCopy
 from medgen_pipeline_tests.bench.ground import Ground, open_ground, sample_release
 from medgen_pipeline_tests.bench.report import Record, above, options, report, rounds, total, verdict, with_ratios

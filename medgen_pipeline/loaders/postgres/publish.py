@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import LiteralString
 
+import psycopg
 from psycopg import errors as pg_errors
 from psycopg import sql
 
@@ -25,6 +26,9 @@ _SWAP_LOCK_TIMEOUT = "300ms"
 _SWAP_ATTEMPTS = 40
 # Indexes of the staged table carry it until production's have gone.
 NEW_SUFFIX = "__new"
+
+# A unique index and repeated values, a removed column, an expression that fails, a value too long for an index page.
+_DOES_NOT_FIT = (psycopg.IntegrityError, psycopg.ProgrammingError, psycopg.DataError, pg_errors.ProgramLimitExceeded)
 
 # Each row: what stands in the way of a swap, as words for the log. {t} is production's oid. The first query finds
 # whatever the server would not let go of with the table, except plain views and indexes; the others find what would go
@@ -125,7 +129,13 @@ def prepare_swap(session: PostgresSession, names: TableNames, *, indexed: bool) 
     if not indexed:
         build_index(session, names, suffix=NEW_SUFFIX)
     for index in _users_indexes(session, names):
-        session.work.execute(index.definition.encode())
+        try:
+            session.work.execute(index.definition.encode())
+        except _DOES_NOT_FIT as error:
+            raise LoaderError(
+                f"{names.schema}.{names.table.name}: index {index.name} cannot be built on the new rows: {error}. "
+                "Nothing was published. Change or drop the index, and load again."
+            ) from error
         if index.comment is not None:
             session.run(
                 "COMMENT ON INDEX {index} IS {text}",
@@ -394,7 +404,7 @@ def _bind_again(session: PostgresSession, names: TableNames, view: _View, defini
     name = view.identifier.as_string(session.work)
     try:
         session.work.execute(f"CREATE OR REPLACE VIEW {name} {definition}".encode())
-    except pg_errors.ProgrammingError as error:
+    except psycopg.ProgrammingError as error:
         raise LoaderError(
             f"{names.schema}.{names.table.name}: view {name} does not fit the new table: {error}. "
             "Nothing was published. Change or drop the view, and load again."

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, LiteralString
+from urllib.parse import quote
 
 import psycopg
 from psycopg import errors as pg_errors
@@ -155,8 +156,8 @@ class PostgresSession:
     def where(self) -> str:
         """Host, port and database, without credentials."""
         parts = conninfo_to_dict(self._dsn)
-        host = str(parts.get("host", "localhost"))
-        return f"{'local socket' if host.startswith('/') else host}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
+        host = quote(str(parts.get("host", "localhost")), safe=":")
+        return f"{host}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
 
     @contextmanager
     def errors(self, doing: str) -> Iterator[None]:
