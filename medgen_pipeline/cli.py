@@ -1,8 +1,9 @@
-"""The ``medgen`` command: a sample release, the demo, the embedded server. Loading is Dagster's own commands' business.
+"""The ``medgen`` command: a sample release, the demo, what changed, the embedded server. Loading is Dagster's business.
 
 Only click is imported at the top, so that ``medgen --help`` is quick: Dagster takes a second and a half.
 """
 
+import csv
 import os
 import shlex
 import time
@@ -17,6 +18,7 @@ from medgen_pipeline.errors import MedgenError
 if TYPE_CHECKING:
     import dagster as dg
 
+    from medgen_pipeline.catalog import Table
     from medgen_pipeline.loaders import AbstractNativeLoader
     from medgen_pipeline.loaders.embedded import EmbeddedPostgres
 
@@ -126,6 +128,29 @@ def env() -> None:
         click.echo(f"export {name}={shlex.quote(value)}")
 
 
+@main.command()
+@click.argument("table")
+@click.argument("since")
+@click.argument("until", required=False)
+def changes(table: str, since: str, until: str | None) -> None:
+    """Write what changed in TABLE after release SINCE, up to release UNTIL, as CSV."""
+    from medgen_pipeline.loaders.base import FEED_COLUMNS
+
+    entry = _table(table)
+    with _loader() as loader:
+        _write_csv((*FEED_COLUMNS, *entry.column_names), loader.read_changes(entry, since, until))
+
+
+@main.command()
+@click.argument("table")
+@click.argument("release")
+def as_of(table: str, release: str) -> None:
+    """Write the rows TABLE had after RELEASE was loaded, as CSV."""
+    entry = _table(table)
+    with _loader() as loader:
+        _write_csv(entry.column_names, loader.read_as_of(entry, release))
+
+
 @main.group()
 def server() -> None:
     """The embedded PostgreSQL below MEDGEN_HOME, which is used where MEDGEN_DSN is not set."""
@@ -171,6 +196,21 @@ def psql(arguments: tuple[str, ...]) -> None:
     url = _embedded().ensure_running()
     program = find_binaries().directory / "psql"
     os.execv(program, [str(program), "--dbname", url, *arguments])  # noqa: S606  # psql takes over the terminal
+
+
+def _table(name: str) -> "Table":
+    from medgen_pipeline.catalog import table_by_name
+
+    try:
+        return table_by_name(name)
+    except LookupError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _write_csv(header: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> None:
+    writer = csv.writer(click.get_text_stream("stdout"))
+    writer.writerow(header)
+    writer.writerows(rows)
 
 
 def _embedded() -> "EmbeddedPostgres":

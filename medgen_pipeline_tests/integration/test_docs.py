@@ -1,0 +1,74 @@
+"""docs/changes.md, taken at its word, on the demo's database."""
+
+import csv
+import io
+import re
+from collections import Counter
+
+import pytest
+
+from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline_tests.integration.conftest import PROJECT, Demo
+from medgen_pipeline_tests.loaders.support import query
+
+PAGE = (PROJECT / "docs" / "changes.md").read_text()
+NAMES = table_by_name("names")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)\n```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+CHANGES, AS_OF = blocks("sh")
+
+
+def csv_of(demo: Demo, command: str) -> list[dict[str, str]]:
+    done = demo.shell(command)
+    assert done.returncode == 0, done.stderr
+    return list(csv.DictReader(io.StringIO(done.stdout)))
+
+
+def test_the_commands_for_changes_and_as_of_agree_with_the_demo_s_figures(demo: Demo) -> None:
+    changes = Counter(row["_change_type"] for row in csv_of(demo, CHANGES))
+    dsn = demo.server.ensure_running()
+    figures = query(
+        dsn,
+        "SELECT rows_inserted, rows_updated, rows_updated, rows_deleted, rows_unchanged FROM medgen_audit.load_run"
+        " WHERE table_name = 'names' AND release = '2026-01-14' AND status = 'succeeded' ORDER BY load_id",
+    )[0]
+    *by_type, unchanged = figures
+    assert [changes[name] for name in ("insert", "update_preimage", "update_postimage", "delete")] == by_type
+    before = csv_of(demo, AS_OF)
+    assert len(before) == int(str(unchanged)) + changes["update_preimage"] + changes["delete"]
+
+
+def test_the_sql_of_the_page_says_what_the_commands_say(demo: Demo) -> None:
+    dsn = demo.server.ensure_running()
+    renamed, as_of = (query(dsn, statement) for statement in blocks("sql"))
+    changes = csv_of(demo, CHANGES)
+    before = {row["cui"]: row["name"] for row in changes if row["_change_type"] == "update_preimage"}
+    after = {row["cui"]: row["name"] for row in changes if row["_change_type"] == "update_postimage"}
+    assert {row[0]: row[1:] for row in renamed} == {cui: (before[cui], after[cui]) for cui in before}
+    assert {str(row[0]) for row in as_of} == {row["cui"] for row in csv_of(demo, AS_OF)}
+
+
+def test_the_python_of_the_page_runs(demo: Demo) -> None:
+    namespace: dict[str, object] = {"dsn": demo.server.ensure_running()}
+    exec(blocks("python")[0], namespace)  # noqa: S102  # the page's own snippet
+    assert isinstance(namespace["names_then"], list)
+    assert len(namespace["names_then"]) == len(csv_of(demo, AS_OF))
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("changes name 2026-01-07", "name"),
+        ("as-of names 1999-01-01", "release '1999-01-01' is not within reach of the change feed"),
+    ],
+)
+def test_a_wrong_table_or_release_is_a_clear_error(demo: Demo, command: str, message: str) -> None:
+    done = demo.shell(f".venv/bin/medgen {command}")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: ")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
