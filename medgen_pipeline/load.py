@@ -52,7 +52,7 @@ class LoadOptions:
 
     limits: GateLimits = field(default_factory=GateLimits)
     force_warehouse: bool = False
-    swap_above_percent: float = 30.0
+    swap_above_percent: float = 15.0
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ class _Load:
 
     def _stage_file(self) -> FramingReport:
         with open_published(self._table, self._source.path) as stream, self._set_aside() as set_aside:
-            framed = FramedFile(self._table, stream, set_aside, self._accepted_missing)
+            framed = FramedFile(self._table, stream, set_aside, self._accepted_missing, self._text_limits)
             with self._missing_columns_close_a_gate():
                 self._loader.bulk_load(self._table.name, one_ahead(iter(framed)))
         self._report = framed.report
@@ -270,7 +270,7 @@ class _Load:
     def _frame(self, changes: LineChanges) -> "tuple[_FramedLines, _FramedLines, list[RejectedRow]]":
         rejected: list[RejectedRow] = []
         removed, added = (
-            _FramedLines(*frame_lines(self._table, header, lines, on_reject, self._accepted_missing))
+            _FramedLines(*frame_lines(self._table, header, lines, on_reject, self._accepted_missing, self._text_limits))
             for header, lines, on_reject in (
                 (changes.old_header, changes.removed, _ignore),
                 (changes.new_header, changes.added, rejected.append),
@@ -289,6 +289,12 @@ class _Load:
     @property
     def _accepted_missing(self) -> frozenset[str]:
         return frozenset(self._options.limits.accept_missing_columns)
+
+    @property
+    def _text_limits(self) -> dict[str, int]:
+        """Bytes of each text column, on a backend that declares them."""
+        widths = {column.name: self._loader.capabilities.text_bytes(column) for column in self._table.columns}
+        return {name: width for name, width in widths.items() if width is not None}
 
     @contextmanager
     def _set_aside(self) -> "Iterator[_Rejects]":
@@ -320,7 +326,7 @@ class _Load:
             if (interrupt := _interrupt_in(error)) is not None:
                 self._finish(LoadStatus.INTERRUPTED, "interrupted from outside")
                 self._clean_up()
-                raise interrupt
+                raise interrupt from None
             status = self._finish(LoadStatus.FAILED, str(error))
             if status is not LoadStatus.SUCCEEDED:
                 self._clean_up()
