@@ -15,10 +15,10 @@ On Debian and Ubuntu: apt-get install python3 python3-venv. Another one: make de
 endef
 export NO_PYTHON
 
-.PHONY: help demo ui psql stop test lint bench lock clean
+.PHONY: help demo ui psql stop test lint bench bench-delta lock clean
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1#/p' Makefile | awk -F'#' '{ printf "make %-6s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1#/p' Makefile | awk -F'#' '{ printf "make %-11s %s\n", $$1, $$2 }'
 
 demo: $(RUNTIME) ## Load two sample releases into an embedded PostgreSQL and show what changed
 	@$(BIN)/medgen demo
@@ -42,6 +42,9 @@ lint: $(TEST) ## Check style and types
 
 bench: $(TEST) ## Compare a full-size first load with raw COPY (ARGS=--help lists options)
 	@$(BIN)/python -m medgen_pipeline_tests.bench.load $(ARGS)
+
+bench-delta: $(TEST) ## Compare a full-size load of the next release with raw COPY
+	@$(BIN)/python -m medgen_pipeline_tests.bench.delta $(ARGS)
 
 lock: $(TEST) ## Renew constraints.txt from pyproject.toml
 	@$(BIN)/python -m pip --disable-pip-version-check install --quiet uv

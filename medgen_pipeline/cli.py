@@ -6,6 +6,7 @@ Only click is imported at the top, so that ``medgen --help`` is quick: Dagster t
 import csv
 import os
 import shlex
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -208,7 +209,7 @@ def _table(name: str) -> "Table":
 
 
 def _write_csv(header: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> None:
-    writer = csv.writer(click.get_text_stream("stdout"))
+    writer = csv.writer(sys.stdout)
     writer.writerow(header)
     writer.writerows(rows)
 

@@ -14,8 +14,9 @@ What does not belong here: opening files, databases, and the decision whether se
 
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import BinaryIO
 
 from medgen_pipeline.catalog import Column, ColumnType, Framing, Table
@@ -29,6 +30,7 @@ MAX_KEY_VALUE_BYTES = 800
 _DELIMITERS = {Framing.PIPE: b"|", Framing.TAB: b"\t"}
 _PIPE_TO_TAB = bytes.maketrans(b"|", b"\t")
 _UTF8_BOM = b"\xef\xbb\xbf"
+NO_LIMITS: Mapping[str, int] = MappingProxyType({})
 _LOOKS_NULL = re.compile(rb"(?<![^\t\n])\\\\N(?![^\t\n])")
 
 
@@ -122,16 +124,19 @@ def read_layout(table: Table, header: bytes) -> _Layout:
     )
 
 
-def _field_pattern(table: Table, column: Column | None, delimiter: bytes) -> bytes:
+def _field_pattern(table: Table, column: Column | None, delimiter: bytes, max_bytes: Mapping[str, int]) -> bytes:
     """The bytes one field may hold. Possessive, so that a bad line fails without backtracking."""
     if column is not None and column.type is ColumnType.INTEGER:
         least = b"1" if table.key_proven and column.name in table.key else b"0"
         return rb"[0-9]{%b,%d}+" % (least, MAX_INTEGER_DIGITS)
     text = rb"[^%b\n\0]" % re.escape(delimiter)
-    if column is not None and column.name in table.key:
-        least = b"1" if table.key_proven else b"0"
-        return text + rb"{%b,%d}+" % (least, MAX_KEY_VALUE_BYTES)
-    return text + rb"*+"
+    least, most = b"0", None
+    if column is not None:
+        most = max_bytes.get(column.name)
+        if column.name in table.key:
+            least = b"1" if table.key_proven else b"0"
+            most = min(most or MAX_KEY_VALUE_BYTES, MAX_KEY_VALUE_BYTES)
+    return text + (rb"*+" if most is None else rb"{%b,%d}+" % (least, most))
 
 
 @dataclass
@@ -145,12 +150,14 @@ class FramedFile:
         stream: The decompressed bytes, header line first.
         on_reject: Called with each line that is set aside, in file order.
         accept_missing: Columns that may be absent from the header.
+        max_bytes: Widest UTF-8 value of each column that has a limit; a line with a wider one is set aside.
     """
 
     table: Table
     stream: BinaryIO
     on_reject: Callable[[RejectedRow], None]
     accept_missing: frozenset[str] = frozenset()
+    max_bytes: Mapping[str, int] = field(default_factory=dict)
     report: FramingReport = field(default_factory=FramingReport)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -160,7 +167,7 @@ class FramedFile:
             FramingError: The stream is empty, has no header, lacks a column, or has a line over 64 MiB.
         """
         layout = self._read_header()
-        lines = LineFramer(self.table, layout, self.on_reject, self.report)
+        lines = LineFramer(self.table, layout, self.on_reject, self.report, self.max_bytes)
         for buffer in whole_lines(self.stream, self.table.file_name):
             if chunk := lines.convert(buffer):
                 yield chunk
@@ -189,10 +196,11 @@ def frame_lines(
     lines: Sequence[bytes],
     on_reject: Callable[[RejectedRow], None],
     accept_missing: frozenset[str] = frozenset(),
+    max_bytes: Mapping[str, int] = NO_LIMITS,
 ) -> tuple[bytes, FramingReport]:
     """Canonical bytes of lines taken out of a file with ``header``; their line numbers mean nothing."""
     content = header + b"".join(line + b"\n" for line in lines)
-    framed = FramedFile(table, io.BytesIO(content), on_reject, accept_missing)
+    framed = FramedFile(table, io.BytesIO(content), on_reject, accept_missing, max_bytes)
     return b"".join(framed), framed.report
 
 
@@ -228,14 +236,16 @@ class LineFramer:
         layout: _Layout,
         on_reject: Callable[[RejectedRow], None],
         report: FramingReport,
+        max_bytes: Mapping[str, int] = NO_LIMITS,
     ) -> None:
         """Compile the patterns of this layout."""
         self._table = table
         self._layout = layout
         self._on_reject = on_reject
         self._report = report
+        self._max_bytes = max_bytes
         self._delimiter = _DELIMITERS[table.framing]
-        fields = [_field_pattern(table, column, self._delimiter) for column in layout.columns]
+        fields = [_field_pattern(table, column, self._delimiter, max_bytes) for column in layout.columns]
         trailing = self._delimiter if table.framing is Framing.PIPE else b""
         between = re.escape(self._delimiter)
         line = between.join(fields) + re.escape(trailing) + rb"\n"
@@ -266,20 +276,14 @@ class LineFramer:
 
     def _set_bad_lines_aside(self, buffer: bytes) -> bytes:
         end = self._end_of_good_lines(buffer, 0)
-        self._report.rows += buffer.count(b"\n", 0, end)
         if end == len(buffer):
-            return buffer
-        pieces = [buffer[:end]]
+            return self._keep(buffer)
+        pieces = [self._keep(buffer[:end])]
         while end < len(buffer):
             start = buffer.index(b"\n", end) + 1
-            self._report.rejected += 1
-            # The header is line 1, so the n-th line after it is line n + 1.
-            line_number = self._report.rows + self._report.rejected + 1
-            bad = buffer[end : start - 1]
-            self._on_reject(RejectedRow(line_number, self._reason(bad), bad))
+            self._set_aside(buffer[end : start - 1])
             end = self._end_of_good_lines(buffer, start)
-            self._report.rows += buffer.count(b"\n", start, end)
-            pieces.append(buffer[start:end])
+            pieces.append(self._keep(buffer[start:end]))
         return b"".join(pieces)
 
     def _end_of_good_lines(self, buffer: bytes, start: int) -> int:
@@ -290,6 +294,29 @@ class LineFramer:
         """
         end = self._good_lines.match(buffer, start).end()  # type: ignore[union-attr]  # matches the empty string too
         return buffer.rfind(b"\n", start, end) + 1 or start
+
+    def _keep(self, good: bytes) -> bytes:
+        """Count good lines. Those that repairing would make too wide for a column are set aside after all."""
+        if self._max_bytes and not good.isascii() and not _is_utf8(good):
+            return b"".join(self._lines_that_stay_good(good))
+        self._report.rows += good.count(b"\n")
+        return good
+
+    def _lines_that_stay_good(self, good: bytes) -> Iterator[bytes]:
+        # Not splitlines(): a CR is data.
+        for line in (piece + b"\n" for piece in good[:-1].split(b"\n")):
+            repaired = line.decode("utf-8", "replace").encode()
+            if self._end_of_good_lines(repaired, 0) == len(repaired):
+                self._report.rows += 1
+                yield line
+            else:
+                self._set_aside(line[:-1])
+
+    def _set_aside(self, line: bytes) -> None:
+        self._report.rejected += 1
+        # The header is line 1, so the n-th line after it is line n + 1.
+        line_number = self._report.rows + self._report.rejected + 1
+        self._on_reject(RejectedRow(line_number, self._reason(line), line))
 
     def _reason(self, line: bytes) -> str:
         """Why the pattern refused ``line``, for the person who reads the audit."""
@@ -304,25 +331,28 @@ class LineFramer:
 
     def _misfits(self, fields: Sequence[bytes]) -> Iterator[str]:
         for column, value in zip(self._layout.columns, fields, strict=True):
-            if column is None or re.fullmatch(_field_pattern(self._table, column, self._delimiter), value):
+            pattern = _field_pattern(self._table, column, self._delimiter, self._max_bytes)
+            # As the warehouse gets it; without limits nothing can be too wide for being repaired.
+            value = value.decode("utf-8", "replace").encode() if self._max_bytes else value
+            if column is None or re.fullmatch(pattern, value):
                 continue
             if not value:
                 yield f"{column.name}: empty, and it is the key"
             elif column.type is ColumnType.INTEGER:
                 shown = value[:40].decode("utf-8", "replace")
                 yield f"{column.name}: {shown!r} is not an integer of at most {MAX_INTEGER_DIGITS} digits"
-            else:
+            elif column.name in self._table.key and len(value) > MAX_KEY_VALUE_BYTES:
                 yield f"{column.name}: {len(value):,} bytes, a key value has at most {MAX_KEY_VALUE_BYTES}"
+            else:
+                yield f"{column.name}: {len(value):,} bytes, the column has at most {self._max_bytes[column.name]:,}"
 
     def _repair_utf8(self, buffer: bytes) -> bytes:
-        try:
-            buffer.decode("utf-8")
-        except UnicodeDecodeError:
-            lines = buffer.split(b"\n")
-            repaired = [line.decode("utf-8", "replace").encode() for line in lines]
-            self._report.repaired += sum(new != old for new, old in zip(repaired, lines, strict=True))
-            return b"\n".join(repaired)
-        return buffer
+        if _is_utf8(buffer):
+            return buffer
+        lines = buffer.split(b"\n")
+        repaired = [line.decode("utf-8", "replace").encode() for line in lines]
+        self._report.repaired += sum(new != old for new, old in zip(repaired, lines, strict=True))
+        return b"\n".join(repaired)
 
     def _escape(self, buffer: bytes) -> bytes:
         if b"\\" in buffer:
@@ -338,3 +368,11 @@ class LineFramer:
         if b"\\\\N" in buffer:
             buffer = _LOOKS_NULL.sub(rb"\\\\\\N", buffer)
         return buffer
+
+
+def _is_utf8(buffer: bytes) -> bool:
+    try:
+        buffer.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -82,18 +82,71 @@ class DatabaseTarget(dg.Config):
         return _create_loader(self.dsn, {"schema": self.schema_, **self.options})
 
 
-def default_target(environment: Mapping[str, str]) -> EmbeddedTarget | DatabaseTarget:
+class RedshiftTarget(dg.Config):
+    """An Amazon Redshift cluster or serverless workgroup, which takes its rows from S3."""
+
+    kind: Literal["redshift"] = "redshift"
+    dsn: str = Field(
+        description="redshift://USER:PASSWORD@HOST:5439/DATABASE. Pass it as an environment variable.",
+        json_schema_extra={"dagster__is_secret": True},
+    )
+    schema_: str = Field(default=DEFAULT_SCHEMA, alias="schema", description="Schema of the tables.")
+    s3_bucket: str = Field(description="Bucket through which rows reach the cluster.")
+    s3_prefix: str = Field(default="medgen", description="Key prefix in the bucket, for loads alone.")
+    aws_region: str = Field(description="Region of the bucket.")
+    iam_role: str = Field(
+        default="",
+        description="ARN of the role the cluster reads the bucket with, or a chain of ARNs with commas; "
+        "empty: the cluster's default role.",
+    )
+    swap: Literal["rename", "strict"] = Field(
+        default="rename",
+        description="How a new table takes production's place: by renaming, or by DELETE and INSERT (strict), which "
+        "needs no DDL while readers look.",
+    )
+    auth: Literal["password", "iam"] = Field(default="password", description="Where the database password is from.")
+    cluster_identifier: str = Field(default="", description="With auth 'iam': the provisioned cluster.")
+    workgroup: str = Field(default="", description="With auth 'iam': the serverless workgroup.")
+
+    def loader(self) -> AbstractNativeLoader:
+        """A loader for the cluster."""
+        settings = (
+            "s3_bucket",
+            "s3_prefix",
+            "aws_region",
+            "iam_role",
+            "swap",
+            "auth",
+            "cluster_identifier",
+            "workgroup",
+        )
+        return _create_loader(self.dsn, {"schema": self.schema_, **{name: getattr(self, name) for name in settings}})
+
+
+Target = EmbeddedTarget | DatabaseTarget | RedshiftTarget
+
+
+def default_target(environment: Mapping[str, str]) -> Target:
     """The target the environment names: MEDGEN_DSN, or the embedded PostgreSQL where that is unset."""
     schema = environment.get("MEDGEN_SCHEMA") or DEFAULT_SCHEMA
+    if environment.get("MEDGEN_DSN", "").startswith("redshift"):
+        return RedshiftTarget(
+            dsn=dg.EnvVar("MEDGEN_DSN"),
+            schema=schema,
+            s3_bucket=environment.get("MEDGEN_S3_BUCKET", ""),
+            s3_prefix=environment.get("MEDGEN_S3_PREFIX") or "medgen",
+            aws_region=environment.get("MEDGEN_AWS_REGION", ""),
+            iam_role=environment.get("MEDGEN_IAM_ROLE", ""),
+        )
     if environment.get("MEDGEN_DSN"):
         return DatabaseTarget(dsn=dg.EnvVar("MEDGEN_DSN"), schema=schema)
     return EmbeddedTarget(schema=schema)
 
 
-def backend_of(target: EmbeddedTarget | DatabaseTarget, environment: Mapping[str, str]) -> str:
+def backend_of(target: Target, environment: Mapping[str, str]) -> str:
     """The backend's name, shown as the assets' kind; ``database`` where the DSN cannot be read before a run."""
-    if isinstance(target, EmbeddedTarget):
-        return "postgres"
+    if not isinstance(target, DatabaseTarget):
+        return "postgres" if isinstance(target, EmbeddedTarget) else target.kind
     dsn = environment.get("MEDGEN_DSN", "") if isinstance(target.dsn, dg.EnvVar) else target.dsn
     try:
         return LoaderFactory.loader_class(dsn).capabilities.backend
@@ -122,7 +175,7 @@ class WarehouseTable:
 class WarehouseIOManager(dg.ConfigurableIOManager):
     """Publishes a release file in the warehouse through the backend's bulk path, and says exactly what changed."""
 
-    target: EmbeddedTarget | DatabaseTarget = Field(discriminator="kind", description="Where the tables are.")
+    target: Target = Field(discriminator="kind", description="Where the tables are.")
 
     def handle_output(self, context: dg.OutputContext, obj: PendingLoad) -> None:
         """Load ``obj`` and attach what happened to the materialization."""

@@ -20,7 +20,6 @@ from medgen_pipeline.errors import PermanentError, TransientError
 from medgen_pipeline.framing import RejectedRow
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
 
-
 # What a change feed has before the table's own columns; the layout of Delta Lake's change data feed.
 FEED_COLUMNS = ("_change_type", "_release", "_commit_timestamp", "_load_id")
 

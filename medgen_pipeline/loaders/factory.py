@@ -14,6 +14,8 @@ ENTRY_POINT_GROUP = "medgen_pipeline.loaders"
 _BUILT_IN = {
     "postgres": "medgen_pipeline.loaders.postgres:PostgresNativeLoader",
     "postgresql": "medgen_pipeline.loaders.postgres:PostgresNativeLoader",
+    "redshift": "medgen_pipeline.loaders.redshift:RedshiftNativeLoader",
+    "redshift+psycopg": "medgen_pipeline.loaders.redshift:RedshiftNativeLoader",
 }
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 from multiprocessing.connection import Connection as Pipe
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,7 +33,7 @@ from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.gates import GateLimits
 from medgen_pipeline.load import LoadOptions, LoadResult, load_table
 from medgen_pipeline.loaders import ApplyMode, LoaderFactory, Strategy
-from medgen_pipeline.release import Archive, ReleaseSource
+from medgen_pipeline.release import Archive, ReleaseSource, SourceFile
 from medgen_pipeline_tests.loaders.support import Row
 
 # A process that forks from a server without threads starts in 10 ms; one that imports the package takes half a second.
@@ -43,8 +44,22 @@ OPEN_GATES = GateLimits(max_rejected_percent=100, max_shrink_percent=100, max_gr
 _DELIMITERS = {Framing.PIPE: "|", Framing.TAB: "\t"}
 # The loader's methods that make a phase, found on the stack. A first load's ``connect`` creates the schemas.
 _PHASES = frozenset(
-    "connect log_run_start last_load is_as_left initialize_staging bulk_load log_rejected_rows log_run_detail"
-    " execute_cdc can_swap prepare_swap apply_changes _settle keep_unchanged log_run_finish cleanup".split()
+    {
+        "connect",
+        "log_run_start",
+        "last_load",
+        "is_as_left",
+        "initialize_staging",
+        "bulk_load",
+        "log_rejected_rows",
+        "log_run_detail",
+        "execute_cdc",
+        "can_swap",
+        "prepare_swap",
+        "apply_changes",
+        "_settle",
+        "cleanup",
+    }
 )
 _FILE_EVENTS = frozenset({"open", "os.rename", "os.remove", "os.mkdir", "os.chmod"})
 
@@ -59,7 +74,7 @@ def rows_of(table: Table, variant: int, count: int = 300) -> list[Row]:
     """
     rows: list[Row] = []
     for number in range(count):
-        if (number + variant) % 9 == 0:
+        if (number + variant) % (8 + variant) == 0:
             continue
         changes = number % 11 == variant % 11
         values = [f"{column} {number}{f' v{variant}' if changes else ''}" for column in table.column_names[1:]]
@@ -95,11 +110,20 @@ class Job:
     options: LoadOptions = field(default_factory=lambda: LoadOptions(limits=OPEN_GATES))
     lock_timeout_seconds: float = 60.0
 
+    def fetched(self) -> SourceFile:
+        return ReleaseSource(self.release.as_uri(), Archive(self.archive)).fetch(self.table)
+
     def run(self) -> LoadResult:
-        archive = Archive(self.archive)
-        source = ReleaseSource(self.release.as_uri(), archive).fetch(self.table)
+        source = self.fetched()
         loader = LoaderFactory.create_loader(self.dsn, {"lock_timeout_seconds": self.lock_timeout_seconds})
-        return load_table(loader, self.table, source, archive, self.options)
+        return load_table(loader, self.table, source, Archive(self.archive), self.options)
+
+
+def jobs(dsn: str, folder: Path, table: Table, *variants: int) -> Iterator[partial[Job]]:
+    """For each variant the making of its job; options are still open."""
+    for variant in variants:
+        release = publish(folder / f"2026-01-{variant:02}", table, rows_of(table, variant))
+        yield partial(Job, dsn, folder / "archive", table, release)
 
 
 @dataclass(frozen=True)
@@ -157,7 +181,7 @@ def spread(phases: Sequence[str], turn: int, seen: Collection[str]) -> Iterator[
 class Attempt:
     """A load that runs in a process of its own."""
 
-    def __init__(self, job: Job, fault: Fault | None = None, barrier: Any = None) -> None:
+    def __init__(self, job: Job, fault: Fault | None = None, barrier: Barrier | None = None) -> None:
         self._pipe, theirs = PROCESSES.Pipe(duplex=False)
         self._process = PROCESSES.Process(target=_attempt, args=(job, fault, barrier, theirs))
         self._process.start()
@@ -193,13 +217,22 @@ class InterruptedFromOutsideError(BaseException):
     """Like Dagster's, which is no Exception either."""
 
 
-def interrupt() -> None:
-    """What a SIGTERM does to a step of Dagster's: its handler raises, wherever the step is."""
+@contextmanager
+def interrupts_raise() -> Iterator[None]:
+    """What Dagster does around a step: the handler of a signal raises, wherever the step is."""
 
     def raise_it(*_: object) -> None:
         raise InterruptedFromOutsideError
 
-    signal.signal(signal.SIGTERM, raise_it)
+    before = signal.signal(signal.SIGTERM, raise_it)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def interrupt() -> None:
+    """A SIGTERM to this process."""
     signal.raise_signal(signal.SIGTERM)
 
 
@@ -210,7 +243,9 @@ def kill_server(data: Path, how: signal.Signals) -> None:
 
 def end_backend(dsn: str, purpose: str) -> None:
     """End the server's process of a load's connection, and wait until it has ended."""
-    backends = f"FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'medgen_pipeline {purpose}'"
+    backends = (
+        f"FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'medgen_pipeline {purpose}'"
+    )
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(f"SELECT pg_terminate_backend(pid) {backends}".encode())
         while connection.execute(f"SELECT {backends}".encode()).fetchone():
@@ -225,16 +260,19 @@ def edit(dsn: str, statement: str) -> None:
             connection.execute(statement.encode())
         except psycopg.errors.LockNotAvailable:
             return
+        if connection.info.server_version >= 150000:  # else the server would count the edit some seconds later
+            connection.execute("SELECT pg_stat_force_next_flush()")
 
 
-def _attempt(job: Job, fault: Fault | None, barrier: Any, pipe: Pipe) -> None:
+def _attempt(job: Job, fault: Fault | None, barrier: Barrier | None, pipe: Pipe) -> None:
     points = _Points(fault, job.archive)
     said: dict[str, Any] = {}
     if barrier is not None:
         barrier.wait()
     with points.counted():
         try:
-            said["result"] = job.run()
+            with interrupts_raise():
+                said["result"] = job.run()
         except MedgenError as error:
             said["error"] = f"{type(error).__name__}: {error}"
         except InterruptedFromOutsideError:
@@ -422,6 +460,10 @@ class Observer:
             self.query(f"LOCK TABLE medgen.{self.table.name} IN {mode} MODE")
             yield
 
+    def deadlocks(self) -> int:
+        ((count,),) = self.query("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        return int(str(count))
+
     def wait_for_the_end(self) -> None:
         """Until no server process works for a load any more."""
         self.wait_until(lambda: not self.backends())
@@ -461,10 +503,13 @@ class Trials:
         self._scenario = scenario
         self._revive = revive
         self._archive = folder / "archive"
+        self._mirror = folder / "mirror"
         self._releases = deque(
             (Counter(rows), publish(folder / release, table, rows))
             for release, rows in (("2026-01-07", rows_of(table, 1)), ("2026-01-14", rows_of(table, 2)))
         )
+        for _, release in self._releases:
+            shutil.copytree(release, self._mirror / release.name)
         self._dsn = dsn
         self._table = table
         self._observer = Observer(dsn, table)
@@ -489,7 +534,7 @@ class Trials:
     def strike(self, fault: Fault) -> Outcome:
         """Strike one load, and see that production is whole, that the audit and the feed agree, and what comes next."""
         old, _ = self._releases[0]
-        job, (new, _) = self._next()
+        job, (new, release) = self._next()
         look = self._observer
         earlier = look.newest_load()
         outcome = run(job, fault)
@@ -508,7 +553,7 @@ class Trials:
         if self._scenario is not Scenario.FIRST:
             assert look.before(found or Counter(), earlier) == old
 
-        job.run()
+        self._job(self._mirror / release.name).run()  # not where the struck load may be in the middle of fetching
         look.wait_for_the_end()
         assert look.production() == new
         struck = ["abandoned" if status == "running" else status for status in statuses]
@@ -525,7 +570,8 @@ class Trials:
         if self._scenario is not Scenario.FIRST:
             for _, release in reversed(self._releases):  # both, so that the archive has them
                 self._job(release).run()
-            self._observer.query(f"CREATE SCHEMA reports CREATE VIEW plain AS SELECT * FROM medgen.{self._table.name}")
+            production = f"medgen.{self._table.name}"
+            self._observer.query(f"CREATE SCHEMA reports CREATE VIEW plain AS SELECT * FROM {production}")  # noqa: S608  # ours
             self._observer.query("CREATE VIEW reports.nested AS SELECT * FROM reports.plain")
 
     def _next(self) -> tuple[Job, tuple[Counter[Row], Path]]:

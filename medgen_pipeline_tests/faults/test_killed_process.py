@@ -1,13 +1,12 @@
 """A load whose process is killed, at points of every phase: production whole, and nothing left after the next load."""
 
 import signal
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from medgen_pipeline.catalog import table_by_name
-from medgen_pipeline_tests.faults.support import Attempt, Job, Observer, kill, publish, rows_of, strike_everywhere
+from medgen_pipeline_tests.faults.support import Attempt, Observer, jobs, kill, strike_everywhere
 
 FEWEST_POINTS = 20
 
@@ -23,14 +22,14 @@ def test_a_load_killed_anywhere_leaves_the_old_release_or_the_new_one(
 
 def test_a_load_killed_while_its_statement_waits_does_not_keep_the_table_locked(database: str, tmp_path: Path) -> None:
     names = table_by_name("names")
-    old, new = (publish(tmp_path / str(variant), names, rows_of(names, variant)) for variant in (1, 2))
-    job = partial(Job, database, tmp_path / "archive", names)
-    job(old).run()
+    old, new = jobs(database, tmp_path, names, 1, 2)
+    old().run()
     with Observer(database, names) as observer, Observer(database, names) as holder:
         with holder.holding("SHARE"):
-            attempt = Attempt(job(new))
+            attempt = Attempt(new())
             observer.wait_for_a_blocked_load()
             attempt.kill()
             observer.wait_for_the_end()  # although its statement still could not go on
-        job(new).run()
+        new().run()
+        observer.wait_for_the_end()
         assert observer.leftovers() == []

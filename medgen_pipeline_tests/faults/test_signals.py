@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,14 +14,17 @@ import pytest
 
 from medgen_pipeline.catalog import table_by_name
 from medgen_pipeline_tests.faults.support import (
+    InterruptedFromOutsideError,
     Job,
     Observer,
     Scenario,
     interrupt,
+    interrupts_raise,
     publish,
     rows_of,
     strike_everywhere,
 )
+from medgen_pipeline_tests.loaders.support import load, new_loader, start_of
 
 PROJECT = Path(__file__).parents[2]
 NAMES = table_by_name("names")
@@ -100,3 +104,24 @@ def test_a_load_that_is_told_to_stop_ends_its_statement_and_cleans_up(
 def test_a_load_interrupted_anywhere_leaves_the_old_release_or_the_new_one(database: str, tmp_path: Path) -> None:
     struck = strike_everywhere(database, tmp_path, NAMES, interrupt, [Scenario.SNAPSHOT, Scenario.SWAP])
     assert {(outcome.exit_code, outcome.error) for outcome in struck} == {(1, "")}  # an interrupt is never swallowed
+
+
+def test_cancelling_ends_the_statement_although_the_server_does_not_look_after_dead_clients(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medgen_pipeline.loaders.postgres.session._NOTICE_DEAD_CLIENT", "SELECT 1")
+    load(new_loader(database), NAMES, rows_of(NAMES, 1))
+    with Observer(database, NAMES) as observer, Observer(database, NAMES) as holder, new_loader(database) as loader:
+        loader.log_run_start(start_of(NAMES))
+        loader.initialize_staging(NAMES)
+
+        def stop_it() -> None:
+            observer.wait_for_a_blocked_load()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        with holder.holding("ACCESS EXCLUSIVE"), ThreadPoolExecutor(1) as thread, interrupts_raise():
+            thread.submit(stop_it)
+            with pytest.raises(InterruptedFromOutsideError):
+                loader.execute_cdc(NAMES)
+            loader.cancel()
+            observer.wait_until(lambda: [state for _, _, state, *_ in observer.backends()] == ["idle"])

@@ -19,9 +19,7 @@ from medgen_pipeline.loaders import ApplyMode, LoaderFactory, Strategy
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline_tests.loaders.support import Row, query, read
 
-NAMES, MONDO, MERGED, HISTORY = map(
-    table_by_name, ("names", "mondo_cui_history", "merged", "medgen_cui_history")
-)
+NAMES, MONDO, MERGED, HISTORY = map(table_by_name, ("names", "mondo_cui_history", "merged", "medgen_cui_history"))
 ANYTHING_GOES = GateLimits(
     max_rejected_percent=100, max_shrink_percent=100, max_growth_percent=1e9, accept_broken_key=True
 )

@@ -64,7 +64,7 @@ def read(dsn: str, schema: str, table: Table, columns: Sequence[str] = ()) -> li
 
 def query(dsn: str, statement: str, *params: object) -> list[Row]:
     with psycopg.connect(dsn, autocommit=True) as connection:
-        cursor = connection.execute(statement, params or None)  # type: ignore[call-overload]  # tests write plain SQL
+        cursor = connection.execute(statement, params or None)
         return cursor.fetchall() if cursor.description else []
 
 

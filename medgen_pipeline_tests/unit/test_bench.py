@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 import psycopg
@@ -137,6 +138,13 @@ def test_the_two_weeks_differ_in_every_table_and_keep_the_header(weeks: tuple[Pa
         old, new = (read(table, week / table.file_name) for week in weeks)
         assert old[0] == new[0]
         assert set(old) != set(new)
+
+
+def test_every_offer_of_a_release_has_a_url_of_its_own(tmp_path: Path, weeks: tuple[Path, Path]) -> None:
+    ground = Ground(tmp_path, "")
+    offers = [Path(urlsplit(ground.offer(weeks[0])).path) for _ in range(2)]
+    assert offers[0] != offers[1]
+    assert {path.name for path in offers[1].iterdir()} == {table.file_name for table in TABLES}
 
 
 def test_a_total_adds_up_keeps_the_largest_memory_and_divides_the_sums() -> None:

@@ -7,7 +7,7 @@ from dagster._core.remote_representation.external_data import RepositorySnap  # 
 from medgen_pipeline.assets.tables import LoadConfig
 from medgen_pipeline.build import build_definitions
 from medgen_pipeline.catalog import TABLES, Table, table_by_name
-from medgen_pipeline.io_manager import DatabaseTarget, EmbeddedTarget, MedgenSource, WarehouseIOManager
+from medgen_pipeline.io_manager import DatabaseTarget, EmbeddedTarget, MedgenSource, Target, WarehouseIOManager
 from medgen_pipeline.metadata import column_schema
 
 SECRET = "s3cr3t-0f-the-dsn"
@@ -161,7 +161,7 @@ def test_the_dsn_reaches_the_ui_as_the_name_of_its_variable(dsn_in_the_environme
 
 
 def test_the_environment_decides_between_the_embedded_server_and_a_dsn(dsn_in_the_environment: dict[str, str]) -> None:
-    def target(environment: dict[str, str]) -> EmbeddedTarget | DatabaseTarget:
+    def target(environment: dict[str, str]) -> Target:
         found: WarehouseIOManager = (build_definitions(environment=environment).resources or {})["warehouse"]
         return found.target
 

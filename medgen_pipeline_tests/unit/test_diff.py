@@ -60,16 +60,18 @@ def test_too_much_difference_is_left_to_the_warehouse(monkeypatch: pytest.Monkey
 
 def test_a_change_in_a_large_file_touches_few_blocks() -> None:
     lines = [b"C%07d|name of %d|%d|" % (number // 7, number, number * 97) for number in range(60_000)]
-    changed = lines[:20_000] + [b"C9|new|1|"] + lines[20_000:40_000] + lines[40_003:]
+    changed = [*lines[:20_000], b"C9|new|1|", *lines[20_000:40_000], *lines[40_003:]]
     old, new = lines_of(*lines), lines_of(*changed)
-    blocks = [Counter(map(bytes, diff._blocks_of(io.BytesIO(content)))) for content in (old, new)]  # noqa: SLF001
+    blocks = [Counter(map(bytes, diff._blocks_of(io.BytesIO(content)))) for content in (old, new)]
     assert (blocks[0] - blocks[1]).total() <= 6
     assert blocks[0].total() > 200
     changes = changes_between(old, new)
     assert changes == LineChanges(HEADER, HEADER, tuple(lines[40_000:40_003]), (b"C9|new|1|",))
 
 
-LINE = st.sampled_from([b"C33|a|", b"C37|a|", b"C1|b|", b"C1|b|77|", b"x\r|", b"", b"\xff|\0", b"C2|longer than the others|"])
+LINE = st.sampled_from(
+    [b"C33|a|", b"C37|a|", b"C1|b|", b"C1|b|77|", b"x\r|", b"", b"\xff|\0", b"C2|longer than the others|"]
+)
 LINES = st.lists(LINE, max_size=40)
 
 

@@ -298,8 +298,21 @@ class PostgresNativeLoader(AbstractNativeLoader):
             unique_key=found.counts.by_key,
             checksum=found.checksum_after,
             feed_since=self._load_id if last is None or found.counts.baseline else last.feed_since,
-            writes=last.writes if mode is ApplyMode.UNCHANGED and last else None,
+            writes=self._writes_after(oid, found.counts, mode),
         )
+
+    def _writes_after(self, oid: int, counts: ChangeCounts, mode: ApplyMode) -> int | None:
+        """The server's count of writes to production as it will be after the commit.
+
+        Added up while others are locked out. Read after the commit, it would take in what somebody else has written
+        since, and the next load would take that for its own.
+        """
+        if mode is ApplyMode.UNCHANGED:
+            return self._last_guard.writes if self._last_guard else None
+        if mode is ApplyMode.SWAP:
+            return self._staged_rows
+        before = guard.read_writes(self._session, oid)
+        return None if before is None else before + counts.changed
 
     def _record_success(self, counts: ChangeCounts, mode: ApplyMode, left: guard.Guard) -> None:
         """In the transaction of the data: the audit says succeeded exactly when production changed."""
@@ -327,12 +340,9 @@ class PostgresNativeLoader(AbstractNativeLoader):
     def _settle(self, names: TableNames, left: guard.Guard) -> None:
         """After the commit: statistics for the planner, the key's index, and the server's count of writes."""
         self._session.run("ANALYZE {production}", names)
-        unique = left.unique_key
-        if names.table.key and not unique:
-            unique = publish.regain_unique_key(self._session, names)
         guard.flush_own_writes(self._session)
-        settled = dataclasses.replace(left, unique_key=unique, writes=guard.read_writes(self._session, left.oid))
-        self._audit.set_guard(self._load_id, settled.to_json())
+        if names.table.key and not left.unique_key and publish.regain_unique_key(self._session, names):
+            self._audit.set_guard(self._load_id, dataclasses.replace(left, unique_key=True).to_json())
 
     def _current_transaction(self) -> int:
         row = self._session.work.execute("SELECT pg_current_xact_id()::xid::text::bigint").fetchone()

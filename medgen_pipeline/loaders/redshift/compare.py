@@ -1,0 +1,196 @@
+"""Finds the change set between staging and production, and writes it beside staging. Touches no production row.
+
+By key where the key is unique on both sides, which the loader proves each time, because Redshift enforces no key; else
+by whole rows as multisets, so that duplicates and NULLs count.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from medgen_pipeline.loaders.base import ChangeCounts
+from medgen_pipeline.loaders.redshift.guard import Content, Guard, read_content
+from medgen_pipeline.loaders.redshift.names import TableNames
+from medgen_pipeline.loaders.redshift.session import RedshiftSession
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The result of a comparison.
+
+    Attributes:
+        counts: What differs.
+        production: What production held when it was compared; None on a first load.
+        checksum_after: Sum of the row hashes that production will have.
+        unique_key: Whether the key will be unique and never NULL in production; None where that is not known.
+    """
+
+    counts: ChangeCounts
+    production: Content | None
+    checksum_after: int
+    unique_key: bool | None
+
+    @property
+    def after(self) -> Content:
+        """What production will hold once the change set is applied."""
+        return Content(self.counts.rows_after, self.checksum_after)
+
+
+def baseline(session: RedshiftSession, names: TableNames, staged_rows: int) -> Comparison:
+    """There is nothing to compare with: look at the staged rows alone."""
+    unique = key_is_unique(session, names, names.staging)
+    checksum = read_content(session, names, names.staging).checksum
+    counts = ChangeCounts(staged_rows, 0, 0, 0, by_key=unique, baseline=True)
+    return Comparison(counts, None, checksum, unique)
+
+
+def compare_with_production(session: RedshiftSession, names: TableNames, guard: Guard | None) -> Comparison:
+    """Strategy *warehouse*: the staged file against production. The caller's transaction makes it one snapshot."""
+    production = read_content(session, names, names.production)
+    checksum = read_content(session, names, names.staging).checksum
+    unique = key_is_unique(session, names, names.staging)
+    proven = guard is not None and guard.unique_key and guard.content == production
+    _create_changes(session, names)
+    if unique and (proven or key_is_unique(session, names, names.production)):
+        _write_by_key(session, names, new=names.staging, old=names.production)
+        counts = _count_by_key(session, names, production.rows)
+    else:
+        _write_by_row(session, names, new=names.staging, old=names.production)
+        counts = _count_by_row(session, names, production.rows)
+    return Comparison(counts, production, checksum, unique)
+
+
+def compare_staged_lines(session: RedshiftSession, names: TableNames, guard: Guard) -> Comparison:
+    """Strategy *snapshot*: the staged lines that were removed (-) against those that were added (+)."""
+    signed = "(SELECT {columns} FROM {staging} WHERE _sign = {sign})"
+    new, old = (sql.SQL(signed).format(**names.parts, sign=sql.Literal(sign)) for sign in "+-")
+    _create_changes(session, names)
+    by_key = guard.unique_key and key_is_unique(session, names, names.staging, sql.SQL("_sign, "))
+    if by_key:
+        _write_by_key(session, names, new=new, old=old)
+        by_key = not _insert_meets_a_kept_row(session, names)
+    if by_key:
+        counts = _count_by_key(session, names, guard.rows)
+    else:
+        session.run("DELETE FROM {changes}", names)
+        _write_by_row(session, names, new=new, old=old)
+        counts = _count_by_row(session, names, guard.rows)
+    change = session.row(
+        "SELECT COALESCE(SUM(CASE WHEN _change_type IN ('insert', 'update_postimage') THEN {hash} ELSE -{hash} END), 0)"
+        " FROM {changes} c",
+        names,
+        hash=names.row_hash("c"),
+    )[0]
+    return Comparison(counts, guard.content, guard.checksum + int(change), True if by_key else None)
+
+
+def key_is_unique(
+    session: RedshiftSession, names: TableNames, relation: sql.Composable, within: sql.Composable | None = None
+) -> bool:
+    """Whether the table has a key, and it is unique and never NULL in ``relation``."""
+    if not names.table.key:
+        return False
+    is_null = sql.SQL(" OR ").join(sql.SQL("{} IS NULL").format(sql.Identifier(name)) for name in names.table.key)
+    repeated = session.row(
+        "SELECT 1 FROM {relation} GROUP BY {within}{identity}"
+        " HAVING COUNT(*) > 1 OR MAX(CASE WHEN {is_null} THEN 1 ELSE 0 END) > 0 LIMIT 1",
+        names,
+        relation=relation,
+        within=within or sql.SQL(""),
+        identity=names.identity(None, names.table.key),
+        is_null=is_null,
+    )
+    return repeated is None
+
+
+def _create_changes(session: RedshiftSession, names: TableNames) -> None:
+    session.run("DROP TABLE IF EXISTS {changes}", names)
+    session.run("CREATE TABLE {changes} (_change_type VARCHAR(16) NOT NULL, {definitions}) {layout}", names)
+
+
+def _write_by_key(session: RedshiftSession, names: TableNames, *, new: sql.Composable, old: sql.Composable) -> None:
+    """Each side against the other: what has no partner, or one that differs outside the key."""
+    rest = names.other_columns
+    differs = sql.SQL("OR NOT ({})").format(names.same("a", "b", rest)) if rest else sql.SQL("")
+    for side, other, alone, changed in (
+        (new, old, "insert", "update_postimage"),
+        (old, new, "delete", "update_preimage"),
+    ):
+        session.run(
+            "INSERT INTO {changes} (_change_type, {columns})"
+            " SELECT CASE WHEN {no_partner} IS NULL THEN {alone} ELSE {changed} END, {side_columns}"
+            " FROM {side} a LEFT JOIN {other} b ON {on} WHERE {no_partner} IS NULL {differs}",
+            names,
+            side=side,
+            other=other,
+            alone=sql.Literal(alone),
+            changed=sql.Literal(changed),
+            side_columns=names.columns("a"),
+            no_partner=sql.Identifier("b", names.table.key[0]),
+            on=names.key_matches("a", "b"),
+            differs=differs,
+        )
+
+
+def _write_by_row(session: RedshiftSession, names: TableNames, *, new: sql.Composable, old: sql.Composable) -> None:
+    """Compare whole rows as multisets: GROUP BY takes NULLs for equal, and counts keep duplicates apart.
+
+    A row that is there n times too often is then picked n times from the side it is on, by number.
+    """
+    session.run("DROP TABLE IF EXISTS {difference}", names)
+    session.run("CREATE TABLE {difference} ({definitions}, _copies BIGINT NOT NULL) {layout}", names)
+    session.run(
+        "INSERT INTO {difference} ({columns}, _copies) SELECT {columns}, SUM(_one) FROM"
+        " (SELECT {columns}, 1 AS _one FROM {new_side} n UNION ALL SELECT {columns}, -1 AS _one FROM {old_side} o)"
+        " AS both_sides GROUP BY {identity} HAVING SUM(_one) <> 0",
+        names,
+        new_side=new,
+        old_side=old,
+        identity=names.identity(),
+    )
+    for side, kind, sign in ((new, "insert", ""), (old, "delete", "-")):
+        session.run(
+            "INSERT INTO {changes} (_change_type, {columns}) SELECT {kind}, {columns} FROM"
+            " (SELECT {a_columns}, {sign}d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY {identity}) AS _nth"
+            "  FROM {side} a JOIN {difference} d ON {same}) AS numbered WHERE _nth <= _copies",
+            names,
+            kind=sql.Literal(kind),
+            sign=sql.SQL(sign),
+            side=side,
+            a_columns=names.columns("a"),
+            identity=names.identity("a"),
+            same=names.same("a", "d"),
+        )
+
+
+def _count_by_key(session: RedshiftSession, names: TableNames, rows_before: int) -> ChangeCounts:
+    count = _count_types(session, names)
+    updated, deleted = count.get("update_postimage", 0), count.get("delete", 0)
+    return ChangeCounts(count.get("insert", 0), updated, deleted, rows_before - updated - deleted, by_key=True)
+
+
+def _count_by_row(session: RedshiftSession, names: TableNames, rows_before: int) -> ChangeCounts:
+    count = _count_types(session, names)
+    deleted = count.get("delete", 0)
+    return ChangeCounts(count.get("insert", 0), 0, deleted, rows_before - deleted, by_key=False)
+
+
+def _count_types(session: RedshiftSession, names: TableNames) -> dict[str, int]:
+    rows = session.run("SELECT _change_type, COUNT(*) FROM {changes} GROUP BY _change_type", names).fetchall()
+    return {kind: int(count) for kind, count in rows}
+
+
+def _insert_meets_a_kept_row(session: RedshiftSession, names: TableNames) -> bool:
+    """Whether an inserted key stands in production already: the new file repeats it, though its other row is unchanged.
+
+    The key of a deleted row may not be inserted again: that would have been an update.
+    """
+    found = session.row(
+        "SELECT 1 FROM {changes} c JOIN {production} p ON {on} WHERE c._change_type = 'insert' LIMIT 1",
+        names,
+        on=names.key_matches("c", "p"),
+    )
+    return found is not None

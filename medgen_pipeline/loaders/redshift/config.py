@@ -1,0 +1,110 @@
+"""Settings of the Redshift loader, checked before anything is opened. Needs no driver and no boto3."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self, get_args
+
+from medgen_pipeline.loaders.capabilities import LoaderCapabilities
+
+CAPABILITIES = LoaderCapabilities(
+    backend="redshift",
+    max_identifier_bytes=127,
+    max_text_bytes=65535,
+    transactional_ddl=True,
+    enforced_keys=False,
+    declares_text_width=True,
+    documentation=(
+        "https://docs.aws.amazon.com/redshift/latest/dg/r_names.html",
+        "https://docs.aws.amazon.com/redshift/latest/dg/r_Character_types.html",
+        "https://docs.aws.amazon.com/redshift/latest/dg/t_Defining_constraints.html",
+    ),
+)
+
+Swap = Literal["rename", "strict"]
+Auth = Literal["password", "iam"]
+
+# What reaches SQL or an S3 URL is checked by form: COPY takes no parameters. A role's name may hold commas; in COPY
+# a comma separates the roles of a chain, so such a name cannot be used.
+_ROLE = r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=.@/-]+"
+_FORMS = {
+    "s3_bucket": (r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of a bucket"),
+    "s3_prefix": (r"[A-Za-z0-9!_.*()=-]+(/[A-Za-z0-9!_.*()=-]+)*", "a key prefix such as etl/medgen"),
+    "aws_region": (r"[a-z]{2}(-[a-z]+)+-\d", "a region such as us-east-1"),
+    "iam_role": (rf"({_ROLE}(,{_ROLE})*)?", "the ARN of a role, or a chain of ARNs with commas and no blanks"),
+    "schema": (r"[a-z_][a-z0-9_$]*", "lower-case letters, digits and underscores"),
+    "cluster_identifier": (r"([a-z][a-z0-9-]{0,62})?", "the identifier of a provisioned cluster"),
+    "workgroup": (r"([a-z0-9-]{3,64})?", "the name of a serverless workgroup"),
+}
+
+
+@dataclass(frozen=True)
+class RedshiftConfig:
+    """Settings of the Redshift loader.
+
+    Attributes:
+        s3_bucket: Bucket through which rows reach the cluster.
+        aws_region: Region of the bucket, and of the cluster where credentials are fetched.
+        schema: Schema of the tables; ``_staging``, ``_changes`` and ``_audit`` are appended for the others.
+        s3_prefix: Key prefix in the bucket; everything below it belongs to loads.
+        iam_role: Role the cluster reads the bucket with, or a chain of roles; empty: the cluster's default role.
+        swap: How a new table takes production's place: by renaming, or (strict) by DELETE and INSERT, which costs
+            twice the I/O and needs no DDL while readers look.
+        auth: Where the database password comes from: the DSN, or IAM.
+        cluster_identifier: With ``auth="iam"``, the provisioned cluster.
+        workgroup: With ``auth="iam"``, the serverless workgroup.
+        lock_timeout_seconds: How long to wait for another load of the same table.
+        swap_wait_seconds: How long a rename waits for running readers before the table is changed in place instead.
+        drop_grace_seconds: How long a replaced table stays after the swap, for readers that had just found it.
+        s3_parts: Parts of a large table; a multiple of the cluster's slices loads evenly.
+        conflict_attempts: How often a transaction is tried that others get in the way of.
+        conflict_backoff_seconds: First pause between two tries; it doubles.
+    """
+
+    s3_bucket: str
+    aws_region: str
+    schema: str = "medgen"
+    s3_prefix: str = "medgen"
+    iam_role: str = ""
+    swap: Swap = "rename"
+    auth: Auth = "password"
+    cluster_identifier: str = ""
+    workgroup: str = ""
+    lock_timeout_seconds: float = 600.0
+    swap_wait_seconds: float = 60.0
+    drop_grace_seconds: float = 10.0
+    s3_parts: int = 16
+    conflict_attempts: int = 8
+    conflict_backoff_seconds: float = 0.25
+
+    @classmethod
+    def from_mapping(cls, config: Mapping[str, Any]) -> Self:
+        """Check names and forms.
+
+        Raises:
+            ValueError: A setting is unknown, missing, or cannot be right.
+        """
+        known = {field.name for field in fields(cls)}
+        if strangers := sorted(set(config) - known):
+            raise ValueError(f"Redshift loader: unknown settings {strangers}; known: {sorted(known)}.")
+        if not config.get("s3_bucket") or not config.get("aws_region"):
+            raise ValueError("Redshift loader requires 's3_bucket' and 'aws_region' config.")
+        made = cls(**{**config, "s3_prefix": str(config.get("s3_prefix") or cls.s3_prefix).strip("/")})
+        made._check()
+        return made
+
+    def _check(self) -> None:
+        for name, (form, words) in _FORMS.items():
+            value = getattr(self, name)
+            if not isinstance(value, str) or not re.fullmatch(form, value, re.ASCII):
+                raise ValueError(f"Redshift loader: {name} is {value!r}, expected {words}.")
+        for name, choices in (("swap", get_args(Swap)), ("auth", get_args(Auth))):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"Redshift loader: {name} is {getattr(self, name)!r}, expected one of {choices}.")
+        longest = CAPABILITIES.max_identifier_bytes - len("_staging")
+        if len(self.schema) > longest:
+            raise ValueError(f"Redshift loader: schema {self.schema!r} must have 1 to {longest} bytes.")
+        if self.auth == "iam" and bool(self.cluster_identifier) == bool(self.workgroup):
+            raise ValueError("Redshift loader: auth 'iam' needs either 'cluster_identifier' or 'workgroup' config.")
+        if self.s3_parts < 1 or self.conflict_attempts < 1:
+            raise ValueError("Redshift loader: s3_parts and conflict_attempts must be at least 1.")

@@ -1,0 +1,172 @@
+"""The open connections of one loader, transactions that are repeated as a whole, and errors in the contract's terms.
+
+Three connections: one does the work; one writes the audit, so that the record survives a rollback; one holds the
+table's lock in an open transaction (``lock``). What is executed is other modules' business.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, LiteralString, TypeVar
+
+import psycopg
+from psycopg import errors as pg_errors
+from psycopg import sql
+
+from medgen_pipeline.errors import TransientError
+from medgen_pipeline.loaders.base import LoaderError, LostConnectionError
+from medgen_pipeline.loaders.names import schemas
+from medgen_pipeline.loaders.redshift.config import RedshiftConfig
+from medgen_pipeline.loaders.redshift.connect import Connector
+from medgen_pipeline.loaders.redshift.names import TableNames
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+Params = Sequence[Any] | Mapping[str, Any] | None
+
+# Serialises the transactions that publish and that write the audit. Without it they read and write load_run side by
+# side, which a database with SERIALIZABLE isolation answers with error 1023.
+COMMIT_LOCK: LiteralString = "LOCK {audit}.commit_lock"
+_LONGEST_PAUSE = 30.0
+
+
+class ConflictError(TransientError):
+    """Other transactions got in the way of this one more often than it was repeated."""
+
+
+def is_conflict(error: psycopg.Error) -> bool:
+    """Whether Redshift asks for the transaction to be repeated. Nearly every error there has SQLSTATE XX000.
+
+    https://docs.aws.amazon.com/redshift/latest/dg/c_serial_isolation.html
+    """
+    primary = error.diag.message_primary or str(error)
+    text = f"{primary} {error.diag.message_detail or ''}"
+    return (
+        error.sqlstate in {"40001", "40P01"}
+        or primary.strip().startswith("1023")
+        or "Serializable isolation violation" in text
+        or "conflict with concurrent transaction" in text
+        or "could not open relation with OID" in text
+    )
+
+
+def describe(error: psycopg.Error) -> str:
+    """The message, and of Redshift's framed detail the line that says what happened."""
+    detail = error.diag.message_detail or ""
+    context = [line.partition("context:")[2].strip() for line in detail.splitlines() if "context:" in line]
+    return " ".join(filter(None, [error.diag.message_primary or str(error).strip(), *context]))
+
+
+class RedshiftSession:
+    """The open connections of one loader."""
+
+    def __init__(self, db_dsn: str, config: RedshiftConfig) -> None:
+        """Remember where to connect; nothing is opened."""
+        self.config = config
+        self.connector = Connector(db_dsn, config)
+        self._work: psycopg.Connection[Any] | None = None
+        self._audit: psycopg.Connection[Any] | None = None
+
+    def open(self) -> None:
+        """Open the work connection."""
+        if self._work is None or self._work.closed:
+            self._work = self.connector.open("load")
+
+    def close(self) -> None:
+        """Close both connections; harmless when they are closed."""
+        for connection in (self._work, self._audit):
+            if connection is not None:
+                connection.close()
+        self._work = self._audit = None
+
+    def cancel(self) -> None:
+        """Cancel the running statement and reconnect."""
+        if self._work is not None and not self._work.closed:
+            try:
+                self._work.cancel_safe(timeout=10)
+            except psycopg.Error as error:
+                logger.warning("could not cancel the running statement: %s", error)
+        self.close()
+        self.open()
+
+    @property
+    def work(self) -> psycopg.Connection[Any]:
+        """The connection of the load itself."""
+        if self._work is None:
+            raise LoaderError("The loader is not connected: call connect() or use it in a with statement.")
+        return self._work
+
+    @property
+    def audit(self) -> psycopg.Connection[Any]:
+        """The connection of the audit, opened when first used and after a break."""
+        if self._audit is None or self._audit.closed:
+            self._audit = self.connector.open("audit")
+        return self._audit
+
+    @contextmanager
+    def errors(self, doing: str) -> Iterator[None]:
+        """Turn the driver's errors into the contract's, naming what was being done."""
+        start = f"Redshift at {self.connector.where}: {doing}"
+        try:
+            yield
+        except pg_errors.InsufficientPrivilege as error:
+            raise LoaderError(
+                f"{start}: {describe(error)}. The user needs CREATE on the database, or on the schemas "
+                f"{', '.join(schemas(self.config.schema))} that somebody else has created."
+            ) from error
+        except psycopg.Error as error:
+            if is_conflict(error):
+                raise ConflictError(
+                    f"{start}: {self.config.conflict_attempts} times in a row other transactions got in the way: "
+                    f"{describe(error)}. Nothing was published; load again when the cluster is less busy."
+                ) from error
+            if isinstance(error, psycopg.OperationalError):
+                raise LostConnectionError(f"{start}: {describe(error)}") from error
+            raise LoaderError(f"{start}: {describe(error)}") from error
+
+    def run(
+        self, statement: LiteralString, names: TableNames, params: Params = None, **more: sql.Composable
+    ) -> psycopg.Cursor[Any]:
+        """Execute ``statement`` on the work connection with the names of one table filled in."""
+        return self.work.execute(sql.SQL(statement).format(**{**names.parts, **more}), params)
+
+    def row(
+        self, statement: LiteralString, names: TableNames, params: Params = None, **more: sql.Composable
+    ) -> Any:  # a row has the types its statement gives it
+        """The first row, or None."""
+        return self.run(statement, names, params, **more).fetchone()
+
+    def repeatedly(self, body: Callable[[], T]) -> T:
+        """Run ``body`` again, after a growing pause, as long as others get in its way.
+
+        ``body`` must be one transaction: a part of one cannot be repeated.
+        """
+        for attempt in range(1, self.config.conflict_attempts):
+            try:
+                return body()
+            except psycopg.Error as error:
+                if not is_conflict(error):
+                    raise
+                logger.info("another transaction got in the way (attempt %d): %s", attempt, describe(error))
+                self.pause(attempt)
+        return body()
+
+    def pause(self, attempt: int) -> None:
+        """Wait before the next attempt, twice as long each time, and not as long as everybody else."""
+        longest = min(self.config.conflict_backoff_seconds * 2 ** (attempt - 1), _LONGEST_PAUSE)
+        time.sleep(random.uniform(longest / 2, longest))  # noqa: S311  # spreads retries, hides nothing
+
+    def transaction(self, body: Callable[[], T]) -> T:
+        """Run ``body`` in a transaction of the work connection, repeated as a whole where others get in its way."""
+
+        def once() -> T:
+            with self.work.transaction():
+                return body()
+
+        return self.repeatedly(once)
+
+    def set_timeout(self, seconds: float) -> None:
+        """Limit each statement of the work connection; 0 lifts the limit. SET LOCAL is unknown to Redshift."""
+        self.work.execute(sql.SQL("SET statement_timeout TO {}").format(sql.Literal(round(seconds * 1000))))
