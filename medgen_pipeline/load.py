@@ -26,6 +26,7 @@ from medgen_pipeline.loaders import (
     ApplyMode,
     ChangeCounts,
     LoadDetail,
+    LoaderError,
     LoadRecord,
     LoadStart,
     LoadStatus,
@@ -203,10 +204,11 @@ class _Load:
         self._mode = self._choose_mode()
         try:
             self._loader.apply_changes(self._table, self._mode)
-        except TableBusyError as error:
+        except (TableBusyError, ProductionChangedError, LoaderError) as error:
             if self._mode is not ApplyMode.SWAP or self._counts.baseline:
                 raise
-            # A swap has to lock readers out for a moment, which one long report prevents; a delta does without.
+            # A swap locks readers out for a moment, which one long report prevents, and makes views anew, which a view
+            # on something out of the loader's reach prevents. A delta does without both, and checks for itself.
             logger.warning("%s: changed in place instead of swapped: %s", self._table.name, error)
             self._mode = ApplyMode.DELTA
             self._loader.apply_changes(self._table, self._mode)

@@ -401,3 +401,23 @@ def test_importing_the_contract_and_postgres_needs_neither_dagster_nor_boto3() -
         "assert not {'dagster', 'boto3', 'requests.adapters.boto'} & set(sys.modules), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_rows_hidden_from_the_loader_by_a_policy_are_an_error_and_not_inserted_again(database: str) -> None:
+    query(database, "DROP ROLE IF EXISTS medgen_owner")
+    query(database, "CREATE ROLE medgen_owner LOGIN")
+    name = query(database, "SELECT current_database()")[0][0]
+    query(database, f"GRANT CREATE ON DATABASE {name} TO medgen_owner")
+    owner = database.replace("medgen@", "medgen_owner@")
+    try:
+        load(new_loader(owner), NAMES, [A, B])
+        query(
+            database,
+            "ALTER TABLE medgen.names ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
+            " CREATE POLICY one_row ON medgen.names USING (cui = 'C1')",
+        )
+        with pytest.raises(LoaderError, match="row-level security"):
+            load(new_loader(owner), NAMES, [A, B, C])
+        assert read(database, "medgen", NAMES) == sorted([A, B], key=repr)
+    finally:
+        query(database, "DROP OWNED BY medgen_owner CASCADE; DROP ROLE medgen_owner")

@@ -59,9 +59,11 @@ CREATE TABLE IF NOT EXISTS {audit}.rejected_row (
 
 # Setting names are PostgreSQL's; see https://www.postgresql.org/docs/current/runtime-config-resource.html.
 # jit: compiling costs more than it saves on these plans. search_path: nothing of the user's may shadow a built-in.
+# row_security: a policy that hides rows from the loader would make it insert them again; "off" makes that an error.
 _SESSION = (
     "SET search_path = pg_catalog, pg_temp; SET jit = off; SET client_min_messages = warning;"
-    " SET timezone = 'UTC'; SET datestyle = 'ISO'; SET statement_timeout = 0"
+    " SET timezone = 'UTC'; SET datestyle = 'ISO'; SET statement_timeout = 0;"
+    " SET row_security = off"
 )
 # Without it the server sees that a killed client is gone only when its statement ends; until then that keeps the
 # table's lock. The setting needs poll() with POLLRDHUP or its like, so a server on Windows refuses it.
