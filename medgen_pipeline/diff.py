@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from hashlib import blake2b
+from hashlib import sha256
 from typing import BinaryIO
 
 READ_BYTES = 4 << 20
@@ -27,6 +27,9 @@ MAX_DIFFERING_BYTES = 48 << 20
 # as rare as the least block is long find back into step after one block; with one cut in five lines, a change in
 # 16 M PubMed links put eleven blocks out of step instead of one.
 _CUT = re.compile(rb"\n(?:(?<=[37][37]\n)|(?<=[37][37]\|\n)|(?=[^|\t\n]*[37][37][|\t]))")
+
+# SHA-256 cut to 128 bits: with the CPU's SHA instructions half the time of BLAKE2b (0.55 s against 1.14 s per GB).
+_HASH_BYTES = 16
 
 OpenFile = Callable[[], AbstractContextManager[BinaryIO]]
 
@@ -95,7 +98,7 @@ def _cut_into_blocks(open_file: OpenFile) -> _Blocks:
     with open_file() as stream:
         blocks = _Blocks(stream.readline(), [], [])
         for block in _blocks_of(stream):
-            blocks.hashes.append(blake2b(block, digest_size=16).digest())
+            blocks.hashes.append(sha256(block).digest()[:_HASH_BYTES])
             blocks.lengths.append(len(block))
     return blocks
 

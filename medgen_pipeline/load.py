@@ -205,7 +205,7 @@ class _Load:
         try:
             self._loader.apply_changes(self._table, self._mode)
         except (TableBusyError, ProductionChangedError, LoaderError) as error:
-            if self._mode is not ApplyMode.SWAP or self._counts.baseline:
+            if self._mode is not ApplyMode.SWAP or self._counts.baseline or _interrupt_in(error) is not None:
                 raise
             # A swap locks readers out for a moment, which one long report prevents, and makes views anew, which a view
             # on something out of the loader's reach prevents. A delta does without both, and checks for itself.

@@ -76,6 +76,10 @@ class NcbiDouble:
             response = send_from_directory(self.directory, path.name, environ, mimetype=mimetype, etag=self._etag)
         except (NotFound, RequestedRangeNotSatisfiable) as error:
             return Response(error.description, error.code)
+        if request.method == "HEAD":
+            response.close()
+            response.response = []
+            return response
         # In memory: werkzeug 3.1 forgets to close a file when the client hangs up.
         response.direct_passthrough = False
         data = response.get_data()

@@ -38,7 +38,7 @@ from medgen_pipeline_tests.loaders.support import Row
 
 # A process that forks from a server without threads starts in 10 ms; one that imports the package takes half a second.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["__main__", __name__])
+PROCESSES.set_forkserver_preload(["__main__", __name__, "medgen_pipeline.loaders.postgres"])
 
 OPEN_GATES = GateLimits(max_rejected_percent=100, max_shrink_percent=100, max_growth_percent=10_000)
 _DELIMITERS = {Framing.PIPE: "|", Framing.TAB: "\t"}
@@ -170,8 +170,11 @@ def spread(phases: Sequence[str], turn: int, seen: Collection[str]) -> Iterator[
     for number, phase in enumerate(phases):
         at.setdefault(phase, []).append(number)
     for place, (phase, numbers) in enumerate(at.items()):
-        if phase == "apply_changes":
-            yield from ((numbers[len(numbers) * part // 4], (part + turn) % 2 == 0) for part in (1, 2, 3))
+        quarters = [(numbers[len(numbers) * part // 4], (part + turn) % 2 == 0) for part in (1, 2, 3)]
+        if phase == "fetch" and phase not in seen:
+            yield from quarters
+        elif phase == "apply_changes":
+            yield from quarters
             yield numbers[-1], False
             yield numbers[-1], True
         elif phase not in seen or (place + turn) % 3 == 0:
@@ -473,8 +476,10 @@ class Observer:
         return self.query(
             "SELECT 'relation', c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
             " WHERE n.nspname = 'medgen_staging' OR n.nspname = 'medgen' AND c.relname ~ '__(retired|new|changes)'"
-            " UNION ALL SELECT 'lock', locktype || ' ' || mode FROM pg_locks l"
+            " UNION ALL SELECT 'lock', concat_ws(' ', locktype, mode, backend_type, query)"
+            " FROM pg_locks l LEFT JOIN pg_stat_activity USING (pid)"
             " WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            " AND backend_type IS DISTINCT FROM 'autovacuum worker'"
             " AND (l.locktype = 'advisory' OR l.relation IN (SELECT c.oid FROM pg_class c"
             " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname LIKE 'medgen%'))"
         )

@@ -3,6 +3,7 @@
 import shutil
 import signal
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,10 +16,14 @@ from medgen_pipeline_tests.faults.support import (
     Fault,
     Scenario,
     Trials,
+    edit,
     end_backend,
+    jobs,
     kill_server,
+    rows_of,
     strike_everywhere,
 )
+from medgen_pipeline_tests.loaders.support import read
 
 FEWEST_POINTS = 20
 TABLES = pytest.mark.parametrize("table_name", ["names", "medgen_cui_history"])
@@ -78,3 +83,14 @@ def test_a_server_that_dies_comes_back_with_the_old_release_or_the_new_one(
             (crash, commit + 1, False),
         ):
             trials.strike(Fault(strike, at, under_way))
+
+
+def test_an_edit_of_every_row_after_a_crash_is_noticed(server: EmbeddedPostgres, tmp_path: Path) -> None:
+    dsn, names = server.ensure_running(), table_by_name("names")
+    (release,) = (job() for job in jobs(dsn, tmp_path, names, 1))
+    release.run()
+    kill_server(server.location / "data", signal.SIGKILL)
+    server.ensure_running()  # with its counts of writes at 0
+    edit(dsn, "UPDATE medgen.names SET name = 'by hand'")
+    release.run()
+    assert Counter(read(dsn, "medgen", names)) == Counter(rows_of(names, 1))

@@ -30,6 +30,7 @@ RELATIONS = ("medgen.names", "reports.plain", "reports.nested", "reports.joined"
 
 Summary = tuple[Any, ...]
 Session = psycopg.Connection[Summary]
+Read = Callable[[Session, Event], Iterator[Summary]]
 
 
 def summary(session: Session, relation: str) -> Summary:
@@ -39,13 +40,13 @@ def summary(session: Session, relation: str) -> Summary:
     return found
 
 
-def read_alone(relation: str, session: Session) -> Iterator[Summary]:
+def read_alone(relation: str, session: Session, _: Event) -> Iterator[Summary]:
     """Each statement a transaction; psycopg prepares it, so that its plan meets a table that has gone."""
     while True:
         yield summary(session, relation)
 
 
-def read_twice(session: Session) -> Iterator[Summary]:
+def read_twice(session: Session, _: Event) -> Iterator[Summary]:
     """Two statements in one snapshot, through two relations."""
     session.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     for first, second in cycle(zip(RELATIONS, RELATIONS[1:] + RELATIONS[:1], strict=True)):
@@ -55,7 +56,7 @@ def read_twice(session: Session) -> Iterator[Summary]:
         yield from both
 
 
-def read_late(session: Session) -> Iterator[Summary]:
+def read_late(session: Session, stop: Event) -> Iterator[Summary]:
     """In a snapshot that was taken before the last change, so that the table may be younger than it."""
     session.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     newest = "SELECT max(load_id) FROM medgen_audit.load_run WHERE status = 'succeeded'"
@@ -63,14 +64,14 @@ def read_late(session: Session) -> Iterator[Summary]:
         for relation in cycle(RELATIONS):
             with session.transaction():
                 before = session.execute(newest).fetchone()
-                while watch.execute(newest).fetchone() == before:
+                while watch.execute(newest).fetchone() == before and not stop.is_set():
                     time.sleep(0.01)
                 both = summary(session, relation), summary(session, RELATIONS[0])
             assert both[0] == both[1], (relation, both)
             yield from both
 
 
-def maintain(statement: str, session: Session) -> Iterator[Summary]:
+def maintain(statement: str, session: Session, _: Event) -> Iterator[Summary]:
     """Not a reader: VACUUM and the like, beside the others."""
     while True:
         session.execute(statement.encode())
@@ -81,7 +82,7 @@ def maintain(statement: str, session: Session) -> Iterator[Summary]:
 class Reader:
     """A process that reads until it is told to stop, and not before it has read enough."""
 
-    def __init__(self, dsn: str, read: Callable[[Session], Iterator[Summary]], reads: int, stop: Event) -> None:
+    def __init__(self, dsn: str, read: Read, reads: int, stop: Event) -> None:
         self.enough = PROCESSES.Event()
         self._pipe, theirs = PROCESSES.Pipe(duplex=False)
         self._process = PROCESSES.Process(target=_read, args=(dsn, read, reads, self.enough, stop, theirs))
@@ -99,7 +100,7 @@ class Reader:
 
 def _read(
     dsn: str,
-    read: Callable[[Session], Iterator[Summary]],
+    read: Read,
     reads: int,
     enough: Event,
     stop: Event,
@@ -108,7 +109,7 @@ def _read(
     seen: Counter[Summary] = Counter()
     try:
         with psycopg.connect(dsn, autocommit=True) as session:
-            for one in read(session):
+            for one in read(session, stop):
                 seen[one] += 1
                 if seen.total() >= reads:
                     enough.set()

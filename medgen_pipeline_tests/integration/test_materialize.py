@@ -14,6 +14,7 @@ from psycopg import sql
 
 from medgen_pipeline.catalog import TABLES, Table, table_by_name
 from medgen_pipeline.io_manager import WarehouseTable
+from medgen_pipeline.load import LoadOptions
 from medgen_pipeline.release.sample import write_sample
 from medgen_pipeline_tests.integration.support import (
     Deployment,
@@ -108,7 +109,8 @@ def mode_of(metadata: dict[str, Any], strategy: str) -> str:
     rows_before = metadata["cdc/unchanged"] + metadata["cdc/updated"] + metadata["cdc/deleted"]
     if not changed:
         return "unchanged"
-    return "swap" if strategy == "warehouse" and changed >= 0.3 * rows_before else "delta"
+    much = changed * 100 >= LoadOptions().swap_above_percent * rows_before
+    return "swap" if strategy == "warehouse" and much else "delta"
 
 
 def test_one_run_of_the_job_materializes_every_table(sample: Sample) -> None:

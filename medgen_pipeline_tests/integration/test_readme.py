@@ -90,7 +90,7 @@ def test_make_demo_prints_the_figures_of_the_readme(demo: Demo) -> None:
 def test_make_test_runs_every_test(demo: Demo) -> None:
     # Running it here would never end; what it would run is this very suite, whole.
     done = demo.run([*demo.make("test"), "--dry-run", "--no-print-directory"])
-    assert done.stdout == f"{demo.directory}/.venv/bin/python -m pytest\n"
+    assert done.stdout == f"{demo.directory}/.venv/bin/python -m pytest -n 2 --dist loadfile\n"
 
 
 def test_make_psql_opens_the_demo_s_database(demo: Demo) -> None:
@@ -248,7 +248,7 @@ def test_the_tables_are_those_of_the_catalog() -> None:
 
 def test_every_variable_the_package_reads_is_explained() -> None:
     sources = (PROJECT / "medgen_pipeline").rglob("*.py")
-    read = {name for path in sources for name in re.findall(r"\b(?:MEDGEN|DAGSTER)_[A-Z][A-Z_]+", path.read_text())}
+    read = {name for path in sources for name in re.findall(r"\b(?:MEDGEN|DAGSTER)_[A-Z][A-Z0-9_]+", path.read_text())}
     assert {cells[0] for cells in table_under("Settings")} == read
 
 

@@ -22,7 +22,7 @@ class GateError(Exception):
         self.message, self.sqlstate, self.detail, self.hint = message, sqlstate, detail, hint
 
 
-class Refusal(GateError):
+class RefusedError(GateError):
     """A statement that Redshift would not run, or that this gate does not know how to run."""
 
     def __init__(self, rule: str, message: str, page: str, sqlstate: str = "0A000") -> None:
@@ -30,21 +30,36 @@ class Refusal(GateError):
         self.rule, self.page = rule, page
 
 
-def not_emulated(what: str, page: str) -> Refusal:
+class LoadFailedError(GateError):
+    """A COPY that loads nothing: AWS's load error number and the words Redshift puts into the detail."""
+
+    def __init__(self, message: str, code: int = 8001) -> None:
+        rule = "-" * 47
+        detail = f"\n  {rule}\n  error:  {message}\n  code:      {code}\n  context:   redgate\n  {rule}\n"
+        super().__init__(message, detail=detail)
+        self.code = code
+
+
+def not_emulated(what: str, page: str) -> RefusedError:
     """Redshift accepts it, the gate does not: refusing is safe, guessing is not."""
-    return Refusal("not-emulated", f"redgate does not emulate {what}", page)
+    return RefusedError("not-emulated", f"redgate does not emulate {what}", page)
 
 
-def syntax_error(near: str, page: str) -> Refusal:
+def syntax_error(near: str, page: str) -> RefusedError:
     """What the parser says of an unexpected word; without a word, of an unexpected end."""
     where = f'at or near "{near}"' if near else "at end of input"
-    return Refusal("syntax", f"syntax error {where}", page, "42601")
+    return RefusedError("syntax", f"syntax error {where}", page, "42601")
+
+
+def serialization_conflict() -> GateError:
+    """Error 1023, as a cluster reports it when two transactions cannot be put in an order."""
+    cycle = "transactions forming the cycle are: 4711, 4712 (pid:1)"
+    return GateError("1023", detail=f"Serializable isolation violation on table - 100001, {cycle}")
 
 
 def _conflict(fields: Mapping[str, str]) -> GateError:
     del fields
-    cycle = "transactions forming the cycle are: 4711, 4712 (pid:1)"
-    return GateError("1023", detail=f"Serializable isolation violation on table - 100001, {cycle}")
+    return serialization_conflict()
 
 
 def _too_long(fields: Mapping[str, str]) -> GateError | None:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 _TOKEN = re.compile(
     r"""(?P<blank>\s+ | --[^\n]* | /\*.*?\*/)
-      | (?P<string>'(?:[^'\\] | '' | \\.)*')
-      | (?P<name>"(?:[^"] | "")*")
+      | (?P<string>'(?:[^'\\]++ | '' | \\.)*+')
+      | (?P<name>"(?:[^"]++ | "")*+")
       | (?P<parameter>\$\d+)
       | (?P<number>(?:\d+(?:\.\d*)? | \.\d+)(?:[eE][+-]?\d+)?)
       | (?P<word>[A-Za-z_\#\x80-\U0010ffff][\w$]*)
@@ -19,6 +19,11 @@ _TOKEN = re.compile(
 _OCTAL_OR_CHARACTER = re.compile(r"\\([0-7]{1,3}|.)", re.DOTALL)
 _CONTROL = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _REPEATED_GROUP = re.compile(r"(\([^()]*\))(?: , \1)+")
+
+
+def words(text: str) -> frozenset[str]:
+    """A set written as a line of text."""
+    return frozenset(text.split())
 
 
 class Token(NamedTuple):
@@ -97,7 +102,7 @@ def split(sql: str) -> list[Statement]:
     """The statements of a text; empty ones are left out."""
     statements: list[Statement] = []
     tokens: list[Token] = []
-    for found in _TOKEN.finditer(sql + ";"):
+    for found in _TOKEN.finditer(sql + "\n;"):  # the line ends a comment, the semicolon the last statement
         token = Token(str(found.lastgroup), found.group(), found.start(), found.end())
         if token.text == ";" and token.kind == "symbol":
             if tokens:

@@ -29,6 +29,8 @@ class Guard:
             must add up to if nobody else has touched them.
         feed_since: The load whose state the change feed reaches back to: the last one that had nothing to compare with.
         writes: The server's count of rows ever inserted, updated and deleted, or None where it is not known.
+        counted_since: When that count began. After a crash, a failover or a reset it begins at 0 again, and an UPDATE
+            of every row would bring it back to where a first load left it.
     """
 
     oid: int
@@ -39,6 +41,7 @@ class Guard:
     checksum: int
     feed_since: int
     writes: int | None = None
+    counted_since: str = ""
 
     def to_json(self) -> str:
         """As the audit stores it."""
@@ -87,6 +90,15 @@ def read_writes(session: PostgresSession, oid: int) -> int | None:
     return None if row is None or row[0] is None else int(row[0])
 
 
+def read_counted_since(session: PostgresSession) -> str:
+    """When the server began to count, for itself and for this database."""
+    row = session.work.execute(
+        "SELECT concat_ws(' ', pg_stat_get_bgwriter_stat_reset_time(), pg_stat_get_db_stat_reset_time(oid))"
+        " FROM pg_database WHERE datname = current_database()"
+    ).fetchone()
+    return str(row[0]) if row else ""
+
+
 def read_filenode(session: PostgresSession, oid: int) -> int:
     """The storage of a table."""
     row = session.work.execute("SELECT pg_relation_filenode(%s::oid)::bigint", [oid]).fetchone()
@@ -112,6 +124,7 @@ def is_probably_as_left(session: PostgresSession, names: TableNames, guard: Guar
     if production_oid(session, names) != guard.oid:
         return False
     counted = guard.writes is not None and read_writes(session, guard.oid) == guard.writes
+    counted = counted and read_counted_since(session) == guard.counted_since
     if counted and read_filenode(session, guard.oid) == guard.filenode:
         return True
     return is_as_left(session, names, guard)

@@ -278,7 +278,9 @@ class PostgresNativeLoader(AbstractNativeLoader):
                 left = self._guard_after(names, found, mode)
                 self._record_success(found.counts, mode, left)
             if mode is not ApplyMode.UNCHANGED:
-                self._settle(names, left)
+                # PostgreSQL's own autovacuum waits for a tenth; a hundredth keeps plans right and weekly loads cheap.
+                worth_analyzing = mode is ApplyMode.SWAP or found.counts.changed * 100 >= found.counts.rows_after
+                self._settle(names, left, worth_analyzing=worth_analyzing)
         return found.counts
 
     def _guard_after(self, names: TableNames, found: compare.Comparison, mode: ApplyMode) -> guard.Guard:
@@ -299,6 +301,7 @@ class PostgresNativeLoader(AbstractNativeLoader):
             checksum=found.checksum_after,
             feed_since=self._load_id if last is None or found.counts.baseline else last.feed_since,
             writes=self._writes_after(oid, found.counts, mode),
+            counted_since=self._counted_since(mode),
         )
 
     def _writes_after(self, oid: int, counts: ChangeCounts, mode: ApplyMode) -> int | None:
@@ -313,6 +316,12 @@ class PostgresNativeLoader(AbstractNativeLoader):
             return self._staged_rows
         before = guard.read_writes(self._session, oid)
         return None if before is None else before + counts.changed
+
+    def _counted_since(self, mode: ApplyMode) -> str:
+        """When the count of ``_writes_after`` began."""
+        if mode is ApplyMode.UNCHANGED:
+            return self._last_guard.counted_since if self._last_guard else ""
+        return guard.read_counted_since(self._session)
 
     def _record_success(self, counts: ChangeCounts, mode: ApplyMode, left: guard.Guard) -> None:
         """In the transaction of the data: the audit says succeeded exactly when production changed."""
@@ -337,9 +346,10 @@ class PostgresNativeLoader(AbstractNativeLoader):
         if updated != 1:
             raise LoaderError(f"load {self._load_id} is no longer running in the audit: another load has taken over.")
 
-    def _settle(self, names: TableNames, left: guard.Guard) -> None:
+    def _settle(self, names: TableNames, left: guard.Guard, *, worth_analyzing: bool) -> None:
         """After the commit: statistics for the planner, the key's index, and the server's count of writes."""
-        self._session.run("ANALYZE {production}", names)
+        if worth_analyzing:
+            self._session.run("ANALYZE {production}", names)
         guard.flush_own_writes(self._session)
         if names.table.key and not left.unique_key and publish.regain_unique_key(self._session, names):
             self._audit.set_guard(self._load_id, dataclasses.replace(left, unique_key=True).to_json())

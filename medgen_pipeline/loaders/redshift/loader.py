@@ -1,15 +1,12 @@
 """The contract's methods for Redshift: which step of a load uses which module of this package."""
 
-import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from typing import Any, ClassVar, Self
 
 from psycopg import sql
 
-from medgen_pipeline.catalog import ColumnType, Table
-from medgen_pipeline.errors import MedgenError
+from medgen_pipeline.catalog import Table
 from medgen_pipeline.framing import RejectedRow
 from medgen_pipeline.loaders.base import (
     AbstractNativeLoader,
@@ -34,11 +31,8 @@ from medgen_pipeline.loaders.redshift.names import TableNames
 from medgen_pipeline.loaders.redshift.session import RedshiftSession
 from medgen_pipeline.loaders.redshift.stage import Stage
 
-logger = logging.getLogger(__name__)
-
 # A connection that was silent for longer may have been forgotten by a firewall on its way.
 _STALE_SECONDS = 60.0
-_TYPES = {ColumnType.TEXT: "character varying", ColumnType.INTEGER: "bigint"}
 
 
 class RedshiftNativeLoader(AbstractNativeLoader):
@@ -126,31 +120,35 @@ class RedshiftNativeLoader(AbstractNativeLoader):
         self._strategy = strategy
         self._staged_rows = 0
         self._found = None
-        with self._session.errors(f"creating the staging table of {table.name}"):
+
+        def create() -> None:
             self._drop(names)
             self._session.run(
                 "CREATE TABLE {staging} ({sign}{definitions}) {layout}",
                 names,
                 sign=sql.SQL("_sign CHAR(1) NOT NULL, " if strategy is Strategy.SNAPSHOT else ""),
             )
+
+        with (
+            self._session.errors(f"creating the staging table of {table.name}"),
+            self._session.waiting_at_most(self._config.swap_wait_seconds),
+        ):
+            self._session.transaction(create)
         ended = self._audit.ended_loads(table.name)
-        with closing(self._stage(table.name)) as stage:
+        with self._stage(table.name) as stage:
             stage.sweep(ended)
 
     def bulk_load(self, table_name: str, data_iterator: Iterator[bytes]) -> int:
         """See the base class. What was uploaded is removed from S3, whatever happens."""
         staging = sql.Identifier(schemas(self._config.schema)[1], table_name)
         started = time.monotonic()
-        with closing(self._stage(table_name)) as stage:
-            try:
-                uploaded = stage.upload(data_iterator)
-                with self._session.errors(f"COPY into the staging table of {table_name}"):
-                    if time.monotonic() - started > _STALE_SECONDS:
-                        self._session.close()
-                        self._session.open()
-                    self._staged_rows = bulk.copy(self._session, table_name, staging, uploaded)
-            finally:
-                self._remove(stage)
+        with self._stage(table_name) as stage:
+            uploaded = stage.upload(data_iterator)
+            with self._session.errors(f"COPY into the staging table of {table_name}"):
+                if time.monotonic() - started > _STALE_SECONDS:
+                    self._session.close()
+                    self._session.open()
+                self._staged_rows = bulk.copy(self._session, table_name, staging, uploaded)
         return self._staged_rows
 
     def cleanup(self, table: Table) -> None:
@@ -158,25 +156,19 @@ class RedshiftNativeLoader(AbstractNativeLoader):
         if self._swapped_at is not None:
             time.sleep(max(0.0, self._swapped_at + self._config.drop_grace_seconds - time.monotonic()))
             self._swapped_at = None
-        with self._session.errors(f"cleaning up the staging of {table.name}"):
-            self._drop(self._names(table))
+        with (
+            self._session.errors(f"cleaning up the staging of {table.name}"),
+            self._session.waiting_at_most(self._config.swap_wait_seconds),
+        ):
+            self._session.repeatedly(lambda: self._drop(self._names(table)))
 
     def _drop(self, names: TableNames) -> None:
-        """Drop what a load of this table makes. A reader of the replaced table is waited for, not for ever."""
+        """Drop what a load of this table makes."""
         relations = [*names.scratch, names.parts["new"], names.parts["retired"]]
-        self._session.set_timeout(self._config.swap_wait_seconds)
         self._session.run("DROP TABLE IF EXISTS {relations}", names, relations=sql.SQL(", ").join(relations))
-        self._session.set_timeout(0)
 
     def _stage(self, table_name: str) -> Stage:
         return Stage(self._config, table_name, self._load_id or new_load_id(None))
-
-    @staticmethod
-    def _remove(stage: Stage) -> None:
-        try:
-            stage.remove()
-        except MedgenError as error:
-            logger.warning("objects stay in S3 until the next load sweeps them: %s", error)
 
     # --- change data capture -------------------------------------------------------------------------------------
 
@@ -195,10 +187,10 @@ class RedshiftNativeLoader(AbstractNativeLoader):
                 if last is None:
                     raise LoaderError(f"{table.name}: no recorded load to apply staged changes to.")
                 self._found = session.transaction(lambda: compare.compare_staged_lines(session, names, last))
-            elif self._production_stands(names):
+            elif attached.production_fits(session, names, known=last is not None):
                 self._found = session.transaction(lambda: compare.compare_with_production(session, names, last))
             else:
-                self._found = compare.baseline(session, names, rows)
+                self._found = session.transaction(lambda: compare.baseline(session, names, rows))
         return self._found.counts
 
     def keep_unchanged(self, table: Table, last: LoadRecord) -> ChangeCounts:
@@ -227,35 +219,6 @@ class RedshiftNativeLoader(AbstractNativeLoader):
         with self._session.errors(f"reading {table.name} as of {release}"):
             return history.read_as_of(self._session, self._names(table), self.last_load(table), release)
 
-    def _production_stands(self, names: TableNames) -> bool:
-        """Whether production stands in the catalog's shape.
-
-        Raises:
-            LoaderError: Something that is not this package's has production's name.
-        """
-        observed = guard.column_widths(self._session, names.schema, names.table.name)
-        if not observed:
-            return False
-        found = {f"{name} {data_type}" for name, (data_type, _) in observed.items()}
-        missing = sorted({f"{column.name} {_TYPES[column.type]}" for column in names.table.columns} - found)
-        if not missing:
-            return True
-        if self._last_guard is None:
-            raise LoaderError(
-                f"{names.schema}.{names.table.name} exists, but not as the catalog has it: missing {missing}, found "
-                f"{sorted(found)}. Rename or drop it, and the next load makes it anew as a first load."
-            )
-        known = set(names.table.column_names)
-        if obstacles := [
-            what for what in attached.swap_obstacles(self._session, names) if not what.startswith("column")
-        ]:
-            raise LoaderError(
-                f"{names.schema}.{names.table.name} has the shape of an earlier version (missing {missing}) and must "
-                f"be made anew, but {', '.join(obstacles)} would be lost. Remove that, load, and put it back."
-            )
-        logger.info("%s: made anew; columns that go: %s", names.table.name, sorted(set(observed) - known))
-        return False
-
     # --- publication ---------------------------------------------------------------------------------------------
 
     def can_swap(self, table: Table) -> bool:
@@ -275,7 +238,7 @@ class RedshiftNativeLoader(AbstractNativeLoader):
             if mode is not ApplyMode.UNCHANGED:
                 publish.widen(self._session, names)
             if found.production is not None and mode is not ApplyMode.UNCHANGED:
-                publish.prepare_feed(self._session, names)
+                self._session.repeatedly(lambda: publish.prepare_feed(self._session, names))
             if renames:
                 publish.prepare_new_table(self._session, names, found)
 
@@ -288,7 +251,8 @@ class RedshiftNativeLoader(AbstractNativeLoader):
                     publish.swap_strictly(self._session, names, start, self._load_id, found)
                 self._record_success(names, found, mode)
 
-            publish.in_one_transaction(self._session, self._audit, self._load_id, body)
+            with self._session.waiting_at_most(0):  # a rename that gave way leaves its limit behind
+                publish.in_one_transaction(self._session, self._audit, self._load_id, body)
             if renames and not first:
                 self._swapped_at = time.monotonic()
         return found.counts

@@ -105,9 +105,13 @@ def prepare_new_table(session: RedshiftSession, names: TableNames, found: Compar
     ALTER TABLE knows no SET SCHEMA, and APPEND runs in no transaction.
     https://docs.aws.amazon.com/redshift/latest/dg/r_ALTER_TABLE_APPEND.html
     """
-    session.run("DROP TABLE IF EXISTS {new}", names)
-    session.run("CREATE TABLE {new} ({definitions}) {layout}", names)
-    session.run("ALTER TABLE {new} APPEND FROM {staging}", names)
+
+    def create() -> None:
+        session.run("DROP TABLE IF EXISTS {new}", names)
+        session.run("CREATE TABLE {new} ({definitions}) {layout}", names)
+
+    session.transaction(create)
+    session.repeatedly(lambda: session.run("ALTER TABLE {new} APPEND FROM {staging}", names))
     if read_content(session, names, names.parts["new"]) != found.after:
         raise ProductionChangedError(
             f"{names.schema}.{names.table.name}: the staged rows did not arrive whole in the new table. "

@@ -14,6 +14,7 @@ from typing import Any, LiteralString, TypeVar
 import psycopg
 from psycopg import errors as pg_errors
 from psycopg import sql
+from psycopg.pq import TransactionStatus
 
 from medgen_pipeline.errors import TransientError
 from medgen_pipeline.loaders.base import LoaderError, LostConnectionError
@@ -170,3 +171,13 @@ class RedshiftSession:
     def set_timeout(self, seconds: float) -> None:
         """Limit each statement of the work connection; 0 lifts the limit. SET LOCAL is unknown to Redshift."""
         self.work.execute(sql.SQL("SET statement_timeout TO {}").format(sql.Literal(round(seconds * 1000))))
+
+    @contextmanager
+    def waiting_at_most(self, seconds: float) -> Iterator[None]:
+        """Limit each statement; afterwards there is no limit, unless the connection is broken."""
+        self.set_timeout(seconds)
+        try:
+            yield
+        finally:
+            if not self.work.closed and self.work.info.transaction_status is TransactionStatus.IDLE:
+                self.set_timeout(0)

@@ -11,10 +11,11 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from isal import isal_zlib
 
+from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.loaders.redshift.aws import aws_errors, client
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 
@@ -56,6 +57,19 @@ class Stage:
         self._s3 = client("s3", config.aws_region, connections=_THREADS + 2)
         self._keys: list[str] = []
         self._open_uploads: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        """Nothing is sent."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove what was sent, whatever happened, without hiding why this is called."""
+        try:
+            self.remove()
+        except MedgenError as error:
+            logger.warning("objects stay in S3 until the next load sweeps them: %s", error)
+        finally:
+            self._s3.close()
 
     def upload(self, chunks: Iterable[bytes]) -> Uploaded:
         """Send chunks of whole records, a manifest last."""
@@ -144,10 +158,6 @@ class Stage:
                 for failure in answer.get("Errors", []):
                     logger.warning("not removed: %s: %s", self._url(failure.get("Key", "")), failure.get("Code"))
             self._keys.clear()
-
-    def close(self) -> None:
-        """Let go of the connections."""
-        self._s3.close()
 
     def sweep(self, dead_loads: Collection[int]) -> None:
         """Remove what loads of this table have left that are known to have ended.

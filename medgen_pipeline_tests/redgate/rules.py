@@ -1,0 +1,301 @@
+"""The table of refusals. Each rule: a name, a test of the statement, Redshift's words, AWS's page.
+
+A test gives the offending piece, which fills the braces of the message, or an empty string. Rules are tried in order;
+the grammar comes last, so that what has a name here is refused under that name.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from medgen_pipeline_tests.redgate import allowlist, reading
+from medgen_pipeline_tests.redgate.errors import RefusedError
+from medgen_pipeline_tests.redgate.grammar import grammar_error
+from medgen_pipeline_tests.redgate.lexer import Cursor, Statement
+
+MAX_STATEMENT_BYTES = 16 << 20
+MAX_IDENTIFIER_BYTES = 63  # PostgreSQL would cut it silently; Redshift allows 127
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing that Redshift does not run."""
+
+    name: str
+    test: Callable[[Statement], str]
+    message: str
+    page: str
+    sqlstate: str = "0A000"
+
+
+def _shape(pattern: str) -> Callable[[Statement], str]:
+    """A test that looks for a pattern in the statement's shape; a group in it is the offending piece."""
+    compiled = re.compile(pattern)
+
+    def test(statement: Statement) -> str:
+        found = compiled.search(statement.shape)
+        return (found[found.lastindex or 0] or found[0]) if found else ""
+
+    return test
+
+
+def _unreadable(statement: Statement) -> str:
+    return next((token.text for token in statement.tokens if token.kind == "symbol" and token.text in "'\"$\\@{}"), "")
+
+
+def _prefixed_literal(statement: Statement) -> str:
+    for before, token in pairwise(statement.tokens):
+        if token.kind == "string" and before.kind == "word" and before.end == token.start:
+            return before.text.lower()
+    return ""
+
+
+def _unknown_command(statement: Statement) -> str:
+    known = any(re.match(pattern, statement.shape) for pattern in allowlist.COMMANDS)
+    return "" if known else statement.tokens[0].text
+
+
+def _long_identifier(statement: Statement) -> str:
+    names = (token.identifier for token in statement.tokens)
+    return next((name for name in names if len(name.encode()) > MAX_IDENTIFIER_BYTES), "")
+
+
+def _unknown_function(statement: Statement) -> str:
+    return next((name for name in reading.calls(statement) if name not in allowlist.FUNCTIONS), "")
+
+
+def _unknown_cast(statement: Statement) -> str:
+    known = {name.split(" ")[0] for name in allowlist.TYPES}
+    return next((name.lower() for name in reading.cast_types(statement) if name not in known), "")
+
+
+def _unknown_setting(statement: Statement) -> str:
+    name = reading.setting(statement)
+    return "" if name in allowlist.SETTINGS_OF_POSTGRES | allowlist.SETTINGS_OF_REDSHIFT else name
+
+
+def _unknown_catalog(statement: Statement) -> str:
+    owned = (relation.name for relation in reading.relations(statement) if relation.of_catalog)
+    return next((name for name in owned if name not in allowlist.CATALOG), "")
+
+
+def _reads_user_table(statement: Statement) -> bool:
+    return any(not relation.of_catalog for relation in reading.relations(statement))
+
+
+def _leader_node_function(statement: Statement) -> str:
+    words = {token.text.lower() for token in statement.tokens if token.kind == "word"}
+    used = words & allowlist.LEADER_NODE_ONLY
+    return min(used) if used and _reads_user_table(statement) else ""
+
+
+def _leader_node_catalog(statement: Statement) -> str:
+    on_leader = [
+        relation.name
+        for relation in reading.relations(statement)
+        if relation.of_catalog and not relation.name.startswith(("stl_", "sys_"))
+    ]
+    return on_leader[0] if on_leader and _reads_user_table(statement) else ""
+
+
+def _merge_into_itself(statement: Statement) -> str:
+    cursor = Cursor(statement.tokens)
+    if not cursor.accept("MERGE", "INTO"):
+        return ""
+    target = [token.identifier for token in cursor.relation()]
+    cursor.accept("USING")
+    return ".".join(filter(None, target)) if target == [token.identifier for token in cursor.relation()] else ""
+
+
+def _merge_without_branch(statement: Statement) -> str:
+    shape = statement.shape
+    if not shape.startswith("MERGE ") or shape.endswith("REMOVE DUPLICATES"):
+        return ""
+    matched = len(re.findall(r"\bWHEN MATCHED THEN (?:UPDATE|DELETE)\b", shape))
+    unmatched = len(re.findall(r"\bWHEN NOT MATCHED THEN INSERT\b", shape))
+    return "" if (matched, unmatched) == (1, 1) else "WHEN"
+
+
+def _oversized(statement: Statement) -> str:
+    size = len(statement.text.encode())
+    return str(size) if size > MAX_STATEMENT_BYTES else ""
+
+
+_NAME = r'(?:"q"|[\w#$]+)'
+_TABLE = rf"{_NAME}(?: \. {_NAME})*+"
+_FEATURES = "c_unsupported-postgresql-features"
+_FUNCTIONS = "c_unsupported-postgresql-functions"
+_TYPES = "c_unsupported-postgresql-datatypes"
+_DIFFERENT = "c_redshift-sql-implementated-differently"
+_ON_NODES = "Specified types or functions (one per INFO message) not supported on Redshift tables. ({})"
+
+RULES: tuple[Rule, ...] = (
+    Rule("statement-size", _oversized, "Statement is too large. Statement Size: {} bytes.", "c_redshift-sql", "54001"),
+    Rule("escape-string", _prefixed_literal, 'type "{}" does not exist', "c_redshift-and-postgres-sql", "42704"),
+    Rule("unreadable", _unreadable, 'syntax error at or near "{}"', "r_names", "42601"),
+    Rule("long-identifier", _long_identifier, 'redgate cannot hold the identifier "{}"', "r_names", "42622"),
+    Rule("index", _shape(r"^(?:CREATE (?:UNIQUE )?|DROP )INDEX\b"), "{} is not supported", _FEATURES),
+    Rule("unlogged-table", _shape(r"^CREATE (UNLOGGED)\b"), 'syntax error at or near "{}"', _DIFFERENT, "42601"),
+    Rule("savepoint", _shape(r"^(?:SAVEPOINT|RELEASE|ROLLBACK .*TO)\b"), "{} is not supported", _FUNCTIONS),
+    Rule("unknown-command", _unknown_command, 'syntax error at or near "{}"', "c_SQL_commands", "42601"),
+    Rule("on-conflict", _shape(r"\b(ON) CONFLICT\b"), 'syntax error at or near "{}"', "r_INSERT_30", "42601"),
+    Rule("returning", _shape(r"\bRETURNING\b"), 'syntax error at or near "{}"', "r_INSERT_30", "42601"),
+    Rule("is-distinct-from", _shape(r"\bIS (?:NOT )?DISTINCT FROM\b"), "{} is not supported", _FUNCTIONS),
+    Rule("set-operation-all", _shape(r"\b(?:EXCEPT|INTERSECT|MINUS) ALL\b"), "{} is not supported", "r_UNION"),
+    Rule("filter-clause", _shape(r"\) (FILTER) \("), 'syntax error at or near "{}"', "c_Aggregate_Functions", "42601"),
+    Rule("lateral", _shape(r"\b(LATERAL) "), 'syntax error at or near "{}"', "r_FROM_clause30", "42601"),
+    Rule("row-lock", _shape(r"\bFOR (?:UPDATE|SHARE)\b"), "SELECT {} is not supported", "r_SELECT_synopsis"),
+    Rule(
+        "data-modifying-cte",
+        _shape(r"\bAS \( (INSERT|UPDATE|DELETE|MERGE)\b"),
+        'syntax error at or near "{}"',
+        "r_WITH_clause",
+        "42601",
+    ),
+    Rule(
+        "cte-before-insert",
+        _shape(r"^WITH\b.*\) (INSERT INTO|MERGE INTO)\b"),
+        'syntax error at or near "{}"',
+        "r_INSERT_30",
+        "42601",
+    ),
+    Rule("values-as-table", _shape(r"\b(?:FROM|JOIN) \( (VALUES)\b"), "{} as a table is not supported", _FEATURES),
+    Rule("array", _shape(r"\["), "array types and subscripts are not supported", _TYPES),
+    Rule("truncate-several", _shape(rf"^TRUNCATE (?:TABLE )?{_TABLE} ,"), "only one table", "r_TRUNCATE", "42601"),
+    Rule(
+        "truncate-options",
+        _shape(r"^TRUNCATE\b.*\b(CASCADE|RESTRICT|RESTART|CONTINUE)\b"),
+        'syntax error at or near "{}"',
+        "r_TRUNCATE",
+        "42601",
+    ),
+    Rule(
+        "alter-one-action",
+        _shape(rf"^ALTER TABLE {_TABLE} (?:ADD|DROP|ALTER|RENAME)\b.* , (ADD|DROP|ALTER|RENAME)\b"),
+        "ALTER TABLE: only one column per statement",
+        _DIFFERENT,
+    ),
+    Rule(
+        "alter-rename-schema",
+        _shape(rf"\bRENAME TO {_NAME} (\.)"),
+        'syntax error at or near "{}"',
+        "r_ALTER_TABLE",
+        "42601",
+    ),
+    Rule(
+        "alter-set-schema",
+        _shape(r"^ALTER TABLE\b.*\bSET SCHEMA\b"),
+        'syntax error at or near "SET"',
+        "r_ALTER_TABLE",
+        "42601",
+    ),
+    Rule(
+        "deallocate-all",
+        _shape(r"^DEALLOCATE (?:PREPARE )?(ALL)$"),
+        'syntax error at or near "{}"',
+        "r_DEALLOCATE",
+        "42601",
+    ),
+    Rule("lock-mode", _shape(r"^LOCK\b.* (IN|NOWAIT)\b"), 'syntax error at or near "{}"', "r_LOCK", "42601"),
+    Rule("with-no-data", _shape(r"\bWITH (?:NO )?DATA\b"), "{} is not supported", "r_CREATE_TABLE_AS"),
+    Rule(
+        "like-including",
+        _shape(r"\bINCLUDING (?!DEFAULTS)(\w+)"),
+        'syntax error at or near "{}"',
+        "r_CREATE_TABLE_NEW",
+        "42601",
+    ),
+    Rule("on-commit", _shape(r"\b(ON) COMMIT\b"), 'syntax error at or near "{}"', "r_CREATE_TABLE_NEW", "42601"),
+    Rule(
+        "generated-always",
+        _shape(r"\bGENERATED (ALWAYS)\b"),
+        'syntax error at or near "{}"',
+        "r_CREATE_TABLE_NEW",
+        "42601",
+    ),
+    Rule(
+        "table-storage",
+        _shape(r"^CREATE\b.*\b(PARTITION BY (?:RANGE|LIST|HASH)|PARTITION OF|INHERITS|TABLESPACE)\b"),
+        "{} is not supported",
+        _DIFFERENT,
+    ),
+    Rule(
+        "checked-constraint",
+        _shape(r"^(?:CREATE|ALTER) .*\b(CHECK|EXCLUDE) "),
+        "{} constraints are not supported",
+        _FEATURES,
+    ),
+    Rule(
+        "postgres-type",
+        _shape(
+            r"^(?:CREATE|ALTER) (?:.* )?((?:BIG|SMALL)?SERIAL|BIT|BYTEA|CIDR|CITEXT|HSTORE|INET|JSONB?|MONEY|OID"
+            r"|TSVECTOR|UUID|XML)\b"
+        ),
+        'Column type "{}" is not supported',
+        _TYPES,
+    ),
+    Rule(
+        "copy-from-client",
+        _shape(r"^COPY\b.* (?:FROM|TO) (STDIN|STDOUT|PROGRAM)\b"),
+        'syntax error at or near "{}"',
+        "r_COPY",
+        "42601",
+    ),
+    Rule(
+        "merge-target-alias",
+        _shape(rf"^MERGE INTO {_TABLE} (?!USING )(\S+)"),
+        'syntax error at or near "{}"',
+        "r_MERGE",
+        "42601",
+    ),
+    Rule("merge-source", _shape(r"^MERGE INTO .* USING (\()"), "MERGE: the source must be a table", "r_MERGE"),
+    Rule("merge-itself", _merge_into_itself, "MERGE: source and target are both {}", "r_MERGE"),
+    Rule(
+        "merge-condition",
+        _shape(r"^MERGE INTO .* WHEN (?:NOT )?MATCHED (?!THEN )(\w+)"),
+        'syntax error at or near "{}"',
+        "r_MERGE",
+        "42601",
+    ),
+    Rule("merge-branches", _merge_without_branch, "syntax error: MERGE needs both branches", "r_MERGE", "42601"),
+    Rule(
+        "merge-set-prefix",
+        _shape(rf"^MERGE INTO .*(?: SET|,) {_NAME} (\.) {_NAME} ="),
+        'syntax error at or near "{}"',
+        "r_MERGE",
+        "42601",
+    ),
+    Rule(
+        "merge-equality",
+        _shape(r"^MERGE INTO .*? ON (?:(?! WHEN ).)* (<>|!=|<=|>=|<|>|OR|IS|LIKE|IN|NOT) .* WHEN "),
+        "MERGE: the match condition must be equalities, found {}",
+        "r_MERGE",
+    ),
+    Rule(
+        "unknown-setting",
+        _unknown_setting,
+        'unrecognized configuration parameter "{}"',
+        "cm_chap_ConfigurationRef",
+        "42704",
+    ),
+    Rule("unknown-catalog", _unknown_catalog, 'relation "{}" does not exist', "cm_chap_system-tables", "42P01"),
+    Rule("leader-node-function", _leader_node_function, _ON_NODES, "c_SQL_functions_leader_node_only"),
+    Rule("leader-node-catalog", _leader_node_catalog, _ON_NODES, "c_SQL_functions_leader_node_only"),
+    Rule("unknown-function", _unknown_function, "function {}() does not exist", _FUNCTIONS, "42883"),
+    Rule("unknown-cast", _unknown_cast, 'type "{}" does not exist', _TYPES, "42704"),
+    Rule(
+        "grammar",
+        lambda statement: grammar_error(statement.shape),
+        "syntax error (sqlfluff's Redshift dialect): {}",
+        "c_SQL_commands",
+        "42601",
+    ),
+)
+
+
+def check(statement: Statement) -> None:
+    """Raise the refusal of the first rule that the statement breaks."""
+    for rule in RULES:
+        if offence := rule.test(statement):
+            raise RefusedError(rule.name, rule.message.format(offence), rule.page, rule.sqlstate)

@@ -1,0 +1,183 @@
+"""A real S3 over HTTP for tests: moto's, with faults in front. What is stored is moto's business.
+
+moto keeps its buckets per process, so all servers of a process show the same ones; ``start`` empties them.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import boto3  # type: ignore[import-untyped]  # ships no types
+import requests
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import BaseWSGIServer, make_server
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_CODES = {403: "AccessDenied", 404: "NoSuchKey", 500: "InternalError", 503: "SlowDown"}
+_DRAIN_BYTES = 1 << 20
+_CUT_AFTER_BYTES = 16
+
+
+class _QuietHandler(MotoRequestHandler):
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002  # werkzeug's name
+        """Tests have ``S3Server.requests``; a log line per request would bury theirs."""
+
+
+@dataclass
+class S3Fault:
+    """What happens to requests that match.
+
+    Attributes:
+        pattern: Regular expression, searched in "METHOD /bucket/key?query".
+        status: Answer with this HTTP status and S3's code for it.
+        seconds: Wait this long first.
+        cut: Send the beginning of the true answer and then close the connection.
+        skip: Let as many matching requests pass before.
+        times: How often it strikes; None means always.
+    """
+
+    pattern: str
+    status: int = 0
+    seconds: float = 0.0
+    cut: bool = False
+    skip: int = 0
+    times: int | None = None
+
+
+@dataclass
+class S3Server:
+    """An S3 endpoint in a thread.
+
+    Attributes:
+        requests: "METHOD /bucket/key?query" of everything that was asked for.
+    """
+
+    requests: list[str] = field(default_factory=list)
+    _faults: list[S3Fault] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _server: BaseWSGIServer | None = None
+    _thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    @property
+    def endpoint_url(self) -> str:
+        """For AWS_ENDPOINT_URL and boto3's ``endpoint_url``."""
+        if self._server is None:
+            raise RuntimeError("the S3 server is not running: call start() first")
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def client_settings(self) -> dict[str, str]:
+        """Keyword arguments for ``boto3.client("s3", ...)``."""
+        return {
+            "endpoint_url": self.endpoint_url,
+            "region_name": "us-east-1",
+            "aws_access_key_id": "testing",
+            "aws_secret_access_key": "testing",
+        }
+
+    def client(self) -> Any:
+        """A boto3 client of this server; boto3 has no types."""
+        return boto3.client("s3", **self.client_settings)
+
+    def start(self) -> None:
+        """Listen on a free port, with no bucket."""
+        application = DomainDispatcherApplication(create_backend_app)
+        self._server = make_server(
+            "127.0.0.1", 0, self._with_faults(application), threaded=True, request_handler=_QuietHandler
+        )
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="s3")
+        self._thread.start()
+        self.reset()
+
+    def reset(self) -> None:
+        """Remove all buckets, faults and the list of requests."""
+        self.heal()
+        requests.post(f"{self.endpoint_url}/moto-api/reset", timeout=10).raise_for_status()
+        self.requests.clear()
+
+    def stop(self) -> None:
+        """Stop listening."""
+        if self._server and self._thread:
+            self._server.shutdown()
+            self._thread.join()
+            self._server.server_close()
+        self._server = self._thread = None
+
+    def order(self, fault: S3Fault) -> None:
+        """Let matching requests suffer this; of several faults the first ordered strikes."""
+        with self._lock:
+            self._faults.append(fault)
+
+    def heal(self) -> None:
+        """Order no faults any more."""
+        with self._lock:
+            self._faults.clear()
+
+    def keys(self, bucket: str, prefix: str = "") -> list[str]:
+        """The objects in a bucket."""
+        pages = self.client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+    def unfinished_uploads(self, bucket: str) -> list[str]:
+        """Keys of multipart uploads neither completed nor aborted."""
+        return [upload["Key"] for upload in self.client().list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
+
+    def _with_faults(self, application: "WSGIApplication") -> "WSGIApplication":
+        def serve(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+            fault = self._strike(environ)
+            if fault is None:
+                return application(environ, start_response)
+            time.sleep(fault.seconds)
+            if not fault.status:
+                answer = application(environ, start_response)
+                return _cut(answer) if fault.cut else answer
+            _drain(environ)
+            start_response(f"{fault.status} Ordered", [("Content-Type", "application/xml")])
+            code = _CODES.get(fault.status, "InternalError")
+            return [f"<Error><Code>{code}</Code><Message>ordered by the test</Message></Error>".encode()]
+
+        return serve
+
+    def _strike(self, environ: "WSGIEnvironment") -> S3Fault | None:
+        query = f"?{environ['QUERY_STRING']}" if environ.get("QUERY_STRING") else ""
+        request = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}{query}"
+        with self._lock:
+            self.requests.append(request)
+            for fault in self._faults:
+                if fault.times == 0 or not re.search(fault.pattern, request):
+                    continue
+                if fault.skip:
+                    fault.skip -= 1
+                    continue
+                fault.times = None if fault.times is None else fault.times - 1
+                return fault
+        return None
+
+
+def _drain(environ: "WSGIEnvironment") -> None:
+    """Read the request's body: a client that is still sending would see a reset instead of the answer."""
+    left = int(environ.get("CONTENT_LENGTH") or 0)
+    while left and (block := environ["wsgi.input"].read(min(left, _DRAIN_BYTES))):
+        left -= len(block)
+
+
+def _cut(answer: Iterable[bytes]) -> Iterator[bytes]:
+    yield b"".join(answer)[:_CUT_AFTER_BYTES]
+    raise ConnectionAbortedError("ordered by the test")
