@@ -11,13 +11,12 @@ What does not belong here: framing the lines, and the decision which two files t
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import BinaryIO
 
-READ_BYTES = 4 << 20
+READ_BYTES = 256 << 10
 MIN_BLOCK_BYTES = 4 << 10
 # Lines kept in memory for the comparison; as Python objects they take about three times this.
 MAX_DIFFERING_BYTES = 48 << 20
@@ -67,14 +66,14 @@ def diff_files(open_old: OpenFile, open_new: OpenFile) -> LineChanges | None:
         open_old: Opens the decompressed old file.
         open_new: Opens the decompressed new file.
     """
-    # Decompression and hashing release the interpreter's lock, so two threads use two cores.
-    with ThreadPoolExecutor(2, thread_name_prefix="diff") as threads:
-        old, new = threads.map(_cut_into_blocks, (open_old, open_new))
-        old_count, new_count = Counter(old.hashes), Counter(new.hashes)
-        only_old, only_new = old_count - new_count, new_count - old_count
-        if max(_bytes_of(old, only_old), _bytes_of(new, only_new)) > MAX_DIFFERING_BYTES:
-            return None
-        old_lines, new_lines = threads.map(_lines_of, (open_old, open_new), (old, new), (only_old, only_new))
+    # One after the other: two threads spent longer on waiting for the interpreter's lock than they saved (5.1 s against
+    # 4.0 s for 16 M rows). Decompression has a thread of its own.
+    old, new = _cut_into_blocks(open_old), _cut_into_blocks(open_new)
+    old_count, new_count = Counter(old.hashes), Counter(new.hashes)
+    only_old, only_new = old_count - new_count, new_count - old_count
+    if max(_bytes_of(old, only_old), _bytes_of(new, only_new)) > MAX_DIFFERING_BYTES:
+        return None
+    old_lines, new_lines = _lines_of(open_old, old, only_old), _lines_of(open_new, new, only_new)
     removed, added = old_lines - new_lines, new_lines - old_lines
     return LineChanges(old.header, new.header, tuple(removed.elements()), tuple(added.elements()))
 

