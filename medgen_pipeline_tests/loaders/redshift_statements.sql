@@ -1,0 +1,277 @@
+ALTER TABLE "medgen"."medgen_cui_history" RENAME TO "medgen_cui_history__retired";
+
+ALTER TABLE "medgen"."medgen_cui_history__new" APPEND FROM "medgen_staging"."medgen_cui_history";
+
+ALTER TABLE "medgen"."medgen_cui_history__new" RENAME TO "medgen_cui_history";
+
+ALTER TABLE "medgen"."mondo_cui_history" RENAME TO "mondo_cui_history__retired";
+
+ALTER TABLE "medgen"."mondo_cui_history__new" APPEND FROM "medgen_staging"."mondo_cui_history";
+
+ALTER TABLE "medgen"."mondo_cui_history__new" RENAME TO "mondo_cui_history";
+
+BEGIN;
+
+COMMENT ON COLUMN "medgen"."medgen_cui_history"."current_cui" IS 'The concept that replaced it, or a text such as `No longer reported`.';
+
+COMMENT ON COLUMN "medgen"."medgen_cui_history"."date_of_action" IS 'Month and year as text.';
+
+COMMENT ON COLUMN "medgen"."medgen_cui_history"."previous_cui" IS 'The retired concept.';
+
+COMMENT ON COLUMN "medgen"."medgen_cui_history__new"."current_cui" IS 'The concept that replaced it, or a text such as `No longer reported`.';
+
+COMMENT ON COLUMN "medgen"."medgen_cui_history__new"."date_of_action" IS 'Month and year as text.';
+
+COMMENT ON COLUMN "medgen"."medgen_cui_history__new"."previous_cui" IS 'The retired concept.';
+
+COMMENT ON COLUMN "medgen"."mondo_cui_history"."cui" IS 'The concept the identifier stood for; retired where the row is past.';
+
+COMMENT ON COLUMN "medgen"."mondo_cui_history"."date" IS 'Day of the change, as NCBI writes it: `12 Jun 2019`.';
+
+COMMENT ON COLUMN "medgen"."mondo_cui_history"."is_current" IS '`1` the assignment holds, `0` it is past.';
+
+COMMENT ON COLUMN "medgen"."mondo_cui_history"."mondo_id" IS 'Mondo term, `MONDO:` + 7 digits.';
+
+COMMENT ON COLUMN "medgen"."mondo_cui_history__new"."cui" IS 'The concept the identifier stood for; retired where the row is past.';
+
+COMMENT ON COLUMN "medgen"."mondo_cui_history__new"."date" IS 'Day of the change, as NCBI writes it: `12 Jun 2019`.';
+
+COMMENT ON COLUMN "medgen"."mondo_cui_history__new"."is_current" IS '`1` the assignment holds, `0` it is past.';
+
+COMMENT ON COLUMN "medgen"."mondo_cui_history__new"."mondo_id" IS 'Mondo term, `MONDO:` + 7 digits.';
+
+COMMENT ON TABLE "medgen"."medgen_cui_history" IS 'What became of retired concepts. Kept by NCBI MedGen.
+
+- `current_cui` is not always a CUI: test its shape before joining.
+- Chains and cycles are possible, as in `merged`.
+- A replacement may be retired in its turn and missing from `names`.';
+
+COMMENT ON TABLE "medgen"."medgen_cui_history__new" IS 'What became of retired concepts. Kept by NCBI MedGen.
+
+- `current_cui` is not always a CUI: test its shape before joining.
+- Chains and cycles are possible, as in `merged`.
+- A replacement may be retired in its turn and missing from `names`.';
+
+COMMENT ON TABLE "medgen"."mondo_cui_history" IS 'Which concept each Mondo term has stood for over time. Kept by NCBI MedGen.
+
+- Take `is_current = ''1''` for today''s concept; an identifier may have several past rows.
+- A retired identifier has past rows only.
+- Concepts of past rows may be retired and missing from `names`.
+- `date` is text: do not sort by it without parsing.';
+
+COMMENT ON TABLE "medgen"."mondo_cui_history__new" IS 'Which concept each Mondo term has stood for over time. Kept by NCBI MedGen.
+
+- Take `is_current = ''1''` for today''s concept; an identifier may have several past rows.
+- A retired identifier has past rows only.
+- Concepts of past rows may be retired and missing from `names`.
+- `date` is text: do not sort by it without parsing.';
+
+COMMIT;
+
+COPY "medgen_staging"."medgen_cui_history" FROM 's3://stage/medgen/medgen/medgen_cui_history/LOAD_ID/manifest' IAM_ROLE 'arn:aws:iam::123456789012:role/medgen-load' REGION 'us-east-1' MANIFEST GZIP DELIMITER '<TAB>' ESCAPE NULL AS '' MAXERROR 0 COMPUPDATE OFF STATUPDATE OFF;
+
+COPY "medgen_staging"."mondo_cui_history" FROM 's3://stage/medgen/medgen/mondo_cui_history/LOAD_ID/manifest' IAM_ROLE 'arn:aws:iam::123456789012:role/medgen-load' REGION 'us-east-1' MANIFEST GZIP DELIMITER '<TAB>' ESCAPE NULL AS '' MAXERROR 0 COMPUPDATE OFF STATUPDATE OFF;
+
+CREATE SCHEMA IF NOT EXISTS "medgen";
+
+CREATE SCHEMA IF NOT EXISTS "medgen_audit";
+
+CREATE SCHEMA IF NOT EXISTS "medgen_changes";
+
+CREATE SCHEMA IF NOT EXISTS "medgen_staging";
+
+CREATE TABLE "medgen"."medgen_cui_history__new" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
+
+CREATE TABLE "medgen"."mondo_cui_history__new" ("mondo_id" VARCHAR(64), "cui" VARCHAR(64), "date" VARCHAR(64), "is_current" VARCHAR(16)) DISTSTYLE KEY DISTKEY ("mondo_id") COMPOUND SORTKEY ("mondo_id", "cui", "date");
+
+CREATE TABLE "medgen_staging"."medgen_cui_history" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
+
+CREATE TABLE "medgen_staging"."medgen_cui_history" (_sign CHAR(1) NOT NULL, "previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
+
+CREATE TABLE "medgen_staging"."medgen_cui_history__changes" (_change_type VARCHAR(16) NOT NULL, "previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
+
+CREATE TABLE "medgen_staging"."medgen_cui_history__difference" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64), _copies BIGINT NOT NULL) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
+
+CREATE TABLE "medgen_staging"."medgen_cui_history__kept" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
+
+CREATE TABLE "medgen_staging"."mondo_cui_history" ("mondo_id" VARCHAR(64), "cui" VARCHAR(64), "date" VARCHAR(64), "is_current" VARCHAR(16)) DISTSTYLE KEY DISTKEY ("mondo_id") COMPOUND SORTKEY ("mondo_id", "cui", "date");
+
+CREATE TABLE "medgen_staging"."mondo_cui_history" (_sign CHAR(1) NOT NULL, "mondo_id" VARCHAR(64), "cui" VARCHAR(64), "date" VARCHAR(64), "is_current" VARCHAR(16)) DISTSTYLE KEY DISTKEY ("mondo_id") COMPOUND SORTKEY ("mondo_id", "cui", "date");
+
+CREATE TABLE "medgen_staging"."mondo_cui_history__changes" (_change_type VARCHAR(16) NOT NULL, "mondo_id" VARCHAR(64), "cui" VARCHAR(64), "date" VARCHAR(64), "is_current" VARCHAR(16)) DISTSTYLE KEY DISTKEY ("mondo_id") COMPOUND SORTKEY ("mondo_id", "cui", "date");
+
+CREATE TABLE "medgen_staging"."mondo_cui_history__difference" ("mondo_id" VARCHAR(64), "cui" VARCHAR(64), "date" VARCHAR(64), "is_current" VARCHAR(16), _copies BIGINT NOT NULL) DISTSTYLE KEY DISTKEY ("mondo_id") COMPOUND SORTKEY ("mondo_id", "cui", "date");
+
+CREATE TABLE IF NOT EXISTS "medgen_audit"."lock_medgen_cui_history" (held SMALLINT);
+
+CREATE TABLE IF NOT EXISTS "medgen_audit"."lock_mondo_cui_history" (held SMALLINT);
+
+CREATE TABLE IF NOT EXISTS "medgen_audit".commit_lock (held SMALLINT);
+
+CREATE TABLE IF NOT EXISTS "medgen_audit".load_run (load_id BIGINT NOT NULL, dagster_run_id VARCHAR(255), table_name VARCHAR(127) NOT NULL, release VARCHAR(255) NOT NULL, source_sha256 VARCHAR(64) NOT NULL, content_sha256 VARCHAR(64) NOT NULL, table_shape VARCHAR(64) NOT NULL, strategy VARCHAR(16), mode VARCHAR(16), status VARCHAR(16) NOT NULL, started_at TIMESTAMPTZ NOT NULL, finished_at TIMESTAMPTZ, rows_extracted BIGINT, rows_rejected BIGINT, rows_repaired BIGINT, rows_inserted BIGINT, rows_updated BIGINT, rows_deleted BIGINT, rows_unchanged BIGINT, guard VARCHAR(4096), error VARCHAR(65535)) DISTSTYLE ALL COMPOUND SORTKEY (load_id);
+
+CREATE TABLE IF NOT EXISTS "medgen_audit".rejected_row (load_id BIGINT NOT NULL, line_number BIGINT NOT NULL, reason VARCHAR(65535) NOT NULL, "raw" VARCHAR(65535) NOT NULL) DISTSTYLE EVEN COMPOUND SORTKEY (load_id);
+
+CREATE TABLE IF NOT EXISTS "medgen_changes"."medgen_cui_history" (_change_type VARCHAR(16) NOT NULL, _release VARCHAR(255) NOT NULL, _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, "previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY (_load_id);
+
+CREATE TABLE IF NOT EXISTS "medgen_changes"."mondo_cui_history" (_change_type VARCHAR(16) NOT NULL, _release VARCHAR(255) NOT NULL, _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, "mondo_id" VARCHAR(64), "cui" VARCHAR(64), "date" VARCHAR(64), "is_current" VARCHAR(16)) DISTSTYLE KEY DISTKEY ("mondo_id") COMPOUND SORTKEY (_load_id);
+
+DELETE FROM "medgen"."medgen_cui_history" USING "medgen_staging"."medgen_cui_history__changes" WHERE "medgen_cui_history__changes"._change_type = 'delete' AND COALESCE("medgen_cui_history"."previous_cui", '') = COALESCE("medgen_cui_history__changes"."previous_cui", '') AND COALESCE(OCTET_LENGTH("medgen_cui_history"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("medgen_cui_history__changes"."previous_cui"), -1) AND COALESCE("medgen_cui_history"."current_cui", '') = COALESCE("medgen_cui_history__changes"."current_cui", '') AND COALESCE(OCTET_LENGTH("medgen_cui_history"."current_cui"), -1) = COALESCE(OCTET_LENGTH("medgen_cui_history__changes"."current_cui"), -1) AND COALESCE("medgen_cui_history"."date_of_action", '') = COALESCE("medgen_cui_history__changes"."date_of_action", '') AND COALESCE(OCTET_LENGTH("medgen_cui_history"."date_of_action"), -1) = COALESCE(OCTET_LENGTH("medgen_cui_history__changes"."date_of_action"), -1);
+
+DELETE FROM "medgen"."mondo_cui_history";
+
+DELETE FROM "medgen"."mondo_cui_history" USING "medgen_staging"."mondo_cui_history__changes" WHERE "mondo_cui_history__changes"._change_type IN ('delete', 'update_preimage') AND "mondo_cui_history"."mondo_id" = "mondo_cui_history__changes"."mondo_id" AND OCTET_LENGTH("mondo_cui_history"."mondo_id") = OCTET_LENGTH("mondo_cui_history__changes"."mondo_id") AND "mondo_cui_history"."cui" = "mondo_cui_history__changes"."cui" AND OCTET_LENGTH("mondo_cui_history"."cui") = OCTET_LENGTH("mondo_cui_history__changes"."cui") AND "mondo_cui_history"."date" = "mondo_cui_history__changes"."date" AND OCTET_LENGTH("mondo_cui_history"."date") = OCTET_LENGTH("mondo_cui_history__changes"."date");
+
+DELETE FROM "medgen_staging"."medgen_cui_history";
+
+DELETE FROM "medgen_staging"."medgen_cui_history__changes";
+
+DELETE FROM "medgen_staging"."mondo_cui_history";
+
+DROP TABLE IF EXISTS "medgen"."medgen_cui_history__new";
+
+DROP TABLE IF EXISTS "medgen"."mondo_cui_history__new";
+
+DROP TABLE IF EXISTS "medgen_staging"."medgen_cui_history", "medgen_staging"."medgen_cui_history__changes", "medgen_staging"."medgen_cui_history__difference", "medgen_staging"."medgen_cui_history__kept", "medgen"."medgen_cui_history__new", "medgen"."medgen_cui_history__retired";
+
+DROP TABLE IF EXISTS "medgen_staging"."medgen_cui_history__changes";
+
+DROP TABLE IF EXISTS "medgen_staging"."medgen_cui_history__difference";
+
+DROP TABLE IF EXISTS "medgen_staging"."mondo_cui_history", "medgen_staging"."mondo_cui_history__changes", "medgen_staging"."mondo_cui_history__difference", "medgen_staging"."mondo_cui_history__kept", "medgen"."mondo_cui_history__new", "medgen"."mondo_cui_history__retired";
+
+DROP TABLE IF EXISTS "medgen_staging"."mondo_cui_history__changes";
+
+DROP TABLE IF EXISTS "medgen_staging"."mondo_cui_history__difference";
+
+GRANT SELECT ON "medgen"."mondo_cui_history__new" TO "golden_reader" WITH GRANT OPTION;
+
+INSERT INTO "medgen"."medgen_cui_history" ("previous_cui", "current_cui", "date_of_action") SELECT "previous_cui", "current_cui", "date_of_action" FROM "medgen_staging"."medgen_cui_history__changes" WHERE _change_type IN ('insert', 'update_postimage');
+
+INSERT INTO "medgen"."medgen_cui_history" ("previous_cui", "current_cui", "date_of_action") SELECT "previous_cui", "current_cui", "date_of_action" FROM "medgen_staging"."medgen_cui_history__kept";
+
+INSERT INTO "medgen"."mondo_cui_history" ("mondo_id", "cui", "date", "is_current") SELECT "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history";
+
+INSERT INTO "medgen"."mondo_cui_history" ("mondo_id", "cui", "date", "is_current") SELECT "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history__changes" WHERE _change_type IN ('insert', 'update_postimage');
+
+INSERT INTO "medgen_audit".load_run (load_id, dagster_run_id, table_name, release, source_sha256, content_sha256, table_shape, status, started_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, GETDATE());
+
+INSERT INTO "medgen_audit".rejected_row (load_id, line_number, reason, "raw") VALUES (CAST($1 AS BIGINT), CAST($2 AS BIGINT), CAST($3 AS VARCHAR(65535)), CAST($4 AS VARCHAR(65535)));
+
+INSERT INTO "medgen_changes"."medgen_cui_history" (_change_type, _release, _commit_timestamp, _load_id, "previous_cui", "current_cui", "date_of_action") SELECT _change_type, CAST($1 AS VARCHAR(255)), GETDATE(), CAST($2 AS BIGINT), "previous_cui", "current_cui", "date_of_action" FROM "medgen_staging"."medgen_cui_history__changes";
+
+INSERT INTO "medgen_changes"."mondo_cui_history" (_change_type, _release, _commit_timestamp, _load_id, "mondo_id", "cui", "date", "is_current") SELECT _change_type, CAST($1 AS VARCHAR(255)), GETDATE(), CAST($2 AS BIGINT), "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history__changes";
+
+INSERT INTO "medgen_staging"."medgen_cui_history__changes" (_change_type, "previous_cui", "current_cui", "date_of_action") SELECT 'delete', "previous_cui", "current_cui", "date_of_action" FROM (SELECT "a"."previous_cui", "a"."current_cui", "a"."date_of_action", -d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."previous_cui", "a"."current_cui", "a"."date_of_action", OCTET_LENGTH("a"."previous_cui"), OCTET_LENGTH("a"."current_cui"), OCTET_LENGTH("a"."date_of_action")) AS _nth  FROM "medgen"."medgen_cui_history" a JOIN "medgen_staging"."medgen_cui_history__difference" d ON COALESCE("a"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("a"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("a"."current_cui", '') = COALESCE("d"."current_cui", '') AND COALESCE(OCTET_LENGTH("a"."current_cui"), -1) = COALESCE(OCTET_LENGTH("d"."current_cui"), -1) AND COALESCE("a"."date_of_action", '') = COALESCE("d"."date_of_action", '') AND COALESCE(OCTET_LENGTH("a"."date_of_action"), -1) = COALESCE(OCTET_LENGTH("d"."date_of_action"), -1)) AS numbered WHERE _nth <= _copies;
+
+INSERT INTO "medgen_staging"."medgen_cui_history__changes" (_change_type, "previous_cui", "current_cui", "date_of_action") SELECT 'delete', "previous_cui", "current_cui", "date_of_action" FROM (SELECT "a"."previous_cui", "a"."current_cui", "a"."date_of_action", -d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."previous_cui", "a"."current_cui", "a"."date_of_action", OCTET_LENGTH("a"."previous_cui"), OCTET_LENGTH("a"."current_cui"), OCTET_LENGTH("a"."date_of_action")) AS _nth  FROM (SELECT "previous_cui", "current_cui", "date_of_action" FROM "medgen_staging"."medgen_cui_history" WHERE _sign = '-') a JOIN "medgen_staging"."medgen_cui_history__difference" d ON COALESCE("a"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("a"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("a"."current_cui", '') = COALESCE("d"."current_cui", '') AND COALESCE(OCTET_LENGTH("a"."current_cui"), -1) = COALESCE(OCTET_LENGTH("d"."current_cui"), -1) AND COALESCE("a"."date_of_action", '') = COALESCE("d"."date_of_action", '') AND COALESCE(OCTET_LENGTH("a"."date_of_action"), -1) = COALESCE(OCTET_LENGTH("d"."date_of_action"), -1)) AS numbered WHERE _nth <= _copies;
+
+INSERT INTO "medgen_staging"."medgen_cui_history__changes" (_change_type, "previous_cui", "current_cui", "date_of_action") SELECT 'insert', "previous_cui", "current_cui", "date_of_action" FROM (SELECT "a"."previous_cui", "a"."current_cui", "a"."date_of_action", d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."previous_cui", "a"."current_cui", "a"."date_of_action", OCTET_LENGTH("a"."previous_cui"), OCTET_LENGTH("a"."current_cui"), OCTET_LENGTH("a"."date_of_action")) AS _nth  FROM "medgen_staging"."medgen_cui_history" a JOIN "medgen_staging"."medgen_cui_history__difference" d ON COALESCE("a"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("a"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("a"."current_cui", '') = COALESCE("d"."current_cui", '') AND COALESCE(OCTET_LENGTH("a"."current_cui"), -1) = COALESCE(OCTET_LENGTH("d"."current_cui"), -1) AND COALESCE("a"."date_of_action", '') = COALESCE("d"."date_of_action", '') AND COALESCE(OCTET_LENGTH("a"."date_of_action"), -1) = COALESCE(OCTET_LENGTH("d"."date_of_action"), -1)) AS numbered WHERE _nth <= _copies;
+
+INSERT INTO "medgen_staging"."medgen_cui_history__changes" (_change_type, "previous_cui", "current_cui", "date_of_action") SELECT 'insert', "previous_cui", "current_cui", "date_of_action" FROM (SELECT "a"."previous_cui", "a"."current_cui", "a"."date_of_action", d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."previous_cui", "a"."current_cui", "a"."date_of_action", OCTET_LENGTH("a"."previous_cui"), OCTET_LENGTH("a"."current_cui"), OCTET_LENGTH("a"."date_of_action")) AS _nth  FROM (SELECT "previous_cui", "current_cui", "date_of_action" FROM "medgen_staging"."medgen_cui_history" WHERE _sign = '+') a JOIN "medgen_staging"."medgen_cui_history__difference" d ON COALESCE("a"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("a"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("a"."current_cui", '') = COALESCE("d"."current_cui", '') AND COALESCE(OCTET_LENGTH("a"."current_cui"), -1) = COALESCE(OCTET_LENGTH("d"."current_cui"), -1) AND COALESCE("a"."date_of_action", '') = COALESCE("d"."date_of_action", '') AND COALESCE(OCTET_LENGTH("a"."date_of_action"), -1) = COALESCE(OCTET_LENGTH("d"."date_of_action"), -1)) AS numbered WHERE _nth <= _copies;
+
+INSERT INTO "medgen_staging"."medgen_cui_history__difference" ("previous_cui", "current_cui", "date_of_action", _copies) SELECT "previous_cui", "current_cui", "date_of_action", SUM(_one) FROM (SELECT "previous_cui", "current_cui", "date_of_action", 1 AS _one FROM "medgen_staging"."medgen_cui_history" n UNION ALL SELECT "previous_cui", "current_cui", "date_of_action", -1 AS _one FROM "medgen"."medgen_cui_history" o) AS both_sides GROUP BY "previous_cui", "current_cui", "date_of_action", OCTET_LENGTH("previous_cui"), OCTET_LENGTH("current_cui"), OCTET_LENGTH("date_of_action") HAVING SUM(_one) <> 0;
+
+INSERT INTO "medgen_staging"."medgen_cui_history__difference" ("previous_cui", "current_cui", "date_of_action", _copies) SELECT "previous_cui", "current_cui", "date_of_action", SUM(_one) FROM (SELECT "previous_cui", "current_cui", "date_of_action", 1 AS _one FROM (SELECT "previous_cui", "current_cui", "date_of_action" FROM "medgen_staging"."medgen_cui_history" WHERE _sign = '+') n UNION ALL SELECT "previous_cui", "current_cui", "date_of_action", -1 AS _one FROM (SELECT "previous_cui", "current_cui", "date_of_action" FROM "medgen_staging"."medgen_cui_history" WHERE _sign = '-') o) AS both_sides GROUP BY "previous_cui", "current_cui", "date_of_action", OCTET_LENGTH("previous_cui"), OCTET_LENGTH("current_cui"), OCTET_LENGTH("date_of_action") HAVING SUM(_one) <> 0;
+
+INSERT INTO "medgen_staging"."medgen_cui_history__kept" ("previous_cui", "current_cui", "date_of_action") SELECT "previous_cui", "current_cui", "date_of_action" FROM (SELECT "p"."previous_cui", "p"."current_cui", "p"."date_of_action", d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "p"."previous_cui", "p"."current_cui", "p"."date_of_action", OCTET_LENGTH("p"."previous_cui"), OCTET_LENGTH("p"."current_cui"), OCTET_LENGTH("p"."date_of_action")) AS _nth  FROM "medgen"."medgen_cui_history" p JOIN (SELECT "previous_cui", "current_cui", "date_of_action", COUNT(*) AS _copies FROM "medgen_staging"."medgen_cui_history__changes"   WHERE _change_type = 'delete' GROUP BY "previous_cui", "current_cui", "date_of_action", OCTET_LENGTH("previous_cui"), OCTET_LENGTH("current_cui"), OCTET_LENGTH("date_of_action")) d ON COALESCE("p"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("p"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("p"."current_cui", '') = COALESCE("d"."current_cui", '') AND COALESCE(OCTET_LENGTH("p"."current_cui"), -1) = COALESCE(OCTET_LENGTH("d"."current_cui"), -1) AND COALESCE("p"."date_of_action", '') = COALESCE("d"."date_of_action", '') AND COALESCE(OCTET_LENGTH("p"."date_of_action"), -1) = COALESCE(OCTET_LENGTH("d"."date_of_action"), -1)) AS numbered WHERE _nth > _copies;
+
+INSERT INTO "medgen_staging"."mondo_cui_history__changes" (_change_type, "mondo_id", "cui", "date", "is_current") SELECT 'delete', "mondo_id", "cui", "date", "is_current" FROM (SELECT "a"."mondo_id", "a"."cui", "a"."date", "a"."is_current", -d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."mondo_id", "a"."cui", "a"."date", "a"."is_current", OCTET_LENGTH("a"."mondo_id"), OCTET_LENGTH("a"."cui"), OCTET_LENGTH("a"."date"), OCTET_LENGTH("a"."is_current")) AS _nth  FROM "medgen"."mondo_cui_history" a JOIN "medgen_staging"."mondo_cui_history__difference" d ON COALESCE("a"."mondo_id", '') = COALESCE("d"."mondo_id", '') AND COALESCE(OCTET_LENGTH("a"."mondo_id"), -1) = COALESCE(OCTET_LENGTH("d"."mondo_id"), -1) AND COALESCE("a"."cui", '') = COALESCE("d"."cui", '') AND COALESCE(OCTET_LENGTH("a"."cui"), -1) = COALESCE(OCTET_LENGTH("d"."cui"), -1) AND COALESCE("a"."date", '') = COALESCE("d"."date", '') AND COALESCE(OCTET_LENGTH("a"."date"), -1) = COALESCE(OCTET_LENGTH("d"."date"), -1) AND COALESCE("a"."is_current", '') = COALESCE("d"."is_current", '') AND COALESCE(OCTET_LENGTH("a"."is_current"), -1) = COALESCE(OCTET_LENGTH("d"."is_current"), -1)) AS numbered WHERE _nth <= _copies;
+
+INSERT INTO "medgen_staging"."mondo_cui_history__changes" (_change_type, "mondo_id", "cui", "date", "is_current") SELECT 'insert', "mondo_id", "cui", "date", "is_current" FROM (SELECT "a"."mondo_id", "a"."cui", "a"."date", "a"."is_current", d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."mondo_id", "a"."cui", "a"."date", "a"."is_current", OCTET_LENGTH("a"."mondo_id"), OCTET_LENGTH("a"."cui"), OCTET_LENGTH("a"."date"), OCTET_LENGTH("a"."is_current")) AS _nth  FROM "medgen_staging"."mondo_cui_history" a JOIN "medgen_staging"."mondo_cui_history__difference" d ON COALESCE("a"."mondo_id", '') = COALESCE("d"."mondo_id", '') AND COALESCE(OCTET_LENGTH("a"."mondo_id"), -1) = COALESCE(OCTET_LENGTH("d"."mondo_id"), -1) AND COALESCE("a"."cui", '') = COALESCE("d"."cui", '') AND COALESCE(OCTET_LENGTH("a"."cui"), -1) = COALESCE(OCTET_LENGTH("d"."cui"), -1) AND COALESCE("a"."date", '') = COALESCE("d"."date", '') AND COALESCE(OCTET_LENGTH("a"."date"), -1) = COALESCE(OCTET_LENGTH("d"."date"), -1) AND COALESCE("a"."is_current", '') = COALESCE("d"."is_current", '') AND COALESCE(OCTET_LENGTH("a"."is_current"), -1) = COALESCE(OCTET_LENGTH("d"."is_current"), -1)) AS numbered WHERE _nth <= _copies;
+
+INSERT INTO "medgen_staging"."mondo_cui_history__changes" (_change_type, "mondo_id", "cui", "date", "is_current") SELECT CASE WHEN "b"."mondo_id" IS NULL THEN 'delete' ELSE 'update_preimage' END, "a"."mondo_id", "a"."cui", "a"."date", "a"."is_current" FROM "medgen"."mondo_cui_history" a LEFT JOIN "medgen_staging"."mondo_cui_history" b ON "a"."mondo_id" = "b"."mondo_id" AND OCTET_LENGTH("a"."mondo_id") = OCTET_LENGTH("b"."mondo_id") AND "a"."cui" = "b"."cui" AND OCTET_LENGTH("a"."cui") = OCTET_LENGTH("b"."cui") AND "a"."date" = "b"."date" AND OCTET_LENGTH("a"."date") = OCTET_LENGTH("b"."date") WHERE "b"."mondo_id" IS NULL OR NOT (COALESCE("a"."is_current", '') = COALESCE("b"."is_current", '') AND COALESCE(OCTET_LENGTH("a"."is_current"), -1) = COALESCE(OCTET_LENGTH("b"."is_current"), -1));
+
+INSERT INTO "medgen_staging"."mondo_cui_history__changes" (_change_type, "mondo_id", "cui", "date", "is_current") SELECT CASE WHEN "b"."mondo_id" IS NULL THEN 'delete' ELSE 'update_preimage' END, "a"."mondo_id", "a"."cui", "a"."date", "a"."is_current" FROM (SELECT "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history" WHERE _sign = '-') a LEFT JOIN (SELECT "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history" WHERE _sign = '+') b ON "a"."mondo_id" = "b"."mondo_id" AND OCTET_LENGTH("a"."mondo_id") = OCTET_LENGTH("b"."mondo_id") AND "a"."cui" = "b"."cui" AND OCTET_LENGTH("a"."cui") = OCTET_LENGTH("b"."cui") AND "a"."date" = "b"."date" AND OCTET_LENGTH("a"."date") = OCTET_LENGTH("b"."date") WHERE "b"."mondo_id" IS NULL OR NOT (COALESCE("a"."is_current", '') = COALESCE("b"."is_current", '') AND COALESCE(OCTET_LENGTH("a"."is_current"), -1) = COALESCE(OCTET_LENGTH("b"."is_current"), -1));
+
+INSERT INTO "medgen_staging"."mondo_cui_history__changes" (_change_type, "mondo_id", "cui", "date", "is_current") SELECT CASE WHEN "b"."mondo_id" IS NULL THEN 'insert' ELSE 'update_postimage' END, "a"."mondo_id", "a"."cui", "a"."date", "a"."is_current" FROM "medgen_staging"."mondo_cui_history" a LEFT JOIN "medgen"."mondo_cui_history" b ON "a"."mondo_id" = "b"."mondo_id" AND OCTET_LENGTH("a"."mondo_id") = OCTET_LENGTH("b"."mondo_id") AND "a"."cui" = "b"."cui" AND OCTET_LENGTH("a"."cui") = OCTET_LENGTH("b"."cui") AND "a"."date" = "b"."date" AND OCTET_LENGTH("a"."date") = OCTET_LENGTH("b"."date") WHERE "b"."mondo_id" IS NULL OR NOT (COALESCE("a"."is_current", '') = COALESCE("b"."is_current", '') AND COALESCE(OCTET_LENGTH("a"."is_current"), -1) = COALESCE(OCTET_LENGTH("b"."is_current"), -1));
+
+INSERT INTO "medgen_staging"."mondo_cui_history__changes" (_change_type, "mondo_id", "cui", "date", "is_current") SELECT CASE WHEN "b"."mondo_id" IS NULL THEN 'insert' ELSE 'update_postimage' END, "a"."mondo_id", "a"."cui", "a"."date", "a"."is_current" FROM (SELECT "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history" WHERE _sign = '+') a LEFT JOIN (SELECT "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history" WHERE _sign = '-') b ON "a"."mondo_id" = "b"."mondo_id" AND OCTET_LENGTH("a"."mondo_id") = OCTET_LENGTH("b"."mondo_id") AND "a"."cui" = "b"."cui" AND OCTET_LENGTH("a"."cui") = OCTET_LENGTH("b"."cui") AND "a"."date" = "b"."date" AND OCTET_LENGTH("a"."date") = OCTET_LENGTH("b"."date") WHERE "b"."mondo_id" IS NULL OR NOT (COALESCE("a"."is_current", '') = COALESCE("b"."is_current", '') AND COALESCE(OCTET_LENGTH("a"."is_current"), -1) = COALESCE(OCTET_LENGTH("b"."is_current"), -1));
+
+INSERT INTO "medgen_staging"."mondo_cui_history__difference" ("mondo_id", "cui", "date", "is_current", _copies) SELECT "mondo_id", "cui", "date", "is_current", SUM(_one) FROM (SELECT "mondo_id", "cui", "date", "is_current", 1 AS _one FROM "medgen_staging"."mondo_cui_history" n UNION ALL SELECT "mondo_id", "cui", "date", "is_current", -1 AS _one FROM "medgen"."mondo_cui_history" o) AS both_sides GROUP BY "mondo_id", "cui", "date", "is_current", OCTET_LENGTH("mondo_id"), OCTET_LENGTH("cui"), OCTET_LENGTH("date"), OCTET_LENGTH("is_current") HAVING SUM(_one) <> 0;
+
+LOCK "medgen_audit"."lock_medgen_cui_history";
+
+LOCK "medgen_audit"."lock_mondo_cui_history";
+
+LOCK "medgen_audit".commit_lock;
+
+ROLLBACK;
+
+SELECT "load_id", "dagster_run_id", "table_name", "release", "source_sha256", "content_sha256", "table_shape", "strategy", "mode", "status", "started_at", "finished_at", "rows_extracted", "rows_rejected", "rows_repaired", "rows_inserted", "rows_updated", "rows_deleted", "rows_unchanged", "guard", "error" FROM "medgen_audit".load_run WHERE table_name = $1 AND status = $2 ORDER BY load_id DESC LIMIT 1;
+
+SELECT "previous_cui", "current_cui", "date_of_action", SUM(_one) FROM (SELECT "previous_cui", "current_cui", "date_of_action", 1 AS _one FROM "medgen"."medgen_cui_history" UNION ALL SELECT "previous_cui", "current_cui", "date_of_action", CASE WHEN _change_type IN ('delete', 'update_preimage') THEN 1 ELSE -1 END AS _one FROM "medgen_changes"."medgen_cui_history" WHERE _load_id > LOAD_ID) AS undone GROUP BY "previous_cui", "current_cui", "date_of_action", OCTET_LENGTH("previous_cui"), OCTET_LENGTH("current_cui"), OCTET_LENGTH("date_of_action") HAVING SUM(_one) <> 0;
+
+SELECT 1 FROM "medgen"."mondo_cui_history" GROUP BY "mondo_id", "cui", "date", OCTET_LENGTH("mondo_id"), OCTET_LENGTH("cui"), OCTET_LENGTH("date") HAVING COUNT(*) > 1 OR MAX(CASE WHEN "mondo_id" IS NULL OR "cui" IS NULL OR "date" IS NULL THEN 1 ELSE 0 END) > 0 LIMIT 1;
+
+SELECT 1 FROM "medgen_staging"."mondo_cui_history" GROUP BY "mondo_id", "cui", "date", OCTET_LENGTH("mondo_id"), OCTET_LENGTH("cui"), OCTET_LENGTH("date") HAVING COUNT(*) > 1 OR MAX(CASE WHEN "mondo_id" IS NULL OR "cui" IS NULL OR "date" IS NULL THEN 1 ELSE 0 END) > 0 LIMIT 1;
+
+SELECT 1 FROM "medgen_staging"."mondo_cui_history" GROUP BY _sign, "mondo_id", "cui", "date", OCTET_LENGTH("mondo_id"), OCTET_LENGTH("cui"), OCTET_LENGTH("date") HAVING COUNT(*) > 1 OR MAX(CASE WHEN "mondo_id" IS NULL OR "cui" IS NULL OR "date" IS NULL THEN 1 ELSE 0 END) > 0 LIMIT 1;
+
+SELECT 1 FROM "medgen_staging"."mondo_cui_history__changes" c JOIN "medgen"."mondo_cui_history" p ON "c"."mondo_id" = "p"."mondo_id" AND OCTET_LENGTH("c"."mondo_id") = OCTET_LENGTH("p"."mondo_id") AND "c"."cui" = "p"."cui" AND OCTET_LENGTH("c"."cui") = OCTET_LENGTH("p"."cui") AND "c"."date" = "p"."date" AND OCTET_LENGTH("c"."date") = OCTET_LENGTH("p"."date") WHERE c._change_type = 'insert' LIMIT 1;
+
+SELECT COALESCE(SUM(CASE WHEN _change_type IN ('insert', 'update_postimage') THEN CAST(FNV_HASH(CAST(CASE WHEN "c"."mondo_id" IS NULL THEN 0 ELSE FNV_HASH("c"."mondo_id") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."cui" IS NULL THEN 0 ELSE FNV_HASH("c"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."date" IS NULL THEN 0 ELSE FNV_HASH("c"."date") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."is_current" IS NULL THEN 0 ELSE FNV_HASH("c"."is_current") END AS VARCHAR(20))) AS DECIMAL(38, 0)) ELSE -CAST(FNV_HASH(CAST(CASE WHEN "c"."mondo_id" IS NULL THEN 0 ELSE FNV_HASH("c"."mondo_id") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."cui" IS NULL THEN 0 ELSE FNV_HASH("c"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."date" IS NULL THEN 0 ELSE FNV_HASH("c"."date") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."is_current" IS NULL THEN 0 ELSE FNV_HASH("c"."is_current") END AS VARCHAR(20))) AS DECIMAL(38, 0)) END), 0) FROM "medgen_staging"."mondo_cui_history__changes" c;
+
+SELECT COALESCE(SUM(CASE WHEN _change_type IN ('insert', 'update_postimage') THEN CAST(FNV_HASH(CAST(CASE WHEN "c"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("c"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("c"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("c"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0)) ELSE -CAST(FNV_HASH(CAST(CASE WHEN "c"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("c"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("c"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("c"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0)) END), 0) FROM "medgen_staging"."medgen_cui_history__changes" c;
+
+SELECT COUNT(*) FROM pg_namespace WHERE nspname IN ($1, $2, $3, $4);
+
+SELECT COUNT(*) FROM svv_tables WHERE table_schema = $1 AND table_name IN ('load_run', 'rejected_row', 'commit_lock');
+
+SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."mondo_id" IS NULL THEN 0 ELSE FNV_HASH("t"."mondo_id") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."cui" IS NULL THEN 0 ELSE FNV_HASH("t"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date" IS NULL THEN 0 ELSE FNV_HASH("t"."date") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."is_current" IS NULL THEN 0 ELSE FNV_HASH("t"."is_current") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."mondo_cui_history" t;
+
+SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."mondo_id" IS NULL THEN 0 ELSE FNV_HASH("t"."mondo_id") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."cui" IS NULL THEN 0 ELSE FNV_HASH("t"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date" IS NULL THEN 0 ELSE FNV_HASH("t"."date") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."is_current" IS NULL THEN 0 ELSE FNV_HASH("t"."is_current") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."mondo_cui_history__new" t;
+
+SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."mondo_id" IS NULL THEN 0 ELSE FNV_HASH("t"."mondo_id") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."cui" IS NULL THEN 0 ELSE FNV_HASH("t"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date" IS NULL THEN 0 ELSE FNV_HASH("t"."date") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."is_current" IS NULL THEN 0 ELSE FNV_HASH("t"."is_current") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen_staging"."mondo_cui_history" t;
+
+SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."medgen_cui_history" t;
+
+SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."medgen_cui_history__new" t;
+
+SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen_staging"."medgen_cui_history" t;
+
+SELECT DISTINCT n.nspname, v.relname FROM pg_class t JOIN pg_namespace s ON s.oid = t.relnamespace JOIN pg_depend d ON d.refobjid = t.oid JOIN pg_depend i ON i.objid = d.objid AND i.deptype = 'i' JOIN pg_class v ON v.oid = i.refobjid JOIN pg_namespace n ON n.oid = v.relnamespace WHERE s.nspname = $1 AND t.relname = $2 AND v.relkind = 'v' ORDER BY 1, 2;
+
+SELECT MAX(load_id) FROM "medgen_audit".load_run WHERE table_name = $1;
+
+SELECT _change_type, COUNT(*) FROM "medgen_staging"."medgen_cui_history__changes" GROUP BY _change_type;
+
+SELECT _change_type, COUNT(*) FROM "medgen_staging"."mondo_cui_history__changes" GROUP BY _change_type;
+
+SELECT _change_type, _release, _commit_timestamp, _load_id, "previous_cui", "current_cui", "date_of_action" FROM "medgen_changes"."medgen_cui_history" WHERE _load_id > LOAD_ID AND _load_id <= LOAD_ID ORDER BY _load_id, "previous_cui", "current_cui", "date_of_action", _change_type DESC;
+
+SELECT a.attname, d.description FROM pg_description d JOIN pg_class t ON t.oid = d.objoid JOIN pg_namespace s ON s.oid = t.relnamespace LEFT JOIN pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid AND a.attnum > 0 WHERE s.nspname = $1 AND t.relname = $2;
+
+SELECT column_name, data_type, character_maximum_length FROM svv_columns WHERE table_schema = $1 AND table_name = $2 ORDER BY ordinal_position;
+
+SELECT load_id FROM "medgen_audit".load_run WHERE table_name = $1 AND status <> $2;
+
+SELECT load_id, release FROM "medgen_audit".load_run WHERE table_name = $1 AND status = 'succeeded' AND load_id >= $2 ORDER BY load_id DESC;
+
+SELECT pg_last_copy_count();
+
+SELECT privilege_type, identity_type, identity_name, admin_option FROM svv_relation_privileges WHERE namespace_name = $1 AND relation_name = $2 AND identity_name <> current_user;
+
+SELECT status FROM "medgen_audit".load_run WHERE load_id = $1;
+
+SELECT t.pid, t.txn_owner, t.txn_start FROM svv_transactions t, pg_class c, pg_namespace n WHERE c.oid = t.relation AND n.oid = c.relnamespace AND n.nspname = $1 AND c.relname = $2 AND t.granted AND t.pid <> pg_backend_pid();
+
+SELECT u.usename FROM pg_class t JOIN pg_namespace s ON s.oid = t.relnamespace JOIN pg_user u ON u.usesysid = t.relowner WHERE s.nspname = $1 AND t.relname = $2 AND u.usename <> current_user;
+
+SET datestyle TO 'ISO';
+
+SET statement_timeout TO 0;
+
+SET statement_timeout TO 10;
+
+SET statement_timeout TO 60000;
+
+SET statement_timeout TO 600000;
+
+SET timezone TO 'UTC';
+
+UPDATE "medgen_audit".load_run SET status = $1, finished_at = GETDATE(), error = 'its process ended without a word; found by the next load' WHERE table_name = $2 AND status = $3;
+
+UPDATE "medgen_audit".load_run SET status = $1, mode = $2, finished_at = GETDATE(), rows_inserted = $3, rows_updated = $4, rows_deleted = $5, rows_unchanged = $6, guard = $7 WHERE load_id = $8;
+
+UPDATE "medgen_audit".load_run SET strategy = $1, rows_extracted = $2, rows_rejected = $3, rows_repaired = $4 WHERE load_id = $5;
