@@ -248,3 +248,11 @@ def test_a_proven_key_that_repeats_closes_a_gate_and_loads_whole_when_accepted(d
     assert (result.counts.inserted, result.counts.by_key) == (1, False)
     assert mirror.load(GOOD, release="2026-01-21").counts.deleted == 1
     assert mirror.load([b"C0|renamed|GTR|N|", *GOOD[1:]], release="2026-01-28").counts.updated == 1
+
+
+def test_a_repaired_line_does_not_hide_that_its_key_repeats(database: str, home: Path) -> None:
+    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror.load([*GOOD, b"C77|caf\xff|GTR|N|"])
+    result = mirror.load([*GOOD, "C77|caf\ufffd|GTR|N|".encode(), b"C77|another|GTR|N|"], release="2026-01-14")
+    assert (result.strategy, result.counts.inserted, result.counts.by_key) == (Strategy.SNAPSHOT, 1, False)
+    assert sum(mirror.production().values()) == 52

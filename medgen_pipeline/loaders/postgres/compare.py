@@ -79,7 +79,9 @@ def compare_staged_lines(session: PostgresSession, names: TableNames, guard: Gua
     signed = "(SELECT ctid, * FROM {staging} WHERE _sign = {sign})"
     new, old = (sql.SQL(signed).format(staging=names.staging, sign=sql.Literal(sign)) for sign in "+-")
     counts = None
-    if names.table.key and guard.unique_key:
+    # Looked for among the lines themselves: repaired UTF-8 can make an added line equal to a removed one, and the
+    # change set then no longer shows that another added line repeats its key.
+    if names.table.key and guard.unique_key and not _added_lines_repeat_a_key(session, names):
         _write_by_key(session, names, new=new, old=old)
         if not (_change_set_repeats_a_key(session, names) or _insert_meets_a_kept_row(session, names)):
             counts = _count_by_key(session, names, guard.rows)
@@ -216,6 +218,16 @@ def _change_set_repeats_a_key(session: PostgresSession, names: TableNames) -> bo
     return bool(
         session.value(
             "SELECT EXISTS (SELECT FROM {changes} GROUP BY _change_type, {key}"
+            " HAVING count(*) > 1 OR num_nulls({key}) > 0)",
+            names,
+        )
+    )
+
+
+def _added_lines_repeat_a_key(session: PostgresSession, names: TableNames) -> bool:
+    return bool(
+        session.value(
+            "SELECT EXISTS (SELECT FROM {staging} WHERE _sign = '+' GROUP BY {key}"
             " HAVING count(*) > 1 OR num_nulls({key}) > 0)",
             names,
         )
