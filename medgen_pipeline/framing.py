@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import BinaryIO
 
-from medgen_pipeline.catalog import Column, ColumnType, Framing, Table
+from medgen_pipeline.catalog import Column, ColumnType, Framing, SourceTable
 from medgen_pipeline.errors import PermanentError
 
 # Small enough for all passes over a chunk to stay in a core's own cache, and for the server to work on one in its
@@ -92,7 +92,7 @@ def normalise_header(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def read_layout(table: Table, header: bytes) -> _Layout:
+def read_layout(table: SourceTable, header: bytes) -> _Layout:
     """Match a header line with the catalog by name.
 
     Raises:
@@ -126,7 +126,7 @@ def read_layout(table: Table, header: bytes) -> _Layout:
     )
 
 
-def _field_pattern(table: Table, column: Column | None, delimiter: bytes, max_bytes: Mapping[str, int]) -> bytes:
+def _field_pattern(table: SourceTable, column: Column | None, delimiter: bytes, max_bytes: Mapping[str, int]) -> bytes:
     """The bytes one field may hold. Possessive, so that a bad line fails without backtracking."""
     if column is not None and column.type is ColumnType.INTEGER:
         least = b"1" if table.key_proven and column.name in table.key else b"0"
@@ -155,7 +155,7 @@ class FramedFile:
         max_bytes: Widest UTF-8 value of each column that has a limit; a line with a wider one is set aside.
     """
 
-    table: Table
+    table: SourceTable
     stream: BinaryIO
     on_reject: Callable[[RejectedRow], None]
     accept_missing: frozenset[str] = frozenset()
@@ -193,7 +193,7 @@ class FramedFile:
 
 
 def frame_lines(
-    table: Table,
+    table: SourceTable,
     header: bytes,
     lines: Sequence[bytes],
     on_reject: Callable[[RejectedRow], None],
@@ -234,7 +234,7 @@ class LineFramer:
 
     def __init__(
         self,
-        table: Table,
+        table: SourceTable,
         layout: _Layout,
         on_reject: Callable[[RejectedRow], None],
         report: FramingReport,

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import dagster as dg
 from pydantic import Field
 
-from medgen_pipeline.catalog import Table, table_by_name
+from medgen_pipeline.catalog import SourceTable, table_by_name
 from medgen_pipeline.failures import permanent_errors_as_failures
 from medgen_pipeline.home import embedded_postgres, medgen_home
 from medgen_pipeline.load import LoadOptions, load_table
@@ -36,7 +36,7 @@ class MedgenSource(dg.ConfigurableResource[Any]):
     )
     home: str = Field(default="", description="Directory of the archive; empty: MEDGEN_HOME, else .medgen.")
 
-    def fetch(self, table: Table) -> SourceFile:
+    def fetch(self, table: SourceTable) -> SourceFile:
         """The current published file of ``table``, verified and archived."""
         url = self.url or os.environ.get("MEDGEN_SOURCE_URL") or DEFAULT_SOURCE_URL
         return ReleaseSource(url, self.archive()).fetch(table)

@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 from isal import igzip_threaded
 
-from medgen_pipeline.catalog import Table
+from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.diff import LineChanges, diff_files
 from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.framing import FramedFile, FramingReport, MissingColumnError, RejectedRow, frame_lines
@@ -82,7 +82,7 @@ class LoadResult:
 
 def load_table(
     loader: AbstractNativeLoader,
-    table: Table,
+    table: SourceTable,
     source: SourceFile,
     archive: Archive,
     options: LoadOptions | None = None,
@@ -119,7 +119,7 @@ class _Load:
     def __init__(
         self,
         loader: AbstractNativeLoader,
-        table: Table,
+        table: SourceTable,
         source: SourceFile,
         archive: Archive,
         options: LoadOptions,
@@ -413,7 +413,7 @@ def _ignore(row: RejectedRow) -> None:
 
 
 @contextmanager
-def open_published(table: Table, path: Path) -> Iterator[BinaryIO]:
+def open_published(table: SourceTable, path: Path) -> Iterator[BinaryIO]:
     """The bytes of an archived file, decompressed in a thread of its own where NCBI compresses it."""
     if table.is_gzip:
         with igzip_threaded.open(path, "rb", threads=1) as stream:  # type: ignore[no-untyped-call]  # isal 1.9.1

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from medgen_pipeline.catalog import Column, ColumnType, Table
+from medgen_pipeline.catalog import Column, ColumnType, SourceTable, Table
 from medgen_pipeline.load import LoadResult
 from medgen_pipeline.release import SourceFile
 
@@ -44,7 +44,7 @@ def _table_column(table: Table, column: Column) -> dg.TableColumn:
     )
 
 
-def definition_metadata(table: Table) -> dict[str, Any]:
+def definition_metadata(table: SourceTable) -> dict[str, Any]:
     """What is known of a table before its first load."""
     return {"dagster/column_schema": column_schema(table), "medgen/file": table.file_name}
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import dagster as dg
 from pydantic import Field
 
-from medgen_pipeline.catalog import Table
+from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.failures import permanent_errors_as_failures
 from medgen_pipeline.gates import GateLimits
 from medgen_pipeline.io_manager import WAREHOUSE_KEY, MedgenSource, PendingLoad
@@ -70,7 +70,7 @@ class LoadConfig(dg.Config):
         )
 
 
-def build_ncbi_files(tables: Sequence[Table]) -> list[dg.AssetSpec]:
+def build_ncbi_files(tables: Sequence[SourceTable]) -> list[dg.AssetSpec]:
     """NCBI's files: assets that somebody else materializes."""
     return [
         dg.AssetSpec(
@@ -84,7 +84,7 @@ def build_ncbi_files(tables: Sequence[Table]) -> list[dg.AssetSpec]:
     ]
 
 
-def build_table_asset(table: Table, *, kind: str) -> dg.AssetsDefinition:
+def build_table_asset(table: SourceTable, *, kind: str) -> dg.AssetsDefinition:
     """The asset of one table.
 
     Args:

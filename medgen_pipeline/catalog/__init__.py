@@ -4,7 +4,7 @@ Assets, DDL, UI schema, checks, data dictionary and sample release are generated
 MedGen table or column by hand.
 """
 
-from medgen_pipeline.catalog.model import Column, ColumnType, Framing, Reference, Table
+from medgen_pipeline.catalog.model import Column, ColumnType, Framing, Reference, SourceTable, Table
 from medgen_pipeline.catalog.tables import TABLES, table_by_name
 
-__all__ = ["TABLES", "Column", "ColumnType", "Framing", "Reference", "Table", "table_by_name"]
+__all__ = ["TABLES", "Column", "ColumnType", "Framing", "Reference", "SourceTable", "Table", "table_by_name"]

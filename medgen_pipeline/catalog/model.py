@@ -51,32 +51,26 @@ class Reference:
     to_column: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
-    """One MedGen file and the warehouse table made from it.
+    """A table of the warehouse, as loaders, checks and the UI see it: where its rows come from does not matter.
 
     Attributes:
         name: Table name and last part of the asset key.
-        file_name: The file's name on NCBI's server.
-        framing: How its lines are cut.
-        columns: In the order NCBI publishes them.
+        columns: In the order they are published.
         key: The columns that identify a row, or empty where only the whole row does.
-        key_proven: True where the key was unique in every real release read. An unproven key is a hint: a release
-            in which it repeats is compared by whole rows and loses nothing.
+        key_proven: True where the key is known to be unique, as in every real release read. An unproven key is a hint:
+            a release in which it repeats is compared by whole rows and loses nothing.
         description: Markdown for the UI: what the table holds, who made it, its traps.
         references: Columns that hold identifiers of other tables.
-        typical_rows: Rows of a release of 2025, rounded; the sample release keeps the proportions.
     """
 
     name: str
-    file_name: str
-    framing: Framing
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     key_proven: bool
     description: str
     references: tuple[Reference, ...] = ()
-    typical_rows: int = 0
 
     def __post_init__(self) -> None:
         """Refuse an entry that contradicts itself; this runs at import, so it fails in the first test."""
@@ -95,12 +89,27 @@ class Table:
         return tuple(column.name for column in self.columns)
 
     @property
-    def is_gzip(self) -> bool:
-        """Whether NCBI publishes the file compressed."""
-        return self.file_name.endswith(".gz")
-
-    @property
     def shape(self) -> str:
         """A short hash of all that decides how rows are read and stored; a change of it means a rebuild."""
         parts = [(column.name, column.type.value) for column in self.columns]
         return hashlib.sha256(repr((parts, self.key, self.key_proven)).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceTable(Table):
+    """A table made from one file of NCBI's.
+
+    Attributes:
+        file_name: The file's name on NCBI's server.
+        framing: How its lines are cut.
+        typical_rows: Rows of a release of 2025, rounded; the sample release keeps the proportions.
+    """
+
+    file_name: str
+    framing: Framing
+    typical_rows: int = 0
+
+    @property
+    def is_gzip(self) -> bool:
+        """Whether NCBI publishes the file compressed."""
+        return self.file_name.endswith(".gz")

@@ -4,7 +4,7 @@ Facts only. How a header line is matched, how rows are cut, compared or stored i
 Headers are matched by lower-case letters and digits alone: ``to CUI`` and ``toCUI`` are one spelling.
 """
 
-from medgen_pipeline.catalog.model import Column, ColumnType, Framing, Reference, Table
+from medgen_pipeline.catalog.model import Column, ColumnType, Framing, Reference, SourceTable
 
 _ID = 64  # bytes; identifiers seen have up to 20, and NCBI promises no width
 _NAME = 4096  # the longest preferred name of September 2025 has 330 characters; synonyms are longer
@@ -35,12 +35,12 @@ def _is_cui(*columns: str) -> tuple[Reference, ...]:
     return tuple(Reference(column, "names", "cui") for column in columns)
 
 
-def _cui_history(vocabulary: str, table_name: str, file_name: str, identifier: Column, rows: int) -> Table:
+def _cui_history(vocabulary: str, table_name: str, file_name: str, identifier: Column, rows: int) -> SourceTable:
     """One of the four tables that say which concept an identifier of another vocabulary stood for, and when.
 
     They declare no reference: past rows point to retired concepts, so orphans say nothing about damage.
     """
-    return Table(
+    return SourceTable(
         name=table_name,
         file_name=file_name,
         framing=Framing.TAB,
@@ -63,7 +63,7 @@ def _cui_history(vocabulary: str, table_name: str, file_name: str, identifier: C
     )
 
 
-_NAMES = Table(
+_NAMES = SourceTable(
     name="names",
     file_name="NAMES.RRF.gz",
     framing=Framing.PIPE,
@@ -86,7 +86,7 @@ _NAMES = Table(
     typical_rows=237_000,
 )
 
-_MGCONSO = Table(
+_MGCONSO = SourceTable(
     name="mgconso",
     file_name="MGCONSO.RRF.gz",
     framing=Framing.PIPE,
@@ -124,7 +124,7 @@ _MGCONSO = Table(
     typical_rows=850_000,
 )
 
-_MGDEF = Table(
+_MGDEF = SourceTable(
     name="mgdef",
     file_name="MGDEF.RRF.gz",
     framing=Framing.PIPE,
@@ -147,7 +147,7 @@ _MGDEF = Table(
     typical_rows=80_000,
 )
 
-_MGREL = Table(
+_MGREL = SourceTable(
     name="mgrel",
     file_name="MGREL.RRF.gz",
     framing=Framing.PIPE,
@@ -198,7 +198,7 @@ _MGREL = Table(
     typical_rows=1_130_000,
 )
 
-_MGSAT = Table(
+_MGSAT = SourceTable(
     name="mgsat",
     file_name="MGSAT.RRF.gz",
     framing=Framing.PIPE,
@@ -232,7 +232,7 @@ _MGSAT = Table(
     typical_rows=1_120_000,
 )
 
-_MGSTY = Table(
+_MGSTY = SourceTable(
     name="mgsty",
     file_name="MGSTY.RRF.gz",
     framing=Framing.PIPE,
@@ -255,7 +255,7 @@ _MGSTY = Table(
     typical_rows=235_000,
 )
 
-_MERGED = Table(
+_MERGED = SourceTable(
     name="merged",
     file_name="MERGED.RRF.gz",
     framing=Framing.PIPE,
@@ -275,7 +275,7 @@ _MERGED = Table(
     typical_rows=3_000,
 )
 
-_ID_MAPPINGS = Table(
+_ID_MAPPINGS = SourceTable(
     name="medgen_id_mappings",
     file_name="MedGenIDMappings.txt.gz",
     framing=Framing.PIPE,
@@ -305,7 +305,7 @@ _ID_MAPPINGS = Table(
     typical_rows=620_000,
 )
 
-_HPO_MAPPING = Table(
+_HPO_MAPPING = SourceTable(
     name="medgen_hpo_mapping",
     file_name="MedGen_HPO_Mapping.txt.gz",
     framing=Framing.PIPE,
@@ -329,7 +329,7 @@ _HPO_MAPPING = Table(
     typical_rows=20_500,
 )
 
-_HPO_OMIM_MAPPING = Table(
+_HPO_OMIM_MAPPING = SourceTable(
     name="medgen_hpo_omim_mapping",
     file_name="MedGen_HPO_OMIM_Mapping.txt.gz",
     framing=Framing.PIPE,
@@ -364,7 +364,7 @@ _HPO_OMIM_MAPPING = Table(
     typical_rows=211_000,
 )
 
-_PUBMED_LNK = Table(
+_PUBMED_LNK = SourceTable(
     name="medgen_pubmed_lnk",
     file_name="medgen_pubmed_lnk.txt.gz",
     framing=Framing.PIPE,
@@ -394,7 +394,7 @@ _UID_CUI_HISTORY = _cui_history(
     1_800_000,
 )
 
-_CUI_HISTORY = Table(
+_CUI_HISTORY = SourceTable(
     name="medgen_cui_history",
     file_name="MedGen_CUI_history.txt",
     framing=Framing.TAB,
@@ -443,7 +443,7 @@ _MONDO_CUI_HISTORY = _cui_history(
     28_000,
 )
 
-_SOURCES = Table(
+_SOURCES = SourceTable(
     name="medgen_sources",
     file_name="MedGen_Sources.txt",
     framing=Framing.TAB,
@@ -462,7 +462,7 @@ _SOURCES = Table(
     typical_rows=123,
 )
 
-TABLES: tuple[Table, ...] = (
+TABLES: tuple[SourceTable, ...] = (
     _NAMES,
     _MGCONSO,
     _MGDEF,
@@ -483,7 +483,7 @@ TABLES: tuple[Table, ...] = (
 )
 
 
-def table_by_name(name: str) -> Table:
+def table_by_name(name: str) -> SourceTable:
     """Return the table of that name.
 
     Raises:

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from medgen_pipeline.catalog import Table
+from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.release.archive import Archive, Examined, Fingerprint, Record, UnusableSourceError
 from medgen_pipeline.release.transport import TRANSPORTS, TransferOptions, Transport
 
@@ -71,7 +71,7 @@ class ReleaseSource:
             self._options = replace(self._options, auth=auth)
         self.url = self._transport.base_url(source)
 
-    def fetch(self, table: Table) -> SourceFile:
+    def fetch(self, table: SourceTable) -> SourceFile:
         """Return the table's file as published now; download and examine it unless the archive has it.
 
         Raises:
@@ -91,7 +91,7 @@ class ReleaseSource:
             self._archive.remember(record)
         return self._source_file(table, record, downloaded_bytes=record.byte_size)
 
-    def _source_file(self, table: Table, record: Record, downloaded_bytes: int) -> SourceFile:
+    def _source_file(self, table: SourceTable, record: Record, downloaded_bytes: int) -> SourceFile:
         return SourceFile(
             table_name=table.name,
             path=self._archive.address_of(record),

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from medgen_pipeline.catalog import TABLES, Framing, Table
+from medgen_pipeline.catalog import TABLES, Framing, SourceTable
 
 Row = dict[str, str]  # by column name
 
@@ -172,7 +172,7 @@ def write_sample(
     return paths
 
 
-def _write(path: Path, table: Table, rows: Iterable[Row], stamp: int) -> None:
+def _write(path: Path, table: SourceTable, rows: Iterable[Row], stamp: int) -> None:
     """Write one file; its time, and the one inside a gzip header, are the release's."""
     with path.open("wb") as raw:
         target = gzip.GzipFile("", "wb", 6, raw, mtime=stamp) if table.is_gzip else nullcontext(raw)
@@ -181,7 +181,7 @@ def _write(path: Path, table: Table, rows: Iterable[Row], stamp: int) -> None:
     os.utime(path, (stamp, stamp))
 
 
-def _lines(table: Table, rows: Iterable[Row]) -> Iterator[bytes]:
+def _lines(table: SourceTable, rows: Iterable[Row]) -> Iterator[bytes]:
     delimiter, end = ("|", "|\n") if table.framing is Framing.PIPE else ("\t", "\n")
     yield ("#" + delimiter.join(column.header for column in table.columns) + end).encode()
     for row in rows:
@@ -514,7 +514,7 @@ _REVISIONS = {
 }
 
 
-def _drift(table: Table, rows: Iterable[Row]) -> Iterator[Row]:
+def _drift(table: SourceTable, rows: Iterable[Row]) -> Iterator[Row]:
     """Leave out every 67th row about invented concepts and revise every 41st; names follow the concepts alone."""
     number = 0
     for row in rows:

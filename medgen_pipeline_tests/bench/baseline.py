@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medgen_pipeline.catalog import ColumnType, Framing, Table
+from medgen_pipeline.catalog import ColumnType, Framing, SourceTable
 from medgen_pipeline.io_manager import DEFAULT_SCHEMA
 from medgen_pipeline.loaders.embedded import find_binaries
 from medgen_pipeline.loaders.postgres.config import PostgresConfig
@@ -35,7 +35,7 @@ class RawLoad:
 class RawCopy:
     r"""``\copy`` of one published file, as often as asked."""
 
-    def __init__(self, ground: Ground, table: Table, release: Path) -> None:
+    def __init__(self, ground: Ground, table: SourceTable, release: Path) -> None:
         """Nothing is run yet."""
         self.note = ""
         self._ground = ground

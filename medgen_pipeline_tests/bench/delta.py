@@ -10,7 +10,7 @@ from statistics import median
 
 import click
 
-from medgen_pipeline.catalog import Table
+from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.home import medgen_home
 from medgen_pipeline.io_manager import MedgenSource
 from medgen_pipeline_tests.bench import report as reports
@@ -25,7 +25,7 @@ RATIOS = {"snapshot_ratio": ("snapshot_s", "raw_s"), "warehouse_ratio": ("wareho
 _WAREHOUSE = {"force_warehouse": True, "swap_above_percent": 1e9}
 
 
-def measure(ground: Ground, double: NcbiDouble, table: Table, old: Path, repeat: int | None) -> Record:
+def measure(ground: Ground, double: NcbiDouble, table: SourceTable, old: Path, repeat: int | None) -> Record:
     """From ``old`` to the release that ``double`` serves by either strategy and by psql, and to the same once more."""
     new = double.directory
     raw_copy = RawCopy(ground, table, new)
@@ -99,7 +99,7 @@ def main(
     release: Path | None,
     successor: Path | None,
     scale: float,
-    tables: list[Table],
+    tables: list[SourceTable],
     repeat: int | None,
     json_file: Path | None,
 ) -> None:

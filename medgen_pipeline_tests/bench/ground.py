@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 
 from medgen_pipeline.assets.tables import LoadConfig
-from medgen_pipeline.catalog import TABLES, Table
+from medgen_pipeline.catalog import TABLES, SourceTable
 from medgen_pipeline.home import embedded_postgres
 from medgen_pipeline.io_manager import DEFAULT_SCHEMA, MedgenSource
 from medgen_pipeline.load import load_table, open_published
@@ -49,7 +49,7 @@ class Ground:
         self.execute(f"DROP SCHEMA IF EXISTS {_OURS} CASCADE")
         self.settle()
 
-    def bring_to(self, table: Table, release: Path) -> None:
+    def bring_to(self, table: SourceTable, release: Path) -> None:
         """Load a release without measuring it."""
         source = MedgenSource(url=release.absolute().as_uri(), home=str(self.home))
         loader = LoaderFactory.create_loader(self.dsn, {"schema": DEFAULT_SCHEMA})

@@ -9,7 +9,7 @@ from statistics import median
 
 import click
 
-from medgen_pipeline.catalog import Table
+from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.home import medgen_home
 from medgen_pipeline.io_manager import DEFAULT_SCHEMA
 from medgen_pipeline_tests.bench.baseline import RawCopy
@@ -23,7 +23,7 @@ SMALL_ROWS = 100_000
 _INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname = %s AND tablename = %s ORDER BY indexname"
 
 
-def measure(ground: Ground, table: Table, release: Path, repeat: int | None) -> Record:
+def measure(ground: Ground, table: SourceTable, release: Path, repeat: int | None) -> Record:
     """Alternate our load and the raw one, each in a database without the other's table."""
     raw_copy = RawCopy(ground, table, release)
     steps, raws = [], []
@@ -61,7 +61,9 @@ def verdicts(records: Sequence[Record]) -> Iterator[str]:
 
 @click.command()
 @options
-def main(release: Path | None, scale: float, tables: list[Table], repeat: int | None, json_file: Path | None) -> None:
+def main(
+    release: Path | None, scale: float, tables: list[SourceTable], repeat: int | None, json_file: Path | None
+) -> None:
     """Time the first load of a release beside psql's raw copy of it, and say which limits hold."""
     folder = medgen_home() / "bench"
     found = release or sample_release(folder, scale)

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from medgen_pipeline.catalog import TABLES, Table, table_by_name
+from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
 
 Record = dict[str, Any]
 Ratios = Mapping[str, tuple[str, str]]
@@ -94,7 +94,7 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _chosen(_: click.Context, __: click.Parameter, names: str) -> list[Table]:
+def _chosen(_: click.Context, __: click.Parameter, names: str) -> list[SourceTable]:
     try:
         return [table_by_name(name) for name in names.split(",")] if names else list(TABLES)
     except LookupError as error:

@@ -14,7 +14,7 @@ import dagster as dg
 
 from medgen_pipeline.assets.tables import build_table_asset
 from medgen_pipeline.build import default_resources
-from medgen_pipeline.catalog import Table
+from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline_tests.bench.ground import OPEN_GATES, Ground
 
 # As the code location's executor starts its steps: a fork of a process that has imported the package and done nothing.
@@ -36,7 +36,7 @@ class Step:
     wall_seconds: float = 0.0
 
 
-def run_step(ground: Ground, table: Table, source_url: str, config: Mapping[str, Any] | None = None) -> Step:
+def run_step(ground: Ground, table: SourceTable, source_url: str, config: Mapping[str, Any] | None = None) -> Step:
     """Materialize ``table`` from ``source_url``; ``config`` is the asset's."""
     environment = {"MEDGEN_HOME": str(ground.home), "MEDGEN_SOURCE_URL": source_url}
     started = time.monotonic()
@@ -45,7 +45,7 @@ def run_step(ground: Ground, table: Table, source_url: str, config: Mapping[str,
     return replace(step, wall_seconds=time.monotonic() - started)
 
 
-def _materialize(table: Table, environment: Mapping[str, str], config: Mapping[str, Any]) -> Step:
+def _materialize(table: SourceTable, environment: Mapping[str, str], config: Mapping[str, Any]) -> Step:
     for name in list(os.environ):
         if name.startswith(("MEDGEN_", "DAGSTER_")):
             del os.environ[name]

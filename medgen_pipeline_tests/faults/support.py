@@ -28,7 +28,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from medgen_pipeline.catalog import Framing, Table
+from medgen_pipeline.catalog import Framing, SourceTable
 from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.gates import GateLimits
 from medgen_pipeline.load import LoadOptions, LoadResult, load_table
@@ -67,7 +67,7 @@ _FILE_EVENTS = frozenset({"open", "os.rename", "os.remove", "os.mkdir", "os.chmo
 # Releases
 
 
-def rows_of(table: Table, variant: int, count: int = 300) -> list[Row]:
+def rows_of(table: SourceTable, variant: int, count: int = 300) -> list[Row]:
     """The good rows of a release. Two variants differ by inserts, updates and deletes, and share most rows.
 
     With a key, each key is there once. Without one, rows repeat, and another number of times in another variant.
@@ -83,7 +83,7 @@ def rows_of(table: Table, variant: int, count: int = 300) -> list[Row]:
     return rows
 
 
-def publish(folder: Path, table: Table, rows: Sequence[Row], *, bad_lines: int = 1) -> Path:
+def publish(folder: Path, table: SourceTable, rows: Sequence[Row], *, bad_lines: int = 1) -> Path:
     """Write a release of one table with lines in it that have to be set aside; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     delimiter = _DELIMITERS[table.framing]
@@ -105,7 +105,7 @@ class Job:
 
     dsn: str
     archive: Path
-    table: Table
+    table: SourceTable
     release: Path
     options: LoadOptions = field(default_factory=lambda: LoadOptions(limits=OPEN_GATES))
     lock_timeout_seconds: float = 60.0
@@ -119,7 +119,7 @@ class Job:
         return load_table(loader, self.table, source, Archive(self.archive), self.options)
 
 
-def jobs(dsn: str, folder: Path, table: Table, *variants: int) -> Iterator[partial[Job]]:
+def jobs(dsn: str, folder: Path, table: SourceTable, *variants: int) -> Iterator[partial[Job]]:
     """For each variant the making of its job; options are still open."""
     for variant in variants:
         release = publish(folder / f"2026-01-{variant:02}", table, rows_of(table, variant))
@@ -380,7 +380,7 @@ class Scenario(Enum):
 class Observer:
     """An administrator's session that looks at one table, its audit and its feed."""
 
-    def __init__(self, dsn: str, table: Table) -> None:
+    def __init__(self, dsn: str, table: SourceTable) -> None:
         self.table = table
         self._connection = psycopg.connect(dsn, autocommit=True, application_name="observer")
         self._columns = sql.SQL(", ").join(map(sql.Identifier, table.column_names))
@@ -492,7 +492,7 @@ class Trials:
         self,
         dsn: str,
         folder: Path,
-        table: Table,
+        table: SourceTable,
         scenario: Scenario,
         revive: Callable[[], object] | None = None,
     ) -> None:
@@ -595,7 +595,7 @@ class Trials:
 
 
 def strike_everywhere(
-    dsn: str, folder: Path, table: Table, strike: Callable[[], None], scenarios: Iterable[Scenario] = Scenario
+    dsn: str, folder: Path, table: SourceTable, strike: Callable[[], None], scenarios: Iterable[Scenario] = Scenario
 ) -> list[Outcome]:
     """Strike loads of every scenario at points of every phase, one load at a time."""
     struck: list[Outcome] = []

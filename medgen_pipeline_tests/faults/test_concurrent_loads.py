@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 
-from medgen_pipeline.catalog import Table, table_by_name
+from medgen_pipeline.catalog import SourceTable, Table, table_by_name
 from medgen_pipeline.load import load_table
 from medgen_pipeline.loaders import (
     ApplyMode,
@@ -70,7 +70,7 @@ def test_a_load_keeps_the_lock_while_it_compares_again(database: str, tmp_path: 
 
 
 @pytest.mark.parametrize("table", [NAMES, HISTORY], ids=lambda table: table.name)
-def test_of_eight_loads_at_once_one_applies_at_a_time(table: Table, database: str, tmp_path: Path) -> None:
+def test_of_eight_loads_at_once_one_applies_at_a_time(table: SourceTable, database: str, tmp_path: Path) -> None:
     variants = range(1, ATTEMPTS + 1)
     releases = {f"2026-01-{variant:02}": rows_of(table, variant) for variant in variants}
     barrier = PROCESSES.Barrier(ATTEMPTS)

@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from medgen_pipeline.build import build_definitions
-from medgen_pipeline.catalog import ColumnType, Framing, Table
+from medgen_pipeline.catalog import ColumnType, Framing, SourceTable
 from medgen_pipeline.io_manager import SOURCE_KEY, WAREHOUSE_KEY, DatabaseTarget, MedgenSource, WarehouseIOManager
 from medgen_pipeline_tests.loaders.support import Row, query
 
@@ -28,20 +28,20 @@ _DELIMITERS = {Framing.PIPE: b"|", Framing.TAB: b"\t"}
 # Files
 
 
-def line(table: Table, fields: Iterable[bytes]) -> bytes:
+def line(table: SourceTable, fields: Iterable[bytes]) -> bytes:
     trailing = b"|" if table.framing is Framing.PIPE else b""
     return _DELIMITERS[table.framing].join(fields) + trailing + b"\n"
 
 
-def header_of(table: Table) -> bytes:
+def header_of(table: SourceTable) -> bytes:
     return b"#" + line(table, [column.header.encode() for column in table.columns])
 
 
-def content_of(table: Table, rows: Iterable[Sequence[bytes]]) -> bytes:
+def content_of(table: SourceTable, rows: Iterable[Sequence[bytes]]) -> bytes:
     return header_of(table) + b"".join(line(table, row) for row in rows)
 
 
-def publish(release: Path, table: Table, content: bytes, *, stamp: int = 1_767_805_200) -> Path:
+def publish(release: Path, table: SourceTable, content: bytes, *, stamp: int = 1_767_805_200) -> Path:
     """Put a file under the table's name into a release, compressed (at ``stamp``) where NCBI compresses it."""
     release.mkdir(parents=True, exist_ok=True)
     path = release / table.file_name
@@ -49,11 +49,11 @@ def publish(release: Path, table: Table, content: bytes, *, stamp: int = 1_767_8
     return path
 
 
-def decompressed(table: Table, path: Path) -> bytes:
+def decompressed(table: SourceTable, path: Path) -> bytes:
     return gzip.decompress(path.read_bytes()) if table.is_gzip else path.read_bytes()
 
 
-def rows_of(table: Table, path: Path) -> Iterator[Row]:
+def rows_of(table: SourceTable, path: Path) -> Iterator[Row]:
     """The rows of a file with as many fields as the catalog has columns, as the database should hold them."""
     delimiter, trailing = _DELIMITERS[table.framing], table.framing is Framing.PIPE
     integers = [column.type is ColumnType.INTEGER for column in table.columns]
@@ -82,7 +82,7 @@ def fresh_database(server: str, like: str | None = None) -> Iterator[str]:
         query(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def stream(dsn: str, schema: str, table: Table, prefix: Sequence[str] = ()) -> Iterator[Row]:
+def stream(dsn: str, schema: str, table: SourceTable, prefix: Sequence[str] = ()) -> Iterator[Row]:
     """The rows of ``schema.table`` in catalog order, through a cursor of the server's; ``prefix`` columns first."""
     names = sql.SQL(", ").join(sql.Identifier(name) for name in (*prefix, *table.column_names))
     statement = sql.SQL("SELECT {} FROM {}").format(names, sql.Identifier(schema, table.name))
@@ -91,7 +91,7 @@ def stream(dsn: str, schema: str, table: Table, prefix: Sequence[str] = ()) -> I
         yield from cursor.execute(statement)
 
 
-def multiset(dsn: str, table: Table, schema: str = "medgen") -> Counter[Row]:
+def multiset(dsn: str, table: SourceTable, schema: str = "medgen") -> Counter[Row]:
     return Counter(stream(dsn, schema, table))
 
 
@@ -99,7 +99,7 @@ def exists(dsn: str, relation: str) -> bool:
     return query(dsn, "SELECT to_regclass(%s) IS NOT NULL", relation) == [(True,)]
 
 
-def earlier_release(dsn: str, table: Table, release: str, later: Counter[Row]) -> Counter[Row]:
+def earlier_release(dsn: str, table: SourceTable, release: str, later: Counter[Row]) -> Counter[Row]:
     """What the table held before ``release``, from what it held after it and the change feed."""
     rebuilt = Counter(later)
     for change, of_release, *values in stream(dsn, "medgen_changes", table, ("_change_type", "_release")):
@@ -171,7 +171,7 @@ class Deployment:
     def materialize(
         self,
         source: Path | str,
-        *tables: Table,
+        *tables: SourceTable,
         config: Mapping[str, object] | None = None,
         on_event: Callable[[dg.EventLogEntry], None] | None = None,
     ) -> Run:

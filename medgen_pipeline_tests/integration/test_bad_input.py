@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import dagster as dg
 import pytest
 
-from medgen_pipeline.catalog import Table, table_by_name
+from medgen_pipeline.catalog import SourceTable, table_by_name
 from medgen_pipeline.loaders.embedded import TEST_SETTINGS, EmbeddedPostgres
 from medgen_pipeline_tests.integration.support import (
     Deployment,
@@ -57,7 +57,7 @@ class Site:
 
     deployment: Deployment
     release: Path
-    table: Table
+    table: SourceTable
 
     def load(self, content: bytes, config: dict[str, object] | None = None) -> Run:
         """Materialize the table from a file with this content."""
@@ -107,7 +107,7 @@ def deployment(database: str, home: Path, instance: dg.DagsterInstance) -> Deplo
     return Deployment(database, home, instance)
 
 
-def site(deployment: Deployment, folder: Path, table: Table, content: bytes) -> Site:
+def site(deployment: Deployment, folder: Path, table: SourceTable, content: bytes) -> Site:
     made = Site(deployment, folder / "2026-01-07", table)
     assert made.load(content).success
     return made
@@ -132,7 +132,7 @@ def names(
         yield Site(Deployment(dsn, home, instance), tmp_path / "2026-01-07", NAMES)
 
 
-def change_counts(run: Run, table: Table = NAMES) -> tuple[int, int, int, int]:
+def change_counts(run: Run, table: SourceTable = NAMES) -> tuple[int, int, int, int]:
     """Inserted, updated, deleted, unchanged."""
     cdc = {key.removeprefix("cdc/"): value for key, value in run.metadata[table.name].items()}
     return cdc["inserted"], cdc["updated"], cdc["deleted"], cdc["unchanged"]

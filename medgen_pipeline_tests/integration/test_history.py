@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from medgen_pipeline.build import build_definitions
-from medgen_pipeline.catalog import Table, table_by_name
+from medgen_pipeline.catalog import SourceTable, table_by_name
 from medgen_pipeline.io_manager import DatabaseTarget, WarehouseIOManager
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError, LoaderFactory
 from medgen_pipeline_tests.integration.test_strategies import GOOD, MONDO, NAMES, Mirror, lines_of
@@ -25,7 +25,7 @@ def loader_of(mirror: Mirror) -> AbstractNativeLoader:
 
 
 @st.composite
-def chains(draw: st.DrawFn) -> tuple[Table, list[list[bytes]], list[bool]]:
+def chains(draw: st.DrawFn) -> tuple[SourceTable, list[list[bytes]], list[bool]]:
     table = draw(st.sampled_from([MONDO, HISTORY]))
     releases = draw(st.lists(lines_of(table), min_size=2, max_size=4))
     return table, releases, draw(st.lists(st.booleans(), min_size=4, max_size=4))
@@ -34,7 +34,7 @@ def chains(draw: st.DrawFn) -> tuple[Table, list[list[bytes]], list[bool]]:
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(chain=chains())
 def test_every_earlier_release_can_be_read_back_row_by_row(
-    database: str, chain: tuple[Table, list[list[bytes]], list[bool]]
+    database: str, chain: tuple[SourceTable, list[list[bytes]], list[bool]]
 ) -> None:
     table, releases, swaps = chain
     home = Path(tempfile.mkdtemp())

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from medgen_pipeline.catalog import TABLES, Table, table_by_name
+from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
 from medgen_pipeline.io_manager import WarehouseTable
 from medgen_pipeline.load import LoadOptions
 from medgen_pipeline.release.sample import write_sample
@@ -59,7 +59,7 @@ class Sample:
     after_base: dict[str, Counter[Row]]
     places: tuple[dict[str, list[Row]], dict[str, list[Row]]]  # ctid and xmin of every row, before and after the third
 
-    def file_rows(self, table: Table, release: str) -> Counter[Row]:
+    def file_rows(self, table: SourceTable, release: str) -> Counter[Row]:
         return Counter(rows_of(table, self.folder / release / table.file_name))
 
 
@@ -88,7 +88,7 @@ def places(dsn: str) -> dict[str, list[Row]]:
     return {table.name: sorted(row[:2] for row in stream(dsn, "medgen", table, ("ctid", "xmin"))) for table in TABLES}
 
 
-def difference(table: Table, before: Counter[Row], after: Counter[Row]) -> dict[str, int]:
+def difference(table: SourceTable, before: Counter[Row], after: Counter[Row]) -> dict[str, int]:
     """What changed, by brute force: by key where it is there and unique on both sides, else by whole rows."""
     unchanged = (before & after).total()
     positions = [table.column_names.index(name) for name in table.key]
@@ -121,13 +121,13 @@ def test_one_run_of_the_job_materializes_every_table(sample: Sample) -> None:
 
 
 @EVERY_TABLE
-def test_production_equals_the_file_after_each_release(table: Table, sample: Sample) -> None:
+def test_production_equals_the_file_after_each_release(table: SourceTable, sample: Sample) -> None:
     assert sample.after_base[table.name] == sample.file_rows(table, BASE)
     assert multiset(sample.dsn, table) == sample.file_rows(table, SUCCESSOR)
 
 
 @EVERY_TABLE
-def test_the_counts_are_those_of_brute_force(table: Table, sample: Sample) -> None:
+def test_the_counts_are_those_of_brute_force(table: SourceTable, sample: Sample) -> None:
     base, successor = sample.file_rows(table, BASE), sample.file_rows(table, SUCCESSOR)
     expected = difference(table, base, successor)
     first, second, third = (run.metadata[table.name] for run in sample.runs)
@@ -145,7 +145,7 @@ def test_the_counts_are_those_of_brute_force(table: Table, sample: Sample) -> No
 
 
 @EVERY_TABLE
-def test_the_feed_leads_back_from_the_successor_to_the_base(table: Table, sample: Sample) -> None:
+def test_the_feed_leads_back_from_the_successor_to_the_base(table: SourceTable, sample: Sample) -> None:
     base, successor = sample.file_rows(table, BASE), sample.file_rows(table, SUCCESSOR)
     assert exists(sample.dsn, f"medgen_changes.{table.name}") is (base != successor)
     if base != successor:
@@ -158,7 +158,7 @@ def test_the_feed_leads_back_from_the_successor_to_the_base(table: Table, sample
 
 
 @EVERY_TABLE
-def test_materializing_again_with_nothing_changed_writes_nothing(table: Table, sample: Sample) -> None:
+def test_materializing_again_with_nothing_changed_writes_nothing(table: SourceTable, sample: Sample) -> None:
     again = sample.runs[2].metadata[table.name]
     assert {again["cdc/inserted"], again["cdc/updated"], again["cdc/deleted"]} == {0}
     assert again["cdc/unchanged"] == again["dagster/row_count"] == sample.file_rows(table, SUCCESSOR).total()
@@ -193,7 +193,7 @@ def test_nothing_is_left_in_staging(sample: Sample) -> None:
 
 
 @EVERY_TABLE
-def test_a_materialization_carries_the_promised_metadata(table: Table, sample: Sample) -> None:
+def test_a_materialization_carries_the_promised_metadata(table: SourceTable, sample: Sample) -> None:
     for run in sample.runs:
         metadata = run.metadata[table.name]
         numbers = {
@@ -225,7 +225,7 @@ def test_a_materialization_carries_the_promised_metadata(table: Table, sample: S
 
 
 @EVERY_TABLE
-def test_the_data_version_is_the_hash_of_the_content(table: Table, sample: Sample) -> None:
+def test_the_data_version_is_the_hash_of_the_content(table: SourceTable, sample: Sample) -> None:
     for run, release in zip(sample.runs, (BASE, SUCCESSOR, SUCCESSOR), strict=True):
         content = decompressed(table, sample.folder / release / table.file_name)
         assert run.data_versions[table.name] == sha256(content).hexdigest()

@@ -18,7 +18,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from medgen_pipeline.catalog import Table, table_by_name
+from medgen_pipeline.catalog import SourceTable, table_by_name
 from medgen_pipeline_tests.integration.support import (
     Deployment,
     Run,
@@ -52,10 +52,10 @@ class History:
     runs: dict[str, Run]
     expected: dict[str, dict[str, dict[str, int]]]
 
-    def file_rows(self, table: Table, release: str) -> Counter[Row]:
+    def file_rows(self, table: SourceTable, release: str) -> Counter[Row]:
         return Counter(rows_of(table, self.releases / release / table.file_name))
 
-    def changes(self, table: Table, before: str, after: str) -> dict[str, int]:
+    def changes(self, table: SourceTable, before: str, after: str) -> dict[str, int]:
         return self.expected[f"{before}->{after}"][table.name]
 
 
@@ -130,7 +130,7 @@ def unexpected_warnings(output: str) -> list[str]:
 @each_table
 @pytest.mark.parametrize(("before", "after"), [(AUGUST, NOVEMBER), (NOVEMBER, DECEMBER)])
 def test_the_changes_are_the_expected_ones_in_metadata_and_audit(
-    table: Table, before: str, after: str, history: History
+    table: SourceTable, before: str, after: str, history: History
 ) -> None:
     expected = history.changes(table, before, after)
     unchanged = expected["after"] - expected["inserted"] - expected["updated"]
@@ -157,7 +157,7 @@ def test_the_changes_are_the_expected_ones_in_metadata_and_audit(
 
 
 @each_table
-def test_the_first_release_is_the_baseline(table: Table, history: History) -> None:
+def test_the_first_release_is_the_baseline(table: SourceTable, history: History) -> None:
     rows = history.changes(table, AUGUST, NOVEMBER)["before"]
     found = history.runs[AUGUST].metadata[table.name]
     assert (found["dagster/row_count"], found["cdc/inserted"], found["medgen/mode"]) == (rows, rows, "swap")
@@ -167,7 +167,7 @@ def test_the_first_release_is_the_baseline(table: Table, history: History) -> No
 
 
 @each_table
-def test_the_feed_rebuilds_each_earlier_release_to_the_row(table: Table, history: History) -> None:
+def test_the_feed_rebuilds_each_earlier_release_to_the_row(table: SourceTable, history: History) -> None:
     december = multiset(history.dsn, table)
     assert december.total() == history.changes(table, NOVEMBER, DECEMBER)["after"]
     assert december == history.file_rows(table, DECEMBER)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from medgen_pipeline.catalog import Framing, Table, table_by_name
+from medgen_pipeline.catalog import Framing, SourceTable, table_by_name
 from medgen_pipeline.gates import GateLimits, GatesClosedError
 from medgen_pipeline.load import LoadOptions, LoadResult, load_table
 from medgen_pipeline.loaders import ApplyMode, LoaderFactory, Strategy
@@ -31,7 +31,7 @@ class Mirror:
 
     dsn: str
     home: Path
-    table: Table
+    table: SourceTable
     schema: str
 
     def load(self, lines: list[bytes], *, release: str = "2026-01-07", **options: object) -> LoadResult:
@@ -52,7 +52,7 @@ class Mirror:
         return Counter(read(self.dsn, f"{self.schema}_changes", self.table, ("_change_type", "_release")))
 
 
-def write(folder: Path, table: Table, lines: list[bytes]) -> None:
+def write(folder: Path, table: SourceTable, lines: list[bytes]) -> None:
     """A published file with ``lines`` under the catalog's header; a new stamp tells the archive that it changed."""
     folder.mkdir(parents=True, exist_ok=True)
     delimiter = {Framing.PIPE: "|", Framing.TAB: "\t"}[table.framing]
@@ -75,7 +75,7 @@ VALUE = st.sampled_from([b"a", b"b", b"", b"\\N", b"c\rd", b"\xff"])
 KEY = st.sampled_from([b"1", b"2", b"3", b""])
 
 
-def lines_of(table: Table) -> st.SearchStrategy[list[bytes]]:
+def lines_of(table: SourceTable) -> st.SearchStrategy[list[bytes]]:
     delimiter, trailing = {Framing.PIPE: (b"|", b"|"), Framing.TAB: (b"\t", b"")}[table.framing]
     columns = [KEY if column.name in table.key else VALUE for column in table.columns]
     good = st.tuples(*columns).map(lambda fields: delimiter.join(fields) + trailing)
@@ -84,7 +84,7 @@ def lines_of(table: Table) -> st.SearchStrategy[list[bytes]]:
 
 
 @st.composite
-def two_releases(draw: st.DrawFn) -> tuple[Table, list[bytes], list[bytes]]:
+def two_releases(draw: st.DrawFn) -> tuple[SourceTable, list[bytes], list[bytes]]:
     """A table, a release and its successor: some lines kept, some dropped, some added, in another order."""
     table = draw(st.sampled_from([NAMES, MONDO, MERGED, HISTORY]))
     before = draw(lines_of(table))
@@ -95,7 +95,7 @@ def two_releases(draw: st.DrawFn) -> tuple[Table, list[bytes], list[bytes]]:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(releases=two_releases())
 def test_snapshot_and_warehouse_find_the_same_changes(
-    database: str, releases: tuple[Table, list[bytes], list[bytes]]
+    database: str, releases: tuple[SourceTable, list[bytes], list[bytes]]
 ) -> None:
     table, before, after = releases
     home = Path(tempfile.mkdtemp())

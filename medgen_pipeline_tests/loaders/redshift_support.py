@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medgen_pipeline.catalog import Table
+from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.gates import GateLimits
 from medgen_pipeline.load import LoadOptions, LoadResult, load_table
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderFactory
@@ -50,7 +50,7 @@ class Warehouse:
         }
         return LoaderFactory.create_loader(self.gate.dsn("redshift", sslmode="disable"), {**settings, **config})
 
-    def read(self, schema: str, table: Table, columns: Sequence[str] = ()) -> list[Row]:
+    def read(self, schema: str, table: SourceTable, columns: Sequence[str] = ()) -> list[Row]:
         return read(self.database, schema, table, columns)
 
     def query(self, statement: str, *params: object) -> list[Row]:
@@ -80,7 +80,7 @@ class Mirror:
 
     warehouse: Warehouse
     home: Path
-    table: Table
+    table: SourceTable
     schema: str = "medgen"
 
     def load(self, lines: list[bytes], *, release: str = "2026-01-07", **options: object) -> LoadResult:

@@ -18,7 +18,7 @@ import pytest
 from psycopg import errors as pg_errors
 
 import medgen_pipeline
-from medgen_pipeline.catalog import Column, ColumnType, Table
+from medgen_pipeline.catalog import Column, ColumnType, SourceTable
 from medgen_pipeline.loaders import (
     AbstractNativeLoader,
     ApplyMode,
@@ -150,7 +150,7 @@ def mirror(database: str, tmp_path: Path) -> Mirror:
 
 
 @contextmanager
-def staged(dsn: str, table: Table, lines: list[bytes], **config: object) -> Iterator[AbstractNativeLoader]:
+def staged(dsn: str, table: SourceTable, lines: list[bytes], **config: object) -> Iterator[AbstractNativeLoader]:
     """A load by hand, compared and ready to be applied."""
     with new_loader(dsn, **config) as loader:
         loader.log_run_start(start_of(table, "2026-01-14"))
@@ -524,7 +524,7 @@ def audit(dsn: str) -> list[Row]:
 
 
 def assert_refused(
-    mirror: Mirror, message: str, options: dict[str, object], lines: list[bytes] = NEW, table: Table = NAMES
+    mirror: Mirror, message: str, options: dict[str, object], lines: list[bytes] = NEW, table: SourceTable = NAMES
 ) -> None:
     """The load fails and says so; production, what hangs on it, staging and feed are as they were."""
     before = facts(mirror.dsn), mirror.production(), mirror.feed()
@@ -686,7 +686,7 @@ REPEATING = [b"M1\tC1\tJan\t0", b"M1\tC1\tJan\t0", b"M1\tC1\tJan\t1", b"\tC2\tJa
     ids=["a key", "a key that repeats no more", "a key that begins to repeat", "no key"],
 )
 def test_a_swap_and_a_delta_leave_the_same_rows_and_the_same_feed(
-    database: str, tmp_path: Path, table: Table, before: list[bytes], after: list[bytes]
+    database: str, tmp_path: Path, table: SourceTable, before: list[bytes], after: list[bytes]
 ) -> None:
     swapped, in_place = Mirror(database, tmp_path, table, "s"), Mirror(database, tmp_path, table, "d")
     for mirror, options, mode in ((swapped, SWAP, ApplyMode.SWAP), (in_place, DELTA, ApplyMode.DELTA)):
@@ -734,7 +734,7 @@ def test_a_column_that_the_catalog_gains_makes_a_new_table_and_keeps_what_hangs_
     ("earlier", "later"), [(WITH_INTEGER, NAMES), (NAMES, WITH_INTEGER)], ids=["to text", "to integer"]
 )
 def test_a_column_whose_type_changed_makes_a_new_table_and_fits_the_feed(
-    database: str, tmp_path: Path, earlier: Table, later: Table, options: dict[str, object]
+    database: str, tmp_path: Path, earlier: SourceTable, later: SourceTable, options: dict[str, object]
 ) -> None:
     mirror = Mirror(database, tmp_path, earlier, "medgen")
     mirror.load(NUMBERS)

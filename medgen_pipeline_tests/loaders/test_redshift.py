@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 
-from medgen_pipeline.catalog import Table, table_by_name
+from medgen_pipeline.catalog import SourceTable, table_by_name
 from medgen_pipeline.errors import MedgenError, TransientError
 from medgen_pipeline.framing import FramingReport, RejectedRow, frame_lines
 from medgen_pipeline.loaders import (
@@ -160,7 +160,7 @@ def test_an_empty_field_is_null_whatever_the_column_and_the_value_backslash_n_is
 
 
 @pytest.mark.parametrize(("table", "key"), [(NAMES, True), (HISTORY, False)])
-def test_a_blank_at_the_end_is_a_change(warehouse: Warehouse, table: Table, key: bool) -> None:
+def test_a_blank_at_the_end_is_a_change(warehouse: Warehouse, table: SourceTable, key: bool) -> None:
     """Redshift, and the gate, take 'a' and 'a ' for equal."""
     before: Row = ("C1", "a", *(None for _ in table.columns[2:]))
     after: Row = ("C1", "a ", *before[2:])
@@ -451,7 +451,7 @@ def differences(before: list[Row], after: list[Row], key_width: int) -> tuple[in
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=ROWS, after=ROWS, table=st.sampled_from([MONDO, MERGED, HISTORY]), strict=st.booleans())
 def test_any_two_releases_give_the_counts_and_the_feed_of_brute_force(
-    warehouse: Warehouse, before: list[Row], after: list[Row], table: Table, strict: bool
+    warehouse: Warehouse, before: list[Row], after: list[Row], table: SourceTable, strict: bool
 ) -> None:
     width = len(table.columns)
     before, after = [row[:width] for row in before], [row[:width] for row in after]
@@ -467,7 +467,7 @@ def test_any_two_releases_give_the_counts_and_the_feed_of_brute_force(
     assert undo(warehouse, table, after) == Counter(before)
 
 
-def undo(warehouse: Warehouse, table: Table, after: list[Row]) -> Counter[Row]:
+def undo(warehouse: Warehouse, table: SourceTable, after: list[Row]) -> Counter[Row]:
     """The earlier release, rebuilt from the later one and the feed."""
     rebuilt = Counter(after)
     if warehouse.exists(f"medgen_changes.{table.name}"):
@@ -484,7 +484,7 @@ def undo(warehouse: Warehouse, table: Table, after: list[Row]) -> Counter[Row]:
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(releases=two_releases())
 def test_snapshot_and_warehouse_find_the_same_changes(
-    warehouse: Warehouse, releases: tuple[Table, list[bytes], list[bytes]]
+    warehouse: Warehouse, releases: tuple[SourceTable, list[bytes], list[bytes]]
 ) -> None:
     table, before, after = releases
     home = Path(tempfile.mkdtemp())
@@ -846,7 +846,7 @@ def test_loads_of_several_tables_at_once_do_not_conflict_even_where_isolation_is
     failures: list[BaseException] = []
     tables = (NAMES, MERGED, MONDO, HISTORY, PUBMED)
 
-    def load_thrice(warehouse: Warehouse, table: Table) -> None:
+    def load_thrice(warehouse: Warehouse, table: SourceTable) -> None:
         try:
             for number in range(3):
                 row: Row = (number, "C1", *(None for _ in table.columns[2:]))

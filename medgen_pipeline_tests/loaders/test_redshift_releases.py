@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medgen_pipeline.catalog import TABLES, Table, table_by_name
+from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
 from medgen_pipeline.load import LoadOptions, LoadResult, load_table
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderFactory
 from medgen_pipeline.release import Archive, ReleaseSource
@@ -33,7 +33,7 @@ class Backends:
     warehouse: Warehouse
     home: Path
 
-    def load(self, table: Table, release: Path, *, force_warehouse: bool) -> None:
+    def load(self, table: SourceTable, release: Path, *, force_warehouse: bool) -> None:
         archive = Archive(self.home)
         source = ReleaseSource(release.as_uri(), archive).fetch(table)
         options = LoadOptions(limits=OPEN_GATES, force_warehouse=force_warehouse)
@@ -47,7 +47,7 @@ class Backends:
         feed = ("_change_type", "_release")
         assert self.rows("shift_changes", table, feed) == self.rows("plain_changes", table, feed)
 
-    def rows(self, schema: str, table: Table, columns: tuple[str, ...] = ()) -> Counter[tuple[object, ...]]:
+    def rows(self, schema: str, table: SourceTable, columns: tuple[str, ...] = ()) -> Counter[tuple[object, ...]]:
         if not self.warehouse.exists(f"{schema}.{table.name}"):
             return Counter()
         return Counter(read(self.warehouse.database, schema, table, columns))
@@ -60,7 +60,7 @@ def outcome(result: LoadResult) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_a_table_of_the_sample_releases_is_the_same_on_both_backends(
-    warehouse: Warehouse, samples: tuple[Path, Path], tmp_path: Path, table: Table
+    warehouse: Warehouse, samples: tuple[Path, Path], tmp_path: Path, table: SourceTable
 ) -> None:
     backends = Backends(warehouse, tmp_path)
     first, second = samples

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from medgen_pipeline.catalog import TABLES, Table, table_by_name
+from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
 from medgen_pipeline.load import open_published
 from medgen_pipeline_tests.bench import delta, load
 from medgen_pipeline_tests.bench.baseline import RawCopy
@@ -50,7 +50,7 @@ def weeks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return sample_weeks(tmp_path_factory.mktemp("releases"), scale=0.05)
 
 
-def read(table: Table, path: Path) -> list[bytes]:
+def read(table: SourceTable, path: Path) -> list[bytes]:
     with open_published(table, path) as lines:
         return list(lines)
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from medgen_pipeline.catalog import TABLES, Column, ColumnType, Framing, Reference, Table, table_by_name
+from medgen_pipeline.catalog import TABLES, Column, ColumnType, Framing, Reference, SourceTable, table_by_name
 
 # File name, header. The two columns of MERGED and the TAB files' headers were not read from real files.
 PUBLISHED = [
@@ -48,7 +48,7 @@ def test_compressed_files_are_pipe_delimited_and_plain_ones_tab_delimited() -> N
 
 
 @pytest.mark.parametrize(("table", "column"), COLUMNS, ids=[f"{t.name}.{c.name}" for t, c in COLUMNS])
-def test_a_column_is_named_after_its_header_and_says_what_it_means(table: Table, column: Column) -> None:
+def test_a_column_is_named_after_its_header_and_says_what_it_means(table: SourceTable, column: Column) -> None:
     assert re.fullmatch("[a-z][a-z0-9]*(_[a-z0-9]+)*", column.name)
     spellings = {normalised(column.header), *map(normalised, column.aliases)}
     assert normalised(column.name) in spellings
@@ -57,13 +57,13 @@ def test_a_column_is_named_after_its_header_and_says_what_it_means(table: Table,
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_no_spelling_of_a_header_could_mean_two_columns(table: Table) -> None:
+def test_no_spelling_of_a_header_could_mean_two_columns(table: SourceTable) -> None:
     spellings = [spelling for c in table.columns for spelling in {normalised(name) for name in (c.header, *c.aliases)}]
     assert len(spellings) == len(set(spellings))
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_a_table_is_described_and_sized(table: Table) -> None:
+def test_a_table_is_described_and_sized(table: SourceTable) -> None:
     assert "NCBI MedGen" in table.description
     assert 3 <= len(table.description.splitlines()) <= 9
     assert table.typical_rows > 0

@@ -6,7 +6,7 @@ from dagster._core.remote_representation.external_data import RepositorySnap  # 
 
 from medgen_pipeline.assets.tables import LoadConfig
 from medgen_pipeline.build import build_definitions
-from medgen_pipeline.catalog import TABLES, Table, table_by_name
+from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
 from medgen_pipeline.io_manager import DatabaseTarget, EmbeddedTarget, MedgenSource, Target, WarehouseIOManager
 from medgen_pipeline.metadata import column_schema
 
@@ -42,7 +42,7 @@ def specs(definitions: dg.Definitions) -> dict[dg.AssetKey, dg.AssetSpec]:
     return {spec.key: spec for spec in definitions.resolve_all_asset_specs()}
 
 
-def key(table: Table) -> dg.AssetKey:
+def key(table: SourceTable) -> dg.AssetKey:
     return dg.AssetKey(["medgen", table.name])
 
 
@@ -83,7 +83,7 @@ def test_the_check_job_checks_exactly_the_17_tables_and_refreshes_none(definitio
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_a_table_asset_says_what_the_catalog_knows(table: Table, specs: dict[dg.AssetKey, dg.AssetSpec]) -> None:
+def test_a_table_asset_says_what_the_catalog_knows(table: SourceTable, specs: dict[dg.AssetKey, dg.AssetSpec]) -> None:
     spec = specs[key(table)]
     assert [dep.asset_key for dep in spec.deps] == [dg.AssetKey(["ncbi", table.name])]
     assert spec.group_name == "medgen"
@@ -102,7 +102,9 @@ def test_a_table_asset_says_what_the_catalog_knows(table: Table, specs: dict[dg.
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_a_file_of_ncbi_s_is_an_external_asset_upstream_of_its_table(table: Table, definitions: dg.Definitions) -> None:
+def test_a_file_of_ncbi_s_is_an_external_asset_upstream_of_its_table(
+    table: SourceTable, definitions: dg.Definitions
+) -> None:
     node = definitions.resolve_asset_graph().get(dg.AssetKey(["ncbi", table.name]))
     assert node.is_external
     assert not node.is_materializable

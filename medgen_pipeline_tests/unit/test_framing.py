@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medgen_pipeline import framing
-from medgen_pipeline.catalog import TABLES, ColumnType, Framing, Table, table_by_name
+from medgen_pipeline.catalog import TABLES, ColumnType, Framing, SourceTable, table_by_name
 from medgen_pipeline.framing import FramedFile, FramingError, FramingReport, MissingColumnError, RejectedRow
 
 NAMES = table_by_name("names")
@@ -25,7 +25,7 @@ class Framed:
     chunks: list[bytes]
 
 
-def frame(table: Table, content: bytes, accept_missing: frozenset[str] = frozenset()) -> Framed:
+def frame(table: SourceTable, content: bytes, accept_missing: frozenset[str] = frozenset()) -> Framed:
     rejected: list[RejectedRow] = []
     file = FramedFile(table, io.BytesIO(content), rejected.append, accept_missing)
     chunks = list(file)
@@ -45,7 +45,7 @@ def line_fields(line: bytes) -> int:
     return re.sub(rb"\\.", b"", line, flags=re.DOTALL).count(b"\t") + 1
 
 
-def file_of(table: Table, *rows: bytes, header: bytes | None = None) -> bytes:
+def file_of(table: SourceTable, *rows: bytes, header: bytes | None = None) -> bytes:
     delimiter = {Framing.PIPE: b"|", Framing.TAB: b"\t"}[table.framing]
     names = delimiter.join(column.header.encode() for column in table.columns)
     trailing = b"|" if table.framing is Framing.PIPE else b""
@@ -196,13 +196,13 @@ def test_a_tab_file_keeps_pipes_and_reads_with_or_without_a_hash() -> None:
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_every_table_of_the_catalog_frames_a_row_of_its_own(table: Table) -> None:
+def test_every_table_of_the_catalog_frames_a_row_of_its_own(table: SourceTable) -> None:
     values = ["7" if column.type is ColumnType.INTEGER else f"v{place}" for place, column in enumerate(table.columns)]
     delimiter, trailing = {Framing.PIPE: ("|", "|"), Framing.TAB: ("\t", "")}[table.framing]
     assert frame(table, file_of(table, (delimiter.join(values) + trailing).encode())).rows == [values]
 
 
-def read_slowly(table: Table, lines: list[bytes]) -> tuple[list[list[str | None]], list[int]]:
+def read_slowly(table: SourceTable, lines: list[bytes]) -> tuple[list[list[str | None]], list[int]]:
     """What framing must do, one line at a time."""
     rows, rejected = [], []
     for number, line in enumerate(lines, start=2):

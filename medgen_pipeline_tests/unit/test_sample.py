@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from medgen_pipeline.catalog import TABLES, Framing, Table, table_by_name
+from medgen_pipeline.catalog import TABLES, Framing, SourceTable, table_by_name
 from medgen_pipeline.release.sample import write_sample
 
 Rows = list[tuple[bytes, ...]]
@@ -30,13 +30,13 @@ def lines_of(path: Path) -> list[bytes]:
     return text[:-1].split(b"\n")
 
 
-def rows_of(table: Table, directory: Path) -> Rows:
+def rows_of(table: SourceTable, directory: Path) -> Rows:
     delimiter = b"|" if table.framing is Framing.PIPE else b"\t"
     rows = (tuple(line.split(delimiter)) for line in lines_of(directory / table.file_name)[1:])
     return [row[:-1] if table.framing is Framing.PIPE else row for row in rows]
 
 
-def good_rows(table: Table, directory: Path) -> Rows:
+def good_rows(table: SourceTable, directory: Path) -> Rows:
     return [row for row in rows_of(table, directory) if len(row) == len(table.columns)]
 
 
@@ -88,7 +88,9 @@ def test_a_file_and_its_gzip_header_carry_the_time_of_the_release(directories: t
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_a_file_has_the_header_and_the_fields_of_the_catalog(table: Table, directories: tuple[Path, Path]) -> None:
+def test_a_file_has_the_header_and_the_fields_of_the_catalog(
+    table: SourceTable, directories: tuple[Path, Path]
+) -> None:
     delimiter, end = ("|", "|") if table.framing is Framing.PIPE else ("\t", "")
     header = "#" + delimiter.join(column.header for column in table.columns) + end
     for directory in directories:
@@ -106,7 +108,9 @@ def test_the_release_is_small_and_no_table_is_tiny(base: Release) -> None:
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_every_column_holds_values_and_the_catalog_says_where_they_may_be_missing(table: Table, base: Release) -> None:
+def test_every_column_holds_values_and_the_catalog_says_where_they_may_be_missing(
+    table: SourceTable, base: Release
+) -> None:
     for spec in table.columns:
         values = column(base, table.name, spec.name)
         assert any(values), spec.name
@@ -245,7 +249,7 @@ def test_invented_concepts_take_no_cui_of_umls_and_known_ones_are_few(base: Rele
 # The successor
 
 
-def changes(table: Table, before: Rows, after: Rows) -> tuple[int, int, int]:
+def changes(table: SourceTable, before: Rows, after: Rows) -> tuple[int, int, int]:
     """Inserted, updated, deleted: by key where it is unique on both sides, else by whole rows."""
     positions = [table.column_names.index(name) for name in table.key]
     old, new = ({tuple(row[k] for k in positions): row for row in rows} for rows in (before, after))
@@ -259,7 +263,7 @@ def changes(table: Table, before: Rows, after: Rows) -> tuple[int, int, int]:
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-def test_a_successor_changes_a_table_in_every_way_it_can(table: Table, base: Release, successor: Release) -> None:
+def test_a_successor_changes_a_table_in_every_way_it_can(table: SourceTable, base: Release, successor: Release) -> None:
     inserted, updated, deleted = changes(table, base[table.name], successor[table.name])
     total = len(base[table.name])
     if table.name == "medgen_sources":
