@@ -243,7 +243,10 @@ class _Load:
             self._reason = "the archive no longer holds the file of the last load"
             return False
         changes = diff_files(
-            partial(open_published, self._table, earlier), partial(open_published, self._table, self._source.path)
+            partial(open_published, self._table, earlier),
+            partial(open_published, self._table, self._source.path),
+            self._archive.blocks_of(last.source_sha256),
+            self._archive.blocks_of(self._source.sha256),
         )
         if changes is None:
             self._reason = "too much differs from the file of the last load"

@@ -4,6 +4,7 @@ Here are the archive, the examination that stands before it, and the errors of t
 in ``transport``, the order of events in ``fetch``.
 
     sha256/ab/<sha256>      published bytes, read-only; no suffix, because one content has one name
+    blocks/ab/<sha256>      the block list of that file, for ``diff``; made anew where it is missing
     records/<slug>.json     what one URL last gave: its fingerprint, the hashes, the release
     incoming/<slug>.part    a download under way
     locks/<slug>.lock       held while a URL is fetched; the system frees it when the process dies
@@ -17,6 +18,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -25,6 +27,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from isal import isal_zlib
 
+from medgen_pipeline.diff import BlockList, EndlessLineError
 from medgen_pipeline.errors import MedgenError, PermanentError, TransientError
 
 _log = logging.getLogger(__name__)
@@ -98,12 +101,13 @@ class Record:
 
 @dataclass(frozen=True)
 class Examined:
-    """A file that passed the examination: its hashes and the time in its gzip header, if there is one."""
+    """A file that passed the examination: its hashes, the time in its gzip header, if there is one, and its blocks."""
 
     sha256: str
     content_sha256: str
     byte_size: int
     gzip_time: datetime | None
+    blocks: BlockList
 
 
 class Archive:
@@ -130,6 +134,17 @@ class Archive:
             _log.warning("archived file %s is damaged: its SHA-256 is now %s; it is not used", path, found)
             return None
         return path
+
+    def blocks_of(self, sha256: str) -> BlockList | None:
+        """Return the block list of an archived file, or None where it must be made anew."""
+        path = self._blocks_address(sha256)
+        try:
+            return BlockList.from_bytes(path.read_bytes())
+        except FileNotFoundError:
+            pass
+        except ValueError as error:
+            _log.warning("block list %s: %s; it is not used", path, error)
+        return None
 
     @contextmanager
     def reserve(self, url: str) -> Iterator[Path]:
@@ -161,6 +176,10 @@ class Archive:
             os.fsync(file.fileno())
         part.chmod(part.stat().st_mode & ~0o222)
         part.replace(target)  # also over an existing file: that heals a damaged one
+        blocks = self._blocks_address(examined.sha256)
+        blocks.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(examined.blocks.to_bytes())
+        part.replace(blocks)
         return examined
 
     def remember(self, record: Record) -> None:
@@ -192,6 +211,9 @@ class Archive:
     def _address(self, sha256: str) -> Path:
         return self.root / "sha256" / sha256[:2] / sha256
 
+    def _blocks_address(self, sha256: str) -> Path:
+        return self.root / "blocks" / sha256[:2] / sha256
+
     def _lock(self, slug: str) -> FileLock:
         return FileLock(self.root / "locks" / f"{slug}.lock")
 
@@ -210,25 +232,26 @@ class Archive:
 
 
 def examine(path: Path, *, url: str, is_gzip: bool) -> Examined:
-    """Read a file once: hash its published and its decompressed bytes, refuse what is not a whole table."""
+    """Read a file once: hash its published and its decompressed bytes, cut it, refuse what is not a whole table."""
     published = hashlib.sha256()
-    content = hashlib.sha256()
-    content_bytes = 0
-    with path.open("rb") as file:
+    content = hashlib.sha256() if is_gzip else published
+    with path.open("rb") as file, ThreadPoolExecutor(1) as beside:
         head = file.read(512)
         _refuse_wrong_kind(head, url, is_gzip=is_gzip)
         file.seek(0)
-        blocks = _hashed(iter(lambda: file.read(_BLOCK_BYTES), b""), published)
+        chunks = _hashed(iter(lambda: file.read(_BLOCK_BYTES), b""), published)
+        if is_gzip:
+            chunks = _hashed(_inflate(chunks), content)
         try:
-            for block in _inflate(blocks) if is_gzip else blocks:
-                content.update(block)
-                content_bytes += len(block)
+            blocks = BlockList.of(_one_ahead(chunks, beside))
         except (_GzipError, EOFError) as error:
             raise RefusedFileError(
                 f"{url}: damaged gzip file ({error}) near byte {file.tell()} of {path.stat().st_size}. "
                 "Not archived. Fetch it again; if that does not help, the published file itself is damaged."
             ) from error
-    if not content_bytes:
+        except EndlessLineError as error:
+            raise RefusedFileError(f"{url}: {error} Not archived. Open the URL by hand.") from error
+    if not blocks.header:
         raise RefusedFileError(f"{url}: the gzip file holds no data; expected a table. Not archived.")
     seconds = int.from_bytes(head[4:8], "little") if is_gzip else 0
     return Examined(
@@ -236,6 +259,7 @@ def examine(path: Path, *, url: str, is_gzip: bool) -> Examined:
         content_sha256=content.hexdigest(),
         byte_size=path.stat().st_size,
         gzip_time=datetime.fromtimestamp(seconds, UTC) if seconds else None,
+        blocks=blocks,
     )
 
 
@@ -259,6 +283,14 @@ def _hashed(blocks: Iterable[bytes], digest: "hashlib._Hash") -> Iterator[bytes]
     for block in blocks:
         digest.update(block)
         yield block
+
+
+def _one_ahead(chunks: Iterator[bytes], beside: ThreadPoolExecutor) -> Iterator[bytes]:
+    """Make the next chunk in another thread; decompression and hashing need no interpreter."""
+    made = beside.submit(next, chunks, None)
+    while (chunk := made.result()) is not None:
+        made = beside.submit(next, chunks, None)
+        yield chunk
 
 
 def _inflate(blocks: Iterable[bytes]) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ import gzip
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -202,6 +202,18 @@ def test_a_file_that_left_the_archive_means_comparing_everything(database: str, 
     result = mirror.load(GOOD[1:], release="2026-01-14")
     assert result.strategy_reason == "the archive no longer holds the file of the last load"
     assert (result.strategy, result.counts.deleted) == (Strategy.WAREHOUSE, 1)
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"damaged")])
+def test_a_block_list_that_is_lost_or_damaged_costs_time_and_nothing_else(
+    database: str, home: Path, damage: Callable[[Path], object]
+) -> None:
+    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror.load(GOOD)
+    for path in (home / "archive" / "blocks").glob("*/*"):
+        damage(path)
+    result = mirror.load(GOOD[1:], release="2026-01-14")
+    assert (result.strategy, result.counts.deleted, result.counts.changed) == (Strategy.SNAPSHOT, 1, 1)
 
 
 def test_a_reordered_file_changes_nothing(database: str, home: Path) -> None:

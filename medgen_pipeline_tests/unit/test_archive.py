@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from medgen_pipeline.diff import BlockList
 from medgen_pipeline.release.archive import Archive, ArchiveError, Fingerprint, Record, RefusedFileError, examine
 
 URL = "https://ncbi.test/pub/medgen/NAMES.RRF.gz"
@@ -57,6 +58,20 @@ def test_an_admitted_file_is_found_by_its_hash_and_recalled_by_its_url(tmp_path:
     assert Archive(tmp_path / "archive").recall(URL) == record
 
 
+def test_an_admitted_file_has_a_block_list_and_a_damaged_one_is_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    archive = Archive(tmp_path / "archive")
+    record = put(archive, GZIP)
+    assert archive.blocks_of(record.sha256) == BlockList.of([TEXT])
+    (path,) = (archive.root / "blocks").rglob(record.sha256)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert archive.blocks_of(record.sha256) is None
+    assert "damaged; it is not used" in caplog.text
+    path.unlink()
+    assert archive.blocks_of(record.sha256) is None
+
+
 def test_an_unknown_hash_and_an_unknown_url_are_not_found(tmp_path: Path) -> None:
     archive = Archive(tmp_path / "never made")
     assert archive.path_of(sha256(b"")) is None
@@ -97,6 +112,7 @@ def test_a_gzip_file_of_several_members_is_one_table(tmp_path: Path) -> None:
         pytest.param(b"\xef\xbb\xbf\n <html>", "HTML or XML page", id="html after BOM and blanks"),
         pytest.param(TEXT, r"something else.*#CUI\|name", id="plain text"),
         pytest.param(gzip.compress(b""), "holds no data", id="gzip of nothing"),
+        pytest.param(gzip.compress(b"#CUI|\n" + bytes(65 << 20), 1), "longer than 67,108,864 bytes", id="endless line"),
         pytest.param(GZIP[:5], "ends too early", id="cut in the header"),
         pytest.param(GZIP[: len(GZIP) // 2], "ends too early", id="cut in the body"),
         pytest.param(GZIP[:-3], "ends too early", id="cut in the trailer"),

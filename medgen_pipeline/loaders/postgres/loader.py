@@ -194,8 +194,7 @@ class PostgresNativeLoader(AbstractNativeLoader):
                 f"{table.name}: load {last.load_id} left no guard, so nothing can be taken for unchanged."
             )
         counts = ChangeCounts(0, 0, 0, left.rows, by_key=left.unique_key)
-        production = guard.Writers(left.rows, frozenset(left.writers))
-        self._found = compare.Comparison(counts, production, left.checksum)
+        self._found = compare.Comparison(counts, left.written_by, left.checksum)
         return counts
 
     def find_drift(self, table: Table) -> Drift:

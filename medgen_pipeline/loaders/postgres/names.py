@@ -46,5 +46,15 @@ class TableNames(BaseTableNames):
         ).format(left=self.columns(left), right=self.columns(right))
 
     def row_hash(self, alias: str) -> sql.Composed:
-        """A 64-bit hash of the whole row; the sum over a table does not depend on the order of its rows."""
-        return sql.SQL("hash_record_extended(ROW({}), 0)").format(self.columns(alias))
+        """A 64-bit hash of the whole row; the sum over a table does not depend on the order of its rows.
+
+        Each column's hash is the seed of the next one's. hash_record_extended adds the columns' hashes up, weighted by
+        their places, so two rows that exchange a value leave the sum as it was (PostgreSQL 18.4, and no less quick).
+        """
+        result = sql.Composed([sql.SQL("0::bigint")])
+        for column in self.table.columns:
+            name = sql.Identifier(alias, column.name)
+            text = name if column.type is ColumnType.TEXT else sql.SQL("{}::text").format(name)
+            # A null is not an empty text: it changes the seed.
+            result = sql.SQL("hashtextextended(coalesce({}, ''), {} # ({} IS NULL)::int)").format(text, result, name)
+        return result

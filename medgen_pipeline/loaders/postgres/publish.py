@@ -16,7 +16,7 @@ from psycopg import sql
 from medgen_pipeline.catalog import ColumnType
 from medgen_pipeline.loaders.base import ChangeCounts, LoaderError, LoadStart, ProductionChangedError
 from medgen_pipeline.loaders.postgres.compare import Comparison, build_index
-from medgen_pipeline.loaders.postgres.guard import production_oid, read_writers
+from medgen_pipeline.loaders.postgres.guard import is_written_by, production_oid
 from medgen_pipeline.loaders.postgres.names import TableNames, definitions
 from medgen_pipeline.loaders.postgres.session import PostgresSession
 
@@ -235,8 +235,7 @@ def _lock_writers_out(session: PostgresSession, names: TableNames) -> None:
 
 def _check_as_compared(session: PostgresSession, names: TableNames, found: Comparison) -> None:
     """Prove that production is as it was compared. The caller keeps writers out."""
-    now = read_writers(session, names)
-    if found.production is None or now.rows != found.production.rows or not now.ids <= found.production.ids:
+    if found.production is None or not is_written_by(session, names, found.production):
         raise ProductionChangedError(
             f"{names.schema}.{names.table.name}: somebody else wrote to the table since it was compared. "
             "Nothing was published; load again."
@@ -275,17 +274,26 @@ def _delete(session: PostgresSession, names: TableNames, counts: ChangeCounts) -
             names,
             on=names.key_matches("p", "c"),
         ).rowcount
-    # As many copies as the change set has, of however many equal rows production holds.
+    # As many copies as the change set has, of however many equal rows production holds. Found through the index where
+    # no column of it is NULL, which equality does not find: 0.01 s against 0.33 s for 200 of 850,000 terms.
+    by_index = sql.SQL(" AND ").join(
+        sql.SQL("{} = {}").format(sql.Identifier("p", name), sql.Identifier("d", name)) for name in names.index_columns
+    )
     return session.run(
-        "DELETE FROM {production} WHERE ctid = ANY (ARRAY("
-        " SELECT tid FROM (SELECT p.ctid AS tid, d.copies,"
-        "   row_number() OVER (PARTITION BY {production_columns}) AS nth"
-        "  FROM {production} p JOIN (SELECT {columns}, count(*) AS copies FROM {changes}"
-        "    WHERE _change_type = 'delete' GROUP BY {columns}) d ON {same}) AS numbered"
-        " WHERE nth <= copies))",
+        "WITH doomed AS (SELECT {columns}, count(*) AS copies, row_number() OVER () AS id FROM {changes}"
+        "   WHERE _change_type = 'delete' GROUP BY {columns}),"
+        " matching AS ("
+        "  SELECT p.ctid AS tid, d.id, d.copies FROM doomed d JOIN {production} p ON {by_index} AND {same}"
+        "   WHERE num_nulls({d_index_columns}) = 0"
+        "  UNION ALL SELECT p.ctid, d.id, d.copies FROM doomed d JOIN {production} p ON {same}"
+        "   WHERE num_nulls({d_index_columns}) > 0)"
+        " DELETE FROM {production} WHERE ctid = ANY (ARRAY("
+        "  SELECT tid FROM (SELECT *, row_number() OVER (PARTITION BY id) AS nth FROM matching) AS numbered"
+        "  WHERE nth <= copies))",
         names,
-        production_columns=names.columns("p"),
+        by_index=by_index,
         same=names.same_row("p", "d"),
+        d_index_columns=names.columns("d", names.index_columns),
     ).rowcount
 
 
