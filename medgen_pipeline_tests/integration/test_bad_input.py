@@ -620,6 +620,18 @@ def test_a_table_of_the_user_s_under_the_same_name_is_left_alone(deployment: Dep
     assert load_runs(deployment.dsn, "status") == [("failed",)]
 
 
+def test_a_table_that_the_user_keeps_under_another_name_keeps_its_index_and_the_load_says_what_to_do(
+    names: Site,
+) -> None:
+    query(names.dsn, "ALTER TABLE medgen.names RENAME TO names_kept")
+    run = elsewhere(names, names.dsn)
+    assert_failed_for_good(run, 'relation "names_key" already exists.*Rename or drop it, and load again')
+    query(names.dsn, "ALTER INDEX medgen.names_key RENAME TO names_kept_key")
+    assert elsewhere(names, names.dsn).success
+    assert query(names.dsn, "TABLE medgen.names_kept") == query(names.dsn, "TABLE medgen.names")
+    query(names.dsn, "DROP TABLE medgen.names_kept")
+
+
 def test_a_transient_error_is_tried_again_and_the_load_succeeds_once_it_clears(names: Site) -> None:
     """The only test that waits for the retry policy: five seconds, more or less."""
     name = urlsplit(names.dsn).path[1:]

@@ -146,6 +146,24 @@ def test_an_edit_by_hand_fails_the_drift_check_and_is_shown(
     assert len(shown) == foreign_rows
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "UPDATE medgen.names SET name = CASE cui WHEN 'C5' THEN 'name 6' ELSE 'name 5' END WHERE cui IN ('C5', 'C6')",
+        "UPDATE medgen.names SET cui = source, source = cui WHERE cui = 'C5'",
+        "UPDATE medgen.names SET name = source, source = name WHERE cui = 'C5'",
+        "UPDATE medgen.names SET source = '' WHERE cui = 'C0'",
+        "UPDATE medgen.names SET source = NULL, suppress = source WHERE cui = 'C5'",
+    ],
+)
+def test_the_checksum_alone_shows_values_that_changed_places(mirror: Mirror, edit: str) -> None:
+    mirror.load([b"C0|no source||N|", *GOOD[2:]], release="2026-02-04")
+    query(mirror.dsn, edit)
+    evaluation = drift_check(mirror)
+    assert not evaluation.passed
+    assert evaluation.metadata["drift/checksum_matches"].value is False
+
+
 def test_rows_put_back_as_they_were_are_no_drift(mirror: Mirror) -> None:
     query(
         mirror.dsn,

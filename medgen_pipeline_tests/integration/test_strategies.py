@@ -178,6 +178,20 @@ def test_a_table_edited_by_hand_is_compared_whole_and_healed(
     assert mirror.production() == (expected if content_changes else healthy)
 
 
+def test_an_index_of_another_kind_under_the_name_of_ours_does_not_pass_for_a_unique_key(
+    database: str, home: Path
+) -> None:
+    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror.load(GOOD)
+    query(database, "DROP INDEX medgen.names_key; CREATE INDEX names_key ON medgen.names (source)")
+    query(database, "INSERT INTO medgen.names SELECT * FROM medgen.names WHERE cui = 'C5'")
+    result = mirror.load([*GOOD, GOOD[6]], release="2026-01-14")
+    counts = result.counts
+    assert (counts.by_key, counts.inserted, counts.deleted, counts.unchanged) == (False, 1, 1, 50)
+    expected = Counter((f"C{number}", f"name {number}", "GTR", "N") for number in (*range(50), 6))
+    assert mirror.production() == expected
+
+
 def test_an_edit_that_the_counters_do_not_show_yet_is_found_before_anything_is_published(
     database: str, home: Path
 ) -> None:

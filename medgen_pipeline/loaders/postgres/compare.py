@@ -143,7 +143,7 @@ def has_unique_index(session: PostgresSession, names: TableNames) -> bool:
 
 
 def make_unique_index(session: PostgresSession, names: TableNames) -> bool:
-    """Try to give production the unique index of its key; returns whether the key is unique."""
+    """Try to give production the unique index of its key; returns whether it has one then."""
     try:
         session.run(
             "CREATE UNIQUE INDEX IF NOT EXISTS {name} ON {production} ({key})",
@@ -152,7 +152,8 @@ def make_unique_index(session: PostgresSession, names: TableNames) -> bool:
         )
     except pg_errors.UniqueViolation:
         return False
-    return True
+    # Something else may have had the name.
+    return has_unique_index(session, names)
 
 
 def _write_by_key(session: PostgresSession, names: TableNames, *, new: sql.Composable, old: sql.Composable) -> None:

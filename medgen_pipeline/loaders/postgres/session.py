@@ -177,6 +177,12 @@ class PostgresSession:
                 f"PostgreSQL at {self.where}: {doing}: another session has kept the table locked for longer than this "
                 f"load waits ({error}). End that session, or load again later."
             ) from error
+        except pg_errors.DuplicateTable as error:
+            raise LoaderError(
+                f"PostgreSQL at {self.where}: {doing}: {error.diag.message_primary or error}. The loader did not make "
+                "it, or not for this table: an index keeps its name when its table is renamed. Rename or drop it, and "
+                "load again."
+            ) from error
         except psycopg.OperationalError as error:
             raise LostConnectionError(f"PostgreSQL at {self.where}: {doing}: {error}") from error
         except psycopg.Error as error:
