@@ -112,6 +112,13 @@ def test_blocks_cover_the_file_and_are_the_same_however_it_is_read(lines: list[b
     assert sum(blocks.lengths) == len(content) - len(HEADER)
 
 
+def test_a_file_in_which_nothing_chooses_a_cut_is_cut_all_the_same() -> None:
+    lines = [b"C1|a|"] * 100_000
+    blocks = BlockList.of([lines_of(*lines)])
+    assert max(blocks.lengths) <= diff.MAX_BLOCK_BYTES + len(b"C1|a|\n")
+    assert len(blocks.hashes) == len(b"C1|a|\n") * len(lines) // diff.MAX_BLOCK_BYTES + 1
+
+
 def test_a_kept_block_list_stands_in_for_reading_the_file() -> None:
     lines = [b"C%07d|%d|" % (number, number) for number in range(30_000)]
     old, new = lines_of(*lines[3:]), lines_of(*lines)
