@@ -9,9 +9,9 @@ from typing import Any
 
 import dagster as dg
 
-from medgen_pipeline.assets.tables import build_ncbi_files, build_table_asset
+from medgen_pipeline.assets.tables import build_ncbi_files, build_table_asset, table_key
 from medgen_pipeline.catalog import TABLES
-from medgen_pipeline.checks import build_drift_check
+from medgen_pipeline.checks import build_shared_step, build_table_step
 from medgen_pipeline.io_manager import (
     SOURCE_KEY,
     WAREHOUSE_KEY,
@@ -58,7 +58,10 @@ def build_definitions(
     kind = backend_of(found[WAREHOUSE_KEY].target, variables)
     return dg.Definitions(
         assets=[*build_ncbi_files(TABLES), *(build_table_asset(table, kind=kind) for table in TABLES)],
-        asset_checks=[build_drift_check(TABLES)],
+        asset_checks=[
+            *(build_table_step(table_key(table), table) for table in TABLES),
+            build_shared_step({table_key(table): table for table in TABLES}),
+        ],
         resources=found,
         jobs=[refresh_medgen, check_medgen],
         executor=executor or _EXECUTOR,

@@ -9,6 +9,9 @@ import yaml
 from medgen_pipeline.errors import PermanentError
 from medgen_pipeline.gates import GatesClosedError
 
+RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+"""For errors that a retry may clear."""
+
 
 @contextmanager
 def permanent_errors_as_failures(step_key: str = "") -> Iterator[None]:

@@ -23,6 +23,8 @@ from medgen_pipeline.release import DEFAULT_SOURCE_URL, Archive, ReleaseSource, 
 
 SOURCE_KEY = "source"
 WAREHOUSE_KEY = "warehouse"
+# How many steps of all runs together use the warehouse at a time is the instance's setting: dagster.yaml.example.
+WAREHOUSE_POOL = "warehouse"
 DEFAULT_SCHEMA = "medgen"
 
 

@@ -4,14 +4,15 @@ An asset fetches its file and hands it on; publishing is the IO manager's. No ta
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import dagster as dg
 from pydantic import Field
 
-from medgen_pipeline.catalog import SourceTable
-from medgen_pipeline.failures import permanent_errors_as_failures
+from medgen_pipeline.catalog import SourceTable, Table
+from medgen_pipeline.failures import RETRIES, permanent_errors_as_failures
 from medgen_pipeline.gates import GateLimits
-from medgen_pipeline.io_manager import WAREHOUSE_KEY, MedgenSource, PendingLoad
+from medgen_pipeline.io_manager import WAREHOUSE_KEY, WAREHOUSE_POOL, MedgenSource, PendingLoad
 from medgen_pipeline.load import LoadOptions
 from medgen_pipeline.metadata import definition_metadata, source_metadata
 from medgen_pipeline.release import DEFAULT_SOURCE_URL
@@ -21,7 +22,11 @@ FILE_GROUP = "ncbi"
 OWNERS = ["team:medgen"]
 
 _DEFAULT = LoadOptions()
-_RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+
+# NCBI publishes once a week, on a Wednesday to a Sunday: two releases that are on time are at most eleven days apart.
+# One more day for the load: then a release is late, and a week after that one was missed. A load of an unchanged file
+# counts; `weekly_refresh` makes one of every table, also of those whose file the sensor sees no change of.
+FRESHNESS = dg.FreshnessPolicy.time_window(warn_window=timedelta(days=12), fail_window=timedelta(days=19))
 
 
 class LoadConfig(dg.Config):
@@ -70,6 +75,11 @@ class LoadConfig(dg.Config):
         )
 
 
+def table_key(table: Table) -> dg.AssetKey:
+    """The asset of one table of the warehouse."""
+    return dg.AssetKey(["medgen", table.name])
+
+
 def build_ncbi_files(tables: Sequence[SourceTable]) -> list[dg.AssetSpec]:
     """NCBI's files: assets that somebody else materializes."""
     return [
@@ -93,7 +103,7 @@ def build_table_asset(table: SourceTable, *, kind: str) -> dg.AssetsDefinition:
     """
 
     @dg.asset(
-        key=["medgen", table.name],
+        key=table_key(table),
         deps=[dg.AssetKey(["ncbi", table.name])],
         io_manager_key=WAREHOUSE_KEY,
         group_name=TABLE_GROUP,
@@ -102,7 +112,9 @@ def build_table_asset(table: SourceTable, *, kind: str) -> dg.AssetsDefinition:
         code_version=table.shape,
         description=f"{table.description}\n\nPublished through the IO manager `{WAREHOUSE_KEY}`.",
         metadata=definition_metadata(table),
-        retry_policy=_RETRIES,
+        retry_policy=RETRIES,
+        pool=WAREHOUSE_POOL,
+        freshness_policy=FRESHNESS,
     )
     def medgen_table(config: LoadConfig, source: MedgenSource) -> dg.MaterializeResult[PendingLoad]:
         with permanent_errors_as_failures():

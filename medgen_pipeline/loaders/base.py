@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, LiteralString, Self
+
+from psycopg import sql
 
 from medgen_pipeline.catalog import Table
 from medgen_pipeline.errors import PermanentError, TransientError
@@ -324,3 +326,14 @@ class AbstractNativeLoader(ABC):
     @abstractmethod
     def last_load(self, table: Table) -> LoadRecord | None:
         """The newest successful load of this table."""
+
+    @abstractmethod
+    def query(
+        self, statement: LiteralString, params: Sequence[Any] = (), **parts: Table | sql.Composable
+    ) -> list[tuple[Any, ...]]:
+        """The rows of one SELECT, all in memory; for checks, which must run on every backend.
+
+        In ``statement``, ``{schema}`` stands for the tables' schema as a string, ``{audit}`` for the name of the
+        schema with ``load_run`` and ``rejected_row``, a name in ``parts`` for that table's production or that piece
+        of SQL, and ``%s`` for a value of ``params``.
+        """

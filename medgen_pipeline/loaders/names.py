@@ -3,7 +3,8 @@
 No statement is executed here, and no type is named: each backend adds its own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import LiteralString
 
 from psycopg import sql
 
@@ -13,6 +14,14 @@ from medgen_pipeline.catalog import Column, Table
 def schemas(schema: str) -> tuple[str, str, str, str]:
     """The schemas of tables, staging, change feeds and audit."""
     return schema, f"{schema}_staging", f"{schema}_changes", f"{schema}_audit"
+
+
+def fill(statement: LiteralString, schema: str, parts: Mapping[str, Table | sql.Composable]) -> sql.Composed:
+    """A statement of ``AbstractNativeLoader.query`` with its names filled in."""
+    named = {
+        name: sql.Identifier(schema, part.name) if isinstance(part, Table) else part for name, part in parts.items()
+    }
+    return sql.SQL(statement).format(schema=sql.Literal(schema), audit=sql.Identifier(schemas(schema)[3]), **named)
 
 
 def define(columns: Sequence[Column], type_of: Callable[[Column], sql.Composable]) -> sql.Composed:

@@ -1,7 +1,10 @@
 """What Dagster is given: keys, lineage, descriptions and settings of the code location. Nothing is run here."""
 
+from datetime import date, timedelta
+
 import dagster as dg
 import pytest
+from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy  # what FreshnessPolicy.time_window makes
 from dagster._core.remote_representation.external_data import RepositorySnap  # what a code server sends to the UI
 
 from medgen_pipeline.assets.tables import LoadConfig
@@ -66,20 +69,74 @@ def test_keys_jobs_and_resources_are_the_promised_ones(definitions: dg.Definitio
     assert isinstance((definitions.resources or {})["warehouse"], WarehouseIOManager)
 
 
-def test_the_job_refreshes_exactly_the_17_tables(definitions: dg.Definitions) -> None:
+def checks_of(job: dg.JobDefinition) -> dict[str, set[str]]:
+    """The names of a job's checks, each with the tables it is made of."""
+    found: dict[str, set[str]] = {}
+    for check in job.asset_layer.asset_graph.asset_check_keys:
+        found.setdefault(check.name, set()).add(check.asset_key.to_user_string().removeprefix("medgen/"))
+    return found
+
+
+# Of the catalog: what has a proven key, and what refers to another table.
+CHECKS = {
+    "schema_matches_catalog": set(TABLE_NAMES),
+    "key_is_unique": {"names"},
+    "required_columns_are_filled": set(TABLE_NAMES),
+    "row_count_within_history": set(TABLE_NAMES),
+    "no_rejected_rows": set(TABLE_NAMES),
+    "references_resolve": {
+        *("medgen_hpo_mapping", "medgen_hpo_omim_mapping", "medgen_id_mappings", "medgen_pubmed_lnk"),
+        *("merged", "mgconso", "mgdef", "mgrel", "mgsat", "mgsty"),
+    },
+    "production_equals_file": set(TABLE_NAMES),
+}
+
+
+def test_the_job_refreshes_exactly_the_17_tables_and_makes_the_cheap_checks(definitions: dg.Definitions) -> None:
     job = definitions.resolve_job_def("refresh_medgen")
     assert job.asset_layer.selected_asset_keys == {dg.AssetKey(["medgen", name]) for name in TABLE_NAMES}
-    assert job.asset_layer.asset_graph.asset_check_keys == set()  # they read whole tables
+    assert checks_of(job) == {name: on for name, on in CHECKS.items() if name != "production_equals_file"}
     assert job.description
 
 
-def test_the_check_job_checks_exactly_the_17_tables_and_refreshes_none(definitions: dg.Definitions) -> None:
+def test_the_check_job_makes_every_check_and_refreshes_nothing(definitions: dg.Definitions) -> None:
     job = definitions.resolve_job_def("check_medgen")
-    assert {(key.asset_key.to_user_string(), key.name) for key in job.asset_layer.asset_graph.asset_check_keys} == {
-        (f"medgen/{name}", "production_equals_file") for name in TABLE_NAMES
-    }
+    assert checks_of(job) == CHECKS
     assert job.asset_layer.selected_asset_keys == set()
     assert job.description
+
+
+def test_only_what_would_make_a_downstream_asset_wrong_blocks(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    blocking = {spec.name for spec in map(graph.get_check_spec, graph.asset_check_keys) if spec.blocking}
+    assert blocking == {"schema_matches_catalog", "key_is_unique"}
+
+
+def test_a_table_s_checks_share_a_step_and_those_across_tables_another(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    tables = {f"check_{name}": {name} for name in TABLE_NAMES}
+    steps: dict[str, set[str]] = {}
+    for check in definitions.asset_checks or []:
+        assert isinstance(check, dg.AssetChecksDefinition)
+        assert check.op.pool == "warehouse"
+        assert check.op.retry_policy
+        steps[check.op.name] = {key.asset_key.path[-1] for key in check.check_keys}
+    assert steps == {**tables, "check_across_tables": set(TABLE_NAMES)}
+    assert {key.name for key in graph.asset_check_keys} == set(CHECKS)
+
+
+def test_a_table_goes_stale_when_a_release_is_late_and_fails_when_one_was_missed(
+    specs: dict[dg.AssetKey, dg.AssetSpec],
+) -> None:
+    # Wednesday to the Sunday of the week after are eleven days.
+    wednesday, sunday = date(2026, 1, 7), date(2026, 1, 18)
+    for table in TABLES:
+        policy = specs[key(table)].freshness_policy
+        assert isinstance(policy, TimeWindowFreshnessPolicy)
+        warn, fail = policy.warn_window, policy.fail_window
+        assert warn is not None
+        assert warn.to_timedelta() == sunday - wednesday + timedelta(days=1)
+        assert fail.to_timedelta() == warn.to_timedelta() + timedelta(weeks=1)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
@@ -133,6 +190,7 @@ def test_every_table_goes_through_the_warehouse_and_retries_a_transient_error(de
     for table in TABLES:
         asset = definitions.resolve_assets_def(key(table))
         assert asset.get_io_manager_key_for_asset_key(key(table)) == "warehouse"
+        assert asset.op.pool == "warehouse"
         policy = asset.op.retry_policy
         assert policy is not None
         assert (policy.max_retries, policy.delay, policy.backoff) == (2, 5, dg.Backoff.EXPONENTIAL)

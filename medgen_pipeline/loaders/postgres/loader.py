@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, LiteralString, Self
 
 import psycopg
 from psycopg import sql
@@ -24,6 +24,7 @@ from medgen_pipeline.loaders.base import (
     Strategy,
 )
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
+from medgen_pipeline.loaders.names import fill
 from medgen_pipeline.loaders.postgres import compare, guard, history, publish
 from medgen_pipeline.loaders.postgres.audit import PostgresAudit
 from medgen_pipeline.loaders.postgres.config import CAPABILITIES, PostgresConfig
@@ -211,6 +212,13 @@ class PostgresNativeLoader(AbstractNativeLoader):
         """See the base class."""
         with self._session.errors(f"reading {table.name} as of {release}"):
             return history.read_as_of(self._session, self._names(table), self.last_load(table), release)
+
+    def query(
+        self, statement: LiteralString, params: Sequence[Any] = (), **parts: Table | sql.Composable
+    ) -> list[tuple[Any, ...]]:
+        """See the base class."""
+        with self._session.errors("answering a query"):
+            return self._session.work.execute(fill(statement, self._config.schema, parts), params).fetchall()
 
     def _production_stands(self, names: TableNames) -> bool:
         """Whether production stands in the catalog's shape.

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, LiteralString, Self
 
 from psycopg import sql
 
@@ -22,7 +22,7 @@ from medgen_pipeline.loaders.base import (
     new_load_id,
 )
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
-from medgen_pipeline.loaders.names import schemas
+from medgen_pipeline.loaders.names import fill, schemas
 from medgen_pipeline.loaders.redshift import attached, bulk, compare, guard, history, publish
 from medgen_pipeline.loaders.redshift.audit import RedshiftAudit
 from medgen_pipeline.loaders.redshift.config import CAPABILITIES, RedshiftConfig
@@ -218,6 +218,13 @@ class RedshiftNativeLoader(AbstractNativeLoader):
         """See the base class."""
         with self._session.errors(f"reading {table.name} as of {release}"):
             return history.read_as_of(self._session, self._names(table), self.last_load(table), release)
+
+    def query(
+        self, statement: LiteralString, params: Sequence[Any] = (), **parts: Table | sql.Composable
+    ) -> list[tuple[Any, ...]]:
+        """See the base class."""
+        with self._session.errors("answering a query"):
+            return self._session.work.execute(fill(statement, self._config.schema, parts), params).fetchall()
 
     # --- publication ---------------------------------------------------------------------------------------------
 

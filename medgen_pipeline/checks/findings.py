@@ -1,0 +1,328 @@
+"""What is checked of a table, and how it is judged. Reads through a loader; knows no Dagster and no backend.
+
+The SQL here runs on every backend: standard joins, aggregates and ``information_schema``, nothing else. A check is one
+row of ``OF_ONE_TABLE`` or ``ACROSS_TABLES`` and one function from a ``Subject`` to a ``Finding``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from statistics import median
+from typing import Any
+
+from psycopg import sql
+
+from medgen_pipeline.catalog import ColumnType, SourceTable, Table, table_by_name
+from medgen_pipeline.loaders import AbstractNativeLoader, LoadRecord, LoadStatus
+
+DRIFT_CHECK = "production_equals_file"
+
+# As information_schema spells them: PostgreSQL, Redshift, and what other backends may call the same.
+_TYPES = {ColumnType.TEXT: {"text", "character varying", "varchar"}, ColumnType.INTEGER: {"bigint"}}
+_SHOWN = 5
+
+# A quarter of weekly releases: long enough for one odd week not to move the median, and a level that has changed for
+# good is accepted after seven.
+_RELEASES = 12
+# Between the real releases of 2021 and 2025, names grew by 16 % in all; a UMLS update, twice a year, moved it by 2 %.
+_USUAL_PERCENT = 10.0
+# Of a table that moves more, six times the usual distance from its own median: four standard deviations of a normal
+# distribution (the median absolute deviation is 0.67 of one).
+_USUAL_DISTANCES = 6
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        passed: Whether all is well.
+        description: What is wrong and what to do; None where there is nothing to say.
+        figures: Numbers and samples for the UI; plain numbers plot.
+    """
+
+    passed: bool
+    description: str | None = None
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Subject:
+    """One table in the warehouse; what several checks want to know is read once."""
+
+    def __init__(self, loader: AbstractNativeLoader, table: Table) -> None:
+        """Reads nothing yet; ``loader`` is connected."""
+        self.loader = loader
+        self.table = table
+
+    @cached_property
+    def last_load(self) -> LoadRecord | None:
+        """The newest successful load."""
+        return self.loader.last_load(self.table)
+
+    @cached_property
+    def columns(self) -> dict[str, str]:
+        """The columns that stand in production and their types; empty where there is no such table."""
+        rows = self.loader.query(
+            "SELECT column_name, data_type FROM information_schema.columns"
+            " WHERE table_schema = {schema} AND table_name = %s ORDER BY ordinal_position",
+            [self.table.name],
+        )
+        return {str(name): str(data_type).lower() for name, data_type in rows}
+
+    def lacks(self, names: Sequence[str]) -> Finding | None:
+        """The finding where columns that a check reads are not there."""
+        missing = [name for name in names if name not in self.columns]
+        return Finding(False, f"Cannot be judged: {self.table.name} has no {', '.join(missing)}.") if missing else None
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of every table that it applies to.
+
+    Attributes:
+        name: The check's name in the UI.
+        description: What holds when it passes.
+        find: Looks at a table.
+        applies: Whether a table has what is checked.
+        is_error: Whether a failure is an error; otherwise a warning.
+        blocking: Whether a failure stops what hangs on the table in the same run.
+    """
+
+    name: str
+    description: str
+    find: Callable[[Subject], Finding]
+    applies: Callable[[Table], bool] = lambda _: True
+    is_error: bool = False
+    blocking: bool = False
+
+
+def judge_row_count(rows: int, earlier: Sequence[int]) -> tuple[bool, int, int]:
+    """Whether a table's rows are as many as its history leads one to expect, and the bounds.
+
+    Args:
+        rows: After the newest load.
+        earlier: After the newest load of each earlier release; one or more.
+    """
+    middle = median(earlier)
+    distance = median(abs(count - middle) for count in earlier)
+    margin = max(middle * _USUAL_PERCENT / 100, _USUAL_DISTANCES * distance)
+    low, high = max(round(middle - margin), 0), round(middle + margin)
+    return low <= rows <= high, low, high
+
+
+def _schema(subject: Subject) -> Finding:
+    wanted = {column.name: column.type for column in subject.table.columns}
+    found = subject.columns
+    missing = [name for name in wanted if name not in found]
+    wrong = {name: found[name] for name, kind in wanted.items() if name in found and found[name] not in _TYPES[kind]}
+    figures = {"check/columns": len(found), "check/other_columns": sorted(set(found) - set(wanted))}
+    if not missing and not wrong:
+        return Finding(True, figures=figures)
+    reasons = [f"missing: {', '.join(missing)}"] if missing else []
+    reasons += [f"{name} is {found[name]}, expected {wanted[name].value}" for name in wrong]
+    return Finding(
+        False, f"{'; '.join(reasons)}. Materialize the table again: a load makes it anew where it has to.", figures
+    )
+
+
+def _key(subject: Subject) -> Finding:
+    table = subject.table
+    if lacks := subject.lacks(table.key):
+        return lacks
+    names = [sql.Identifier(name) for name in table.key]
+    rows = subject.loader.query(
+        "SELECT {key}, COUNT(*) AS copies, COUNT(*) OVER () AS keys FROM {table} GROUP BY {key}"
+        " HAVING COUNT(*) > 1 OR {empty} ORDER BY copies DESC, {key} LIMIT {shown}",
+        table=table,
+        key=sql.SQL(", ").join(names),
+        empty=sql.SQL(" OR ").join(sql.SQL("{} IS NULL").format(name) for name in names),
+        shown=sql.Literal(_SHOWN),
+    )
+    repeated = int(rows[0][-1]) if rows else 0
+    figures: dict[str, Any] = {"check/repeated_keys": repeated}
+    if not repeated:
+        return Finding(True, figures=figures)
+    figures["check/sample"] = [dict(zip((*table.key, "rows"), row[:-1], strict=True)) for row in rows]
+    return Finding(
+        False,
+        f"{repeated:,} values of the key ({', '.join(table.key)}) are empty or in more than one row: a join with the "
+        f"table multiplies rows. See whether {DRIFT_CHECK} finds an edit by hand; materializing again heals it.",
+        figures,
+    )
+
+
+def _required(subject: Subject) -> Finding:
+    table = subject.table
+    required = _required_columns(table)
+    if lacks := subject.lacks(required):
+        return lacks
+    filled = [sql.SQL("COUNT({})").format(sql.Identifier(name)) for name in required]
+    ((rows, *counts),) = subject.loader.query(
+        "SELECT COUNT(*), {filled} FROM {table}", table=table, filled=sql.SQL(", ").join(filled)
+    )
+    empty = {name: rows - count for name, count in zip(required, counts, strict=True) if count < rows}
+    figures = {"check/rows": rows, "check/empty_values": sum(empty.values())}
+    if not empty:
+        return Finding(True, figures=figures)
+    said = ", ".join(f"{name} in {count:,}" for name, count in empty.items())
+    return Finding(False, f"Empty, of {rows:,} rows: {said}. NCBI's file has damaged rows.", figures)
+
+
+def _required_columns(table: Table) -> list[str]:
+    return [column.name for column in table.columns if not column.nullable]
+
+
+def _row_count(subject: Subject) -> Finding:
+    rows = subject.loader.query(
+        "SELECT rows_inserted + rows_updated + rows_unchanged FROM {audit}.load_run WHERE load_id IN"
+        " (SELECT MAX(load_id) FROM {audit}.load_run WHERE table_name = %s AND status = %s GROUP BY release)"
+        " ORDER BY load_id DESC LIMIT {releases}",
+        [subject.table.name, LoadStatus.SUCCEEDED],
+        releases=sql.Literal(_RELEASES + 1),
+    )
+    newest, *earlier = [int(count) for (count,) in rows]
+    if not earlier:
+        return Finding(True, "There is no earlier release to compare with.", {"check/rows": newest})
+    passed, low, high = judge_row_count(newest, earlier)
+    figures = {"check/rows": newest, "check/at_least": low, "check/at_most": high, "check/releases": len(earlier)}
+    if passed:
+        return Finding(True, figures=figures)
+    return Finding(
+        False,
+        f"{newest:,} rows; the {len(earlier)} releases before lead one to expect {low:,} to {high:,}. The gates let it "
+        "pass, or were opened: see what changed with `medgen changes`.",
+        figures,
+    )
+
+
+def _rejected(subject: Subject) -> Finding:
+    last = subject.last_load
+    rejected = (last and last.rows_rejected) or 0
+    figures: dict[str, Any] = {"check/rejected_rows": rejected}
+    if not rejected:
+        return Finding(True, figures=figures)
+    # Of the newest load that read the whole file; the others only carry the number on.
+    lines = subject.loader.query(
+        "SELECT line_number, reason FROM {audit}.rejected_row WHERE load_id ="
+        " (SELECT MAX(r.load_id) FROM {audit}.rejected_row r JOIN {audit}.load_run l ON l.load_id = r.load_id"
+        " WHERE l.table_name = %s AND l.status = %s) ORDER BY line_number LIMIT {shown}",
+        [subject.table.name, LoadStatus.SUCCEEDED],
+        shown=sql.Literal(_SHOWN),
+    )
+    figures["check/sample"] = [{"line": line, "reason": reason} for line, reason in lines]
+    return Finding(
+        False,
+        f"{rejected:,} lines of the file were set aside and are missing from the table; they are in rejected_row of "
+        "the audit's schema.",
+        figures,
+    )
+
+
+def _references(subject: Subject) -> Finding:
+    figures: dict[str, Any] = {}
+    said = []
+    for reference in subject.table.references:
+        parent = Subject(subject.loader, table_by_name(reference.to_table))
+        if lacks := subject.lacks([reference.column]) or parent.lacks([reference.to_column]):
+            return lacks
+        rows = subject.loader.query(
+            "SELECT value, copies, SUM(copies) OVER (), COUNT(*) OVER () FROM"
+            " (SELECT child.{column} AS value, COUNT(*) AS copies FROM {child} child"
+            " LEFT JOIN {parent} parent ON parent.{to_column} = child.{column}"
+            " WHERE child.{column} IS NOT NULL AND parent.{to_column} IS NULL GROUP BY child.{column}) orphan"
+            " ORDER BY copies DESC, value LIMIT {shown}",
+            child=subject.table,
+            parent=parent.table,
+            column=sql.Identifier(reference.column),
+            to_column=sql.Identifier(reference.to_column),
+            shown=sql.Literal(_SHOWN),
+        )
+        orphans, values = (int(rows[0][2]), int(rows[0][3])) if rows else (0, 0)
+        figures[f"check/orphans_{reference.column}"] = orphans
+        if orphans:
+            figures[f"check/sample_{reference.column}"] = [{"value": row[0], "rows": row[1]} for row in rows]
+            said.append(
+                f"{orphans:,} rows with {values:,} values of {reference.column} that are not in "
+                f"{reference.to_table}.{reference.to_column}"
+            )
+    return Finding(not said, f"{'; '.join(said)}." if said else None, figures)
+
+
+def _drift(subject: Subject) -> Finding:
+    drift = subject.loader.find_drift(subject.table)
+    figures: dict[str, Any] = {
+        "drift/expected_rows": drift.expected_rows,
+        "drift/rows": drift.rows,
+        "drift/foreign_rows": drift.foreign_rows,
+        "drift/checksum_matches": drift.checksum_matches,
+    }
+    if drift.sample:
+        figures["drift/rows_written_by_others"] = [
+            dict(zip(subject.table.column_names, row, strict=True)) for row in drift.sample
+        ]
+    if not drift.found:
+        return Finding(True, figures=figures)
+    return Finding(
+        False,
+        f"{drift.foreign_rows:,} rows were written by others; {drift.rows:,} rows, expected {drift.expected_rows:,}. "
+        "Materialize the table again: it is then compared whole and healed.",
+        figures,
+    )
+
+
+OF_ONE_TABLE = (
+    Check(
+        "schema_matches_catalog",
+        "Every column of the catalog stands in the table, with its type. Columns added by others do no harm.",
+        _schema,
+        is_error=True,
+        blocking=True,  # SQL downstream fails, or reads something else
+    ),
+    Check(
+        "key_is_unique",
+        "The key, which was unique in every real release read, still is.",
+        _key,
+        applies=lambda table: table.key_proven,
+        is_error=True,
+        blocking=True,  # joins downstream multiply rows
+    ),
+    Check(
+        "required_columns_are_filled",
+        "No value is missing where a missing one means a damaged row.",
+        _required,
+        applies=lambda table: bool(_required_columns(table)),
+        # Not blocking: the claim is read from samples, and a join leaves such a row out; all others are right.
+        is_error=True,
+    ),
+    Check(
+        "row_count_within_history",
+        f"The number of rows is within {_USUAL_PERCENT:g} % of the median of the {_RELEASES} releases before, or "
+        f"within {_USUAL_DISTANCES} times their usual distance from it.",
+        _row_count,  # a warning: a load that shrinks or grows too much at once was stopped by its gate, or let through
+    ),
+    Check(
+        "no_rejected_rows",
+        "No line of the file was set aside.",
+        _rejected,  # a warning: too many have closed a gate
+        applies=lambda table: isinstance(table, SourceTable),
+    ),
+)
+"""Concern one table and cost at most one scan of it: in a step per table, so that a failure stops only what hangs on
+that table."""
+
+ACROSS_TABLES = (
+    Check(
+        "references_resolve",
+        "Every identifier of another table is there.",
+        _references,  # a warning: NCBI's own files have orphans now and then
+        applies=lambda table: bool(table.references),
+    ),
+    Check(
+        DRIFT_CHECK,
+        "Count and content of production's rows are those of the files it was made from. Fails where rows were edited "
+        "by hand and shows some of them.",
+        _drift,
+        is_error=True,  # not blocking: what hangs on the table has been made long ago when an edit is found
+    ),
+)
+"""Read other tables, or all of a table: in one step for all tables, which nothing waits for."""

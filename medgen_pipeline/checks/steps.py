@@ -1,0 +1,78 @@
+"""The checks as Dagster's: which of them share a step.
+
+A step is a process of its own, which costs 2.5 s on a small machine, more than its checks. So all checks of a table
+share one, and those across tables another. What is looked at is ``findings``' business.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from medgen_pipeline.catalog import Table
+from medgen_pipeline.checks.findings import ACROSS_TABLES, OF_ONE_TABLE, Check, Finding, Subject
+from medgen_pipeline.failures import RETRIES, permanent_errors_as_failures
+from medgen_pipeline.io_manager import WAREHOUSE_POOL, WarehouseIOManager
+
+_NEVER_LOADED = Finding(False, "The table was never loaded.")
+
+
+def build_table_step(key: dg.AssetKey, table: Table) -> dg.AssetChecksDefinition:
+    """The checks of one table."""
+    return _build_step(f"check_{table.name}", OF_ONE_TABLE, {key: table})
+
+
+def build_shared_step(tables: dict[dg.AssetKey, Table]) -> dg.AssetChecksDefinition:
+    """The checks that read across tables, each after the tables that it reads."""
+    return _build_step("check_across_tables", ACROSS_TABLES, tables)
+
+
+def _build_step(name: str, checks: Sequence[Check], tables: dict[dg.AssetKey, Table]) -> dg.AssetChecksDefinition:
+    key_of = {table.name: key for key, table in tables.items()}
+    chosen = {(key, check.name): check for key, table in tables.items() for check in checks if check.applies(table)}
+
+    def read_too(key: dg.AssetKey) -> list[dg.AssetKey]:
+        return sorted({key_of[reference.to_table] for reference in tables[key].references} - {key})
+
+    @dg.multi_asset_check(
+        name=name,
+        can_subset=True,
+        retry_policy=RETRIES,
+        pool=WAREHOUSE_POOL,
+        specs=[
+            dg.AssetCheckSpec(
+                check.name,
+                asset=key,
+                description=check.description,
+                blocking=check.blocking,
+                additional_deps=read_too(key) if checks is ACROSS_TABLES else [],
+            )
+            for (key, _), check in chosen.items()
+        ],
+    )
+    def step(
+        context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[WarehouseIOManager]
+    ) -> Iterator[dg.AssetCheckResult]:
+        selected = [check for check in chosen if dg.AssetCheckKey(*check) in context.selected_asset_check_keys]
+        with permanent_errors_as_failures(), warehouse.target.loader() as loader:
+            subjects = {key: Subject(loader, tables[key]) for key, _ in selected}
+            for key, check_name in selected:
+                yield _result(chosen[key, check_name], key, subjects[key])
+
+    return step
+
+
+def _result(check: Check, key: dg.AssetKey, subject: Subject) -> dg.AssetCheckResult:
+    loaded = subject.last_load is not None
+    finding = check.find(subject) if loaded else _NEVER_LOADED
+    is_error = check.is_error and loaded
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=check.name,
+        passed=finding.passed,
+        severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
+        description=finding.description,
+        metadata={
+            name: dg.MetadataValue.json(value) if isinstance(value, list) else value
+            for name, value in finding.figures.items()
+        },
+    )
