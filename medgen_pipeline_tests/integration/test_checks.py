@@ -1,0 +1,159 @@
+"""The checks in runs: which of them a run makes, what they stop, and how they are shown."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from medgen_pipeline.build import build_definitions
+from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.io_manager import SOURCE_KEY, WAREHOUSE_KEY, DatabaseTarget, MedgenSource, WarehouseIOManager
+from medgen_pipeline_tests.integration.support import content_of, publish
+
+NAMES, MERGED = table_by_name("names"), table_by_name("merged")
+NAMES_KEY, MERGED_KEY = (dg.AssetKey(["medgen", table.name]) for table in (NAMES, MERGED))
+GOOD = [[f"C{number}".encode(), b"a name", b"GTR", b"N"] for number in range(50)]
+
+
+@dg.asset(key=["reports", "names"], deps=[NAMES_KEY])
+def report_on_names() -> None:
+    """Hangs on names."""
+
+
+@dg.asset(key=["reports", "merged"], deps=[MERGED_KEY])
+def report_on_merged() -> None:
+    """Hangs on merged."""
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    folder = tmp_path / "2026-01-07"
+    publish(folder, NAMES, content_of(NAMES, GOOD))
+    publish(folder, MERGED, content_of(MERGED, [[b"C100", b"C1"], [b"C101", b"C999"]]))
+    return folder
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def definitions(database: str, tmp_path: Path, release: Path) -> dg.Definitions:
+    resources = {
+        SOURCE_KEY: MedgenSource(url=release.as_uri(), home=str(tmp_path / "home")),
+        WAREHOUSE_KEY: WarehouseIOManager(target=DatabaseTarget(dsn=database)),
+    }
+    return dg.Definitions.merge(
+        build_definitions(resources=resources, environment={}), dg.Definitions([report_on_names, report_on_merged])
+    )
+
+
+def run(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    *keys: dg.AssetKey,
+    config: Mapping[str, Any] | None = None,
+) -> dg.ExecuteInProcessResult:
+    """Materialize assets with their checks, as the UI's button does."""
+    job = definitions.resolve_implicit_global_asset_job_def()
+    return job.execute_in_process(
+        instance=instance, asset_selection=list(keys), raise_on_error=False, run_config=config
+    )
+
+
+def evaluations(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
+    return {f"{one.asset_key.path[-1]}: {one.check_name}": one for one in result.get_asset_check_evaluations()}
+
+
+def made(result: dg.ExecuteInProcessResult) -> list[str]:
+    return sorted(
+        event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key
+    )
+
+
+def test_materializing_a_table_checks_it_and_no_other(
+    definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    result = run(definitions, instance, NAMES_KEY)
+    assert result.success
+    found = evaluations(result)
+    assert {name: one.passed for name, one in found.items()} == {
+        "names: schema_matches_catalog": True,
+        "names: key_is_unique": True,
+        "names: required_columns_are_filled": True,
+        "names: row_count_within_history": True,
+        "names: no_rejected_rows": True,
+        "names: production_equals_file": True,
+    }
+    assert found["names: required_columns_are_filled"].metadata["check/rows"].value == 50
+
+
+def test_orphans_are_a_warning_judged_after_the_tables_of_the_run(
+    definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    result = run(definitions, instance, MERGED_KEY, NAMES_KEY)
+    assert result.success
+    orphans = evaluations(result)["merged: references_resolve"]
+    assert (orphans.passed, orphans.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert orphans.metadata["check/orphans_to_cui"].value == 1
+    assert orphans.description == "1 rows with 1 values of to_cui that are not in names.cui."
+
+
+@pytest.fixture
+def a_key_that_repeats(release: Path) -> dict[str, Any]:
+    """A release whose key repeats, and the run config that publishes it all the same."""
+    publish(release, NAMES, content_of(NAMES, [*GOOD, GOOD[0]]))
+    return {"ops": {"medgen__names": {"config": {"accept_broken_key": True}}}}
+
+
+def test_a_repeated_key_stops_what_hangs_on_the_table_and_nothing_else(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, a_key_that_repeats: dict[str, Any]
+) -> None:
+    reports = [report_on_names.key, report_on_merged.key]
+    result = run(definitions, instance, NAMES_KEY, MERGED_KEY, *reports, config=a_key_that_repeats)
+    assert not result.success
+    assert made(result) == ["medgen/merged", "medgen/names", "reports/merged"]
+    key = evaluations(result)["names: key_is_unique"]
+    assert (key.passed, key.blocking, key.severity) == (False, True, dg.AssetCheckSeverity.ERROR)
+    assert "1 values of the key (cui)" in (key.description or "")
+    assert evaluations(result)["names: no_rejected_rows"].passed  # the others are made all the same
+
+
+def test_a_missing_value_is_an_error_that_stops_nothing(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, release: Path
+) -> None:
+    publish(release, NAMES, content_of(NAMES, [*GOOD, [b"C77", b"", b"GTR", b"N"]]))
+    result = run(definitions, instance, NAMES_KEY, report_on_names.key)
+    assert result.success
+    assert made(result) == ["medgen/names", "reports/names"]
+    required = evaluations(result)["names: required_columns_are_filled"]
+    assert (required.passed, required.blocking, required.severity) == (False, False, dg.AssetCheckSeverity.ERROR)
+
+
+def test_a_table_that_does_not_load_leaves_the_checks_of_the_others(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, release: Path
+) -> None:
+    (release / NAMES.file_name).write_bytes(b"no gzip")
+    result = run(definitions, instance, NAMES_KEY, MERGED_KEY, report_on_merged.key)
+    assert made(result) == ["medgen/merged", "reports/merged"]
+    assert {name for name in evaluations(result) if name.startswith("merged")} == {
+        "merged: schema_matches_catalog",
+        "merged: required_columns_are_filled",
+        "merged: row_count_within_history",
+        "merged: no_rejected_rows",
+    }
+
+
+def test_the_refresh_makes_every_check_but_the_one_that_reads_whole_tables(
+    definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    job = definitions.resolve_job_def("refresh_medgen")
+    result = job.execute_in_process(instance=instance, raise_on_error=False)  # the release has two tables
+    assert made(result) == ["medgen/merged", "medgen/names"]
+    found = set(evaluations(result))
+    assert "names: production_equals_file" not in found
+    assert {"names: key_is_unique", "merged: row_count_within_history"} <= found
