@@ -63,7 +63,7 @@ def _build_step(name: str, checks: Sequence[Check], tables: dict[dg.AssetKey, Ta
 
 def _result(check: Check, key: dg.AssetKey, subject: Subject) -> dg.AssetCheckResult:
     loaded = subject.last_load is not None
-    finding = check.find(subject) if loaded else _NEVER_LOADED
+    finding = _find(check, subject) if loaded else _NEVER_LOADED
     is_error = check.is_error and loaded
     return dg.AssetCheckResult(
         asset_key=key,
@@ -76,3 +76,12 @@ def _result(check: Check, key: dg.AssetKey, subject: Subject) -> dg.AssetCheckRe
             for name, value in finding.figures.items()
         },
     )
+
+
+def _find(check: Check, subject: Subject) -> Finding:
+    try:
+        return check.find(subject)
+    except dg.DagsterExecutionInterruptedError:
+        # Closing the connection does not end the statement that the backend is at work on.
+        subject.loader.cancel()
+        raise

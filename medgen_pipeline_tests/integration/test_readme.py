@@ -1,19 +1,11 @@
 """The README, taken at its word: every command, query, run config, figure and table in it."""
 
-import json
-import os
 import re
-import signal
-import socket
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import dagster as dg
 import pytest
-import requests
 import yaml
 
 from medgen_pipeline.assets.tables import LoadConfig
@@ -24,6 +16,7 @@ from medgen_pipeline.loaders import LoaderFactory
 from medgen_pipeline.release import DEFAULT_SOURCE_URL, Archive, ReleaseSource
 from medgen_pipeline_tests.integration.conftest import PROJECT, Demo
 from medgen_pipeline_tests.loaders.support import query
+from medgen_pipeline_tests.webserver import ask, free_port, running
 
 README = (PROJECT / "README.md").read_text()
 
@@ -143,59 +136,12 @@ def test_source_and_database_of_one_s_own_are_accepted(demo: Demo) -> None:
 
 @contextmanager
 def running_ui(demo: Demo) -> Iterator[str]:
-    """``make ui`` on a free port; the UI's address. Ctrl-C at the end, as a user ends it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = demo.directory / "ui.log"
-    with log.open("wb") as output:
-        ui = subprocess.Popen(
-            [*demo.make("ui"), f"PORT={port}"],
-            env=demo.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-        try:
-            wait_for_ui(f"http://127.0.0.1:{port}", ui, log.read_text)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            end_session(ui)
-
-
-def wait_for_ui(address: str, ui: "subprocess.Popen[bytes]", log: Callable[[], str]) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        assert ui.poll() is None, log()
-        try:
-            if requests.get(f"{address}/server_info", timeout=5).ok:
-                return
-        except requests.ConnectionError:
-            time.sleep(0.3)
-    pytest.fail(f"the UI did not answer:\n{log()}")
-
-
-def end_session(leader: "subprocess.Popen[bytes]") -> None:
-    """End every process of a session: by Ctrl-C's signal first, whatever is left after half a minute by force."""
-    deadline = time.monotonic() + 30
-    for sent in (signal.SIGINT, signal.SIGKILL):
-        try:
-            os.killpg(leader.pid, sent)
-            while time.monotonic() < deadline:
-                leader.poll()
-                os.killpg(leader.pid, 0)
-                time.sleep(0.1)
-        except ProcessLookupError:
-            break
-    leader.wait()
-
-
-def ask(address: str, question: str) -> dict[str, Any]:
-    answer = requests.post(f"{address}/graphql", json={"query": question}, timeout=60).json()
-    assert "errors" not in answer, json.dumps(answer)
-    found: dict[str, Any] = answer["data"]
-    return found
+    """``make ui`` on a free port; the UI's address."""
+    port = free_port()
+    with running(
+        [*demo.make("ui"), f"PORT={port}"], port, demo.environment, PROJECT, demo.directory / "ui.log"
+    ) as address:
+        yield address
 
 
 def test_make_ui_shows_the_demo_s_assets_and_their_history(demo: Demo) -> None:

@@ -1,0 +1,107 @@
+"""Chromium, a page that tolerates no console error, and one deployment for all tests of the UI."""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from medgen_pipeline_tests.ui.deployment import UiDeployment, deployed
+
+# Runs wait for the daemon and start a process for each step; on a busy machine that takes a while.
+PATIENCE_MS = 120_000
+
+_CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# Root, as CI is, cannot have Chromium's sandbox.
+_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@dataclass
+class Window:
+    """A window on the UI.
+
+    Attributes:
+        page: Playwright's.
+        address: Of the webserver.
+        complaints: Errors on the browser's console, and exceptions of the page's own code.
+    """
+
+    page: Page
+    address: str
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> Page:
+        self.page.goto(f"{self.address}{path}")
+        return self.page
+
+    def button(self, name: str) -> Locator:
+        """By a part of its name: icons are part of the accessible one."""
+        return self.page.get_by_role("button", name=re.compile(name)).first
+
+    def text(self, text: str) -> Locator:
+        return self.page.get_by_text(text).first
+
+    def materialize(self, asset: str) -> str:
+        """Click *Materialize* on an asset's page and follow to the run; its id."""
+        self.open(f"/assets/{asset}?view=overview")
+        self.button("Materialize").click()
+        self.page.get_by_text("View", exact=True).click()
+        return self.run_shown()
+
+    def run_shown(self) -> str:
+        self.page.wait_for_url("**/runs/*")
+        return self.page.url.rsplit("/", 1)[1]
+
+    def terminate(self) -> None:
+        """Terminate the run that is shown."""
+        self.button("Terminate").click()
+        self.page.get_by_role("dialog").get_by_role("button", name="Terminate").click()
+        self.text("RUN_CANCELED").wait_for()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, _CHROMIUM)), None)
+    if program is None:
+        pytest.skip("no Chromium: apt-get install --no-install-recommends chromium fonts-liberation")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=_OPTIONS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def deployment(browser: Browser, postgres_server: str) -> Iterator[UiDeployment]:
+    """Started once; asked for after the browser, so that nothing is started where there is none."""
+    del browser
+    folder = Path(tempfile.mkdtemp(prefix="medgen-ui-"))
+    try:
+        with deployed(postgres_server, folder) as made:
+            made.publish("2026-01-07")
+            yield made
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def window(browser: Browser, deployment: UiDeployment) -> Iterator[Window]:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(PATIENCE_MS)
+    shown = Window(page, deployment.address)
+    expect.set_options(timeout=PATIENCE_MS)
+    page.on("console", lambda said: shown.complaints.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: shown.complaints.append(str(error)))
+    yield shown
+    page.close()
+
+
+@pytest.fixture(autouse=True)
+def no_complaint(window: Window) -> Iterator[None]:
+    """A test fails where the browser's console has an error afterwards."""
+    window.complaints.clear()
+    yield
+    assert window.complaints == []

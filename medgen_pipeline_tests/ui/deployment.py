@@ -1,0 +1,74 @@
+"""A whole deployment for the browser: webserver, daemon, instance, warehouse and source, all real and local.
+
+The instance is that of ``dagster.yaml.example``; warehouse and instance are reached by TCP, each with a password.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from medgen_pipeline.release.sample import write_sample
+from medgen_pipeline_tests.instance import PROJECT, Account, account, reachable_by_tcp, write_instance
+from medgen_pipeline_tests.ncbi_double import ncbi_double
+from medgen_pipeline_tests.webserver import free_port, running
+
+# Of the make or the shell that runs the tests; what would lead the deployment elsewhere.
+_FOREIGN = ("MEDGEN_", "DAGSTER_", "AWS_")
+
+
+@dataclass(frozen=True)
+class UiDeployment:
+    """What the tests of the UI know of it.
+
+    Attributes:
+        address: Of the webserver.
+        warehouse: The role and the database that the tables are in.
+        instance: The role and the database of Dagster's own storage.
+        source: The folder that the double of NCBI serves.
+        log: What webserver and daemon have printed.
+    """
+
+    address: str
+    warehouse: Account
+    instance: Account
+    source: Path
+    log: Path
+
+    def publish(self, day: str, *, successor: bool = False) -> None:
+        """Let NCBI publish the sample release, or the one after it, on a day."""
+        published = datetime.fromisoformat(f"{day}T17:00:00").replace(tzinfo=UTC).timestamp()
+        with tempfile.TemporaryDirectory() as folder:
+            for path in write_sample(Path(folder), scale=0.2, successor=successor):
+                os.utime(path, (published, published))
+                shutil.copy2(path, self.source / path.name)
+
+
+@contextmanager
+def deployed(postgres_server: str, folder: Path) -> Iterator[UiDeployment]:
+    """Start everything below ``folder``."""
+    source = folder / "ncbi"
+    source.mkdir(parents=True)
+    foreign = tuple(name for name in os.environ if name.startswith(_FOREIGN))
+    environment = {name: value for name, value in os.environ.items() if name not in foreign}
+    with (
+        reachable_by_tcp(postgres_server) as pg_port,
+        account(postgres_server, pg_port, "warehouse") as warehouse,
+        account(postgres_server, pg_port, "dagster") as instance,
+        ncbi_double(source) as double,
+    ):
+        environment |= instance.dagster_variables | {
+            "DAGSTER_HOME": str(write_instance(folder / "dagster", pg_port)),
+            "MEDGEN_HOME": str(folder / "home"),
+            "MEDGEN_SOURCE_URL": double.url,
+            "MEDGEN_DSN": warehouse.dsn,
+        }
+        port, log = free_port(), folder / "dagster.log"
+        command = [sys.executable, "-m", "dagster", "dev", "--workspace", "workspace.yaml", "--port", str(port)]
+        with running(command, port, environment, PROJECT, log) as address:
+            yield UiDeployment(address, warehouse, instance, source, log)

@@ -1,0 +1,89 @@
+"""The pictures of docs/: ``make screenshots``. Ordinary runs leave them alone."""
+
+import os
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+from medgen_pipeline_tests.instance import PROJECT
+from medgen_pipeline_tests.ui.conftest import Window
+from medgen_pipeline_tests.ui.deployment import UiDeployment
+from medgen_pipeline_tests.webserver import ask
+
+pytestmark = [
+    pytest.mark.ui,
+    pytest.mark.skipif(not os.environ.get("MEDGEN_SCREENSHOTS"), reason="the docs' pictures: make screenshots"),
+]
+
+IMAGES = PROJECT / "docs" / "images"
+MOST_BYTES = 300_000
+
+
+@pytest.fixture(scope="module")
+def two_releases(deployment: UiDeployment) -> None:
+    """Everything refreshed to one release and to the next."""
+    refresh(deployment)
+    deployment.publish("2026-01-14", successor=True)
+    refresh(deployment)
+
+
+def refresh(deployment: UiDeployment) -> None:
+    launched = ask(
+        deployment.address,
+        """mutation { launchRun(executionParams: {mode: "default", selector: {repositoryName: "__repository__",
+          repositoryLocationName: "medgen_pipeline", pipelineName: "refresh_medgen"}})
+          { ... on LaunchRunSuccess { run { id } } } }""",
+    )
+    run = launched["launchRun"]["run"]["id"]
+    deadline = time.monotonic() + 600
+    while (state := state_of(deployment, run)) != "SUCCESS":
+        assert state not in {"FAILURE", "CANCELED"}
+        assert time.monotonic() < deadline, state
+        time.sleep(1)
+
+
+def state_of(deployment: UiDeployment, run: str) -> str:
+    found = ask(deployment.address, "query ($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }", run=run)
+    return str(found["runOrError"]["status"])
+
+
+def keep(window: Window, name: str) -> None:
+    window.page.mouse.move(0, 0)
+    window.page.wait_for_timeout(2000)  # for transitions
+    path = IMAGES / f"{name}.png"
+    window.page.screenshot(path=path)
+    assert path.stat().st_size < MOST_BYTES
+
+
+@pytest.mark.usefixtures("two_releases")
+def test_the_graph(window: Window) -> None:
+    page = window.open("/asset-groups/?expanded=global%40global%3Ancbi%2Cglobal%40global%3Amedgen")
+    window.button("Materialize all").wait_for()
+    window.button("Hide navigation").click()
+    window.button("asset_group medgen").locator("xpath=preceding::button[1]").click()
+    expect(page.get_by_text("names", exact=True).first).to_be_visible()
+    keep(window, "graph")
+
+
+@pytest.mark.usefixtures("two_releases")
+def test_the_page_of_a_table(window: Window) -> None:
+    window.open("/assets/medgen/names?view=overview")
+    window.text("cdc/inserted").wait_for()
+    keep(window, "table")
+
+
+@pytest.mark.usefixtures("two_releases")
+def test_the_plots_of_a_table(window: Window) -> None:
+    page = window.open("/assets/medgen/mgconso?view=overview")
+    window.button("Plots").click()
+    page.locator("canvas").first.wait_for()
+    window.button("Plots").evaluate("button => button.scrollIntoView({block: 'start'})")
+    keep(window, "plots")
+
+
+@pytest.mark.usefixtures("two_releases")
+def test_the_checks_of_a_table(window: Window) -> None:
+    window.open("/assets/medgen/mgconso?view=checks&checkDetail=no_rejected_rows")
+    window.text("check/rejected_rows").wait_for()
+    keep(window, "checks")

@@ -1,0 +1,289 @@
+"""What a person does: look at the graph, click, read what went wrong, put it right.
+
+What takes a run is a fixture of this module, so that each test can also be run alone.
+"""
+
+import gzip
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from medgen_pipeline.catalog import TABLES, table_by_name
+from medgen_pipeline_tests.faults.support import Observer
+from medgen_pipeline_tests.loaders.support import Row, query
+from medgen_pipeline_tests.ui.conftest import Window
+from medgen_pipeline_tests.ui.deployment import UiDeployment
+from medgen_pipeline_tests.webserver import ask
+
+pytestmark = pytest.mark.ui
+
+NAMES, MERGED = table_by_name("names"), table_by_name("merged")
+
+
+# Runs
+
+
+@pytest.fixture(scope="module")
+def first_load(window: Window) -> str:
+    """Materializes ``medgen/names`` by click; the run."""
+    run = window.materialize("medgen/names")
+    window.text("RUN_SUCCESS").wait_for()
+    return run
+
+
+@pytest.fixture(scope="module")
+def terminated(window: Window, deployment: UiDeployment, first_load: str) -> list[Row]:
+    """A load of the next release, terminated by click while it waits inside the server; what is active right after."""
+    del first_load
+    deployment.publish("2026-01-14", successor=True)
+    with names_locked(deployment) as observer:
+        window.materialize("medgen/names")
+        observer.wait_for_a_blocked_load()
+        assert ("relation", "medgen_staging.names") in observer.leftovers()
+        window.terminate()
+        return active(observer)
+
+
+@contextmanager
+def names_locked(deployment: UiDeployment) -> Iterator[Observer]:
+    """Nobody gets at ``names`` meanwhile; a session that looks on."""
+    dsn = deployment.warehouse.dsn
+    with Observer(dsn, NAMES) as holder, Observer(dsn, NAMES) as observer, holder.holding("ACCESS EXCLUSIVE"):
+        yield observer
+
+
+def active(observer: Observer) -> list[Row]:
+    """What the server is at work on for the package."""
+    return [backend for backend in observer.backends() if backend[2] == "active"]
+
+
+@pytest.fixture(scope="module")
+def second_load(window: Window, terminated: list[Row]) -> str:
+    """Materializes ``medgen/names`` again after the terminated run; the run."""
+    del terminated
+    run = window.materialize("medgen/names")
+    window.text("RUN_SUCCESS").wait_for()
+    return run
+
+
+@pytest.fixture(scope="module")
+def refused(window: Window, deployment: UiDeployment) -> str:
+    """Five damaged lines in ``merged``: more than its gate lets pass; the run."""
+    published = deployment.source / MERGED.file_name
+    content = gzip.decompress(published.read_bytes())
+    published.write_bytes(gzip.compress(content + b"a damaged line\n" * 5))
+    run = window.materialize("medgen/merged")
+    window.text("RUN_FAILURE").wait_for()
+    return run
+
+
+@pytest.fixture(scope="module")
+def overridden(window: Window, deployment: UiDeployment, refused: str) -> str:
+    """The run config that the refused run offers, given in the launchpad; the run."""
+    override = override_offered_by(deployment, refused)
+    window.open("/assets/medgen/merged?view=overview")
+    window.button("Materialize").locator("xpath=following::button[1]").click()
+    window.page.get_by_role("menuitem", name="Open launchpad").click()
+    window.page.locator(".CodeMirror").first.click()
+    window.page.keyboard.press("Control+A")
+    window.page.keyboard.insert_text(override)
+    window.text("No errors").wait_for()
+    window.page.get_by_role("button", name="Materialize").last.click()
+    run = window.run_shown()
+    window.text("RUN_SUCCESS").wait_for()
+    return run
+
+
+def override_offered_by(deployment: UiDeployment, run: str) -> str:
+    """The YAML of the failure's metadata."""
+    for event in events_of(deployment, run):
+        for entry in (event.get("failureMetadata") or {}).get("metadataEntries", []):
+            if entry["label"] == "medgen/override":
+                return str(entry["mdStr"]).removeprefix("```yaml\n").removesuffix("```")
+    raise AssertionError("the failure offers no override")
+
+
+def events_of(deployment: UiDeployment, run: str) -> list[dict[str, Any]]:
+    """Everything the UI can show of a run's events."""
+    found = ask(
+        deployment.address,
+        """query ($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events { __typename
+          ... on MessageEvent { message }
+          ... on ErrorEvent { error { message stack causes { message stack } } }
+          ... on ExecutionStepFailureEvent { failureMetadata { description metadataEntries { ...entry } } }
+          ... on MaterializationEvent { metadataEntries { ...entry } }
+          ... on AssetCheckEvaluationEvent { evaluation { metadataEntries { ...entry } } }
+          ... on EngineEvent { metadataEntries { ...entry } } } } } }
+        fragment entry on MetadataEntry { label description
+          ... on TextMetadataEntry { text } ... on JsonMetadataEntry { jsonString }
+          ... on MarkdownMetadataEntry { mdStr } ... on UrlMetadataEntry { url } ... on PathMetadataEntry { path }
+          ... on IntMetadataEntry { intRepr } }""",
+        run=run,
+    )
+    events: list[dict[str, Any]] = found["logsForRun"]["events"]
+    return events
+
+
+# Looking
+
+
+def test_the_graph_has_a_group_of_files_and_one_of_tables_with_every_key(window: Window) -> None:
+    page = window.open("/asset-groups/")
+    window.button("Materialize all").wait_for()
+    for group in ("medgen", "ncbi"):
+        arrow = window.button(f"asset_group {group}").locator("xpath=preceding::button[1]")
+        arrow.click()
+        for table in TABLES:
+            expect(page.get_by_text(table.name, exact=True).first).to_be_visible()
+        arrow.click()  # the list shows what fits, and both groups do not
+
+
+# Clicking
+
+
+@pytest.mark.usefixtures("first_load")
+def test_a_click_loads_a_table_and_its_page_shows_what_happened(window: Window, deployment: UiDeployment) -> None:
+    ((rows,),) = query(deployment.warehouse.dsn, "SELECT count(*) FROM medgen.names")
+    page = window.open("/assets/medgen/names?view=overview")
+    for said in ("cdc/inserted", "medgen/release", "2026-01-07", "key (cui): unique", NAMES.columns[1].description):
+        expect(page.get_by_text(said).first).to_be_visible()
+    expect(page.get_by_text(f"{rows:,}", exact=True).first).to_be_visible()
+
+
+def test_a_terminated_load_leaves_no_table_backend_lock_or_pool_slot(
+    deployment: UiDeployment, terminated: list[Row]
+) -> None:
+    assert terminated == []
+    with Observer(deployment.warehouse.dsn, NAMES) as observer:
+        observer.wait_for_the_end()
+        assert observer.leftovers() == []
+        assert observer.statuses_after(0)[:2] == ["succeeded", "interrupted"]
+    assert claimed_slots(deployment) == []
+
+
+def claimed_slots(deployment: UiDeployment) -> list[object]:
+    found = ask(
+        deployment.address, "{ instance { concurrencyLimits { concurrencyKey slotCount claimedSlots { runId } } } }"
+    )
+    (pool,) = found["instance"]["concurrencyLimits"]
+    assert (pool["concurrencyKey"], pool["slotCount"]) == ("warehouse", 2)
+    slots: list[object] = pool["claimedSlots"]
+    return slots
+
+
+@pytest.mark.usefixtures("second_load")
+def test_the_next_release_loads_after_that_and_its_figures_plot(window: Window, deployment: UiDeployment) -> None:
+    ((updated,),) = query(
+        deployment.warehouse.dsn,
+        "SELECT rows_updated FROM medgen_audit.load_run WHERE status = 'succeeded' ORDER BY load_id DESC LIMIT 1",
+    )
+    assert isinstance(updated, int)
+    assert updated > 0
+    page = window.open("/assets/medgen/names?view=overview")
+    window.button("Plots").click()
+    for figure in ("cdc/inserted", "cdc/updated", "cdc/deleted", "medgen/load_seconds"):
+        expect(page.get_by_text(figure, exact=True).first).to_be_visible()
+    expect(page.locator("canvas").first).to_be_visible()
+    plotted = ask(
+        deployment.address,
+        """{ assetNodeOrError(assetKey: {path: ["medgen", "names"]}) { ... on AssetNode { assetMaterializations {
+          metadataEntries { label ... on IntMetadataEntry { intRepr } } } } } }""",
+    )["assetNodeOrError"]["assetMaterializations"]
+    assert [
+        entry["intRepr"] for made in plotted for entry in made["metadataEntries"] if entry["label"] == "cdc/updated"
+    ] == [str(updated), "0"]
+
+
+def test_a_terminated_check_leaves_nothing_running(window: Window, deployment: UiDeployment, second_load: str) -> None:
+    del second_load
+    with names_locked(deployment) as observer:
+        window.open("/assets/medgen/names?view=checks")
+        window.button("Execute all").click()
+        window.page.get_by_text("View", exact=True).click()
+        window.run_shown()
+        observer.wait_for_a_blocked_load()
+        window.terminate()
+        assert active(observer) == []
+    assert claimed_slots(deployment) == []
+
+
+# Refusals
+
+
+def test_a_closed_gate_says_in_the_run_what_it_is_and_how_to_open_it(
+    window: Window, deployment: UiDeployment, refused: str
+) -> None:
+    page = window.open(f"/runs/{refused}")
+    for said in ("merged was not published, production is as it was.", "max_rejected_percent:"):
+        expect(page.get_by_text(said).first).to_be_visible()
+    assert query(deployment.warehouse.dsn, "SELECT to_regclass('medgen.merged')") == [(None,)]
+
+
+@pytest.mark.usefixtures("overridden")
+def test_the_override_given_in_the_launchpad_publishes_the_table(deployment: UiDeployment) -> None:
+    found = query(
+        deployment.warehouse.dsn,
+        "SELECT status, rows_rejected >= 5 FROM medgen_audit.load_run WHERE table_name = 'merged' ORDER BY load_id",
+    )
+    assert found == [("failed", True), ("succeeded", True)]
+
+
+@pytest.mark.usefixtures("overridden")
+def test_a_check_s_page_shows_what_it_found(window: Window) -> None:
+    page = window.open("/assets/medgen/merged?view=checks&checkDetail=no_rejected_rows")
+    for said in ("lines of the file were set aside", "check/rejected_rows", "This is a non-blocking asset check."):
+        expect(page.get_by_text(said).first).to_be_visible()
+    expect(page.get_by_text("Failed", exact=True).first).to_be_visible()
+
+
+@pytest.mark.usefixtures("second_load")
+def test_a_table_that_was_just_loaded_passes_its_freshness_policy(window: Window, deployment: UiDeployment) -> None:
+    fresh = '{ assetNodeOrError(assetKey: {path: ["medgen", "names"]}) { ... on AssetNode {'
+    deadline = time.monotonic() + 120  # the daemon judges every half minute
+    while ask(deployment.address, f"{fresh} freshnessStatusInfo {{ freshnessStatus }} }} }} }}") != {
+        "assetNodeOrError": {"freshnessStatusInfo": {"freshnessStatus": "HEALTHY"}}
+    }:
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    page = window.open("/assets/medgen/names?view=overview")
+    expect(page.get_by_text("Passing", exact=True).first).to_be_visible()
+    expect(page.get_by_text("Warns if more than 12 days since last materialization").first).to_be_visible()
+
+
+# Secrets
+
+
+@pytest.mark.usefixtures("second_load", "overridden")
+def test_no_password_is_in_what_the_ui_shows_or_the_instance_keeps(deployment: UiDeployment) -> None:
+    secrets = (deployment.warehouse.password, deployment.instance.password)
+    shown = ask(
+        deployment.address,
+        """query ($all: RepositorySelector!) {
+          instance { info }
+          allTopLevelResourceDetailsOrError(repositorySelector: $all) { ... on ResourceDetailsList { results {
+            name description configuredValues { key value type } configFields { name defaultValueAsJson } } } }
+          runsOrError { ... on Runs { results { id runConfigYaml tags { key value } } } } }""",
+        all={"repositoryLocationName": "medgen_pipeline", "repositoryName": "__repository__"},
+    )
+    runs = [run["id"] for run in shown["runsOrError"]["results"]]
+    assert len(runs) >= 5
+    resources = json.dumps(shown["allTopLevelResourceDetailsOrError"])
+    assert "MEDGEN_DSN" in resources
+    everything = json.dumps([shown, *(events_of(deployment, run) for run in runs)])
+    assert "medgen/source_url" in everything
+    kept = query(
+        deployment.instance.dsn,
+        "SELECT event FROM event_logs UNION ALL SELECT run_body FROM runs UNION ALL SELECT snapshot_body FROM"
+        " (SELECT encode(snapshot_body, 'escape') AS snapshot_body FROM snapshots) AS s",
+    )
+    assert len(kept) > 100
+    printed = deployment.log.read_text()
+    for secret in secrets:
+        assert secret not in everything
+        assert secret not in printed
+        assert not [row for row in kept if secret in str(row[0])]

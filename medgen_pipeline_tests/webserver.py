@@ -1,0 +1,81 @@
+"""Dagster's webserver and daemon as a user starts and ends them, and questions to them by GraphQL."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(
+    command: Sequence[str], port: int, environment: Mapping[str, str], directory: Path, log: Path
+) -> Iterator[str]:
+    """Run a command that ends in ``dagster dev`` on ``port``; the UI's address. It is ended by Ctrl-C, as by a user."""
+    address = f"http://127.0.0.1:{port}"
+    with log.open("wb") as output:
+        leader = subprocess.Popen(
+            command,
+            env=dict(environment),
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        try:
+            _wait_for(address, leader, log.read_text)
+            yield address
+        finally:
+            _end_session(leader)
+
+
+def _wait_for(address: str, leader: "subprocess.Popen[bytes]", log: Callable[[], str]) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert leader.poll() is None, log()
+        try:
+            if requests.get(f"{address}/server_info", timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.3)
+    pytest.fail(f"the UI did not answer:\n{log()}")
+
+
+def _end_session(leader: "subprocess.Popen[bytes]") -> None:
+    """End every process of a session: by Ctrl-C's signal first, whatever is left after half a minute by force."""
+    deadline = time.monotonic() + 30
+    for sent in (signal.SIGINT, signal.SIGKILL):
+        try:
+            os.killpg(leader.pid, sent)
+            while time.monotonic() < deadline:
+                leader.poll()
+                os.killpg(leader.pid, 0)
+                time.sleep(0.1)
+        except ProcessLookupError:
+            break
+    leader.wait()
+
+
+def ask(address: str, question: str, **variables: object) -> dict[str, Any]:
+    """The data of a GraphQL answer."""
+    asked = {"query": question, "variables": variables}
+    answer = requests.post(f"{address}/graphql", json=asked, timeout=60).json()
+    assert "errors" not in answer, json.dumps(answer)
+    found: dict[str, Any] = answer["data"]
+    return found
