@@ -130,6 +130,38 @@ def env() -> None:
 
 
 @main.command()
+@click.option("--strict", is_flag=True, help="Let warnings count as errors.")
+@click.pass_context
+def checks(ctx: click.Context, strict: bool) -> None:
+    """List the checks that failed when they were last made; the exit code is 1 where one of them is an error.
+
+    For CI: `dagster asset materialize` ends with 0 where a check that blocks nothing has failed.
+    """
+    import dagster as dg
+
+    from medgen_pipeline.build import build_definitions
+    from medgen_pipeline.home import medgen_home
+
+    errors, made = 0, 0
+    with _dagster_instance(medgen_home()) as instance:
+        for key in sorted(build_definitions().resolve_asset_graph().asset_check_keys):
+            record = instance.get_latest_asset_check_evaluation_record(key)
+            evaluation = record and record.evaluation
+            if evaluation is None:
+                continue
+            made += 1
+            if not evaluation.passed:
+                is_error = evaluation.severity is dg.AssetCheckSeverity.ERROR
+                errors += is_error or strict
+                click.echo(
+                    f"{'error' if is_error else 'warning'}: {key.asset_key.to_user_string()}: {key.name}: "
+                    f"{evaluation.description or 'no reason given'}"
+                )
+    click.echo(f"{made} checks were made; {errors} count as errors")
+    ctx.exit(1 if errors else 0)
+
+
+@main.command()
 @click.argument("table")
 @click.argument("since")
 @click.argument("until", required=False)

@@ -145,8 +145,8 @@ def _key(subject: Subject) -> Finding:
     figures["check/sample"] = [dict(zip((*table.key, "rows"), row[:-1], strict=True)) for row in rows]
     return Finding(
         False,
-        f"{repeated:,} values of the key ({', '.join(table.key)}) are empty or in more than one row: a join with the "
-        f"table multiplies rows. See whether {DRIFT_CHECK} finds an edit by hand; materializing again heals it.",
+        f"Values of the key ({', '.join(table.key)}) that are empty or in more than one row: {repeated:,}. A join with "
+        f"the table multiplies rows. See whether {DRIFT_CHECK} finds an edit by hand; materializing again heals it.",
         figures,
     )
 
@@ -212,7 +212,7 @@ def _rejected(subject: Subject) -> Finding:
     figures["check/sample"] = [{"line": line, "reason": reason} for line, reason in lines]
     return Finding(
         False,
-        f"{rejected:,} lines of the file were set aside and are missing from the table; they are in rejected_row of "
+        f"Lines of the file that were set aside: {rejected:,}. They are missing from the table, and in rejected_row of "
         "the audit's schema.",
         figures,
     )
@@ -242,10 +242,10 @@ def _references(subject: Subject) -> Finding:
         if orphans:
             figures[f"check/sample_{reference.column}"] = [{"value": row[0], "rows": row[1]} for row in rows]
             said.append(
-                f"{orphans:,} rows with {values:,} values of {reference.column} that are not in "
-                f"{reference.to_table}.{reference.to_column}"
+                f"Rows whose {reference.column} is not in {reference.to_table}.{reference.to_column}: {orphans:,}, "
+                f"with {values:,} different values."
             )
-    return Finding(not said, f"{'; '.join(said)}." if said else None, figures)
+    return Finding(not said, " ".join(said) or None, figures)
 
 
 def _drift(subject: Subject) -> Finding:

@@ -100,7 +100,7 @@ def test_orphans_are_a_warning_judged_after_the_tables_of_the_run(
     orphans = evaluations(result)["merged: references_resolve"]
     assert (orphans.passed, orphans.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert orphans.metadata["check/orphans_to_cui"].value == 1
-    assert orphans.description == "1 rows with 1 values of to_cui that are not in names.cui."
+    assert orphans.description == "Rows whose to_cui is not in names.cui: 1, with 1 different values."
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_a_repeated_key_stops_what_hangs_on_the_table_and_nothing_else(
     assert made(result) == ["medgen/merged", "medgen/names", "reports/merged"]
     key = evaluations(result)["names: key_is_unique"]
     assert (key.passed, key.blocking, key.severity) == (False, True, dg.AssetCheckSeverity.ERROR)
-    assert "1 values of the key (cui)" in (key.description or "")
+    assert "in more than one row: 1." in (key.description or "")
     assert evaluations(result)["names: no_rejected_rows"].passed  # the others are made all the same
 
 

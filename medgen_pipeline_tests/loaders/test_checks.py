@@ -185,7 +185,7 @@ def test_lines_that_were_set_aside_are_shown_also_after_a_load_of_the_difference
     assert finding.figures["check/rejected_rows"] == 1
     ((line,),) = [finding.figures["check/sample"]]
     assert line["line"] == 52
-    assert "1 lines of the file were set aside" in (finding.description or "")
+    assert "set aside: 1." in (finding.description or "")
 
 
 def test_orphans_are_counted_and_the_most_frequent_shown(backend: Backend) -> None:
@@ -193,7 +193,7 @@ def test_orphans_are_counted_and_the_most_frequent_shown(backend: Backend) -> No
     backend.load(MERGED, [("C1", "C2"), ("C3", "C90"), ("C4", "C90"), ("C5", "C91"), ("C6", None)])
     finding = backend.find("references_resolve", MERGED)
     assert not finding.passed
-    assert finding.description == "3 rows with 2 values of to_cui that are not in names.cui."
+    assert finding.description == "Rows whose to_cui is not in names.cui: 3, with 2 different values."
     assert finding.figures == {
         "check/orphans_to_cui": 3,
         "check/sample_to_cui": [{"value": "C90", "rows": 2}, {"value": "C91", "rows": 1}],

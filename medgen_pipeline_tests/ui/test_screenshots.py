@@ -75,7 +75,7 @@ def test_the_page_of_a_table(window: Window) -> None:
 
 @pytest.mark.usefixtures("two_releases")
 def test_the_plots_of_a_table(window: Window) -> None:
-    page = window.open("/assets/medgen/mgconso?view=overview")
+    page = window.open("/assets/medgen/names?view=overview")
     window.button("Plots").click()
     page.locator("canvas").first.wait_for()
     window.button("Plots").evaluate("button => button.scrollIntoView({block: 'start'})")
