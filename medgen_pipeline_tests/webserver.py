@@ -79,3 +79,35 @@ def ask(address: str, question: str, **variables: object) -> dict[str, Any]:
     assert "errors" not in answer, json.dumps(answer)
     found: dict[str, Any] = answer["data"]
     return found
+
+
+def run_job(address: str, job: str, *assets: Sequence[str]) -> str:
+    """Launch a job, whole or for some assets without their checks, and wait; the status that the run ends with."""
+    selected = {"assetSelection": [{"path": list(path)} for path in assets], "assetCheckSelection": []}
+    launched = ask(
+        address,
+        "mutation ($what: ExecutionParams!) { launchRun(executionParams: $what) {"
+        " ... on LaunchRunSuccess { run { id } } ... on PythonError { message } } }",
+        what={
+            "mode": "default",
+            "selector": {
+                "repositoryName": "__repository__",
+                "repositoryLocationName": "medgen_pipeline",
+                "pipelineName": job,
+                **(selected if assets else {}),
+            },
+        },
+    )["launchRun"]
+    assert "run" in launched, launched
+    deadline = time.monotonic() + 600
+    while True:
+        found = ask(
+            address,
+            "query ($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }",
+            run=launched["run"]["id"],
+        )
+        status = str(found["runOrError"]["status"])
+        if status in {"SUCCESS", "FAILURE", "CANCELED"}:
+            return status
+        assert time.monotonic() < deadline, status
+        time.sleep(0.5)

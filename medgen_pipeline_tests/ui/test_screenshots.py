@@ -1,7 +1,6 @@
 """The pictures of docs/: ``make screenshots``. Ordinary runs leave them alone."""
 
 import os
-import time
 
 import pytest
 from playwright.sync_api import expect
@@ -9,7 +8,7 @@ from playwright.sync_api import expect
 from medgen_pipeline_tests.instance import PROJECT
 from medgen_pipeline_tests.ui.conftest import Window
 from medgen_pipeline_tests.ui.deployment import UiDeployment
-from medgen_pipeline_tests.webserver import ask
+from medgen_pipeline_tests.webserver import run_job
 
 pytestmark = [
     pytest.mark.ui,
@@ -23,29 +22,9 @@ MOST_BYTES = 300_000
 @pytest.fixture(scope="module")
 def two_releases(deployment: UiDeployment) -> None:
     """Everything refreshed to one release and to the next."""
-    refresh(deployment)
+    assert run_job(deployment.address, "refresh_medgen") == "SUCCESS"
     deployment.publish("2026-01-14", successor=True)
-    refresh(deployment)
-
-
-def refresh(deployment: UiDeployment) -> None:
-    launched = ask(
-        deployment.address,
-        """mutation { launchRun(executionParams: {mode: "default", selector: {repositoryName: "__repository__",
-          repositoryLocationName: "medgen_pipeline", pipelineName: "refresh_medgen"}})
-          { ... on LaunchRunSuccess { run { id } } } }""",
-    )
-    run = launched["launchRun"]["run"]["id"]
-    deadline = time.monotonic() + 600
-    while (state := state_of(deployment, run)) != "SUCCESS":
-        assert state not in {"FAILURE", "CANCELED"}
-        assert time.monotonic() < deadline, state
-        time.sleep(1)
-
-
-def state_of(deployment: UiDeployment, run: str) -> str:
-    found = ask(deployment.address, "query ($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }", run=run)
-    return str(found["runOrError"]["status"])
+    assert run_job(deployment.address, "refresh_medgen") == "SUCCESS"
 
 
 def keep(window: Window, name: str) -> None:

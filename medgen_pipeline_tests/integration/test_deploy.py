@@ -1,0 +1,153 @@
+"""deploy/, as far as it goes without a Docker engine: linted, its files found, its commands run as processes here.
+
+What stays unproven: that the image builds, and that containers find each other by name.
+"""
+
+import fnmatch
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from dockerfile_parse import DockerfileParser  # type: ignore[import-untyped]  # ships no types
+
+from medgen_pipeline.release.sample import write_sample
+from medgen_pipeline_tests.instance import PROJECT, Account, account, reachable_by_tcp, write_instance
+from medgen_pipeline_tests.webserver import free_port, run_job, running
+
+DEPLOY = PROJECT / "deploy"
+COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+DAGSTERS = ("code", "webserver", "daemon")
+
+
+def instructions(*kinds: str) -> list[str]:
+    structure = DockerfileParser(fileobj=io.BytesIO((DEPLOY / "Dockerfile").read_bytes())).structure
+    return [part["value"] for part in structure if part["instruction"] in kinds]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["hadolint", "deploy/Dockerfile"],
+        ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", "deploy/compose.yaml"],
+        ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", ".github/workflows/refresh.yml"],
+    ],
+    ids=lambda command: command[0] + " " + command[-1],
+)
+def test_the_published_rules_of_these_files_are_kept(command: list[str]) -> None:
+    program = Path(sys.executable).with_name(command[0])
+    done = subprocess.run([program, *command[1:]], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_whatever_the_image_copies_is_there_and_reaches_the_builder() -> None:
+    allowed = [line[1:] for line in (PROJECT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    copied = [source for value in instructions("COPY", "ADD") for source in value.split()[:-1]]
+    assert len(copied) >= 5
+    for source in copied:
+        assert (PROJECT / source).exists(), source
+        assert any(fnmatch.fnmatch(source, pattern) for pattern in allowed), f"{source} is kept out by .dockerignore"
+
+
+def test_the_image_does_not_run_as_root_and_has_a_python_that_is_supported() -> None:
+    assert instructions("USER") == ["10001"]
+    (base,) = instructions("FROM")
+    assert re.fullmatch(r"python:3\.1[123]-slim-\w+", base)
+
+
+def test_every_mount_and_variable_of_compose_has_its_other_half() -> None:
+    declared = set(COMPOSE["volumes"])
+    for name, service in SERVICES.items():
+        for mount in service.get("volumes", []):
+            source = mount.split(":")[0]
+            assert source in declared or (DEPLOY / source).exists(), f"{name}: {source}"
+    asked = set(re.findall(r"env: (DAGSTER_PG_\w+)", (PROJECT / "dagster.yaml.example").read_text()))
+    for name in DAGSTERS:
+        assert asked <= set(SERVICES[name]["environment"])
+
+
+def test_only_the_code_location_knows_the_warehouse() -> None:
+    knowing = {name for name in DAGSTERS if any("MEDGEN" in variable for variable in SERVICES[name]["environment"])}
+    assert knowing == {"code"}
+    assert all(port.startswith("127.0.0.1:") for service in SERVICES.values() for port in service.get("ports", []))
+
+
+@pytest.fixture
+def accounts(postgres_server: str) -> Iterator[dict[str, Account]]:
+    with reachable_by_tcp(postgres_server) as port, ExitStack() as stack:
+        yield {name: stack.enter_context(account(postgres_server, port, name)) for name in ("warehouse", "dagster")}
+
+
+def local(service: str, ports: dict[str, int], values: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+    """A service's command and environment with this machine's ports, programs and passwords."""
+    program, *arguments = SERVICES[service]["command"]
+    found = shutil.which(program, path=str(Path(sys.executable).parent))
+    assert found, f"{service}: the installation has no {program}"
+    command = [found, *(str(ports.get(argument, argument)) for argument in arguments)]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MEDGEN_", "DAGSTER_"))}
+    return command, kept | {name: values[name] for name in SERVICES[service]["environment"] if name in values}
+
+
+@contextmanager
+def background(command: list[str], environment: dict[str, str], directory: Path) -> Iterator[None]:
+    with (directory / f"{Path(command[0]).name}.log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, cwd=directory, stdout=log, stderr=log)
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def test_the_commands_of_compose_run_a_job_when_they_are_processes_of_their_own(
+    accounts: dict[str, Account], tmp_path: Path
+) -> None:
+    ports = {"4000": free_port(), "3000": free_port()}
+    home = write_instance(tmp_path / "dagster", accounts["dagster"].port)
+    text = (DEPLOY / "workspace.yaml").read_text()
+    assert "host: code\n      port: 4000" in text
+    (home / "workspace.yaml").write_text(
+        text.replace("host: code", "host: localhost").replace("4000", str(ports["4000"]))
+    )
+    release = tmp_path / "2026-01-07"
+    write_sample(release, scale=0.05)
+    values = {
+        **accounts["dagster"].dagster_variables,
+        "MEDGEN_DSN": accounts["warehouse"].dsn,
+        "MEDGEN_SOURCE_URL": release.as_uri(),
+    }
+    of_the_image = {"DAGSTER_HOME": str(home), "MEDGEN_HOME": str(tmp_path / "home")}
+    commands = {name: local(name, ports, values) for name in DAGSTERS}
+    with ExitStack() as stack:
+        for name in ("code", "daemon"):
+            command, environment = commands[name]
+            stack.enter_context(background(command, environment | of_the_image, home))
+            if name == "code":
+                wait_for_health(ports, environment | of_the_image, home)
+        command, environment = commands["webserver"]
+        address = stack.enter_context(
+            running(command, ports["3000"], environment | of_the_image, home, tmp_path / "webserver.log")
+        )
+        assert run_job(address, "refresh_medgen", ["medgen", "names"]) == "SUCCESS"
+
+
+def wait_for_health(ports: dict[str, int], environment: dict[str, str], home: Path) -> None:
+    """The health check of compose, until it passes."""
+    kind, *test = SERVICES["code"]["healthcheck"]["test"]
+    assert kind == "CMD"
+    program = shutil.which(test[0], path=str(Path(sys.executable).parent))
+    command = [str(program), *(str(ports.get(part, part)) for part in test[1:])]
+    deadline = time.monotonic() + 120
+    while subprocess.run(command, env=environment, cwd=home, capture_output=True, check=False).returncode:
+        assert time.monotonic() < deadline, (home / "dagster.log").read_text()
+        time.sleep(0.5)
