@@ -1,5 +1,6 @@
 """The checks in runs: which of them a run makes, what they stop, and how they are shown."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from medgen_pipeline.assets.tables import FRESHNESS
 from medgen_pipeline.build import build_definitions
 from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.checks import ACROSS_TABLES, OF_ONE_TABLE
+from medgen_pipeline.checks.findings import judge_row_count
 from medgen_pipeline.io_manager import SOURCE_KEY, WAREHOUSE_KEY, DatabaseTarget, MedgenSource, WarehouseIOManager
+from medgen_pipeline_tests.instance import PROJECT
 from medgen_pipeline_tests.integration.support import content_of, publish
 
 NAMES, MERGED = table_by_name("names"), table_by_name("merged")
@@ -157,3 +162,27 @@ def test_the_refresh_makes_every_check_but_the_one_that_reads_whole_tables(
     found = set(evaluations(result))
     assert "names: production_equals_file" not in found
     assert {"names: key_is_unique", "merged: row_count_within_history"} <= found
+
+
+# docs/checks.md
+
+PAGE = (PROJECT / "docs" / "checks.md").read_text()
+
+
+def test_the_page_lists_every_check_as_it_is() -> None:
+    shown = re.findall(r"^\| `(\w+)` \| .+? \| (error|warning) \| (yes|no) \|$", PAGE, re.MULTILINE)
+    assert shown == [
+        (check.name, "error" if check.is_error else "warning", "yes" if check.blocking else "no")
+        for check in (*OF_ONE_TABLE, *ACROSS_TABLES)
+    ]
+
+
+def test_the_page_s_figures_are_those_of_the_code() -> None:
+    assert judge_row_count(0, [1000]) == (False, 900, 1100)
+    for said in ("10 % around the median of the last 12 releases", "six times their usual distance"):
+        assert said in PAGE
+    (row_count,) = (check for check in OF_ONE_TABLE if check.name == "row_count_within_history")
+    assert "within 10 % of the median of the 12 releases before, or within 6 times" in row_count.description
+    warn, fail = FRESHNESS.warn_window, FRESHNESS.fail_window
+    assert warn is not None
+    assert f"for {warn.to_timedelta().days} days and fails after {fail.to_timedelta().days}." in PAGE

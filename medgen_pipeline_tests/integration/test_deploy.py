@@ -13,11 +13,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from dagster._config import process_config, resolve_to_config_type  # how dagster.yaml is read
 from dockerfile_parse import DockerfileParser  # type: ignore[import-untyped]  # ships no types
 
 from medgen_pipeline.release.sample import write_sample
@@ -151,3 +153,50 @@ def wait_for_health(ports: dict[str, int], environment: dict[str, str], home: Pa
     while subprocess.run(command, env=environment, cwd=home, capture_output=True, check=False).returncode:
         assert time.monotonic() < deadline, (home / "dagster.log").read_text()
         time.sleep(0.5)
+
+
+# docs/deployment.md
+
+PAGE = (PROJECT / "docs" / "deployment.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)\n```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def test_every_command_of_the_page_is_known_here_and_its_files_exist(tmp_path: Path) -> None:
+    compose, copy, servers, migrate = blocks("sh")
+    # No engine here: the file and the variable are what can be wrong.
+    assert "--file deploy/compose.yaml" in compose
+    (variable,) = re.findall(r"^export (\w+)=", compose, re.MULTILINE)
+    assert f"${{{variable}:?" in (DEPLOY / "compose.yaml").read_text()
+    script = [str(shutil.which("bash")), "-euc", copy.replace("/srv/dagster", str(tmp_path))]
+    done = subprocess.run(script, cwd=PROJECT, capture_output=True, check=False)
+    assert (done.returncode, (tmp_path / "dagster.yaml").exists()) == (0, True)
+    # With other ports, these are the ones that compose runs.
+    for command, service in zip(servers.splitlines(), ("webserver", "daemon"), strict=True):
+        options = {word for word in command.split() if word.startswith("--")}
+        assert command.split()[0] == SERVICES[service]["command"][0]
+        assert options == {word for word in SERVICES[service]["command"] if word.startswith("--")}
+    assert migrate == "dagster instance migrate"
+
+
+def test_dagster_instance_migrate_runs_on_the_example(accounts: dict[str, Account], tmp_path: Path) -> None:
+    home = write_instance(tmp_path / "dagster", accounts["dagster"].port)
+    done = subprocess.run(
+        [sys.executable, "-m", *blocks("sh")[-1].split()],
+        env=os.environ | accounts["dagster"].dagster_variables | {"DAGSTER_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_run_launcher_of_ecs_takes_the_config_of_the_page() -> None:
+    helm, ecs = map(yaml.safe_load, blocks("yaml"))
+    launcher = ecs["run_launcher"]
+    kind = getattr(import_module(launcher["module"]), launcher["class"])
+    found = process_config(resolve_to_config_type(kind.config_type()), launcher["config"])
+    assert found.success, found.errors
+    assert set(helm) == {"dagster-user-deployments", "runLauncher"}
