@@ -69,3 +69,10 @@ def test_every_python_version_is_named_that_the_metadata_allow() -> None:
     named = {text.rsplit(" ", 1)[1] for text in METADATA["classifiers"] if "Python :: 3" in text}
     assert named == {"3.11", "3.12", "3.13"}
     assert "(3, 11) <= sys.version_info[:2] <= (3, 13)" in (PROJECT / "Makefile").read_text()
+
+
+def test_every_picture_is_shown_on_a_page_and_small() -> None:
+    pictures = {path.name: path.stat().st_size for path in (PROJECT / "docs" / "images").iterdir()}
+    pages = "".join(path.read_text() for path in [PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")])
+    assert set(re.findall(r"images/([\w-]+\.png)\)", pages)) == set(pictures)
+    assert max(pictures.values()) < 300_000
