@@ -8,7 +8,7 @@ from medgen_pipeline.catalog import TABLES
 refresh_medgen = dg.define_asset_job(
     "refresh_medgen",
     # A load proves what it publishes; reading all of it once more is for check_medgen.
-    selection=dg.AssetSelection.groups(TABLE_GROUP).downstream().without_checks(),
+    selection=dg.AssetSelection.groups(TABLE_GROUP).downstream().materializable().without_checks(),
     description="Bring every MedGen table to NCBI's current release, and with it what hangs on the tables.",
 )
 

@@ -22,7 +22,14 @@ from medgen_pipeline.failures import CLOSED_GATES, reason_of
 from medgen_pipeline.io_manager import MedgenSource
 from medgen_pipeline.jobs import refresh_medgen
 from medgen_pipeline.metadata import ATTEMPT_TAG, RELEASE_SPAN_TAG, RELEASE_TAG, file_metadata
-from medgen_pipeline.release import RELEASE_WINDOW, FileVersion, Look, ReleaseSource, SourceMemory
+from medgen_pipeline.release import (
+    RELEASE_WINDOW,
+    ConnectionsInUseError,
+    FileVersion,
+    Look,
+    ReleaseSource,
+    SourceMemory,
+)
 
 SENSOR_NAME = "new_release_sensor"
 
@@ -78,6 +85,8 @@ def follow_source(context: dg.SensorEvaluationContext, source: MedgenSource, now
         context.log.info("the cursor says nothing of %s; starting afresh", place.url)
     try:
         seen = place.look(TABLES, cursor.memory, now)
+    except ConnectionsInUseError as error:
+        return cursor.skip(f"{error} The next tick looks again.")
     except TransientError as error:
         cursor = replace(cursor, memory=cursor.memory.unreachable(now))
         return cursor.skip(
@@ -359,8 +368,13 @@ class _Tick:
         self, chosen: Sequence[dg.AssetKey], pending: Mapping[dg.AssetKey, SourceTable]
     ) -> list[dg.AssetKey]:
         """Without what hangs on a table that is out of date and stays so for now."""
-        stale = dg.AssetSelection.assets(*(key for key in pending if key not in chosen)).downstream()
-        return [key for key in chosen if key in pending or key not in stale.resolve(self._graph)]
+        stale = self._with_what_hangs_on([key for key in pending if key not in chosen])
+        return [key for key in chosen if key in pending or key not in stale]
+
+    def _with_what_hangs_on(self, keys: Iterable[dg.AssetKey]) -> set[dg.AssetKey]:
+        """The assets and those downstream that a run can make. Of partitions only their author knows which one."""
+        found = dg.AssetSelection.assets(*keys).downstream().materializable().resolve(self._graph)
+        return {key for key in found if self._graph.get(key).partitions_def is None}
 
     # --- the outcome ---------------------------------------------------------------------------------------------
 
@@ -369,7 +383,7 @@ class _Tick:
 
     def _request(self, tables: Mapping[dg.AssetKey, SourceTable], chosen: Sequence[dg.AssetKey]) -> dg.SensorResult:
         """One run of the chosen assets and all that hangs on them, and the files' new versions."""
-        keys = sorted(dg.AssetSelection.assets(*chosen).downstream().resolve(self._graph))
+        keys = sorted(self._with_what_hangs_on(chosen))
         versions = {table: version for table in tables.values() if (version := self._memory.version_of(table))}
         states = {key: self._state(key) for key in keys}
         states |= {_key(table): str(version) for table, version in versions.items()}

@@ -266,6 +266,25 @@ def instead(data: bytes, **headers: str) -> Fault:
     return fault
 
 
+def trickled(seconds: float) -> Fault:
+    """Send the true answer a few bytes at a time."""
+
+    def fault(double: NcbiDouble, request: Request) -> Response:
+        response = double.serve(request)
+        data = response.get_data()
+
+        def body() -> Iterator[bytes]:
+            for position in range(0, len(data), 16):
+                time.sleep(seconds)
+                yield data[position : position + 16]
+
+        response.response = body()
+        response.content_length = len(data)
+        return response
+
+    return fault
+
+
 def before(action: Callable[[], object], fault: Fault | None = None) -> Fault:
     """Do something, for example replace a file, and then answer with a fault or as usual."""
 

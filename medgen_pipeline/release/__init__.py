@@ -7,6 +7,7 @@ What the bytes mean is the business of ``framing``.
 from medgen_pipeline.release.archive import (
     Archive,
     ArchiveError,
+    ConnectionsInUseError,
     MissingSourceFileError,
     RefusedFileError,
     SourceError,
@@ -23,6 +24,7 @@ __all__ = [
     "RELEASE_WINDOW",
     "Archive",
     "ArchiveError",
+    "ConnectionsInUseError",
     "FileVersion",
     "Look",
     "MissingSourceFileError",

@@ -70,6 +70,10 @@ class UnavailableSourceError(SourceError, TransientError):
     """The source could not be reached, or broke off, as often as was tried."""
 
 
+class ConnectionsInUseError(UnavailableSourceError):
+    """As many connections to a host are open as may be."""
+
+
 class ArchiveError(PermanentError):
     """The archive's directory cannot be used."""
 
@@ -239,7 +243,7 @@ class Archive:
             patience: Seconds to wait; None for ever.
 
         Raises:
-            UnavailableSourceError: None was free in time.
+            ConnectionsInUseError: None was free in time.
         """
         with self._usable():
             (self.root / "locks").mkdir(parents=True, exist_ok=True)
@@ -261,9 +265,7 @@ class Archive:
                     continue
                 return lock
             if patience is not None and time.monotonic() - started > patience:
-                raise UnavailableSourceError(
-                    f"{host}: {limit} connections are open, and no more are made. Try again when they are done."
-                )
+                raise ConnectionsInUseError(f"{host}: {limit} connections are open, and no more are made.")
             if not said:
                 _log.info("%s: %d connections are open; waiting for one of them", host, limit)
                 said = True

@@ -44,8 +44,10 @@ RELEASE_WINDOW = timedelta(hours=12)
 
 _REPLACEMENTS = 3
 
-# A look is one tick of a sensor, which Dagster ends after 60 s; the next tick is the next attempt.
-_LOOK_SECONDS = 40
+# A look is one tick of a sensor, which Dagster ends after 60 s; the next tick is the next attempt. The last request may
+# begin when the time is up and try two addresses in vain.
+_LOOK_SECONDS = 30
+_LOOK_READ_TIMEOUT = 10.0
 _LOOK_TURN_SECONDS = 5
 
 
@@ -146,7 +148,7 @@ class ReleaseSource:
             UnusableSourceError: What it answers cannot be used.
             ArchiveError: The archive's directory, where connections are counted, cannot be used.
         """
-        hasty = replace(self._options, attempts=1, connect_timeout=5.0, read_timeout=10.0)
+        hasty = replace(self._options, attempts=1, connect_timeout=5.0, read_timeout=_LOOK_READ_TIMEOUT)
         with self._connected(hasty, _LOOK_TURN_SECONDS) as transport:
             return look(transport, tables, memory, now, _LOOK_SECONDS)
 

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import shutil
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -222,13 +223,15 @@ class HttpTransport(Transport):
         except UnusableSourceError as error:
             _log.warning("%s", error)
             return {}
-        page = b""
+        page, deadline = b"", time.monotonic() + self._options.read_timeout
         with response:
             try:
-                for block in response.raw.stream(_BLOCK_BYTES, decode_content=False):
+                while block := response.raw.read1(_BLOCK_BYTES, decode_content=False):  # read() would wait for more
                     page += block
                     if len(page) > _MAX_LISTING_BYTES:
                         return {}
+                    if time.monotonic() > deadline:  # a drop now and then would never time out
+                        raise UnavailableSourceError(f"{base_url}: the listing comes too slowly. Try again later.")
             except HTTPError as error:
                 raise _unreachable(base_url, error) from error
         return dict(_listed_files(page.decode("utf-8", "replace")))

@@ -30,6 +30,7 @@ from medgen_pipeline_tests.ncbi_double import (
     publish,
     rounded_size,
     status,
+    trickled,
 )
 
 NAMES, MERGED, SOURCES = (table_by_name(name) for name in ("names", "merged", "medgen_sources"))
@@ -95,7 +96,9 @@ def deployment(database: str, tmp_path: Path) -> Iterator[Deployment]:
 
 
 @contextmanager
-def following(deployment: Deployment, directory: Path, *more: dg.AssetsDefinition) -> Iterator[Following]:
+def following(
+    deployment: Deployment, directory: Path, *more: dg.AssetsDefinition | dg.AssetSpec
+) -> Iterator[Following]:
     with ncbi_double(directory, etag=False, ranges=False) as ncbi:
         definitions = dg.Definitions.merge(deployment.definitions(ncbi.url), dg.Definitions(assets=more))
         found = Following(ncbi, Daemon(definitions, deployment.instance), deployment, WEDNESDAY)
@@ -196,8 +199,14 @@ def test_what_hangs_on_a_changed_table_is_made_with_it_and_nothing_else(deployme
     @dg.asset(deps=[["medgen", "medgen_sources"]])
     def of_sources() -> None: ...
 
+    @dg.asset(deps=[of_names], partitions_def=dg.StaticPartitionsDefinition(["one"]))
+    def in_partitions() -> None: ...
+
+    somebody_else_s = dg.AssetSpec("dashboard", deps=[of_names])
+
     (tmp_path / "ncbi").mkdir()
-    with following(deployment, tmp_path / "ncbi", of_names, of_both, of_sources) as found:
+    more = (of_names, of_both, of_sources, in_partitions, somebody_else_s)
+    with following(deployment, tmp_path / "ncbi", *more) as found:
         found.publish(1, modified=WEDNESDAY - DAY)
         assert {"of_names", "of_both", "of_sources"} < set(found.tick().assets)
         found.publish(2, NAMES)
@@ -504,6 +513,18 @@ def test_a_listing_cut_short_is_a_reason_to_skip(follow: Following) -> None:
     follow.ncbi.inject(cut_after(300), of="")
     assert "cannot be reached (" in follow.tick().skipped
     assert len(follow.settle()) == 1
+
+
+def test_a_listing_that_trickles_in_is_a_reason_to_skip(follow: Following, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medgen_pipeline.release.fetch._LOOK_READ_TIMEOUT", 0.3)
+    follow.ncbi.inject(trickled(0.1), of="")
+    assert "the listing comes too slowly" in follow.tick().skipped
+
+
+def test_a_source_too_slow_for_a_tick_is_a_reason_to_skip(follow: Following, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medgen_pipeline.release.fetch._LOOK_SECONDS", 0)
+    follow.publish(2)
+    assert "did not answer for every file within 0 s" in follow.tick().skipped
 
 
 def test_a_file_that_vanishes_is_named_and_the_others_are_followed(follow: Following) -> None:
