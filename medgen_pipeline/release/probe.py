@@ -58,7 +58,7 @@ class Sighting:
     Attributes:
         listed: Its line in the listing, without the name; empty where that could not be read.
         version: None where the file was there once and is not any more.
-        since: When this version was first seen here; for a file never seen before, when it was published.
+        since: When this version was first seen here; at the very first look, when it was published.
         checked: When the source was last asked for this very file.
     """
 
@@ -190,7 +190,12 @@ def look(
         else:
             version = _probe(transport, memory.source + quote(table.file_name))
         if known or version:
-            since = _since(known, version, transport.clock, now)
+            if known and known.version == version:
+                since = known.since
+            elif version and not memory.files:
+                since = _by_its_own_time(version, transport.clock, now)
+            else:
+                since = now
             files[table.file_name] = Sighting(line, version, since, now)
     if not any(sighting.version for sighting in files.values()):
         raise UnusableSourceError(f"{memory.source}: has none of MedGen's files. Check MEDGEN_SOURCE_URL.")
@@ -215,18 +220,12 @@ def _probe(transport: Transport, url: str) -> FileVersion | None:
     return FileVersion(modified, fingerprint.size)
 
 
-def _since(known: Sighting | None, version: FileVersion | None, clock: datetime | None, now: datetime) -> datetime:
-    """Since when this version stands.
+def _by_its_own_time(version: FileVersion, clock: datetime | None, now: datetime) -> datetime:
+    """Since when a version stands of which only its own time is known.
 
-    A file's own time counts only where nothing was seen before it: a copy that keeps the time of its original may
-    appear long after that time.
+    That is believed at the very first look alone: a copy that keeps the time of its original may appear much later.
     """
-    if known is None:
-        age = (clock or now) - version.modified if version else timedelta()
-        return now - max(age, timedelta())
-    if known.version == version:
-        return known.since
-    return now
+    return now - max((clock or now) - version.modified, timedelta())
 
 
 def _text(moment: datetime) -> str:
