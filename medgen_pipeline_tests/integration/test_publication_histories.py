@@ -175,9 +175,8 @@ class World:
             self.now += hours * HOUR
             self.tick()
         requests = len(self.run_keys)
-        for _ in range(3):
-            self.now += DAY
-            self.tick()
+        self.now += 3 * DAY
+        self.tick()
         assert len(self.run_keys) == requests, "the sensor does not come to rest"
 
 
@@ -211,6 +210,12 @@ def definitions(ncbi: NcbiDouble, dsn: str) -> dg.Definitions:
     )
 
 
+@pytest.fixture(scope="module")
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as found:
+        yield found
+
+
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
     """Pytest keeps every log line, and here are a hundred thousand."""
@@ -222,16 +227,13 @@ def _quiet() -> Iterator[None]:
 @settings(max_examples=200, deadline=None)
 @given(st.lists(ACTS, min_size=1, max_size=6))
 def test_every_history_ends_with_the_last_complete_release_and_no_run_repeated(
-    ncbi: NcbiDouble, definitions: dg.Definitions, dsn: str, history: list[Act]
+    ncbi: NcbiDouble, definitions: dg.Definitions, instance: dg.DagsterInstance, dsn: str, history: list[Act]
 ) -> None:
+    instance.wipe()
     ncbi.heal()
     for path in ncbi.directory.iterdir():
         path.unlink()
-    with (
-        tempfile.TemporaryDirectory() as home,
-        pytest.MonkeyPatch.context() as environment,
-        dg.DagsterInstance.ephemeral() as instance,
-    ):
+    with tempfile.TemporaryDirectory() as home, pytest.MonkeyPatch.context() as environment:
         environment.setenv("MEDGEN_HOME", home)
         world = World(ncbi, Daemon(definitions, instance))
         ncbi.clock = lambda: world.now
