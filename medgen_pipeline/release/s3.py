@@ -4,7 +4,6 @@ boto3 is imported when a bucket is used and not before. It finds credentials, re
 rules; nothing of them passes through this package.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -103,7 +102,8 @@ class S3Store:
         bucket, prefix = _address(self.url)
         with self._ready(name) as client:
             if replace or self._size(client, bucket, prefix + name) != path.stat().st_size:
-                client.upload_file(os.fspath(path), bucket, prefix + name, Config=_one_connection())
+                with path.open("rb") as file:
+                    client.upload_fileobj(file, bucket, prefix + name, Config=_one_connection())
 
     def download(self, name: str, path: Path) -> bool:
         """Write the object to ``path``; False, and nothing written, where there is none."""
@@ -151,7 +151,7 @@ def _client(options: TransferOptions) -> Any:  # boto3 has no types
         user_agent_extra="medgen_pipeline",
     )
     with _errors("S3"):
-        return boto3.client("s3", config=config)
+        return boto3.session.Session().client("s3", config=config)  # boto3.client() shares one, not for threads
 
 
 def _one_connection() -> Any:
@@ -163,8 +163,8 @@ def _one_connection() -> Any:
 @contextmanager
 def _errors(url: str) -> Iterator[None]:
     """Turn botocore's errors into this room's."""
-    from boto3 import exceptions as boto_exceptions
     from botocore import exceptions  # type: ignore[import-untyped]  # ships no types
+    from s3transfer.exceptions import RetriesExceededError  # type: ignore[import-untyped]  # ships no types
 
     try:
         yield
@@ -181,7 +181,7 @@ def _errors(url: str) -> Iterator[None]:
         ) from error
     except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
         raise UnusableSourceError(f"{url}: boto3 finds no AWS credentials ({error}).") from error
-    except (exceptions.HTTPClientError, exceptions.ConnectionError, boto_exceptions.RetriesExceededError) as error:
+    except (exceptions.HTTPClientError, exceptions.ConnectionError, RetriesExceededError) as error:
         raise UnavailableSourceError(f"{url}: S3 cannot be reached ({error}). Try again later.") from error
-    except (exceptions.BotoCoreError, boto_exceptions.Boto3Error) as error:
+    except exceptions.BotoCoreError as error:
         raise UnusableSourceError(f"{url}: {error}") from error

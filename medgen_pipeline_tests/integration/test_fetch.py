@@ -8,13 +8,17 @@ import re
 import shutil
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,11 +26,12 @@ import pytest
 import trustme
 
 from medgen_pipeline import __version__
-from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.catalog import TABLES, table_by_name
 from medgen_pipeline.errors import PermanentError, TransientError
 from medgen_pipeline.release import (
     DEFAULT_SOURCE_URL,
     Archive,
+    ConnectionsInUseError,
     MissingSourceFileError,
     RefusedFileError,
     ReleaseSource,
@@ -397,6 +402,60 @@ def test_an_untrusted_certificate_is_a_permanent_error_and_a_trusted_one_works(
         assert source.fetch(NAMES).sha256 == sha256(OLD)
 
 
+# --- replaced while it is downloaded ---
+
+
+def test_a_file_replaced_while_it_was_downloaded_is_downloaded_again(
+    source: ReleaseSource, directory: Path, ncbi: NcbiDouble, caplog: pytest.LogCaptureFixture
+) -> None:
+    ncbi.inject(before(lambda: publish(directory, NAMES.file_name, NEW, FRIDAY)), on="HEAD")
+    fetched = source.fetch(NAMES)
+    assert (fetched.sha256, fetched.release, fetched.last_modified) == (sha256(NEW), "2026-11-20", FRIDAY)
+    assert ncbi.methods() == ["GET", "HEAD", "GET", "HEAD"]
+    assert f"downloaded {len(OLD)} bytes of Wed, 18 Nov 2026 23:30:00 GMT, and published is now" in caplog.text
+
+
+def test_a_text_file_overwritten_in_place_while_it_was_downloaded_is_not_taken_for_a_table(
+    source: ReleaseSource, directory: Path, ncbi: NcbiDouble
+) -> None:
+    # What a server sends that reads on while the file changes: a mixture that no checksum gives away.
+    old, new = (names_text(seed)[:400_000] for seed in (5, 6))
+    publish(directory, SOURCES.file_name, old, WEDNESDAY)
+    mixture = headed(instead(old[:200_000] + new[200_000:]), Last_Modified="Wed, 18 Nov 2026 23:30:00 GMT")
+    ncbi.inject(before(lambda: publish(directory, SOURCES.file_name, new, FRIDAY), mixture))
+    assert source.fetch(SOURCES).sha256 == sha256(new)
+
+
+def test_a_file_that_is_replaced_again_and_again_is_a_transient_error(
+    source: ReleaseSource, directory: Path, ncbi: NcbiDouble, archive: Archive
+) -> None:
+    for hours in range(3):
+        again = partial(publish, directory, NAMES.file_name, NEW, FRIDAY.replace(hour=hours))
+        ncbi.inject(before(again), on="HEAD")
+    with pytest.raises(UnavailableSourceError, match=r"replaced during each of 3 downloads.*is done publishing"):
+        source.fetch(NAMES)
+    assert files_under(archive.root) == []
+
+
+@pytest.mark.parametrize("announced", ["100000", str(len(OLD) + 5)], ids=["too short", "too long"])
+def test_a_wrong_length_in_one_answer_does_no_harm(source: ReleaseSource, ncbi: NcbiDouble, announced: str) -> None:
+    ncbi.inject(headed(Content_Length=announced))
+    assert source.fetch(NAMES).sha256 == sha256(OLD)
+
+
+def test_a_page_in_place_of_a_file_for_a_moment_does_no_harm(source: ReleaseSource, ncbi: NcbiDouble) -> None:
+    ncbi.inject(instead(b"<html>Back in a minute</html>"))
+    assert source.fetch(NAMES).sha256 == sha256(OLD)
+
+
+def test_a_file_that_vanishes_while_it_was_downloaded_is_a_permanent_error(
+    source: ReleaseSource, directory: Path, ncbi: NcbiDouble
+) -> None:
+    ncbi.inject(before((directory / NAMES.file_name).unlink), on="HEAD")
+    with pytest.raises(MissingSourceFileError, match=r"NAMES.RRF.gz: the server answered 404"):
+        source.fetch(NAMES)
+
+
 # --- files that are not what they should be ---
 
 
@@ -441,6 +500,37 @@ def test_a_file_over_the_limit_is_refused_and_not_read_to_its_end(
         ReleaseSource(ncbi.url, archive, small).fetch(NAMES)
     assert files_under(archive.root) == []
     assert len(ncbi.seen) == 1
+
+
+def test_the_files_of_a_release_may_not_exceed_a_limit_together(
+    ncbi: NcbiDouble, archive: Archive, directory: Path
+) -> None:
+    size = len(OLD) + len(SOURCES_TEXT)
+    small = replace(IMPATIENT, max_release_bytes=size - 1)
+    source = ReleaseSource(ncbi.url, archive, small)
+    source.fetch(NAMES)
+    with pytest.raises(UnusableSourceError, match=f"at most {len(SOURCES_TEXT) - 1} are accepted.*max_release_gib"):
+        source.fetch(SOURCES)
+    publish(directory, NAMES.file_name, NEW, FRIDAY)
+    source.fetch(NAMES)  # in place of the one before, not beside it
+    ReleaseSource(ncbi.url, archive, replace(small, max_release_bytes=size)).fetch(SOURCES)
+
+
+# --- files of two releases ---
+
+
+def test_a_file_much_older_than_the_newest_one_of_its_source_is_marked(
+    source: ReleaseSource, directory: Path, archive: Archive, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert source.fetch(NAMES).hours_behind == 0
+    publish(directory, SOURCES.file_name, SOURCES_TEXT, FRIDAY)
+    assert source.fetch(SOURCES).hours_behind == 0
+    assert "two releases" not in caplog.text
+    assert source.fetch(NAMES).hours_behind == 48
+    assert "NAMES.RRF.gz was published 2026-11-18T23:30:00+00:00, 48 hours before" in caplog.text
+    assert "these may be files of two releases" in caplog.text
+    elsewhere = ReleaseSource(directory.as_uri(), archive)
+    assert elsewhere.fetch(NAMES).hours_behind == 0
 
 
 # --- directories ---
@@ -513,7 +603,7 @@ def test_a_directory_under_a_files_name_is_no_file(directory: Path, archive: Arc
 @pytest.mark.parametrize(
     ("url", "complaint"),
     [
-        ("ftp://ftp.ncbi.nlm.nih.gov/pub/medgen/", "scheme ftp://.*known are https://, http://, file://"),
+        ("ftp://ftp.ncbi.nlm.nih.gov/pub/medgen/", "scheme ftp://.*known are https://, http://, file://, s3://"),
         ("localhost:8000/medgen", "scheme localhost://"),
         ("/mirror/2021-08-20", "write file:///mirror/2021-08-20"),
         ("some/where", "write file:///.*/some/where"),
@@ -641,6 +731,84 @@ def test_different_files_are_fetched_side_by_side(source: ReleaseSource, ncbi: N
         assert any(path.startswith("incoming/NAMES") for path in files_under(archive.root))
         release.set()
         assert slow.result().sha256 == sha256(OLD)
+
+
+_FETCH = """
+import logging, sys
+from pathlib import Path
+from medgen_pipeline.catalog import TABLES
+from medgen_pipeline.release import Archive, ReleaseSource
+logging.basicConfig(level=logging.INFO)
+url, home, number = sys.argv[1:]
+ReleaseSource(url, Archive(Path(home))).fetch(TABLES[int(number)])
+"""
+
+
+def test_two_connections_are_open_at_most_however_many_processes_fetch(directory: Path, archive: Archive) -> None:
+    gate, lock, inside = threading.Event(), threading.Lock(), [0, 0]  # now, at most
+
+    def hold() -> None:
+        with lock:
+            inside[0] += 1
+            inside[1] = max(inside)
+        gate.wait(60)
+        with lock:
+            inside[0] -= 1
+
+    tables = [table for table in TABLES if table.is_gzip][:5]
+    for table in tables:
+        publish(directory, table.file_name, OLD, WEDNESDAY)
+    with ncbi_double(directory) as ncbi, ExitStack() as stack:
+        ncbi.inject(*[before(hold)] * len(tables))
+        started = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", _FETCH, ncbi.url, str(archive.root), str(TABLES.index(table))],
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for table in tables
+        ]
+        waiting: list[str] = []
+        readers = [threading.Thread(target=lambda p=p: waiting.extend(line for line in p.stderr)) for p in started]
+        for reader in readers:
+            reader.start()
+        while sum("2 connections are open; waiting" in line for line in waiting) < 3 and inside[1] <= 2:
+            time.sleep(0.02)
+        gate.set()
+        assert [process.wait(60) for process in started] == [0] * len(tables)
+        for reader in readers:
+            reader.join()
+    assert inside[1] == 2
+
+
+def test_a_process_that_is_killed_gives_its_connection_back(archive: Archive) -> None:
+    program = f"""
+import sys
+from pathlib import Path
+from medgen_pipeline.release import Archive
+with Archive(Path({str(archive.root)!r})).connection("ncbi.test", 1):
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        assert other.stdout.readline() == b"ready\n"
+        with (
+            pytest.raises(ConnectionsInUseError, match=r"ncbi.test: 1 connections are open"),
+            archive.connection("ncbi.test", 1, patience=0),
+        ):
+            pass
+        with archive.connection("elsewhere.test", 1, patience=0):
+            other.kill()
+        with archive.connection("ncbi.test", 1, patience=60):
+            pass
+
+
+def test_a_directory_is_no_host(directory: Path, archive: Archive) -> None:
+    ReleaseSource(directory.as_uri(), archive).fetch(NAMES)
+    assert [path.name for path in (archive.root / "locks").iterdir() if not path.name.startswith("NAMES")] == []
 
 
 def progress_lines(text: str) -> list[str]:
