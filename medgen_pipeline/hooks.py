@@ -69,7 +69,7 @@ def tell_of_failure(context: dg.HookContext) -> None:
         release=_release(context, asset, error),
         run_id=context.run_id,
         job=context.job_name,
-        cause=one_line((error.description if isinstance(error, dg.Failure) else None) or repr(error)),
+        cause=_cause(error),
         next_action=_next_action(error),
     )
     context.log.error(str(failure), extra={"medgen_failure": asdict(failure)})
@@ -81,10 +81,18 @@ def _release(context: dg.HookContext, asset: str, error: BaseException | None) -
     run = context.instance.get_run_by_id(context.run_id)
     if run and RELEASE_TAG in run.tags:
         return run.tags[RELEASE_TAG]
-    tables = [table for table in TABLES if asset == f"medgen/{table.name}"]
+    table = next((table for table in TABLES if asset == f"medgen/{table.name}"), None)
+    if table is None:
+        return "not known"
     fetched = not isinstance(error, SourceError) and not isinstance(error and error.__cause__, SourceError)
-    release = tables and fetched and context.resources.source.release_source().last_release(tables[0])
+    release = context.resources.source.release_source().last_release(table) if fetched else None
     return release or "not known, its file was not fetched"
+
+
+def _cause(error: BaseException | None) -> str:
+    if isinstance(error, dg.Failure) and error.description:
+        return one_line(error.description)
+    return one_line(f"{type(error).__name__}: {error}")
 
 
 def _next_action(error: BaseException | None) -> str:
