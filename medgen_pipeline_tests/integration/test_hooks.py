@@ -39,7 +39,9 @@ def deployment(database: str, tmp_path: Path) -> Iterator[Deployment]:
         yield Deployment(database, tmp_path / "home", instance)
 
 
-def materialize(deployment: Deployment, source: Path, *, works: bool = True, **tags: str) -> dg.ExecuteInProcessResult:
+def materialize(
+    deployment: Deployment, source: Path, *, works: bool = True, more: dg.Definitions | None = None, **tags: str
+) -> dg.ExecuteInProcessResult:
     """Materialize all tables by no job of ours, as the UI does, with a notifier that remembers."""
     definitions = build_definitions(
         resources={

@@ -290,6 +290,7 @@ def test_as_many_versions_are_kept_as_were_asked_for_and_the_newest_ones(tmp_pat
     assert archived(archive, *range(4)) == [True] * 4  # until a load has succeeded
     archive.prune(URL)
     assert archived(archive, *range(4)) == [False, False, True, True]
+    assert len(files_under(tmp_path)) == 2 * 2 + 1  # files and block lists of two versions, and the record
     record = archive.recall(URL)
     assert record is not None
     assert record.earlier == (sha256(version(2)),)
