@@ -413,6 +413,7 @@ def test_a_file_replaced_while_it_was_downloaded_is_downloaded_again(
     assert (fetched.sha256, fetched.release, fetched.last_modified) == (sha256(NEW), "2026-11-20", FRIDAY)
     assert ncbi.methods() == ["GET", "HEAD", "GET", "HEAD"]
     assert f"downloaded {len(OLD)} bytes of Wed, 18 Nov 2026 23:30:00 GMT, and published is now" in caplog.text
+    assert "downloading again" in caplog.text
 
 
 def test_a_text_file_overwritten_in_place_while_it_was_downloaded_is_not_taken_for_a_table(
@@ -438,14 +439,20 @@ def test_a_file_that_is_replaced_again_and_again_is_a_transient_error(
 
 
 @pytest.mark.parametrize("announced", ["100000", str(len(OLD) + 5)], ids=["too short", "too long"])
-def test_a_wrong_length_in_one_answer_does_no_harm(source: ReleaseSource, ncbi: NcbiDouble, announced: str) -> None:
+def test_a_wrong_length_in_one_answer_does_no_harm(
+    source: ReleaseSource, ncbi: NcbiDouble, announced: str, caplog: pytest.LogCaptureFixture
+) -> None:
     ncbi.inject(headed(Content_Length=announced))
     assert source.fetch(NAMES).sha256 == sha256(OLD)
+    assert "downloading again" in caplog.text or "broken off after" in caplog.text
 
 
-def test_a_page_in_place_of_a_file_for_a_moment_does_no_harm(source: ReleaseSource, ncbi: NcbiDouble) -> None:
+def test_a_page_in_place_of_a_file_for_a_moment_does_no_harm(
+    source: ReleaseSource, ncbi: NcbiDouble, caplog: pytest.LogCaptureFixture
+) -> None:
     ncbi.inject(instead(b"<html>Back in a minute</html>"))
     assert source.fetch(NAMES).sha256 == sha256(OLD)
+    assert "downloading again" in caplog.text
 
 
 def test_a_file_that_vanishes_while_it_was_downloaded_is_a_permanent_error(
