@@ -199,9 +199,10 @@ class _Tick:
         if running := self._run_under_way(wanted):
             return self._skip(running)
         chosen = self._held_back([key for key in wanted if self._may_be_asked_for(key, pending.get(key))], pending)
-        if not chosen:
+        keys = self._without_those_behind_a_failed_check(self._with_what_hangs_on(chosen))
+        if not keys:
             return self._skip("")
-        return self._request({key: pending[key] for key in chosen if key in pending}, chosen)
+        return self._request({key: pending[key] for key in chosen if key in pending}, chosen, sorted(keys))
 
     # --- what is published and loaded ----------------------------------------------------------------------------
 
@@ -376,14 +377,44 @@ class _Tick:
         found = dg.AssetSelection.assets(*keys).downstream().materializable().resolve(self._graph)
         return {key for key in found if self._graph.get(key).partitions_def is None}
 
+    def _without_those_behind_a_failed_check(self, keys: set[dg.AssetKey]) -> set[dg.AssetKey]:
+        """Without what hangs on a table whose blocking check has failed and is not made again in the same run.
+
+        Dagster lets a blocking check stop what is downstream in its own run alone.
+        """
+        left = set(keys)
+        for check in sorted(self._graph.asset_check_keys):
+            if check.asset_key in keys or not self._graph.get(check).blocking:
+                continue
+            hanging = (left & self._with_what_hangs_on([check.asset_key])) - _TABLE_OF.keys()
+            if hanging and self._fails(check):
+                left -= hanging
+                self._notes.append(
+                    f"{', '.join(key.to_user_string() for key in sorted(hanging))} is held back by the check "
+                    f"{check.name} of {check.asset_key.to_user_string()}, which failed. Correct and materialize that."
+                )
+        return left
+
+    def _fails(self, check: dg.AssetCheckKey) -> bool:
+        record = self._instance.get_latest_asset_check_evaluation_record(check)
+        event = record.event.dagster_event if record and record.event else None
+        if event is None or event.event_type is not dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            return False
+        evaluation = event.asset_check_evaluation_data
+        return not evaluation.passed and evaluation.severity is dg.AssetCheckSeverity.ERROR
+
     # --- the outcome ---------------------------------------------------------------------------------------------
 
     def _skip(self, reason: str) -> dg.SensorResult:
         return self._cursor.skip(" ".join([reason, *self._notes]).strip())
 
-    def _request(self, tables: Mapping[dg.AssetKey, SourceTable], chosen: Sequence[dg.AssetKey]) -> dg.SensorResult:
-        """One run of the chosen assets and all that hangs on them, and the files' new versions."""
-        keys = sorted(self._with_what_hangs_on(chosen))
+    def _request(
+        self,
+        tables: Mapping[dg.AssetKey, SourceTable],
+        chosen: Sequence[dg.AssetKey],
+        keys: Sequence[dg.AssetKey],
+    ) -> dg.SensorResult:
+        """One run of ``keys``, which are the chosen assets and what hangs on them, and the files' new versions."""
         versions = {table: version for table in tables.values() if (version := self._memory.version_of(table))}
         states = {key: self._state(key) for key in keys}
         states |= {_key(table): str(version) for table, version in versions.items()}

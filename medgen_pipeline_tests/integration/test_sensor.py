@@ -89,10 +89,16 @@ class Following:
         return found
 
 
+@pytest.fixture(scope="module")
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
 @pytest.fixture
-def deployment(database: str, tmp_path: Path) -> Iterator[Deployment]:
-    with dg.instance_for_test() as instance:
-        yield Deployment(database, tmp_path / "home", instance)
+def deployment(database: str, tmp_path: Path, instance: dg.DagsterInstance) -> Deployment:
+    instance.wipe()
+    return Deployment(database, tmp_path / "home", instance)
 
 
 @contextmanager
@@ -100,7 +106,11 @@ def following(
     deployment: Deployment, directory: Path, *more: dg.AssetsDefinition | dg.AssetSpec
 ) -> Iterator[Following]:
     with ncbi_double(directory, etag=False, ranges=False) as ncbi:
-        definitions = dg.Definitions.merge(deployment.definitions(ncbi.url), dg.Definitions(assets=more))
+        checks = [one for one in more if isinstance(one, dg.AssetChecksDefinition)]
+        assets = [one for one in more if not isinstance(one, dg.AssetChecksDefinition)]
+        definitions = dg.Definitions.merge(
+            deployment.definitions(ncbi.url), dg.Definitions(assets=assets, asset_checks=checks)
+        )
         found = Following(ncbi, Daemon(definitions, deployment.instance), deployment, WEDNESDAY)
         ncbi.clock = lambda: found.now
         yield found
@@ -357,6 +367,41 @@ def test_an_asset_downstream_that_failed_alone_is_asked_for_again_alone(deployme
         assert [tick.runs[0].success for tick in ticks] == [False, False, True]
 
 
+def test_a_failed_blocking_check_holds_back_what_hangs_on_its_table_until_it_passes(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    passes = [True]
+
+    @dg.asset_check(asset=["medgen", "names"], blocking=True)
+    def plausible() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=passes[0])
+
+    @dg.asset(deps=[["medgen", "names"], ["medgen", "merged"]])
+    def of_both() -> None: ...
+
+    (tmp_path / "ncbi").mkdir()
+    with following(deployment, tmp_path / "ncbi", of_both, plausible) as found:
+        everything = found.daemon.definitions.resolve_implicit_global_asset_job_def()
+        check = {dg.AssetCheckKey(dg.AssetKey(["medgen", "names"]), "plausible")}
+
+        def check_names(*, passed: bool) -> None:
+            passes[0] = passed
+            job = everything.get_subset(asset_selection=set(), asset_check_selection=check)
+            job.execute_in_process(instance=deployment.instance, raise_on_error=False)
+
+        found.publish(1, modified=WEDNESDAY - DAY)
+        found.tick()
+        check_names(passed=False)
+        found.publish(2, MERGED)
+        (tick,) = found.settle()
+        assert tick.assets == ["medgen/merged"]
+        found.publish(2, NAMES)  # makes the table anew
+        assert [tick.assets for tick in found.settle()] == [["medgen/names", "of_both"]]
+        check_names(passed=True)
+        found.publish(3, MERGED)
+        assert [tick.assets for tick in found.settle()] == [["medgen/merged", "of_both"]]
+
+
 def test_what_is_given_up_is_named_and_the_next_release_is_followed(follow: Following) -> None:
     follow.publish(2, NAMES)
     for _ in range(4):
@@ -558,6 +603,15 @@ def test_a_file_that_goes_back_in_time_is_followed_after_a_day(follow: Following
     assert follow.tick().assets == ["medgen/names"]
     assert follow.loaded == {"names": 1, "merged": 2, "medgen_sources": 2}
     assert follow.settle() == []
+
+
+def test_a_file_that_went_back_in_time_is_no_older_for_a_lost_cursor(follow: Following) -> None:
+    follow.publish(2)
+    follow.settle()
+    follow.publish(1, NAMES, modified=WEDNESDAY - DAY)
+    follow.daemon.cursor = None
+    assert follow.settle() == []
+    assert "NAMES.RRF.gz went back in time" in follow.tick().skipped
 
 
 def test_servers_that_disagree_about_the_newest_release_roll_nothing_back(follow: Following) -> None:
