@@ -431,6 +431,24 @@ def test_a_closed_gate_is_not_run_into_again_and_the_reason_says_how_to_open_it(
     assert "Nothing new" in follow.tick().skipped
 
 
+def test_what_hangs_on_a_table_that_was_refused_is_not_made_without_it(deployment: Deployment, tmp_path: Path) -> None:
+    @dg.asset(deps=[["medgen", "names"], ["medgen", "merged"]])
+    def of_both() -> None: ...
+
+    (tmp_path / "ncbi").mkdir()
+    with following(deployment, tmp_path / "ncbi", of_both) as found:
+        found.publish(1, modified=WEDNESDAY - DAY)
+        found.tick()
+        found.publish(2, MERGED)
+        short = gzip.compress(content_of(NAMES, [[b"C0000102", b"n", b"s", b"N"]]))
+        publish(found.ncbi.directory, NAMES.file_name, short, found.now)
+        (tick,) = found.settle()
+        assert tick.assets == ["medgen/merged", "medgen/names", "of_both"]
+        assert set(tick.runs[0].metadata) == {"merged"}
+        found.now += DAY
+        assert found.settle() == []
+
+
 @pytest.mark.parametrize("state", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
 def test_a_run_that_is_not_finished_is_waited_for(follow: Following, state: dg.DagsterRunStatus) -> None:
     job = follow.daemon.definitions.resolve_job_def("refresh_medgen")
