@@ -608,6 +608,7 @@ def test_a_file_that_vanishes_is_named_and_the_others_are_followed(follow: Follo
 
 def test_a_file_that_goes_back_in_time_is_followed_after_a_day(follow: Following) -> None:
     follow.publish(2)
+    published = follow.now
     (newer,) = follow.settle()
     follow.publish(1, NAMES, modified=WEDNESDAY - DAY)
     seen = follow.now + TICK
@@ -621,6 +622,10 @@ def test_a_file_that_goes_back_in_time_is_followed_after_a_day(follow: Following
     assert follow.tick().assets == ["medgen/names"]
     assert follow.loaded == {"names": 1, "merged": 2, "medgen_sources": 2}
     assert follow.settle() == []
+    follow.publish(2, NAMES, modified=published)  # the very file that was there before
+    (again,) = follow.settle()
+    assert again.runs, "Dagster runs a key once for ever"
+    assert follow.loaded["names"] == 2
 
 
 def test_a_file_that_went_back_in_time_is_no_older_for_a_lost_cursor(follow: Following) -> None:
@@ -653,12 +658,15 @@ def test_a_file_that_goes_back_in_time_holds_no_other_up(follow: Following) -> N
 
 
 def test_a_second_change_within_the_listing_s_minute_is_seen(follow: Following) -> None:
-    follow.publish(2, NAMES, modified=follow.now + 5 * timedelta(seconds=1))
+    minute = follow.now
+    follow.publish(2, NAMES, modified=minute + timedelta(seconds=5))
     before = listing(follow.ncbi.directory)
-    follow.tick()
-    follow.publish(3, NAMES, modified=follow.now - TICK + 50 * timedelta(seconds=1))
+    for _ in range(3):
+        follow.tick()
+    assert follow.loaded["names"] == 2
+    follow.publish(3, NAMES, modified=minute + timedelta(seconds=50))
     assert listing(follow.ncbi.directory) == before
-    follow.settle()
+    assert len(follow.settle()) == 1
     assert follow.loaded["names"] == 3
 
 
