@@ -44,7 +44,7 @@ class MedgenSource(dg.ConfigurableResource[Any]):
     url: str = Field(
         default="",
         description="https://, http://, file:// or s3:// of a directory with MedGen's files; "
-        "empty: MEDGEN_SOURCE_URL, else NCBI.",
+        "empty: MEDGEN_SOURCE_URL, else NCBI. The UI shows what is written here: a URL with a password belongs there.",
     )
     home: str = Field(default="", description="Directory of the archive; empty: MEDGEN_HOME, else .medgen.")
     archive_keep: int | None = Field(
