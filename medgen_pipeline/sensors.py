@@ -250,7 +250,7 @@ class _Tick:
         published = self._memory.version_of(table)
         if made is None or loaded is None or published is None or published.modified >= loaded.modified:
             return False
-        return str(made.metadata["medgen/source_url"].value).startswith(self._place.url)
+        return made.metadata["medgen/source_url"].value == self._place.url_of(table)
 
     def _left_behind(self) -> list[dg.AssetKey]:
         """Assets that hang on tables, were asked for, and were not made: their own step or one before it failed."""

@@ -167,14 +167,16 @@ class ReleaseSource:
     def _within_budget(self, url: str) -> TransferOptions:
         """The options of one transfer: no more bytes than the release's other files leave."""
         others = sum(record.byte_size for record in self._siblings() if record.fingerprint.url != url)
-        left = self._options.max_release_bytes - others
+        left = max(self._options.max_release_bytes - others, 0)
         if left >= self._options.max_bytes:
             return self._options
         return replace(self._options, max_bytes=left, max_bytes_setting="max_release_gib")
 
     def _siblings(self) -> list[Record]:
         """What the files of this source last gave."""
-        return [record for record in self._archive.records() if record.fingerprint.url.startswith(self.url)]
+        return [
+            record for record in self._archive.records() if record.fingerprint.url.rpartition("/")[0] + "/" == self.url
+        ]
 
     def _source_file(self, table: SourceTable, record: Record, downloaded_bytes: int) -> SourceFile:
         newest = max([record, *self._siblings()], key=lambda sibling: sibling.last_modified)

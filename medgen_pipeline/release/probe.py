@@ -190,12 +190,7 @@ def look(
         else:
             version = _probe(transport, memory.source + quote(table.file_name))
         if known or version:
-            if known and known.version == version:
-                since = known.since
-            elif version and not memory.files:
-                since = _by_its_own_time(version, transport.clock, now)
-            else:
-                since = now
+            since = _since(known, version, now) if memory.files else _by_its_own_time(version, transport.clock, now)
             files[table.file_name] = Sighting(line, version, since, now)
     if not any(sighting.version for sighting in files.values()):
         raise UnusableSourceError(f"{memory.source}: has none of MedGen's files. Check MEDGEN_SOURCE_URL.")
@@ -220,12 +215,17 @@ def _probe(transport: Transport, url: str) -> FileVersion | None:
     return FileVersion(modified, fingerprint.size)
 
 
-def _by_its_own_time(version: FileVersion, clock: datetime | None, now: datetime) -> datetime:
+def _since(known: Sighting | None, version: FileVersion | None, now: datetime) -> datetime:
+    """Since when a version stands, by what was seen before."""
+    return known.since if known and known.version == version else now
+
+
+def _by_its_own_time(version: FileVersion | None, clock: datetime | None, now: datetime) -> datetime:
     """Since when a version stands of which only its own time is known.
 
     That is believed at the very first look alone: a copy that keeps the time of its original may appear much later.
     """
-    return now - max((clock or now) - version.modified, timedelta())
+    return now - max((clock or now) - version.modified, timedelta()) if version else now
 
 
 def _text(moment: datetime) -> str:

@@ -538,6 +538,9 @@ def test_a_file_much_older_than_the_newest_one_of_its_source_is_marked(
     assert "these may be files of two releases" in caplog.text
     elsewhere = ReleaseSource(directory.as_uri(), archive)
     assert elsewhere.fetch(NAMES).hours_behind == 0
+    publish(directory / "below", SOURCES.file_name, SOURCES_TEXT, FRIDAY)
+    ReleaseSource((directory / "below").as_uri(), archive).fetch(SOURCES)
+    assert elsewhere.fetch(NAMES).hours_behind == 0
 
 
 # --- directories ---
