@@ -1,4 +1,4 @@
-"""Assembly of the code location: assets, resources, jobs, executor, with overrides for tests and other deployments.
+"""Assembly of the code location: assets, resources, jobs, sensor, executor, with overrides for others and for tests.
 
 Reads the environment, once. Opens nothing: connections are made inside a run.
 """
@@ -12,6 +12,7 @@ import dagster as dg
 from medgen_pipeline.assets.tables import build_ncbi_files, build_table_asset, table_key
 from medgen_pipeline.catalog import TABLES
 from medgen_pipeline.checks import build_shared_step, build_table_step
+from medgen_pipeline.hooks import NOTIFIER_KEY, FailureNotifier, tell_of_failure
 from medgen_pipeline.io_manager import (
     SOURCE_KEY,
     WAREHOUSE_KEY,
@@ -21,6 +22,8 @@ from medgen_pipeline.io_manager import (
     default_target,
 )
 from medgen_pipeline.jobs import check_medgen, refresh_medgen
+from medgen_pipeline.schedules import weekly_refresh
+from medgen_pipeline.sensors import new_release_sensor
 
 # Two tables at a time: NCBI drops clients with more connections, and each step process takes 100 MB before its data.
 # forkserver with a preloaded package starts a step in half the time of spawn (13 s against 22 s for 8 steps, 2 cores).
@@ -37,6 +40,7 @@ def default_resources(environment: Mapping[str, str]) -> dict[str, Any]:
     return {
         SOURCE_KEY: MedgenSource(),
         WAREHOUSE_KEY: WarehouseIOManager(target=default_target(environment)),
+        NOTIFIER_KEY: FailureNotifier(),
     }
 
 
@@ -49,20 +53,23 @@ def build_definitions(
     """Build a fresh Definitions object.
 
     Args:
-        resources: Replacements by key (``source``, ``warehouse``) and additions.
+        resources: Replacements by key (``source``, ``warehouse``, ``notifier``) and additions.
         executor: Instead of two step processes at a time.
         environment: Instead of ``os.environ``.
     """
     variables = os.environ if environment is None else environment
     found = {**default_resources(variables), **(resources or {})}
     kind = backend_of(found[WAREHOUSE_KEY].target, variables)
+    made = [build_table_asset(table, kind=kind) for table in TABLES]
     return dg.Definitions(
-        assets=[*build_ncbi_files(TABLES), *(build_table_asset(table, kind=kind) for table in TABLES)],
+        assets=[*build_ncbi_files(TABLES), *(asset.with_hooks({tell_of_failure}) for asset in made)],
         asset_checks=[
             *(build_table_step(table_key(table), table) for table in TABLES),
             build_shared_step({table_key(table): table for table in TABLES}),
         ],
         resources=found,
         jobs=[refresh_medgen, check_medgen],
+        schedules=[weekly_refresh],
+        sensors=[new_release_sensor],
         executor=executor or _EXECUTOR,
     )

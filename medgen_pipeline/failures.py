@@ -1,13 +1,19 @@
-"""This package's errors as Dagster failures: a permanent one stops retries, a gate says how to open it."""
+"""This package's errors as Dagster failures: a permanent one stops retries, a gate says how to open it.
+
+Who is told of a failure is in ``hooks``, whether it is tried again in ``sensors``.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
 import yaml
+from dagster._core.execution.plan.objects import StepFailureData  # the type of a public event's data
 
 from medgen_pipeline.errors import PermanentError
 from medgen_pipeline.gates import GatesClosedError
+
+CLOSED_GATES = "medgen/closed_gates"
 
 RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 """For errors that a retry may clear."""
@@ -28,10 +34,25 @@ def permanent_errors_as_failures(step_key: str = "") -> Iterator[None]:
             description=f"{error}\nIf the release is right, materialize {error.table.name} again with this run "
             f"config:\n{override}",
             metadata={
-                "medgen/closed_gates": dg.MetadataValue.json([gate.reason for gate in error.closed]),
+                CLOSED_GATES: dg.MetadataValue.json([gate.reason for gate in error.closed]),
                 "medgen/override": dg.MetadataValue.md(f"```yaml\n{override}```"),
             },
             allow_retries=False,
         ) from error
     except PermanentError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
+
+
+def reason_of(data: StepFailureData) -> str:
+    """What a failed step said, in one line, without Dagster's own frame around it."""
+    if data.user_failure_data and data.user_failure_data.description:
+        text = data.user_failure_data.description
+    else:
+        error = data.error and (data.error.cause or data.error)
+        text = error.message if error else ""
+    return one_line(text)
+
+
+def one_line(text: str) -> str:
+    """A message without its line breaks."""
+    return " ".join(text.split()) or "no reason given."

@@ -7,6 +7,7 @@ does is ``medgen_pipeline.load``'s. Resource concept: https://docs.dagster.io/gu
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,18 +15,29 @@ import dagster as dg
 from pydantic import Field
 
 from medgen_pipeline.catalog import SourceTable, table_by_name
+from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.failures import permanent_errors_as_failures
 from medgen_pipeline.home import embedded_postgres, medgen_home
 from medgen_pipeline.load import LoadOptions, load_table
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError, LoaderFactory
 from medgen_pipeline.metadata import load_metadata
-from medgen_pipeline.release import DEFAULT_SOURCE_URL, Archive, ReleaseSource, SourceFile
+from medgen_pipeline.release import (
+    DEFAULT_SOURCE_URL,
+    Archive,
+    ReleaseSource,
+    S3Store,
+    SourceFile,
+    TransferOptions,
+    UnusableSourceError,
+)
 
 SOURCE_KEY = "source"
 WAREHOUSE_KEY = "warehouse"
 # How many steps of all runs together use the warehouse at a time is the instance's setting: dagster.yaml.example.
 WAREHOUSE_POOL = "warehouse"
 DEFAULT_SCHEMA = "medgen"
+_QUIET_MINUTES = 30.0
+_GIB = 1 << 30
 
 
 class MedgenSource(dg.ConfigurableResource[Any]):
@@ -33,20 +45,69 @@ class MedgenSource(dg.ConfigurableResource[Any]):
 
     url: str = Field(
         default="",
-        description="https://, http:// or file:// of a directory with MedGen's files; "
-        "empty: MEDGEN_SOURCE_URL, else NCBI.",
+        description="https://, http://, file:// or s3:// of a directory with MedGen's files; "
+        "empty: MEDGEN_SOURCE_URL, else NCBI. The UI shows what is written here: a URL with a password belongs there.",
     )
     home: str = Field(default="", description="Directory of the archive; empty: MEDGEN_HOME, else .medgen.")
+    archive_keep: int | None = Field(
+        default=None,
+        description="Versions of each file that the archive keeps, 2 or more; empty: MEDGEN_ARCHIVE_KEEP, else all.",
+    )
+    archive_url: str = Field(
+        default="",
+        description="s3://BUCKET/PREFIX that gets a copy of every archived file, and gives those that are missing in "
+        "the archive; empty: MEDGEN_ARCHIVE_URL, else none.",
+    )
+    quiet_minutes: float | None = Field(
+        default=None,
+        description="How long no file may have changed before the sensor holds a release for complete; "
+        "empty: MEDGEN_QUIET_MINUTES, else 30.",
+    )
+    rollback_hours: float = Field(
+        default=24.0, description="How long a file must stand that is older than the loaded one before it is loaded."
+    )
+    max_file_gib: float = Field(default=5.0, description="A published file larger than this is refused.")
+    max_release_gib: float = Field(default=20.0, description="The same for all files of a source together.")
 
     def fetch(self, table: SourceTable) -> SourceFile:
         """The current published file of ``table``, verified and archived."""
+        return self.release_source().fetch(table)
+
+    def release_source(self) -> ReleaseSource:
+        """The place that the URL names; nothing is contacted yet."""
         url = self.url or os.environ.get("MEDGEN_SOURCE_URL") or DEFAULT_SOURCE_URL
-        return ReleaseSource(url, self.archive()).fetch(table)
+        limits = TransferOptions(
+            max_bytes=int(self.max_file_gib * _GIB), max_release_bytes=int(self.max_release_gib * _GIB)
+        )
+        return ReleaseSource(url, self.archive(), limits)
 
     def archive(self) -> Archive:
         """Every file that was fetched, by its hash."""
         home = Path(self.home).absolute() if self.home else medgen_home()
-        return Archive(home / "archive")
+        keep = _number(self.archive_keep, "MEDGEN_ARCHIVE_KEEP")
+        remote = self.archive_url or os.environ.get("MEDGEN_ARCHIVE_URL")
+        return Archive(
+            home / "archive",
+            keep=None if keep is None else int(keep),
+            remote=S3Store(remote) if remote else None,
+        )
+
+    @property
+    def quiet(self) -> timedelta:
+        """How long no file may have changed before a release counts as complete."""
+        minutes = _number(self.quiet_minutes, "MEDGEN_QUIET_MINUTES")
+        return timedelta(minutes=_QUIET_MINUTES if minutes is None else minutes)
+
+
+def _number(given: float | None, variable: str) -> float | None:
+    """A setting, or the environment variable that stands for it."""
+    text = os.environ.get(variable)
+    if given is not None or not text:
+        return given
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UnusableSourceError(f"{variable}: expected a number, found {text!r}.") from error
 
 
 def _create_loader(dsn: str, config: Mapping[str, Any]) -> AbstractNativeLoader:
@@ -199,6 +260,10 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             result.mode,
             result.load_seconds,
         )
+        try:
+            obj.archive.prune(obj.source.url)
+        except MedgenError as error:  # the load stands
+            context.log.warning("%s: older versions stay in the archive: %s", table.name, error)
         context.add_output_metadata(load_metadata(table, self.target.schema_, loader.table_uri(table), result))
 
     def load_input(self, context: dg.InputContext) -> WarehouseTable:

@@ -12,8 +12,8 @@ _DRIFT_CHECKS = dg.AssetSelection.checks(*(dg.AssetCheckKey(key, DRIFT_CHECK) fo
 
 refresh_medgen = dg.define_asset_job(
     "refresh_medgen",
-    selection=dg.AssetSelection.groups(TABLE_GROUP) - _DRIFT_CHECKS,
-    description="Bring every MedGen table to NCBI's current release.",
+    selection=dg.AssetSelection.groups(TABLE_GROUP).downstream().materializable() - _DRIFT_CHECKS,
+    description="Bring every MedGen table to NCBI's current release, and with it what hangs on the tables.",
 )
 
 check_medgen = dg.define_asset_job(

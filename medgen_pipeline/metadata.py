@@ -9,7 +9,12 @@ import dagster as dg
 
 from medgen_pipeline.catalog import Column, ColumnType, SourceTable, Table
 from medgen_pipeline.load import LoadResult
-from medgen_pipeline.release import SourceFile
+from medgen_pipeline.release import FileVersion, SourceFile
+
+# Tags of a run that the sensor asked for.
+RELEASE_TAG = "medgen/release"
+RELEASE_SPAN_TAG = "medgen/release_span"
+ATTEMPT_TAG = "medgen/attempt"
 
 _TYPE_NAMES = {ColumnType.TEXT: "text", ColumnType.INTEGER: "bigint"}
 
@@ -54,9 +59,21 @@ def source_metadata(source: SourceFile) -> dict[str, Any]:
     return {
         "medgen/release": source.release,
         "medgen/source_url": dg.MetadataValue.url(source.url),
+        "medgen/source_version": str(source.version),
         "medgen/source_sha256": source.sha256,
         "medgen/source_bytes": source.byte_size,
         "medgen/downloaded_bytes": source.downloaded_bytes,
+        "medgen/hours_behind": source.hours_behind,
+    }
+
+
+def file_metadata(url: str, version: FileVersion, release: str) -> dict[str, Any]:
+    """What a probe knows of a published file."""
+    return {
+        "dagster/uri": dg.MetadataValue.url(url),
+        "medgen/release": release,
+        "medgen/source_version": str(version),
+        "medgen/source_bytes": version.size if version.size is not None else dg.MetadataValue.null(),
     }
 
 

@@ -1,4 +1,4 @@
-"""What tests of several rooms share: a PostgreSQL server, a fresh database per test, the real releases.
+"""What tests of several rooms share: a PostgreSQL server, a fresh database per test, an S3, the real releases.
 
 Fixtures of one room belong in that room's own test module.
 """
@@ -9,12 +9,16 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
 from medgen_pipeline.loaders.embedded import TEST_SETTINGS, EmbeddedPostgres
+
+if TYPE_CHECKING:
+    from medgen_pipeline_tests.redgate.s3server import S3Server
 
 _REAL_RELEASES = Path(__file__).parents[2] / "shared" / "real"
 
@@ -51,6 +55,27 @@ def database(postgres_server: str) -> Iterator[str]:
     finally:
         with psycopg.connect(postgres_server, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> "Iterator[S3Server]":
+    from medgen_pipeline_tests.redgate.s3server import S3Server  # moto takes a second to import
+
+    with S3Server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: "S3Server", monkeypatch: pytest.MonkeyPatch) -> "S3Server":
+    """An S3 with one empty bucket, found by boto3 as it would find any other endpoint."""
+    from medgen_pipeline_tests.redgate.s3server import BUCKET
+
+    s3_server.reset()
+    s3_server.client().create_bucket(Bucket=BUCKET)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.endpoint_url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-the-test")
+    return s3_server
 
 
 @pytest.fixture

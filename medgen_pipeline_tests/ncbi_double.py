@@ -1,18 +1,23 @@
 """A local double of https://ftp.ncbi.nlm.nih.gov/pub/medgen/: real HTTP on the loopback, faults on demand.
 
 It serves a directory through werkzeug, which knows Last-Modified, ETag, Range, If-Range and HEAD; what NCBI was not
-seen to send can be switched off. A fault answers, or delays, one later request. Nothing of the package is used here.
+seen to send can be switched off. The directory's listing is made as Apache makes NCBI's. A fault answers, or delays,
+one later request. Nothing of the package is used here.
 """
 
 import gzip
+import os
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 from ssl import SSLContext
+from zoneinfo import ZoneInfo
 
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
@@ -20,6 +25,7 @@ from werkzeug.exceptions import NotFound, RequestedRangeNotSatisfiable
 from werkzeug.utils import send_from_directory
 
 PREFIX = "/pub/medgen/"
+_EASTERN = ZoneInfo("America/New_York")
 _BLOCK_BYTES = 64 << 10
 _GZIP_TYPE = "application/x-gzip"  # named, or werkzeug would add "Content-Encoding: gzip" to .gz files
 
@@ -45,17 +51,28 @@ class NcbiDouble:
         """Attach to a server that runs."""
         self.directory = directory
         self.url = server.url_for(PREFIX)
+        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.seen: list[Seen] = []
         self.body_bytes = 0
         self._etag = etag
         self._ranges = ranges
-        self._faults: list[tuple[str, Fault]] = []
+        self._faults: list[tuple[str, str | None, Fault]] = []
         self._lock = threading.Lock()
         server.expect_request(re.compile(f"^{PREFIX}")).respond_with_handler(self._answer)
 
-    def inject(self, *faults: Fault, on: str = "GET") -> None:
-        """Let the next requests of this method meet these faults, one each, in order."""
-        self._faults += [(on, fault) for fault in faults]
+    def inject(self, *faults: Fault, on: str = "GET", of: str | None = None) -> None:
+        """Let the next requests meet these faults, one each, in order.
+
+        Args:
+            faults: What happens.
+            on: The method of the requests.
+            of: The name of the file they are for, "" for the listing; any where it is not given.
+        """
+        self._faults += [(on, of, fault) for fault in faults]
+
+    def heal(self) -> None:
+        """Forget the faults that nobody met."""
+        self._faults.clear()
 
     def methods(self) -> list[str]:
         """Return the methods of all requests so far."""
@@ -67,6 +84,8 @@ class NcbiDouble:
 
     def serve(self, request: Request) -> Response:
         """Answer without a fault."""
+        if request.path == PREFIX:
+            return Response(listing(self.directory), mimetype="text/html")
         path = self.served(request)
         environ = dict(request.environ)
         if not self._ranges:
@@ -92,17 +111,17 @@ class NcbiDouble:
         return response
 
     def _answer(self, request: Request) -> Response:
-        fault = self._next_fault(request.method)
+        name = request.path.removeprefix(PREFIX)
+        fault = self._next_fault(request.method, name)
         response = (fault and fault(self, request)) or self.serve(request)
         self._count_body(response)
-        name = request.path.removeprefix(PREFIX)
         self.seen.append(Seen(request.method, name, dict(request.headers), response.status_code, time.monotonic()))
         return response
 
-    def _next_fault(self, method: str) -> Fault | None:
+    def _next_fault(self, method: str, name: str) -> Fault | None:
         with self._lock:
-            for position, (wanted, fault) in enumerate(self._faults):
-                if wanted == method:
+            for position, (on, of, fault) in enumerate(self._faults):
+                if on == method and of in {None, name}:
                     del self._faults[position]
                     return fault
         return None
@@ -140,8 +159,72 @@ def ncbi_double(
         tls: For https.
     """
     with _PromptServer(threaded=True, ssl_context=tls) as server:
-        yield NcbiDouble(server, directory, etag=etag, ranges=ranges)
+        double = NcbiDouble(server, directory, etag=etag, ranges=ranges)
+        assert server.server
+
+        class Dated(server.server.RequestHandlerClass):  # type: ignore[misc,name-defined]  # a class by value
+            def date_time_string(self, timestamp: float | None = None) -> str:  # for the header Date
+                del timestamp
+                return format_datetime(double.clock().astimezone(UTC), usegmt=True)
+
+        server.server.RequestHandlerClass = Dated
+        yield double
         server.check()
+
+
+def publish(directory: Path, name: str, data: bytes, modified: datetime) -> None:
+    """Put a file in place of the one published before, at once and dated."""
+    directory.mkdir(parents=True, exist_ok=True)
+    draft = directory / ".draft"
+    draft.write_bytes(data)
+    os.utime(draft, (modified.timestamp(), modified.timestamp()))
+    draft.replace(directory / name)
+
+
+def listing(directory: Path) -> str:
+    """The directory as NCBI's Apache lists it: HTML 3.2, minutes in US Eastern time, rounded sizes."""
+    files = sorted(path for path in directory.iterdir() if path.is_file() and not path.name.startswith("."))
+    lines = [
+        _listed("/pub/", "Parent Directory", "", "  - "),
+        _listed("csv/", "csv/", "2021-03-31 08:05", "  - "),
+        *(
+            _listed(
+                path.name,
+                path.name,
+                f"{datetime.fromtimestamp(path.stat().st_mtime, _EASTERN):%Y-%m-%d %H:%M}",
+                rounded_size(path.stat().st_size),
+            )
+            for path in files
+        ),
+    ]
+    body = "".join(lines)
+    return f"""<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 3.2 Final//EN">
+<html>
+ <head>
+  <title>Index of {PREFIX.rstrip("/")}</title>
+ </head>
+ <body>
+<h1>Index of {PREFIX.rstrip("/")}</h1>
+<pre>Name{"":32} Last modified      Size  <hr>{body}<hr></pre>
+<a href="https://www.hhs.gov/vulnerability-disclosure-policy/index.html">HHS Vulnerability Disclosure</a>
+</body></html>
+"""
+
+
+def _listed(link: str, name: str, modified: str, size: str) -> str:
+    return f'<a href="{link}">{name}</a>{"":{max(36 - len(name), 1)}} {modified:16}  {size}  \n'
+
+
+def rounded_size(byte_count: int) -> str:
+    """As Apache writes it: three figures and a unit."""
+    size = float(byte_count)
+    if size < 973:
+        return f"{byte_count:3d} "
+    for unit in "KMGT":
+        size /= 1024
+        if size < 973:
+            return f"{size:.1f}{unit}" if size < 9.95 else f"{size:3.0f}{unit}"
+    raise ValueError(f"not a file's size: {byte_count}")
 
 
 def status(code: int, **headers: str) -> Fault:
@@ -179,6 +262,25 @@ def instead(data: bytes, **headers: str) -> Fault:
     def fault(_: NcbiDouble, __: Request) -> Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return Response(data, 200, named, mimetype=_GZIP_TYPE)
+
+    return fault
+
+
+def trickled(seconds: float) -> Fault:
+    """Send the true answer a few bytes at a time."""
+
+    def fault(double: NcbiDouble, request: Request) -> Response:
+        response = double.serve(request)
+        data = response.get_data()
+
+        def body() -> Iterator[bytes]:
+            for position in range(0, len(data), 16):
+                time.sleep(seconds)
+                yield data[position : position + 16]
+
+        response.response = body()
+        response.content_length = len(data)
+        return response
 
     return fault
 

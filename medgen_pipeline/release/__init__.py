@@ -1,4 +1,4 @@
-"""Where a release comes from: fetched from a server or a directory, verified, archived by SHA-256.
+"""Where a release comes from: seen at a server, a bucket or a directory, fetched, verified, archived by SHA-256.
 
 No Dagster and no warehouse here. Of the catalog only a table's file name and its compression are used.
 What the bytes mean is the business of ``framing``.
@@ -7,24 +7,33 @@ What the bytes mean is the business of ``framing``.
 from medgen_pipeline.release.archive import (
     Archive,
     ArchiveError,
+    ConnectionsInUseError,
     MissingSourceFileError,
     RefusedFileError,
     SourceError,
     UnavailableSourceError,
     UnusableSourceError,
 )
-from medgen_pipeline.release.fetch import DEFAULT_SOURCE_URL, ReleaseSource, SourceFile
+from medgen_pipeline.release.fetch import DEFAULT_SOURCE_URL, RELEASE_WINDOW, ReleaseSource, SourceFile
+from medgen_pipeline.release.probe import FileVersion, Look, SourceMemory
+from medgen_pipeline.release.s3 import S3Store
 from medgen_pipeline.release.transport import TransferOptions
 
 __all__ = [
     "DEFAULT_SOURCE_URL",
+    "RELEASE_WINDOW",
     "Archive",
     "ArchiveError",
+    "ConnectionsInUseError",
+    "FileVersion",
+    "Look",
     "MissingSourceFileError",
     "RefusedFileError",
     "ReleaseSource",
+    "S3Store",
     "SourceError",
     "SourceFile",
+    "SourceMemory",
     "TransferOptions",
     "UnavailableSourceError",
     "UnusableSourceError",

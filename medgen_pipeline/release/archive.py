@@ -8,21 +8,29 @@ in ``transport``, the order of events in ``fetch``.
     records/<slug>.json     what one URL last gave: its fingerprint, the hashes, the release
     incoming/<slug>.part    a download under way
     locks/<slug>.lock       held while a URL is fetched; the system frees it when the process dies
+    locks/<host>-<n>.lock   held while a connection to a host is open
 
-A slug is the file's name and a short hash of its URL. Nothing is ever deleted but leftovers in ``incoming``.
+A slug is the file's name and a short hash of its URL. Nothing is ever deleted but leftovers in ``incoming`` and, where
+the user limits the versions to be kept, files that only an older version needs (:meth:`Archive.prune`).
+
+Where a second tier is named (``remote``), it gets every file and record and gives those that are missing here. It is
+never pruned.
 """
 
 import hashlib
 import json
 import logging
 import os
+import random
 import re
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Protocol
 
 from filelock import FileLock, Timeout
 from isal import isal_zlib
@@ -62,6 +70,10 @@ class UnavailableSourceError(SourceError, TransientError):
     """The source could not be reached, or broke off, as often as was tried."""
 
 
+class ConnectionsInUseError(UnavailableSourceError):
+    """As many connections to a host are open as may be."""
+
+
 class ArchiveError(PermanentError):
     """The archive's directory cannot be used."""
 
@@ -82,14 +94,37 @@ class Fingerprint:
     size: int | None
     etag: str = ""
 
+    def __str__(self) -> str:
+        """The version without the URL, for messages."""
+        size = "an unknown number of" if self.size is None else f"{self.size}"
+        return f"{size} bytes of {self.modified or 'an unknown time'}{self.etag and f' (ETag {self.etag})'}"
+
     def proves_unchanged(self, other: "Fingerprint") -> bool:
         """Whether both are the same version. A source that gives neither time nor ETag proves nothing."""
         return self == other and bool(self.modified or self.etag)
 
+    def contradicts(self, other: "Fingerprint") -> bool:
+        """Whether both cannot be the same version. What only one of them tells contradicts nothing."""
+        return (
+            (self.modified != other.modified and bool(self.modified and other.modified))
+            or (self.etag != other.etag and bool(self.etag and other.etag))
+            or (self.size != other.size and None not in {self.size, other.size})
+        )
+
 
 @dataclass(frozen=True)
 class Record:
-    """What a URL last gave."""
+    """What a URL last gave.
+
+    Attributes:
+        fingerprint: Of the published file.
+        sha256: Of the published bytes.
+        content_sha256: Of the decompressed bytes.
+        byte_size: Of the published bytes.
+        release: ISO date.
+        last_modified: UTC.
+        earlier: Hashes of what the URL gave before, newest first, as far as they are kept.
+    """
 
     fingerprint: Fingerprint
     sha256: str
@@ -97,6 +132,7 @@ class Record:
     byte_size: int
     release: str
     last_modified: datetime
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,12 +146,38 @@ class Examined:
     blocks: BlockList
 
 
+class ObjectStore(Protocol):
+    """A second tier of the archive: objects by name."""
+
+    url: str
+
+    def upload(self, path: Path, name: str, *, replace: bool = False) -> None:
+        """Store a file under a name; an object of the same name and size may be left alone."""
+
+    def download(self, name: str, path: Path) -> bool:
+        """Write the object to ``path``, or return False where there is none."""
+
+
 class Archive:
     """The directory described at the top of this module. Any number of processes may use it at once."""
 
-    def __init__(self, root: Path) -> None:
-        """Name the directory; it is made when the first file is fetched."""
+    def __init__(self, root: Path, *, keep: int | None = None, remote: ObjectStore | None = None) -> None:
+        """Name the directory; it is made when the first file is fetched.
+
+        Args:
+            root: The directory.
+            keep: How many versions of a file outlive :meth:`prune`; None for all.
+            remote: The second tier.
+
+        Raises:
+            ArchiveError: Fewer than two versions are to be kept: a diff needs the one before, and another warehouse
+                may not have the newest yet.
+        """
+        if keep is not None and keep < 2:
+            raise ArchiveError(f"archive {root}: at least 2 versions of a file are kept, found {keep}.")
         self.root = root
+        self._keep = keep
+        self._remote = remote
 
     def path_of(self, sha256: str) -> Path | None:
         """Return the archived file with this hash, or None where it is missing or no longer has this hash.
@@ -129,7 +191,7 @@ class Archive:
             with path.open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except FileNotFoundError:
-            return None
+            return path if self._restore(sha256) else None
         if found != sha256:
             _log.warning("archived file %s is damaged: its SHA-256 is now %s; it is not used", path, found)
             return None
@@ -151,7 +213,7 @@ class Archive:
         """Lock a URL against every other process and yield the path to download to; it is gone afterwards."""
         slug = _slug(url)
         part = self.root / "incoming" / f"{slug}.part"
-        try:
+        with self._usable():
             for directory in ("incoming", "locks", "records", "sha256"):
                 (self.root / directory).mkdir(parents=True, exist_ok=True)
             with _acquired(self._lock(slug), url):
@@ -160,49 +222,177 @@ class Archive:
                     yield part
                 finally:
                     part.unlink(missing_ok=True)
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise ArchiveError(
                 f"archive {self.root}: {error}. Make the directory writable, free disk space, "
                 "or point MEDGEN_HOME elsewhere."
             ) from error
 
+    @contextmanager
+    def connection(self, host: str, limit: int, patience: float | None = None) -> Iterator[None]:
+        """Wait until fewer than ``limit`` connections to a host are open, over all processes, and count as one.
+
+        Args:
+            host: Its name and port.
+            limit: At most so many at once.
+            patience: Seconds to wait; None for ever.
+
+        Raises:
+            ConnectionsInUseError: None was free in time.
+        """
+        with self._usable():
+            (self.root / "locks").mkdir(parents=True, exist_ok=True)
+            held = self._free_connection(host, limit, patience)
+        try:
+            yield
+        finally:
+            held.release()
+
+    def _free_connection(self, host: str, limit: int, patience: float | None) -> FileLock:
+        slug = re.sub(r"[^\w.-]+", "_", host, flags=re.ASCII)
+        locks = [self._lock(f"{slug}-{number}") for number in range(1, limit + 1)]
+        started, said = time.monotonic(), False
+        while True:
+            for lock in locks:
+                try:
+                    lock.acquire(blocking=False)
+                except Timeout:
+                    continue
+                return lock
+            if patience is not None and time.monotonic() - started > patience:
+                raise ConnectionsInUseError(f"{host}: {limit} connections are open, and no more are made.")
+            if not said:
+                _log.info("%s: %d connections are open; waiting for one of them", host, limit)
+                said = True
+            time.sleep(random.uniform(0.1, 0.3))  # noqa: S311  # not a secret
+
     def admit(self, part: Path, *, url: str, is_gzip: bool) -> Examined:
         """Examine a download and move it into the archive under its hash, or raise and move nothing."""
         examined = examine(part, url=url, is_gzip=is_gzip)
         target = self._address(examined.sha256)
         target.parent.mkdir(exist_ok=True)
+        self._place(part, target)
+        blocks = self._blocks_address(examined.sha256)
+        blocks.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(examined.blocks.to_bytes())
+        part.replace(blocks)
+        if self._remote:
+            self._remote.upload(target, self._name_of(target))
+        return examined
+
+    def remember(self, record: Record) -> None:
+        """Note what a URL gave. The caller holds the reservation of that URL."""
+        before = self._read_record(record.fingerprint.url)
+        known = (before.sha256, *before.earlier) if before else ()
+        self._write_record(replace(record, earlier=tuple(sha256 for sha256 in known if sha256 != record.sha256)))
+
+    def recall(self, url: str) -> Record | None:
+        """Return what the URL last gave, or None where that is unknown, unreadable, or no longer archived."""
+        record = self._read_record(url)
+        if record is None:
+            return None
+        path = self._address(record.sha256)
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            return record if self._restore(record.sha256) else None
+        if size == record.byte_size:
+            return record
+        _log.warning("archived file %s has not %d bytes", path, record.byte_size)
+        return None
+
+    def records(self) -> list[Record]:
+        """What every URL last gave."""
+        try:
+            paths = sorted((self.root / "records").iterdir())
+        except FileNotFoundError:
+            return []
+        return [record for path in paths if (record := _read(path))]
+
+    def prune(self, url: str) -> None:
+        """Delete what older versions of a URL's file alone need, where the user limits how many are kept.
+
+        To be called after a load, so that a release which was fetched and not published displaces nothing.
+        """
+        if self._keep is None:
+            return
+        with self._usable(), _acquired(self._lock(_slug(url)), url):
+            record = self._read_record(url)
+            if record is None or len(record.earlier) < self._keep:
+                return
+            kept = replace(record, earlier=record.earlier[: self._keep - 1])
+            self._write_record(kept)
+            needed = {sha256 for other in self.records() for sha256 in (other.sha256, *other.earlier)}
+            for sha256 in set(record.earlier) - needed:
+                _log.info("%s: deleting version %s from the archive; %d are kept", url, sha256, self._keep)
+                self._delete(sha256)
+
+    def _delete(self, sha256: str) -> None:
+        """Delete a file and everything that belongs to it."""
+        self._address(sha256).unlink(missing_ok=True)
+        self._blocks_address(sha256).unlink(missing_ok=True)
+
+    def _read_record(self, url: str) -> Record | None:
+        path = self._record_path(url)
+        if self._remote and not path.exists():
+            draft = self.root / "incoming" / f"{_slug(url)}.json"
+            if self._remote.download(self._name_of(path), draft):
+                draft.replace(path)
+        return _read(path)
+
+    def _write_record(self, record: Record) -> None:
+        url = record.fingerprint.url
+        fields = asdict(record) | {"last_modified": record.last_modified.isoformat()}
+        draft = self.root / "incoming" / f"{_slug(url)}.json"
+        draft.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
+        draft.replace(self._record_path(url))
+        if self._remote:
+            self._remote.upload(self._record_path(url), self._name_of(self._record_path(url)), replace=True)
+
+    def _restore(self, sha256: str) -> bool:
+        """Get a file from the second tier."""
+        if self._remote is None:
+            return False
+        target = self._address(sha256)
+        with self._usable():
+            for directory in (self.root / "incoming", self.root / "locks", target.parent):
+                directory.mkdir(parents=True, exist_ok=True)
+            with self._lock(sha256):
+                part = self.root / "incoming" / f"{sha256}.part"
+                try:
+                    return self._remote.download(self._name_of(target), part) and self._accept(part, target)
+                finally:
+                    part.unlink(missing_ok=True)
+
+    def _accept(self, part: Path, target: Path) -> bool:
+        """Move what came from the second tier to its place, if it is what its name says."""
+        with part.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != target.name:
+            _log.warning("the second tier's %s has the SHA-256 %s; it is not used", target.name, found)
+            return False
+        self._place(part, target)
+        return True
+
+    @staticmethod
+    def _place(part: Path, target: Path) -> None:
         # The name promises the content, so the content must be on disk before the name is.
         with part.open("r+b") as file:
             os.fsync(file.fileno())
         part.chmod(part.stat().st_mode & ~0o222)
         part.replace(target)  # also over an existing file: that heals a damaged one
-        blocks = self._blocks_address(examined.sha256)
-        blocks.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(examined.blocks.to_bytes())
-        part.replace(blocks)
-        return examined
 
-    def remember(self, record: Record) -> None:
-        """Note what a URL gave. The caller holds the reservation of that URL."""
-        slug = _slug(record.fingerprint.url)
-        fields = asdict(record) | {"last_modified": record.last_modified.isoformat()}
-        draft = self.root / "incoming" / f"{slug}.json"
-        draft.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
-        draft.replace(self.root / "records" / f"{slug}.json")
+    def _name_of(self, path: Path) -> str:
+        """The name of a file's copy in the second tier."""
+        return path.relative_to(self.root).as_posix()
 
-    def recall(self, url: str) -> Record | None:
-        """Return what the URL last gave, or None where that is unknown, unreadable, or no longer archived."""
-        path = self.root / "records" / f"{_slug(url)}.json"
-        try:
-            record = _parse_record(path.read_bytes())
-            if self._address(record.sha256).stat().st_size == record.byte_size:
-                return record
-            _log.warning("archived file %s has not %d bytes", self._address(record.sha256), record.byte_size)
-        except FileNotFoundError:
-            pass
-        except (ValueError, TypeError, KeyError) as error:
-            _log.warning("record %s is damaged (%r); %s is fetched again", path, error, url)
-        return None
+    def _record_path(self, url: str) -> Path:
+        return self.root / "records" / f"{_slug(url)}.json"
 
     def address_of(self, record: Record) -> Path:
         """Return where the file of a recalled record lies."""
@@ -319,6 +509,16 @@ def _acquired(lock: FileLock, url: str) -> AbstractContextManager[object]:
         return lock.acquire()
 
 
+def _read(path: Path) -> Record | None:
+    try:
+        return _parse_record(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError) as error:
+        _log.warning("record %s is damaged (%r); its file is fetched again", path, error)
+        return None
+
+
 def _slug(url: str) -> str:
     name = re.sub(r"[^\w.-]+", "_", url.rsplit("/", 1)[-1], flags=re.ASCII)
     return f"{name}-{hashlib.sha256(url.encode()).hexdigest()[:16]}"
@@ -333,8 +533,9 @@ def _parse_record(text: bytes) -> Record:
         byte_size=fields["byte_size"],
         release=fields["release"],
         last_modified=datetime.fromisoformat(fields["last_modified"]),
+        earlier=tuple(fields["earlier"]),
     )
     date.fromisoformat(record.release)
-    if not (_SHA256.fullmatch(record.sha256) and _SHA256.fullmatch(record.content_sha256)):
+    if not all(map(_SHA256.fullmatch, (record.sha256, record.content_sha256, *record.earlier))):
         raise ValueError("a hash is malformed")
     return record

@@ -1,20 +1,22 @@
 """How the bytes of a file travel: from an HTTP server or from a directory into a file of ours.
 
-One class per kind of source; :data:`TRANSPORTS` says which URL scheme is which. A transport neither knows the
-archive's layout nor judges what a file contains.
+One class per kind of source; S3's is in ``s3``, and ``fetch`` says which URL scheme is which. A transport neither
+knows the archive's layout nor judges what a file contains.
 """
 
 import logging
 import os
 import re
 import shutil
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import BinaryIO, ClassVar
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 from urllib.request import url2pathname
 
 import requests
@@ -35,6 +37,10 @@ _log = logging.getLogger(__name__)
 _BLOCK_BYTES = 256 << 10
 _RETRIED_STATUSES = frozenset({408, 429, *range(500, 600)})
 _MAX_RETRY_AFTER_SECONDS = 300
+_MAX_LISTING_BYTES = 4 << 20
+_LISTED = re.compile(r"<a\s[^>]*?href=[\"'](?P<href>[^\"'?]+)[\"'][^>]*>.*?</a>(?P<text>(?:(?!<a\s).)*)", re.IGNORECASE)
+_TAG = re.compile(r"<[^>]*>")
+_TIME_OF_DAY = re.compile(r"\b\d\d:\d\d")
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
@@ -48,6 +54,8 @@ class TransferOptions:
         connect_timeout: Seconds until a connection stands.
         read_timeout: Seconds without a byte.
         max_bytes: A published file larger than this is refused; the largest seen had 240 MB.
+        max_bytes_setting: What the error tells the user to raise.
+        max_release_bytes: The same for all files of a source together; they had 350 MB in 2025.
         auth: User and password of a private mirror.
     """
 
@@ -56,6 +64,8 @@ class TransferOptions:
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     max_bytes: int = 5 << 30
+    max_bytes_setting: str = "max_file_gib"
+    max_release_bytes: int = 20 << 30
     auth: tuple[str, str] | None = field(default=None, repr=False)
 
 
@@ -65,9 +75,14 @@ class Transport(ABC):
     dates_publication: ClassVar[bool]
     """Whether the time of change is the publisher's; a copy in a directory often has the time of copying."""
 
+    max_connections: ClassVar[int | None] = None
+    """How many of these may be open to one host at once, counted over all processes; None for any number."""
+
     def __init__(self, options: TransferOptions) -> None:
         """Keep the options; nothing is opened yet."""
         self._options = options
+        self.clock: datetime | None = None
+        """What the source's clock showed at its last answer, where it tells."""
 
     @abstractmethod
     def close(self) -> None:
@@ -82,6 +97,14 @@ class Transport(ABC):
     def probe(self, url: str) -> Fingerprint:
         """Return the fingerprint of the file as it is now, without reading it."""
 
+    def list_files(self, base_url: str) -> dict[str, str] | None:
+        """Return what one request tells of the files below ``base_url``: a text by name that changes with the file.
+
+        The text is empty where it cannot be read. None stands for a kind of source that lists nothing.
+        """
+        del base_url
+        return None
+
     @abstractmethod
     def download(self, url: str, part: Path) -> Fingerprint:
         """Write the whole file to ``part`` and return the fingerprint of exactly the version written."""
@@ -94,7 +117,7 @@ class Transport(ABC):
         if size > self._options.max_bytes:
             raise UnusableSourceError(
                 f"{url}: {size} bytes or more, and at most {self._options.max_bytes} are accepted. "
-                "If the file is right, raise max_bytes."
+                f"If the file is right, raise {self._options.max_bytes_setting} of the resource 'source'."
             )
 
 
@@ -161,6 +184,7 @@ class HttpTransport(Transport):
     """
 
     dates_publication = True
+    max_connections = 2  # NCBI was seen to drop clients that open more
 
     def __init__(self, options: TransferOptions) -> None:
         """Prepare a session; no connection is opened yet."""
@@ -192,6 +216,26 @@ class HttpTransport(Transport):
         with self._request("HEAD", url) as response:
             return _http_fingerprint(url, response)
 
+    def list_files(self, base_url: str) -> dict[str, str]:
+        """See :meth:`Transport.list_files`; a server that has no listing, or refuses it, is no error."""
+        try:
+            response = self._request("GET", base_url)
+        except UnusableSourceError as error:
+            _log.warning("%s", error)
+            return {}
+        page, deadline = b"", time.monotonic() + self._options.read_timeout
+        with response:
+            try:
+                while block := response.raw.read1(_BLOCK_BYTES, decode_content=False):  # read() would wait for more
+                    page += block
+                    if len(page) > _MAX_LISTING_BYTES:
+                        return {}
+                    if time.monotonic() > deadline:  # a drop now and then would never time out
+                        raise UnavailableSourceError(f"{base_url}: the listing comes too slowly. Try again later.")
+            except HTTPError as error:
+                raise _unreachable(base_url, error) from error
+        return dict(_listed_files(page.decode("utf-8", "replace")))
+
     def download(self, url: str, part: Path) -> Fingerprint:
         """See :meth:`Transport.download`; a broken body is resumed where the version is proved the same."""
         retries = self._retries()
@@ -214,11 +258,7 @@ class HttpTransport(Transport):
 
     def modified_at(self, fingerprint: Fingerprint) -> datetime | None:
         """See :meth:`Transport.modified_at`."""
-        try:
-            moment = parsedate_to_datetime(fingerprint.modified)
-        except ValueError:
-            return None
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return _http_date(fingerprint.modified)
 
     def _get(self, url: str, version: Fingerprint | None, position: int) -> requests.Response:
         """Ask for the rest of the version begun, or for the whole file where that cannot be had."""
@@ -232,7 +272,7 @@ class HttpTransport(Transport):
         return self._request("GET", url)
 
     def _receive(self, response: requests.Response, out: BinaryIO, version: Fingerprint) -> None:
-        progress = _Progress(version.url, version.size)
+        progress = Progress(version.url, version.size)
         for block in response.raw.stream(_BLOCK_BYTES, decode_content=False):
             out.write(block)
             self._refuse_oversize(version.url, out.tell())
@@ -257,6 +297,7 @@ class HttpTransport(Transport):
             raise UnusableSourceError(f"{url}: {error}. Check MEDGEN_SOURCE_URL.") from error
         except requests.RequestException as error:
             raise _unreachable(url, error) from error
+        self.clock = _http_date(response.headers.get("Date", ""))
         try:
             self._refuse_status(url, response, resuming=bool(headers))
         except BaseException:
@@ -270,8 +311,10 @@ class HttpTransport(Transport):
             return
         answer = f"{url}: the server answered {status} {response.reason}"
         if status in _RETRIED_STATUSES:
+            wish = response.headers.get("Retry-After")
             raise UnavailableSourceError(
-                f"{answer} on each of {self._options.attempts} attempts; expected 200. Try again later."
+                f"{answer}, at the last of {self._options.attempts} attempts; expected 200. "
+                f"Try again {f'after what it asks for (Retry-After: {wish})' if wish else 'later'}."
             )
         if status in {404, 410}:
             raise MissingSourceFileError(f"{answer}; expected 200. Check MEDGEN_SOURCE_URL, or NCBI renamed the file.")
@@ -310,14 +353,16 @@ class _PoliteRetry(Retry):
         return min(super().parse_retry_after(retry_after), _MAX_RETRY_AFTER_SECONDS)
 
 
-class _Progress:
+class Progress:
     """A log line whenever another tenth of a file has arrived."""
 
     def __init__(self, url: str, size: int | None) -> None:
+        """Say nothing yet; of a file of unknown size nothing is ever said."""
         self._url, self._size = url, size
         self._reported = 0
 
     def report(self, position: int) -> None:
+        """So many bytes are here."""
         if not self._size:
             return
         tenths = position * 10 // self._size
@@ -334,6 +379,26 @@ def _http_fingerprint(url: str, response: requests.Response) -> Fingerprint:
         size=int(length) if length.isdecimal() else None,
         etag=response.headers.get("ETag", ""),
     )
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _listed_files(page: str) -> Iterator[tuple[str, str]]:
+    """The files of an index page and the text behind each link, as Apache and nginx write them.
+
+    Only that the text holds a time of day is asked of it: whatever else it is, it changes when the file does.
+    """
+    for link in _LISTED.finditer(page):
+        name = unquote(link["href"]).rsplit("/", 1)[-1]
+        text = " ".join(_TAG.sub(" ", link["text"]).split())
+        if name:
+            yield name, text if _TIME_OF_DAY.search(text) else ""
 
 
 def _validator(version: Fingerprint) -> str:
@@ -356,10 +421,3 @@ def _continues(response: requests.Response, version: Fingerprint, position: int)
 
 def _unreachable(url: str, error: Exception) -> UnavailableSourceError:
     return UnavailableSourceError(f"{url}: cannot be reached ({error}). Check the network and the proxy, or try later.")
-
-
-TRANSPORTS: dict[str, type[Transport]] = {
-    "https": HttpTransport,
-    "http": HttpTransport,
-    "file": FileTransport,
-}

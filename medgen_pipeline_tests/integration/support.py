@@ -20,6 +20,7 @@ from psycopg import sql
 from medgen_pipeline.build import build_definitions
 from medgen_pipeline.catalog import ColumnType, Framing, SourceTable
 from medgen_pipeline.io_manager import SOURCE_KEY, WAREHOUSE_KEY, DatabaseTarget, MedgenSource, WarehouseIOManager
+from medgen_pipeline.release import Archive
 from medgen_pipeline_tests.loaders.support import Row, query
 
 _DELIMITERS = {Framing.PIPE: b"|", Framing.TAB: b"\t"}
@@ -160,10 +161,20 @@ class Deployment:
     instance: dg.DagsterInstance
     schema: str = "medgen"
 
-    def definitions(self, source: str) -> dg.Definitions:
+    @property
+    def archive(self) -> Archive:
+        return Archive(self.home / "archive")
+
+    def definitions(self, source: str, **settings: Any) -> dg.Definitions:
+        """The code location.
+
+        Args:
+            source: URL of the release.
+            settings: More of the resource ``source``.
+        """
         return build_definitions(
             resources={
-                SOURCE_KEY: MedgenSource(url=source, home=str(self.home)),
+                SOURCE_KEY: MedgenSource(url=source, home=str(self.home), **settings),
                 WAREHOUSE_KEY: WarehouseIOManager(target=DatabaseTarget(dsn=self.dsn, schema=self.schema)),
             }
         )

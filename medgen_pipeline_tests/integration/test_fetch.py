@@ -3,19 +3,22 @@
 import gzip
 import hashlib
 import logging
-import os
 import random
 import re
 import shutil
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,11 +26,12 @@ import pytest
 import trustme
 
 from medgen_pipeline import __version__
-from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.catalog import TABLES, table_by_name
 from medgen_pipeline.errors import PermanentError, TransientError
 from medgen_pipeline.release import (
     DEFAULT_SOURCE_URL,
     Archive,
+    ConnectionsInUseError,
     MissingSourceFileError,
     RefusedFileError,
     ReleaseSource,
@@ -46,6 +50,7 @@ from medgen_pipeline_tests.ncbi_double import (
     instead,
     ncbi_double,
     overlook_if_range,
+    publish,
     status,
 )
 
@@ -67,12 +72,13 @@ OLD, NEW = gzip.compress(OLD_TEXT, mtime=0), gzip.compress(NEW_TEXT, mtime=0)
 SOURCES_TEXT = b"Source Abbreviation\tDescription\tURL\nHPO\tHuman Phenotype Ontology\thttps://hpo.test\n"
 
 
-def publish(directory: Path, name: str, data: bytes, modified: datetime) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    draft = directory / "draft"
-    draft.write_bytes(data)
-    os.utime(draft, (modified.timestamp(), modified.timestamp()))
-    draft.replace(directory / name)
+def answers_to_get(ncbi: NcbiDouble) -> list[int]:
+    """The statuses, without those of the HEAD requests that ask whether a download is still the published file."""
+    return [seen.status for seen in ncbi.seen if seen.method == "GET"]
+
+
+def ranges(ncbi: NcbiDouble) -> list[str | None]:
+    return [seen.headers.get("Range") for seen in ncbi.seen if seen.method == "GET"]
 
 
 def sha256(data: bytes) -> str:
@@ -130,7 +136,7 @@ def test_a_first_fetch_archives_the_published_bytes_and_describes_them(
     )
     assert fetched.path.read_bytes() == OLD
     assert fetched.path == archive.path_of(fetched.sha256)
-    assert ncbi.methods() == ["GET"]
+    assert ncbi.methods() == ["GET", "HEAD"]
 
 
 @pytest.mark.parametrize("etag", [True, False])
@@ -140,7 +146,7 @@ def test_an_unchanged_file_costs_one_head_request(directory: Path, archive: Arch
         sent = ncbi.body_bytes
         again = ReleaseSource(ncbi.url, archive, IMPATIENT).fetch(NAMES)
         assert again == replace(first, downloaded_bytes=0)
-        assert ncbi.methods() == ["GET", "HEAD"]
+        assert ncbi.methods() == ["GET", "HEAD", "HEAD"]  # one to confirm the download
         assert ncbi.body_bytes == sent
 
 
@@ -209,7 +215,7 @@ def test_a_server_that_tells_neither_time_nor_length_is_asked_for_the_file_each_
 def test_server_errors_are_retried(source: ReleaseSource, ncbi: NcbiDouble) -> None:
     ncbi.inject(status(500), status(503))
     assert source.fetch(NAMES).sha256 == sha256(OLD)
-    assert [seen.status for seen in ncbi.seen] == [500, 503, 200]
+    assert answers_to_get(ncbi) == [500, 503, 200]
 
 
 @pytest.mark.parametrize("code", [500, 503, 429])
@@ -227,13 +233,13 @@ def test_a_probe_that_fails_for_a_while_is_retried(source: ReleaseSource, ncbi: 
     source.fetch(NAMES)
     ncbi.inject(status(502), on="HEAD")
     assert source.fetch(NAMES).downloaded_bytes == 0
-    assert ncbi.methods() == ["GET", "HEAD", "HEAD"]
+    assert ncbi.methods() == ["GET", "HEAD", "HEAD", "HEAD"]
 
 
 def test_retry_after_is_honoured(source: ReleaseSource, ncbi: NcbiDouble) -> None:
     ncbi.inject(status(429, Retry_After="1"))
     source.fetch(NAMES)
-    refused, served = ncbi.seen
+    refused, served, _ = ncbi.seen
     assert served.at - refused.at >= 0.99
 
 
@@ -276,8 +282,8 @@ def test_a_broken_download_is_resumed_where_it_broke(directory: Path, archive: A
         ncbi.inject(cut_after(100_000), cut_after(100_000))
         fetched = ReleaseSource(ncbi.url, archive, IMPATIENT).fetch(NAMES)
         assert fetched.path.read_bytes() == OLD
-        assert [seen.headers.get("Range") for seen in ncbi.seen] == [None, "bytes=100000-", "bytes=200000-"]
-        assert [seen.status for seen in ncbi.seen] == [200, 206, 206]
+        assert ranges(ncbi) == [None, "bytes=100000-", "bytes=200000-"]
+        assert answers_to_get(ncbi) == [200, 206, 206]
         validator = ncbi.seen[1].headers["If-Range"]
         assert validator.startswith('"') if etag else validator == "Wed, 18 Nov 2026 23:30:00 GMT"
         assert ncbi.body_bytes == len(OLD)
@@ -288,14 +294,14 @@ def test_a_broken_download_starts_again_where_the_server_knows_no_ranges(
 ) -> None:
     ncbi.inject(cut_after(100_000))
     assert source.fetch(NAMES).path.read_bytes() == OLD
-    assert [seen.status for seen in ncbi.seen] == [200, 200]
+    assert answers_to_get(ncbi) == [200, 200]
 
 
 def test_a_broken_download_of_an_unknown_version_is_not_resumed(directory: Path, archive: Archive) -> None:
     with ncbi_double(directory, etag=False) as ncbi:
         ncbi.inject(headed(cut_after(100_000), Last_Modified=None))
         assert ReleaseSource(ncbi.url, archive, IMPATIENT).fetch(NAMES).path.read_bytes() == OLD
-        assert [seen.headers.get("Range") for seen in ncbi.seen] == [None, None]
+        assert ranges(ncbi) == [None, None]
 
 
 @pytest.mark.parametrize("etag", [True, False])
@@ -340,7 +346,7 @@ def test_a_range_of_another_length_is_not_appended_even_if_nothing_else_tells_th
     with ncbi_double(directory, etag=False) as ncbi:
         ncbi.inject(cut_after(100_000), headed(overlook_if_range(replace_file), Last_Modified=None))
         assert ReleaseSource(ncbi.url, archive, IMPATIENT).fetch(SOURCES).sha256 == sha256(longer)
-        assert [seen.status for seen in ncbi.seen] == [200, 206, 200]
+        assert answers_to_get(ncbi) == [200, 206, 200]
 
 
 def test_a_range_with_another_etag_is_not_appended_even_if_the_time_is_the_same(
@@ -352,15 +358,16 @@ def test_a_range_with_another_etag_is_not_appended_even_if_the_time_is_the_same(
     with ncbi_double(directory) as ncbi:
         ncbi.inject(cut_after(100_000), overlook_if_range(replace_file))
         assert ReleaseSource(ncbi.url, archive, IMPATIENT).fetch(SOURCES).sha256 == sha256(NEW_TEXT)
-        assert [seen.status for seen in ncbi.seen] == [200, 206, 200]
+        assert answers_to_get(ncbi) == [200, 206, 200]
 
 
 def test_a_weak_etag_is_not_used_to_resume(directory: Path, archive: Archive) -> None:
     with ncbi_double(directory) as ncbi:
         ncbi.inject(headed(cut_after(100_000), ETag='W/"1"'), headed(ETag='W/"1"'))
+        ncbi.inject(headed(ETag='W/"1"'), on="HEAD")
         assert ReleaseSource(ncbi.url, archive, IMPATIENT).fetch(NAMES).sha256 == sha256(OLD)
         assert ncbi.seen[1].headers["If-Range"] == "Wed, 18 Nov 2026 23:30:00 GMT"
-        assert [seen.status for seen in ncbi.seen] == [200, 206]
+        assert answers_to_get(ncbi) == [200, 206]
 
 
 def test_a_server_that_sends_less_than_the_range_asked_for_is_asked_again(directory: Path, archive: Archive) -> None:
@@ -395,6 +402,67 @@ def test_an_untrusted_certificate_is_a_permanent_error_and_a_trusted_one_works(
         assert source.fetch(NAMES).sha256 == sha256(OLD)
 
 
+# --- replaced while it is downloaded ---
+
+
+def test_a_file_replaced_while_it_was_downloaded_is_downloaded_again(
+    source: ReleaseSource, directory: Path, ncbi: NcbiDouble, caplog: pytest.LogCaptureFixture
+) -> None:
+    ncbi.inject(before(lambda: publish(directory, NAMES.file_name, NEW, FRIDAY)), on="HEAD")
+    fetched = source.fetch(NAMES)
+    assert (fetched.sha256, fetched.release, fetched.last_modified) == (sha256(NEW), "2026-11-20", FRIDAY)
+    assert ncbi.methods() == ["GET", "HEAD", "GET", "HEAD"]
+    assert f"downloaded {len(OLD)} bytes of Wed, 18 Nov 2026 23:30:00 GMT, and published is now" in caplog.text
+    assert "downloading again" in caplog.text
+
+
+def test_a_text_file_overwritten_in_place_while_it_was_downloaded_is_not_taken_for_a_table(
+    source: ReleaseSource, directory: Path, ncbi: NcbiDouble
+) -> None:
+    # What a server sends that reads on while the file changes: a mixture that no checksum gives away.
+    old, new = (names_text(seed)[:400_000] for seed in (5, 6))
+    publish(directory, SOURCES.file_name, old, WEDNESDAY)
+    mixture = headed(instead(old[:200_000] + new[200_000:]), Last_Modified="Wed, 18 Nov 2026 23:30:00 GMT")
+    ncbi.inject(before(lambda: publish(directory, SOURCES.file_name, new, FRIDAY), mixture))
+    assert source.fetch(SOURCES).sha256 == sha256(new)
+
+
+def test_a_file_that_is_replaced_again_and_again_is_a_transient_error(
+    source: ReleaseSource, directory: Path, ncbi: NcbiDouble, archive: Archive
+) -> None:
+    for hours in range(3):
+        again = partial(publish, directory, NAMES.file_name, NEW, FRIDAY.replace(hour=hours))
+        ncbi.inject(before(again), on="HEAD")
+    with pytest.raises(UnavailableSourceError, match=r"replaced during each of 3 downloads.*is done publishing"):
+        source.fetch(NAMES)
+    assert files_under(archive.root) == []
+
+
+@pytest.mark.parametrize("announced", ["100000", str(len(OLD) + 5)], ids=["too short", "too long"])
+def test_a_wrong_length_in_one_answer_does_no_harm(
+    source: ReleaseSource, ncbi: NcbiDouble, announced: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ncbi.inject(headed(Content_Length=announced))
+    assert source.fetch(NAMES).sha256 == sha256(OLD)
+    assert "downloading again" in caplog.text or "broken off after" in caplog.text
+
+
+def test_a_page_in_place_of_a_file_for_a_moment_does_no_harm(
+    source: ReleaseSource, ncbi: NcbiDouble, caplog: pytest.LogCaptureFixture
+) -> None:
+    ncbi.inject(instead(b"<html>Back in a minute</html>"))
+    assert source.fetch(NAMES).sha256 == sha256(OLD)
+    assert "downloading again" in caplog.text
+
+
+def test_a_file_that_vanishes_while_it_was_downloaded_is_a_permanent_error(
+    source: ReleaseSource, directory: Path, ncbi: NcbiDouble
+) -> None:
+    ncbi.inject(before((directory / NAMES.file_name).unlink), on="HEAD")
+    with pytest.raises(MissingSourceFileError, match=r"NAMES.RRF.gz: the server answered 404"):
+        source.fetch(NAMES)
+
+
 # --- files that are not what they should be ---
 
 
@@ -413,7 +481,7 @@ def test_a_file_that_is_no_table_is_refused_and_leaves_the_archive_as_it_was(
     source.fetch(NAMES)
     kept = files_under(archive.root)
     publish(directory, NAMES.file_name, NEW, FRIDAY)
-    ncbi.inject(instead(data, Last_Modified=format_datetime(FRIDAY, usegmt=True)))
+    ncbi.inject(*[instead(data, Last_Modified=format_datetime(FRIDAY, usegmt=True))] * 3)
     with pytest.raises(RefusedFileError, match=complaint):
         source.fetch(NAMES)
     assert files_under(archive.root) == kept
@@ -439,6 +507,40 @@ def test_a_file_over_the_limit_is_refused_and_not_read_to_its_end(
         ReleaseSource(ncbi.url, archive, small).fetch(NAMES)
     assert files_under(archive.root) == []
     assert len(ncbi.seen) == 1
+
+
+def test_the_files_of_a_release_may_not_exceed_a_limit_together(
+    ncbi: NcbiDouble, archive: Archive, directory: Path
+) -> None:
+    size = len(OLD) + len(SOURCES_TEXT)
+    small = replace(IMPATIENT, max_release_bytes=size - 1)
+    source = ReleaseSource(ncbi.url, archive, small)
+    source.fetch(NAMES)
+    with pytest.raises(UnusableSourceError, match=f"at most {len(SOURCES_TEXT) - 1} are accepted.*max_release_gib"):
+        source.fetch(SOURCES)
+    publish(directory, NAMES.file_name, NEW, FRIDAY)
+    source.fetch(NAMES)  # in place of the one before, not beside it
+    ReleaseSource(ncbi.url, archive, replace(small, max_release_bytes=size)).fetch(SOURCES)
+
+
+# --- files of two releases ---
+
+
+def test_a_file_much_older_than_the_newest_one_of_its_source_is_marked(
+    source: ReleaseSource, directory: Path, archive: Archive, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert source.fetch(NAMES).hours_behind == 0
+    publish(directory, SOURCES.file_name, SOURCES_TEXT, FRIDAY)
+    assert source.fetch(SOURCES).hours_behind == 0
+    assert "two releases" not in caplog.text
+    assert source.fetch(NAMES).hours_behind == 48
+    assert "NAMES.RRF.gz was published 2026-11-18T23:30:00+00:00, 48 hours before" in caplog.text
+    assert "these may be files of two releases" in caplog.text
+    elsewhere = ReleaseSource(directory.as_uri(), archive)
+    assert elsewhere.fetch(NAMES).hours_behind == 0
+    publish(directory / "below", SOURCES.file_name, SOURCES_TEXT, FRIDAY)
+    ReleaseSource((directory / "below").as_uri(), archive).fetch(SOURCES)
+    assert elsewhere.fetch(NAMES).hours_behind == 0
 
 
 # --- directories ---
@@ -511,7 +613,7 @@ def test_a_directory_under_a_files_name_is_no_file(directory: Path, archive: Arc
 @pytest.mark.parametrize(
     ("url", "complaint"),
     [
-        ("ftp://ftp.ncbi.nlm.nih.gov/pub/medgen/", "scheme ftp://.*known are https://, http://, file://"),
+        ("ftp://ftp.ncbi.nlm.nih.gov/pub/medgen/", "scheme ftp://.*known are https://, http://, file://, s3://"),
         ("localhost:8000/medgen", "scheme localhost://"),
         ("/mirror/2021-08-20", "write file:///mirror/2021-08-20"),
         ("some/where", "write file:///.*/some/where"),
@@ -623,7 +725,7 @@ def test_fetches_of_one_file_at_once_download_it_once(ncbi: NcbiDouble, archive:
         fetched = [fetch.result() for fetch in fetches]
     assert sorted(file.downloaded_bytes for file in fetched) == [0, 0, len(OLD)]
     assert {file.sha256 for file in fetched} == {sha256(OLD)}
-    assert sorted(ncbi.methods()) == ["GET", "HEAD", "HEAD"]
+    assert sorted(ncbi.methods()) == ["GET", "HEAD", "HEAD", "HEAD"]
 
 
 def test_different_files_are_fetched_side_by_side(source: ReleaseSource, ncbi: NcbiDouble, archive: Archive) -> None:
@@ -639,6 +741,84 @@ def test_different_files_are_fetched_side_by_side(source: ReleaseSource, ncbi: N
         assert any(path.startswith("incoming/NAMES") for path in files_under(archive.root))
         release.set()
         assert slow.result().sha256 == sha256(OLD)
+
+
+_FETCH = """
+import logging, sys
+from pathlib import Path
+from medgen_pipeline.catalog import TABLES
+from medgen_pipeline.release import Archive, ReleaseSource
+logging.basicConfig(level=logging.INFO)
+url, home, number = sys.argv[1:]
+ReleaseSource(url, Archive(Path(home))).fetch(TABLES[int(number)])
+"""
+
+
+def test_two_connections_are_open_at_most_however_many_processes_fetch(directory: Path, archive: Archive) -> None:
+    gate, lock, inside = threading.Event(), threading.Lock(), [0, 0]  # now, at most
+
+    def hold() -> None:
+        with lock:
+            inside[0] += 1
+            inside[1] = max(inside)
+        gate.wait(60)
+        with lock:
+            inside[0] -= 1
+
+    tables = [table for table in TABLES if table.is_gzip][:5]
+    for table in tables:
+        publish(directory, table.file_name, OLD, WEDNESDAY)
+    with ncbi_double(directory) as ncbi, ExitStack() as stack:
+        ncbi.inject(*[before(hold)] * len(tables))
+        started = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", _FETCH, ncbi.url, str(archive.root), str(TABLES.index(table))],
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for table in tables
+        ]
+        waiting: list[str] = []
+        readers = [threading.Thread(target=lambda p=p: waiting.extend(line for line in p.stderr)) for p in started]
+        for reader in readers:
+            reader.start()
+        while sum("2 connections are open; waiting" in line for line in waiting) < 3 and inside[1] <= 2:
+            time.sleep(0.02)
+        gate.set()
+        assert [process.wait(60) for process in started] == [0] * len(tables)
+        for reader in readers:
+            reader.join()
+    assert inside[1] == 2
+
+
+def test_a_process_that_is_killed_gives_its_connection_back(archive: Archive) -> None:
+    program = f"""
+import sys
+from pathlib import Path
+from medgen_pipeline.release import Archive
+with Archive(Path({str(archive.root)!r})).connection("ncbi.test", 1):
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        assert other.stdout.readline() == b"ready\n"
+        with (
+            pytest.raises(ConnectionsInUseError, match=r"ncbi.test: 1 connections are open"),
+            archive.connection("ncbi.test", 1, patience=0),
+        ):
+            pass
+        with archive.connection("elsewhere.test", 1, patience=0):
+            other.kill()
+        with archive.connection("ncbi.test", 1, patience=60):
+            pass
+
+
+def test_a_directory_is_no_host(directory: Path, archive: Archive) -> None:
+    ReleaseSource(directory.as_uri(), archive).fetch(NAMES)
+    assert [path.name for path in (archive.root / "locks").iterdir() if not path.name.startswith("NAMES")] == []
 
 
 def progress_lines(text: str) -> list[str]:

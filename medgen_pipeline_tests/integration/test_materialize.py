@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import psycopg
 import pytest
+import yaml
 from psycopg import sql
 
 from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
+from medgen_pipeline.cli import _DAGSTER_YAML
 from medgen_pipeline.io_manager import WarehouseTable
 from medgen_pipeline.load import LoadOptions
 from medgen_pipeline.release.sample import write_sample
@@ -32,6 +34,9 @@ from medgen_pipeline_tests.integration.support import (
 )
 from medgen_pipeline_tests.loaders.support import Row, query
 from medgen_pipeline_tests.ncbi_double import ncbi_double
+
+if TYPE_CHECKING:
+    from medgen_pipeline_tests.redgate.s3server import S3Server
 
 NAMES = table_by_name("names")
 BASE, SUCCESSOR = "2026-01-07", "2026-01-14"
@@ -281,6 +286,75 @@ def test_a_downstream_asset_gets_a_handle_and_never_rows(deployment: Deployment,
     assert received == [WarehouseTable("medgen", "names", ("cui", "name", "source", "suppress"))]
     (materialization,) = result.asset_materializations_for_node("counted")
     assert materialization.metadata["rows"].value == 2
+
+
+def test_a_download_is_followed_in_the_run_s_log(deployment: Deployment, tmp_path: Path) -> None:
+    publish(tmp_path / "release", NAMES, content_of(NAMES, ROWS))
+    settings = yaml.safe_load(_DAGSTER_YAML)
+    with dg.instance_for_test(overrides={"python_logs": settings["python_logs"]}) as instance:
+        run = Deployment(deployment.dsn, deployment.home, instance).materialize(tmp_path / "release", NAMES)
+        said = [entry.user_message for entry in instance.all_logs(run.run_id) if not entry.dagster_event]
+    assert any("NAMES.RRF.gz: download starts" in message for message in said)
+    assert any("MB/s" in message for message in said)
+
+
+# The archive
+
+
+def archived(deployment: Deployment) -> int:
+    return len([path for path in (deployment.home / "archive" / "sha256").rglob("*") if path.is_file()])
+
+
+def test_older_versions_are_pruned_after_a_load_and_never_what_production_was_made_from(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDGEN_ARCHIVE_KEEP", "2")
+    source, many = tmp_path / "release", [(b"C%07d" % number, b"n", b"s", b"N") for number in range(100)]
+    for stamp in range(4):
+        publish(source, NAMES, content_of(NAMES, many[stamp:]), stamp=stamp)
+        assert deployment.materialize(source, NAMES).success
+    assert archived(deployment) == 2
+    for stamp in range(4, 8):  # far too few rows: fetched, and refused by a gate
+        publish(source, NAMES, content_of(NAMES, many[:stamp]), stamp=stamp)
+        assert not deployment.materialize(source, NAMES).success
+    assert archived(deployment) == 6
+    publish(source, NAMES, content_of(NAMES, many[4:]), stamp=9)
+    run = deployment.materialize(source, NAMES)
+    assert run.metadata["names"]["medgen/strategy"] == "snapshot"
+    assert archived(deployment) == 2
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("MEDGEN_ARCHIVE_KEEP", "1", "at least 2 versions of a file are kept, found 1"),
+        ("MEDGEN_ARCHIVE_KEEP", "some", "MEDGEN_ARCHIVE_KEEP: expected a number, found 'some'"),
+        ("MEDGEN_ARCHIVE_URL", "https://bucket/", "expected s3://BUCKET/PREFIX"),
+    ],
+)
+def test_an_archive_setting_that_cannot_be_used_is_a_permanent_error(
+    deployment: Deployment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    message: str,
+) -> None:
+    publish(tmp_path / "release", NAMES, content_of(NAMES, ROWS))
+    monkeypatch.setenv(variable, value)
+    run = deployment.materialize(tmp_path / "release", NAMES)
+    assert message in run.failure
+    assert run.retries == 0
+
+
+def test_a_bucket_as_the_archive_s_second_tier_is_a_setting(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3: "S3Server"
+) -> None:
+    publish(tmp_path / "release", NAMES, content_of(NAMES, ROWS))
+    monkeypatch.setenv("MEDGEN_ARCHIVE_URL", "s3://stage/medgen")
+    run = deployment.materialize(tmp_path / "release", NAMES)
+    sha = run.metadata["names"]["medgen/source_sha256"]
+    assert f"medgen/sha256/{sha[:2]}/{sha}" in s3.keys("stage")
 
 
 # Secrets

@@ -17,9 +17,9 @@ from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline_tests.integration.test_strategies import write
 from medgen_pipeline_tests.loaders.support import Row, query, read
 from medgen_pipeline_tests.redgate.gate import Gate
+from medgen_pipeline_tests.redgate.s3server import BUCKET as BUCKET
 from medgen_pipeline_tests.redgate.s3server import S3Server
 
-BUCKET = "stage"
 ROLE = "arn:aws:iam::123456789012:role/medgen-load"
 OPEN_GATES = GateLimits(
     max_rejected_percent=100, max_shrink_percent=100, max_growth_percent=1e9, accept_broken_key=True

@@ -12,10 +12,10 @@ import psycopg
 import pytest
 
 from medgen_pipeline_tests.redgate.gate import Gate
+from medgen_pipeline_tests.redgate.s3server import BUCKET as BUCKET
 from medgen_pipeline_tests.redgate.s3server import S3Server
 
 ROLE = "arn:aws:iam::123456789012:role/medgen-load"
-BUCKET = "stage"
 # What redshift_connector's and psycopg's users must set; test_wire shows what happens without.
 PSYCOPG_SETTINGS: dict[str, Any] = {"autocommit": True, "client_encoding": "utf8", "prepare_threshold": None}
 

@@ -19,6 +19,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+BUCKET = "stage"  # the one that fixtures make
 _CODES = {403: "AccessDenied", 404: "NoSuchKey", 500: "InternalError", 503: "SlowDown"}
 _DRAIN_BYTES = 1 << 20
 _CUT_AFTER_BYTES = 16

@@ -183,7 +183,7 @@ def test_without_manifest_all_objects_below_the_prefix_are_loaded(connection: ps
 
 
 @pytest.mark.parametrize(
-    "text", [b"not json", b"[]", b'{"entries": [{"url": "part"}]}', b'{"entries": [{}]}', gzip.compress(b"{}")]
+    "text", [b"not json", b"[]", b'{"entries": [{"url": "part"}]}', b'{"entries": [{}]}', gzip.compress(b"{}", mtime=0)]
 )
 def test_an_unreadable_manifest_fails(connection: psycopg.Connection, stage: Stage, text: bytes) -> None:
     connection.execute(TABLE)

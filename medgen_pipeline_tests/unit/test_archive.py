@@ -265,3 +265,57 @@ def test_an_archive_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a directory")
     with pytest.raises(ArchiveError, match="MEDGEN_HOME"):
         put(Archive(tmp_path / "file"), GZIP)
+
+
+def version(number: int) -> bytes:
+    return gzip.compress(TEXT + b"%d|x|HPO|N|\n" % number, mtime=number + 1)
+
+
+def archived(archive: Archive, *numbers: int) -> list[bool]:
+    return [archive.path_of(sha256(version(number))) is not None for number in numbers]
+
+
+def test_everything_is_kept_where_nothing_else_is_asked_for(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    for number in range(5):
+        put(archive, version(number))
+        archive.prune(URL)
+    assert archived(archive, *range(5)) == [True] * 5
+
+
+def test_as_many_versions_are_kept_as_were_asked_for_and_the_newest_ones(tmp_path: Path) -> None:
+    archive = Archive(tmp_path, keep=2)
+    for number in range(4):
+        put(archive, version(number))
+    assert archived(archive, *range(4)) == [True] * 4  # until a load has succeeded
+    archive.prune(URL)
+    assert archived(archive, *range(4)) == [False, False, True, True]
+    assert len(files_under(tmp_path)) == 2 * 2 + 1  # files and block lists of two versions, and the record
+    record = archive.recall(URL)
+    assert record is not None
+    assert record.earlier == (sha256(version(2)),)
+    archive.prune(URL)
+    assert archived(archive, 2, 3) == [True, True]
+
+
+def test_a_version_that_came_back_counts_as_new(tmp_path: Path) -> None:
+    archive = Archive(tmp_path, keep=2)
+    for number in (0, 1, 0, 2):
+        put(archive, version(number))
+    archive.prune(URL)
+    assert archived(archive, 0, 1, 2) == [True, False, True]
+
+
+def test_a_file_that_another_url_gave_too_is_not_deleted(tmp_path: Path) -> None:
+    archive = Archive(tmp_path, keep=2)
+    put(archive, version(0), url="https://mirror.test/NAMES.RRF.gz")
+    for number in range(3):
+        put(archive, version(number))
+    archive.prune(URL)
+    assert archived(archive, 0, 1, 2) == [True, True, True]
+
+
+@pytest.mark.parametrize("keep", [1, 0, -3])
+def test_fewer_than_two_versions_cannot_be_kept(tmp_path: Path, keep: int) -> None:
+    with pytest.raises(ArchiveError, match=f"at least 2 versions of a file are kept, found {keep}"):
+        Archive(tmp_path, keep=keep)

@@ -64,9 +64,26 @@ def test_keys_jobs_and_resources_are_the_promised_ones(definitions: dg.Definitio
     ]
     named = sorted(job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__"))
     assert named == ["check_medgen", "refresh_medgen"]
-    assert sorted(definitions.resources or {}) == ["source", "warehouse"]
+    assert sorted(definitions.resources or {}) == ["notifier", "source", "warehouse"]
     assert isinstance((definitions.resources or {})["source"], MedgenSource)
     assert isinstance((definitions.resources or {})["warehouse"], WarehouseIOManager)
+
+
+def test_sensor_and_schedule_are_off_until_somebody_turns_them_on(definitions: dg.Definitions) -> None:
+    repository = definitions.get_repository_def()
+    (sensor,), (schedule,) = repository.sensor_defs, repository.schedule_defs
+    assert (sensor.name, sensor.job_name, sensor.default_status) == (
+        "new_release_sensor",
+        "refresh_medgen",
+        dg.DefaultSensorStatus.STOPPED,
+    )
+    assert sensor.minimum_interval_seconds == 900
+    assert (schedule.name, schedule.job_name, schedule.default_status) == (
+        "weekly_refresh",
+        "refresh_medgen",
+        dg.DefaultScheduleStatus.STOPPED,
+    )
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 6 * * 4", "America/New_York")
 
 
 def checks_of(job: dg.JobDefinition) -> dict[str, set[str]]:

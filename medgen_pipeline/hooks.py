@@ -1,0 +1,103 @@
+"""What happens when an asset is not made: a message in the run's log, and a notifier that users replace by their own.
+
+The hook is on every asset, so that it fires wherever one is materialized: by the sensor, a schedule, the UI or the
+command line. It runs in the step's own process and needs no daemon. A process that is killed calls no hook.
+
+Hook concept: https://docs.dagster.io/guides/build/ops/op-hooks.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import dagster as dg
+
+from medgen_pipeline.catalog import TABLES
+from medgen_pipeline.failures import CLOSED_GATES, one_line
+from medgen_pipeline.io_manager import SOURCE_KEY
+from medgen_pipeline.metadata import RELEASE_TAG
+from medgen_pipeline.release import SourceError
+
+NOTIFIER_KEY = "notifier"
+
+
+@dataclass(frozen=True)
+class LoadFailure:
+    """One asset that was not made.
+
+    Attributes:
+        asset: Its key, with slashes.
+        release: The release that was to be loaded, as far as it is known.
+        run_id: Dagster's.
+        job: The run's job.
+        cause: The error's message in one line.
+        next_action: What to do.
+    """
+
+    asset: str
+    release: str
+    run_id: str
+    job: str
+    cause: str
+    next_action: str
+
+    def __str__(self) -> str:
+        """The failure as a line of a log."""
+        return (
+            f"{self.asset} was not made. Release: {self.release}. Run: {self.run_id} ({self.job}). "
+            f"Cause: {self.cause} Next: {self.next_action}"
+        )
+
+
+class FailureNotifier(dg.ConfigurableResource[Any]):
+    """Told of each asset that was not made. This one does nothing more: the run's log has the message already.
+
+    To send mail or write to a chat, subclass it and pass ``resources={"notifier": ...}`` to ``build_definitions``.
+    """
+
+    def notify(self, failure: LoadFailure) -> None:
+        """Pass the failure on. An error in here is logged and changes nothing for the run."""
+        del failure
+
+
+@dg.failure_hook(name="tell_of_failure", required_resource_keys={NOTIFIER_KEY, SOURCE_KEY})
+def tell_of_failure(context: dg.HookContext) -> None:
+    """Log what failed, of which release, and what to do; then tell the notifier."""
+    asset = context.step_key.replace("__", "/")
+    error = context.op_exception
+    failure = LoadFailure(
+        asset=asset,
+        release=_release(context, asset, error),
+        run_id=context.run_id,
+        job=context.job_name,
+        cause=_cause(error),
+        next_action=_next_action(error),
+    )
+    context.log.error(str(failure), extra={"medgen_failure": asdict(failure)})
+    context.resources.notifier.notify(failure)
+
+
+def _release(context: dg.HookContext, asset: str, error: BaseException | None) -> str:
+    """The release the run was asked for, or else the one of the file that was fetched for it."""
+    run = context.instance.get_run_by_id(context.run_id)
+    if run and RELEASE_TAG in run.tags:
+        return run.tags[RELEASE_TAG]
+    table = next((table for table in TABLES if asset == f"medgen/{table.name}"), None)
+    if table is None:
+        return "not known"
+    fetched = not isinstance(error, SourceError) and not isinstance(error and error.__cause__, SourceError)
+    release = context.resources.source.release_source().last_release(table) if fetched else None
+    return release or "not known, its file was not fetched"
+
+
+def _cause(error: BaseException | None) -> str:
+    if isinstance(error, dg.Failure) and error.description:
+        return one_line(error.description)
+    return one_line(f"{type(error).__name__}: {error}")
+
+
+def _next_action(error: BaseException | None) -> str:
+    if isinstance(error, dg.Failure):
+        if CLOSED_GATES in error.metadata:
+            return "look at what changed; if the release is right, materialize again with the run config in the error."
+        return "correct what the error names, then materialize again."
+    return "none at once if the sensor is on: it asks again. Otherwise materialize again later."

@@ -1,0 +1,18 @@
+"""Schedules: runs by the clock. Following NCBI's releases is the sensor's business (``sensors``).
+
+Schedule concept: https://docs.dagster.io/guides/automate/schedules.
+"""
+
+import dagster as dg
+
+from medgen_pipeline.jobs import refresh_medgen
+
+weekly_refresh = dg.ScheduleDefinition(
+    name="weekly_refresh",
+    job=refresh_medgen,
+    # NCBI announces Wednesdays and also publishes on others. A file that has not changed costs a HEAD request.
+    cron_schedule="0 6 * * 4",
+    execution_timezone="America/New_York",
+    description="A fallback for sources the sensor cannot follow, or for those who want one fixed time: refreshes "
+    "every table on Thursday morning. Harmless beside the sensor: what is up to date is not fetched again.",
+)
