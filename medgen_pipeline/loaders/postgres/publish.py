@@ -15,7 +15,12 @@ from psycopg import sql
 
 from medgen_pipeline.catalog import ColumnType
 from medgen_pipeline.loaders.base import ChangeCounts, LoaderError, LoadStart, ProductionChangedError
-from medgen_pipeline.loaders.postgres.compare import Comparison, build_index
+from medgen_pipeline.loaders.postgres.compare import (
+    Comparison,
+    build_index,
+    has_unique_index,
+    make_unique_index,
+)
 from medgen_pipeline.loaders.postgres.guard import is_written_by, production_oid
 from medgen_pipeline.loaders.postgres.names import TableNames, definitions
 from medgen_pipeline.loaders.postgres.session import PostgresSession
@@ -321,7 +326,9 @@ def _give_up_unique_key(session: PostgresSession, names: TableNames) -> None:
     session.run(
         "CREATE INDEX IF NOT EXISTS {name} ON {production} ({key})", names, name=sql.Identifier(names.plain_index)
     )
-    session.run("DROP INDEX IF EXISTS {index}", names, index=sql.Identifier(names.schema, names.unique_index))
+    # What has the name without being the key's unique index is the user's.
+    if has_unique_index(session, names):
+        session.run("DROP INDEX IF EXISTS {index}", names, index=sql.Identifier(names.schema, names.unique_index))
 
 
 def regain_unique_key(session: PostgresSession, names: TableNames) -> bool:
@@ -332,13 +339,10 @@ def regain_unique_key(session: PostgresSession, names: TableNames) -> bool:
     if repeats:
         return False
     with session.work.transaction():
-        session.run(
-            "CREATE UNIQUE INDEX IF NOT EXISTS {name} ON {production} ({key})",
-            names,
-            name=sql.Identifier(names.unique_index),
-        )
-        session.run("DROP INDEX IF EXISTS {index}", names, index=sql.Identifier(names.schema, names.plain_index))
-    return True
+        unique = has_unique_index(session, names) or make_unique_index(session, names)
+        if unique:
+            session.run("DROP INDEX IF EXISTS {index}", names, index=sql.Identifier(names.schema, names.plain_index))
+    return unique
 
 
 def _lock_readers_out(session: PostgresSession, names: TableNames, views: list["_View"]) -> None:
