@@ -158,7 +158,7 @@ def test_the_refresh_makes_every_check_but_the_one_that_reads_whole_tables(
 ) -> None:
     job = definitions.resolve_job_def("refresh_medgen")
     result = job.execute_in_process(instance=instance, raise_on_error=False)  # the release has two tables
-    assert made(result) == ["medgen/merged", "medgen/names"]
+    assert made(result) == ["medgen/merged", "medgen/names", "reports/merged", "reports/names"]
     found = set(evaluations(result))
     assert "names: production_equals_file" not in found
     assert {"names: key_is_unique", "merged: row_count_within_history"} <= found

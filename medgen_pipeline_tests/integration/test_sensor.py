@@ -12,7 +12,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from medgen_pipeline.assets.tables import table_key
 from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
+from medgen_pipeline.checks import DRIFT_CHECK
 from medgen_pipeline.release import UnusableSourceError
 from medgen_pipeline.release.sample import write_sample
 from medgen_pipeline.sensors import RETRY_AFTER
@@ -236,10 +238,13 @@ def test_a_release_after_another_is_followed_and_each_run_has_a_key_of_its_own(f
     assert all("/attempt-1" in str(key) for key in keys)
 
 
-def test_the_run_carries_no_check_that_the_job_leaves_out(follow: Following) -> None:
-    follow.publish(2)
+def test_the_run_checks_what_it_makes_but_for_the_check_that_the_job_leaves_out(follow: Following) -> None:
+    follow.publish(2, NAMES)
     (tick,) = follow.settle()
-    assert tick.requests[0].asset_check_keys == []
+    checked = tick.requests[0].asset_check_keys or []
+    assert {check.asset_key for check in checked} == {table_key(NAMES)}
+    assert {check.name for check in checked} >= {"schema_matches_catalog", "key_is_unique", "row_count_within_history"}
+    assert DRIFT_CHECK not in {check.name for check in checked}
 
 
 def test_files_published_far_apart_are_marked_on_the_run_and_on_the_table(
