@@ -47,7 +47,8 @@ class LoadConfig(dg.Config):
         description="Columns that may be missing from the file's header; they become NULL.",
     )
     accept_broken_key: bool = Field(
-        default=_DEFAULT.limits.accept_broken_key, description="Publish although the table's proven key repeats."
+        default=_DEFAULT.limits.accept_broken_key,
+        description="Publish although the table's proven key repeats. Its check still stops what hangs on it.",
     )
 
     swap_above_percent: float = Field(

@@ -1,4 +1,8 @@
-"""Chromium, a page that tolerates no console error, and one deployment for all tests of the UI."""
+"""Chromium, a page that tolerates no console error, and one deployment for all tests of the UI.
+
+Playwright's event loop runs for as long as `browser` is there, and nothing else that uses asyncio can run in its
+thread, Dagster included: the fixtures end with this package.
+"""
 
 import re
 import shutil
@@ -63,7 +67,7 @@ class Window:
         self.text("RUN_CANCELED").wait_for()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, _CHROMIUM)), None)
     if program is None:
@@ -74,7 +78,7 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def deployment(browser: Browser, postgres_server: str) -> Iterator[UiDeployment]:
     """Started once; asked for after the browser, so that nothing is started where there is none."""
     del browser
@@ -87,7 +91,7 @@ def deployment(browser: Browser, postgres_server: str) -> Iterator[UiDeployment]
         shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def window(browser: Browser, deployment: UiDeployment) -> Iterator[Window]:
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.set_default_timeout(PATIENCE_MS)
