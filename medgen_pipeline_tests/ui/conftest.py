@@ -6,10 +6,9 @@ thread, Dagster included: the fixtures end with this package.
 
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
@@ -82,17 +81,20 @@ def browser() -> Iterator[Browser]:
 def deployment(browser: Browser, postgres_server: str) -> Iterator[UiDeployment]:
     """Started once; asked for after the browser, so that nothing is started where there is none."""
     del browser
-    folder = Path(tempfile.mkdtemp(prefix="medgen-ui-"))
-    try:
-        with deployed(postgres_server, folder) as made:
-            made.publish("2026-01-07")
-            yield made
-    finally:
-        shutil.rmtree(folder)
+    with deployed(postgres_server) as made:
+        made.publish("2026-01-07")
+        yield made
 
 
 @pytest.fixture(scope="package")
 def window(browser: Browser, deployment: UiDeployment) -> Iterator[Window]:
+    with opened(browser, deployment) as shown:
+        yield shown
+
+
+@contextmanager
+def opened(browser: Browser, deployment: UiDeployment) -> Iterator[Window]:
+    """A window on a deployment."""
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.set_default_timeout(PATIENCE_MS)
     shown = Window(page, deployment.address)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from medgen_pipeline.catalog import TABLES, SourceTable
 from medgen_pipeline.release.sample import write_sample
 from medgen_pipeline_tests.instance import PROJECT, Account, account, reachable_by_tcp, write_instance
 from medgen_pipeline_tests.ncbi_double import ncbi_double
@@ -40,33 +41,38 @@ class UiDeployment:
     source: Path
     log: Path
 
-    def publish(self, day: str, *, successor: bool = False) -> None:
-        """Let NCBI publish the sample release, or the one after it, on a day."""
+    def publish(self, day: str, *tables: SourceTable, successor: bool = False) -> None:
+        """Let NCBI publish the sample release, or the one after it, on a day; whole, or some of its files."""
+        chosen = {table.file_name for table in tables or TABLES}
         published = datetime.fromisoformat(f"{day}T17:00:00").replace(tzinfo=UTC).timestamp()
         with tempfile.TemporaryDirectory() as folder:
             for path in write_sample(Path(folder), scale=0.2, successor=successor):
+                if path.name not in chosen:
+                    continue
                 os.utime(path, (published, published))
                 shutil.copy2(path, self.source / path.name)
 
 
 @contextmanager
-def deployed(postgres_server: str, folder: Path) -> Iterator[UiDeployment]:
-    """Start everything below ``folder``."""
-    source = folder / "ncbi"
-    source.mkdir(parents=True)
+def deployed(postgres_server: str, **settings: str) -> Iterator[UiDeployment]:
+    """Start everything, with these variables besides, in a folder that goes at the end."""
     foreign = tuple(name for name in os.environ if name.startswith(_FOREIGN))
     environment = {name: value for name, value in os.environ.items() if name not in foreign}
     with (
+        tempfile.TemporaryDirectory(prefix="medgen-ui-") as name,
         reachable_by_tcp(postgres_server) as pg_port,
         account(postgres_server, pg_port, "warehouse") as warehouse,
         account(postgres_server, pg_port, "dagster") as instance,
-        ncbi_double(source) as double,
+        ncbi_double(source := Path(name, "ncbi")) as double,
     ):
+        folder = Path(name)
+        source.mkdir()
         environment |= instance.dagster_variables | {
             "DAGSTER_HOME": str(write_instance(folder / "dagster", pg_port)),
             "MEDGEN_HOME": str(folder / "home"),
             "MEDGEN_SOURCE_URL": double.url,
             "MEDGEN_DSN": warehouse.dsn,
+            **settings,
         }
         port, log = free_port(), folder / "dagster.log"
         command = [sys.executable, "-m", "dagster", "dev", "--workspace", "workspace.yaml", "--port", str(port)]
