@@ -33,7 +33,7 @@ _EXECUTOR = dg.multiprocess_executor.configured(
 
 
 def default_resources(environment: Mapping[str, str]) -> dict[str, Any]:
-    """The resources that the environment variables of the README describe.
+    """The resources that the environment variables of docs/settings.md describe.
 
     The DSN is passed as ``EnvVar`` and not as a value, so that the UI shows the variable's name and never the password.
     """

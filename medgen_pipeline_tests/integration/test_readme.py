@@ -1,4 +1,4 @@
-"""The README, taken at its word: every command, query, run config, figure and table in it."""
+"""README, docs/start.md, run.md and settings.md, taken at their word: commands, queries, configs, figures, tables."""
 
 import re
 from collections.abc import Iterator
@@ -14,11 +14,14 @@ from medgen_pipeline.catalog import TABLES
 from medgen_pipeline.io_manager import WAREHOUSE_KEY, DatabaseTarget
 from medgen_pipeline.loaders import LoaderFactory
 from medgen_pipeline.release import DEFAULT_SOURCE_URL, Archive, ReleaseSource
+from medgen_pipeline_tests.documents import Document
 from medgen_pipeline_tests.integration.conftest import PROJECT, Demo
 from medgen_pipeline_tests.loaders.support import query
 from medgen_pipeline_tests.webserver import ask, free_port, running
 
-README = (PROJECT / "README.md").read_text()
+README, START, RUN, SETTINGS = PAGES = tuple(
+    map(Document, ("README.md", "docs/start.md", "docs/run.md", "docs/settings.md"))
+)
 
 MATERIALIZE = (
     'eval "$(.venv/bin/medgen env)"\n.venv/bin/dagster asset materialize -m medgen_pipeline.definitions'
@@ -33,7 +36,7 @@ SAMPLE = ".venv/bin/medgen sample release/2026-01-14 --scale 3 --next"
 
 # Every block of commands, and the test here that runs it.
 RUN_BY = {
-    "make demo": "test_make_demo_prints_the_figures_of_the_readme",
+    "make demo": "test_make_demo_prints_the_figures_shown",
     "make test": "test_make_test_runs_every_test",
     "make ui": "test_make_ui_shows_the_demo_s_assets_and_their_history",
     "make psql": "test_make_psql_opens_the_demo_s_database",
@@ -45,17 +48,8 @@ RUN_BY = {
 }
 
 
-def blocks(language: str) -> list[str]:
-    """The fenced blocks of one language."""
-    return re.findall(rf"^```{language}\n(.*?)\n```$", README, re.MULTILINE | re.DOTALL)
-
-
-def table_under(heading: str) -> list[list[str]]:
-    """The cells of the first table of a section, without its header, code marks removed."""
-    section = re.split(r"^## ", README, flags=re.MULTILINE)
-    (text,) = (part for part in section if part.startswith(f"{heading}\n"))
-    lines = re.findall(r"^\|(.*)\|$", text, re.MULTILINE)
-    return [[cell.strip().replace("`", "") for cell in line.split("|")] for line in lines[2:]]
+def all_blocks(language: str) -> list[str]:
+    return [block for page in PAGES for block in page.blocks(language)]
 
 
 def exports(block: str) -> dict[str, str]:
@@ -66,12 +60,12 @@ def exports(block: str) -> dict[str, str]:
 
 
 def test_every_command_is_run_by_a_test() -> None:
-    assert sorted(blocks("sh")) == sorted(RUN_BY)
+    assert set(all_blocks("sh")) == set(RUN_BY)
     assert set(RUN_BY.values()) <= set(globals())
 
 
-def test_make_demo_prints_the_figures_of_the_readme(demo: Demo) -> None:
-    (shown,) = blocks("text")
+def test_make_demo_prints_the_figures_shown(demo: Demo) -> None:
+    (shown,) = START.blocks("text")
     release = shown.splitlines()[0]
     printed = demo.output.split(release)[1]
     assert len(shown.splitlines()) > 5
@@ -167,12 +161,12 @@ def test_make_ui_shows_the_demo_s_assets_and_their_history(demo: Demo) -> None:
 # Queries, settings, tables
 
 
-@pytest.mark.parametrize("statement", blocks("sql"))
+@pytest.mark.parametrize("statement", all_blocks("sql"))
 def test_a_query_finds_something_in_the_demo_s_database(statement: str, demo: Demo) -> None:
     assert query(demo.server.ensure_running(), statement.replace("%", "%%"))
 
 
-@pytest.mark.parametrize("config", blocks("yaml"))
+@pytest.mark.parametrize("config", all_blocks("yaml"))
 def test_a_run_config_is_one_that_dagster_takes(config: str) -> None:
     job = build_definitions(environment={}).resolve_job_def("refresh_medgen")
     assert dg.validate_run_config(job, yaml.safe_load(config))
@@ -182,30 +176,17 @@ def test_the_gates_are_those_of_the_run_config() -> None:
     words = {"none": [], "false": False}
     shown = {
         setting: words[value] if value in words else float(value)
-        for _, setting, value in table_under("When a load refuses")
+        for _, setting, value in RUN.table_under("When a load refuses")
     }
     assert shown == {name: field.default for name, field in LoadConfig.model_fields.items()}
 
 
 def test_the_tables_are_those_of_the_catalog() -> None:
-    shown = [cells[:3] for cells in table_under("Tables")]
+    shown = [cells[:3] for cells in START.table_under("Tables")]
     assert shown == [[f"medgen/{table.name}", table.file_name, f"{table.typical_rows:,}"] for table in TABLES]
 
 
 def test_every_variable_the_package_reads_is_explained() -> None:
     sources = (PROJECT / "medgen_pipeline").rglob("*.py")
     read = {name for path in sources for name in re.findall(r"\b(?:MEDGEN|DAGSTER)_[A-Z][A-Z0-9_]+", path.read_text())}
-    assert {cells[0] for cells in table_under("Settings")} == read
-
-
-def test_the_change_feed_and_the_audit_are_where_the_readme_says(demo: Demo) -> None:
-    dsn = demo.server.ensure_running()
-    for name, text in table_under("What changed"):
-        relation = name.replace("<table>", "names")
-        columns = {
-            column
-            for (column,) in query(dsn, "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass", relation)
-        }
-        assert set(re.findall(r"\b_\w+", text)) <= columns
-    change_types = {kind for (kind,) in query(dsn, "SELECT DISTINCT _change_type FROM medgen_changes.names")}
-    assert change_types == {"insert", "update_preimage", "update_postimage", "delete"}
+    assert {cells[0] for cells in SETTINGS.table_under("Settings")} == read

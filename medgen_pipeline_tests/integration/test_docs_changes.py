@@ -8,18 +8,13 @@ from collections import Counter
 import pytest
 
 from medgen_pipeline.catalog import table_by_name
-from medgen_pipeline_tests.integration.conftest import PROJECT, Demo
+from medgen_pipeline_tests.documents import Document
+from medgen_pipeline_tests.integration.conftest import Demo
 from medgen_pipeline_tests.loaders.support import query
 
-PAGE = (PROJECT / "docs" / "changes.md").read_text()
+PAGE = Document("docs/changes.md")
 NAMES = table_by_name("names")
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)\n```$", PAGE, re.MULTILINE | re.DOTALL)
-
-
-CHANGES, AS_OF = blocks("sh")
+CHANGES, AS_OF = PAGE.blocks("sh")
 
 
 def csv_of(demo: Demo, command: str) -> list[dict[str, str]]:
@@ -44,7 +39,7 @@ def test_the_commands_for_changes_and_as_of_agree_with_the_demo_s_figures(demo: 
 
 def test_the_sql_of_the_page_says_what_the_commands_say(demo: Demo) -> None:
     dsn = demo.server.ensure_running()
-    renamed, as_of = (query(dsn, statement) for statement in blocks("sql"))
+    renamed, as_of = (query(dsn, statement) for statement in PAGE.blocks("sql"))
     changes = csv_of(demo, CHANGES)
     before = {row["cui"]: row["name"] for row in changes if row["_change_type"] == "update_preimage"}
     after = {row["cui"]: row["name"] for row in changes if row["_change_type"] == "update_postimage"}
@@ -54,7 +49,7 @@ def test_the_sql_of_the_page_says_what_the_commands_say(demo: Demo) -> None:
 
 def test_the_python_of_the_page_runs(demo: Demo) -> None:
     namespace: dict[str, object] = {"dsn": demo.server.ensure_running()}
-    exec(blocks("python")[0], namespace)  # noqa: S102  # the page's own snippet
+    exec(PAGE.blocks("python")[0], namespace)  # noqa: S102  # the page's own snippet
     assert isinstance(namespace["names_then"], list)
     assert len(namespace["names_then"]) == len(csv_of(demo, AS_OF))
 
@@ -72,3 +67,17 @@ def test_a_wrong_table_or_release_is_a_clear_error(demo: Demo, command: str, mes
     assert done.stderr.startswith("Error: ")
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_change_feed_and_the_audit_are_where_the_page_says(demo: Demo) -> None:
+    dsn = demo.server.ensure_running()
+    for name, text in PAGE.table_under("What changed, and what a table was"):
+        relation = name.replace("<table>", "names")
+        columns = {
+            column
+            for (column,) in query(dsn, "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass", relation)
+        }
+        assert columns
+        assert set(re.findall(r"\b_\w+", text)) <= columns
+    change_types = {kind for (kind,) in query(dsn, "SELECT DISTINCT _change_type FROM medgen_changes.names")}
+    assert change_types == {"insert", "update_preimage", "update_postimage", "delete"}

@@ -1,0 +1,111 @@
+"""The pages that are made: the data dictionary from the catalog, the diagram from the asset graph, the root's files.
+
+MkDocs calls the functions named ``on_...``: https://www.mkdocs.org/dev-guide/plugins/#events. No table, column or
+lineage is written down here.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+from medgen_pipeline.build import build_definitions
+from medgen_pipeline.catalog import TABLES, Column, ColumnType, SourceTable, Table
+
+_ROOT = Path(__file__).parents[1]
+_ROOT_FILES = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
+_DIAGRAM = "<!-- the asset graph -->"
+_TYPES = {ColumnType.TEXT: "text", ColumnType.INTEGER: "integer"}
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that no file holds."""
+    files.append(File.generated(config, "tables.md", content="\n".join(data_dictionary())))
+    for page, path in _ROOT_FILES.items():
+        files.append(File.generated(config, page, content=_as_page((_ROOT / path).read_text())))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Put the diagram where a page asks for it."""
+    del page, config, files  # MkDocs passes them by name
+    return markdown.replace(_DIAGRAM, "\n".join(asset_graph()))
+
+
+def _as_page(text: str) -> str:
+    """A file of the root whose links lead where its like is below docs/."""
+    for page, path in _ROOT_FILES.items():
+        text = text.replace(f"({path})", f"({page})")
+    return text.replace("(LICENSE)", "(licence.md)").replace("(docs/", "(")
+
+
+def data_dictionary() -> Iterator[str]:
+    """Every table of the catalog as Markdown."""
+    yield "# Tables"
+    yield ""
+    yield (
+        f"The {len(TABLES)} tables as NCBI publishes them, one per file. Column names are the header's, in "
+        "snake_case. An empty field is NULL. Widths apply where the warehouse declares them (Redshift); PostgreSQL "
+        "has none."
+    )
+    for table in TABLES:
+        yield ""
+        yield f"## {table.name} {{ #{table.name} }}"
+        yield ""
+        yield table.description
+        yield ""
+        yield " · ".join(_facts(table))
+        yield ""
+        yield from _columns(table)
+
+
+def _facts(table: SourceTable) -> Iterator[str]:
+    yield f"File `{table.file_name}`"
+    yield f"about {table.typical_rows:,} rows"
+    if table.key:
+        state = "unique in every release seen" if table.key_proven else "expected to be unique"
+        yield f"key ({', '.join(f'`{name}`' for name in table.key)}), {state}"
+    else:
+        yield "no key: a row is identified by all its columns"
+
+
+def _columns(table: Table) -> Iterator[str]:
+    yield "| column | type | in the file | meaning |"
+    yield "|---|---|---|---|"
+    references = {reference.column: reference for reference in table.references}
+    for column in table.columns:
+        meaning = column.description.replace("|", "\\|")
+        if reference := references.get(column.name):
+            meaning += f" Refers to [`{reference.to_table}.{reference.to_column}`](#{reference.to_table})."
+        yield f"| `{column.name}` | {_type(column)} | `{column.header}` | {meaning} |"
+
+
+def _type(column: Column) -> str:
+    width = f"({column.max_bytes:,} bytes)" if column.type is ColumnType.TEXT else ""
+    return f"{_TYPES[column.type]} {width}{'' if column.nullable else ', never empty'}".replace(" ,", ",").strip()
+
+
+def asset_graph() -> Iterator[str]:
+    """What is made from what, as Dagster knows it, in the notation of Mermaid."""
+    graph = build_definitions(environment={}).resolve_asset_graph()
+    groups: dict[str, list[dg.AssetKey]] = {}
+    for node in graph.asset_nodes:
+        groups.setdefault(node.group_name, []).append(node.key)
+    yield "```mermaid"
+    yield "flowchart LR"
+    for group, keys in groups.items():
+        yield f"  subgraph {group}"
+        for key in sorted(keys):
+            yield f'    {_node(key)}["{key.path[-1]}"]'
+        yield "  end"
+    for node in graph.asset_nodes:
+        for parent in sorted(node.parent_keys):
+            yield f"  {_node(parent)} --> {_node(node.key)}"
+    yield "```"
+
+
+def _node(key: dg.AssetKey) -> str:
+    return "__".join(key.path)

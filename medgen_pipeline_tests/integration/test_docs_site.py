@@ -1,0 +1,119 @@
+"""The documentation as a whole: it builds strictly, and nothing that can be run is left to belief."""
+
+import ast
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from medgen_pipeline.catalog import TABLES
+from medgen_pipeline_tests.documents import Document
+from medgen_pipeline_tests.instance import PROJECT
+from medgen_pipeline_tests.integration.conftest import Demo
+from medgen_pipeline_tests.loaders.support import query
+
+# Where the blocks of a page are run, or held against what they describe.
+TESTED_IN = {
+    "README.md": "integration/test_readme.py",
+    "docs/benchmarks.md": "integration/test_docs_site.py",
+    "docs/changes.md": "integration/test_docs_changes.py",
+    "docs/ci.md": "integration/test_ci.py",
+    "docs/deployment.md": "integration/test_deploy.py",
+    "docs/run.md": "integration/test_readme.py",
+    "docs/schedule.md": "integration/test_docs_sources.py",
+    "docs/start.md": "integration/test_readme.py",
+    "docs/troubleshooting.md": "integration/test_docs_site.py",
+}
+PROSE = {"CHANGELOG.md"}  # what was, not what to type
+
+
+class Text(HTMLParser):
+    """The words of a page."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.feed(page.read_text())
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built as ``make docs`` does, elsewhere."""
+    folder = tmp_path_factory.mktemp("site")
+    command = re.search(r"^docs:.*\n\t@.*\$\(BIN\)/mkdocs (.*)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+    assert command
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", *command[1].split(), "--site-dir", str(folder)],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+    )
+    assert built.returncode == 0, built.stderr
+    return folder
+
+
+def test_every_page_that_has_blocks_has_a_test_that_reads_it() -> None:
+    pages = {path.relative_to(PROJECT).as_posix() for path in [*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md")]}
+    with_blocks = {page for page in pages - PROSE if set(Document(page).languages) - {""}}
+    assert with_blocks == TESTED_IN.keys()
+    for page, test in TESTED_IN.items():
+        assert Path(page).name in (PROJECT / "medgen_pipeline_tests" / test).read_text()
+
+
+def test_the_site_has_every_table_and_column_of_the_catalog(site: Path) -> None:
+    words = set(Text(site / "tables" / "index.html").words)
+    for table in TABLES:
+        assert {table.file_name, *table.column_names} <= words
+
+
+def test_the_diagram_has_every_asset_and_leads_from_its_file_to_it(site: Path) -> None:
+    shown = "".join(Text(site / "how-it-works" / "index.html").words)
+    for table in TABLES:
+        assert f"ncbi__{table.name} --> medgen__{table.name}" in shown
+
+
+def test_the_home_page_is_the_readme_with_links_that_lead_somewhere(site: Path) -> None:
+    # --strict has looked at every link that is relative; one into the repository would not be.
+    page = (site / "index.html").read_text()
+    assert "Two commands" in page
+    assert 'href="docs/' not in page
+    assert (site / "images" / "graph.png").exists()
+
+
+# docs/troubleshooting.md
+
+
+TROUBLE = Document("docs/troubleshooting.md")
+
+
+@pytest.mark.parametrize("message", re.findall(r"^\| `(.+?)` \|", TROUBLE.text, re.MULTILINE))
+def test_a_message_of_the_page_is_one_that_can_be_seen(message: str) -> None:
+    literals = [
+        node.value
+        for path in (PROJECT / "medgen_pipeline").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    assert any(message in text for text in [*literals, (PROJECT / "Makefile").read_text()])
+
+
+def test_the_query_of_the_page_shows_loads(demo: Demo) -> None:
+    (statement,) = TROUBLE.blocks("sql")
+    assert len(query(demo.server.ensure_running(), statement)) == 20
+
+
+# docs/benchmarks.md
+
+
+def test_the_benches_of_the_page_are_targets_of_make() -> None:
+    for command in Document("docs/benchmarks.md").blocks("sh"):
+        done = subprocess.run([*command.split(), "--dry-run"], cwd=PROJECT, capture_output=True, text=True, check=True)
+        (module,) = re.findall(r"-m (medgen_pipeline_tests\.bench\.\w+)", done.stdout)
+        helped = subprocess.run([sys.executable, "-m", module, "--help"], cwd=PROJECT, capture_output=True, text=True)
+        assert helped.returncode == 0, helped.stderr
