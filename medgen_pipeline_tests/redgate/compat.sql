@@ -156,3 +156,21 @@ BEGIN
     EXECUTE format('ALTER TABLE %1$s ALTER %2$I TYPE varchar(%3$s), DROP CONSTRAINT IF EXISTS %4$I, '
                    'ADD CONSTRAINT %4$I CHECK (octet_length(%2$I) <= %3$s)', relation, name, bytes, size_constraint);
 END $$;
+
+-- r_CREATE_VIEW, WITH NO SCHEMA BINDING: the query is a text, read by name whenever the view is, so that nothing of it
+-- is in pg_depend. Unlike on Redshift, what it reads must exist when it is made: PostgreSQL must know the columns.
+CREATE FUNCTION redgate.late_view(query text) RETURNS SETOF record LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN QUERY EXECUTE query;
+END $$;
+CREATE FUNCTION redgate.create_late_view(name text, replaced boolean, query text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    columns text;
+BEGIN
+    EXECUTE 'CREATE TEMPORARY VIEW redgate_probe AS ' || query;
+    SELECT string_agg(format('%I %s', attname, format_type(atttypid, NULL)), ', ' ORDER BY attnum) INTO columns
+    FROM pg_attribute WHERE attrelid = 'pg_temp.redgate_probe'::regclass AND attnum > 0;
+    DROP VIEW pg_temp.redgate_probe;
+    EXECUTE format('CREATE %s VIEW %s AS SELECT * FROM redgate.late_view(%L) AS late (%s)',
+                   CASE WHEN replaced THEN 'OR REPLACE' ELSE '' END, name, query, columns);
+END $$;

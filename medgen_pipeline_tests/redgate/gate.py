@@ -151,12 +151,16 @@ class Gate:
             return
         self._server.shutdown()
         self._thread.join()
+        self.cut()
+        self._server.server_close()
+        self._server = self._thread = None
+
+    def cut(self) -> None:
+        """Cut all connections there are, and end what runs behind them."""
         for client, backend in list(self._sessions.values()):
             client.cut()
             with contextlib.suppress(psycopg.Error):
                 backend.cancel()
-        self._server.server_close()
-        self._server = self._thread = None
 
     def order(self, fault: Fault) -> None:
         """Let matching statements suffer this."""

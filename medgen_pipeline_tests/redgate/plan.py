@@ -18,6 +18,7 @@ from medgen_pipeline_tests.redgate.rewrite import (
 )
 
 SCHEMA = "redgate"
+LATE_BINDING = "WITH NO SCHEMA BINDING"
 # pg_catalog after our schema: that makes = and version() ours.
 SEARCH_PATH_TAIL = f", {SCHEMA}, pg_catalog"
 
@@ -29,6 +30,7 @@ class Action(Enum):
     RENAME = auto()  # as FORWARD; named because a gate may be told to let others see it before COMMIT
     COMMIT_AFTER = auto()  # PostgreSQL runs it, and the transaction ends with it
     NOTHING = auto()  # only the table must exist
+    CALL = auto()  # the gate calls a function of ``compat.sql``
     ALONE = auto()  # the gate runs it, never inside a transaction
     COPY = auto()  # the gate loads from S3
 
@@ -40,7 +42,7 @@ class Plan:
     Attributes:
         action: What to do.
         sql: PostgreSQL's version of the statement; for NOTHING a query that fails where the table is missing,
-            for ALONE a call of ``compat.sql``.
+            for CALL and ALONE a call of ``compat.sql``.
         tag: Command tag of the answer, where PostgreSQL does not give it.
         copy: The command, for COPY.
     """
@@ -66,6 +68,8 @@ def judge(statement: Statement) -> Plan:
             return Plan(Action.FORWARD, "BEGIN")  # the isolation is the database's, whatever the statement says
         case "CREATE" if re.match(r"CREATE (?:LOCAL )?(?:TEMP(?:ORARY)? )?TABLE\b", shape):
             return Plan(Action.FORWARD, create_table(statement))
+        case "CREATE" if shape.endswith(LATE_BINDING):
+            return _late_binding_view(statement)
         case "ALTER":
             return _alter_table(statement)
         case "SET" | "RESET" | "SHOW":
@@ -75,6 +79,20 @@ def judge(statement: Statement) -> Plan:
         case "MERGE" if shape.endswith("REMOVE DUPLICATES"):
             raise not_emulated("MERGE ... REMOVE DUPLICATES", "r_MERGE")
     return Plan(Action.FORWARD, render(as_postgres(statement.tokens)))
+
+
+def _late_binding_view(statement: Statement) -> Plan:
+    """CREATE VIEW ... WITH NO SCHEMA BINDING: PostgreSQL binds every view, so this one reads through a function."""
+    cursor = Cursor(statement.tokens[: -len(LATE_BINDING.split())])
+    cursor.accept("CREATE")
+    replaced = cursor.accept("OR", "REPLACE")
+    cursor.accept("VIEW")
+    name = render(cursor.relation())
+    if cursor.next.text == "(":
+        raise not_emulated("a late-binding view with a list of columns", "r_CREATE_VIEW")
+    cursor.accept("AS")
+    arguments = [quoted_literal(name), str(replaced), quoted_literal(render(as_postgres(cursor.rest)))]
+    return Plan(Action.CALL, f"SELECT {SCHEMA}.create_late_view({', '.join(arguments)})", "CREATE VIEW")
 
 
 def _alter_table(statement: Statement) -> Plan:

@@ -99,6 +99,12 @@ def _leader_node_catalog(statement: Statement) -> str:
     return on_leader[0] if on_leader and _reads_user_table(statement) else ""
 
 
+def _unqualified_in_late_view(statement: Statement) -> str:
+    if not statement.shape.endswith("WITH NO SCHEMA BINDING"):
+        return ""
+    return next((relation.name for relation in reading.relations(statement) if not relation.schema), "")
+
+
 def _merge_into_itself(statement: Statement) -> str:
     cursor = Cursor(statement.tokens)
     if not cursor.accept("MERGE", "INTO"):
@@ -161,6 +167,13 @@ RULES: tuple[Rule, ...] = (
         "42601",
     ),
     Rule("values-as-table", _shape(r"\b(?:FROM|JOIN) \( (VALUES)\b"), "{} as a table is not supported", _FEATURES),
+    Rule(
+        "late-binding-schema",
+        _unqualified_in_late_view,
+        "All the relation names inside should be qualified when creating views with no schema binding: {}",
+        "r_CREATE_VIEW",
+        "42601",
+    ),
     Rule("array", _shape(r"\["), "array types and subscripts are not supported", _TYPES),
     Rule("truncate-several", _shape(rf"^TRUNCATE (?:TABLE )?{_TABLE} ,"), "only one table", "r_TRUNCATE", "42601"),
     Rule(

@@ -88,6 +88,8 @@ REFUSED = {
     "CREATE TABLE u (a char(4097))": "type-length",
     "CREATE TABLE u (a decimal(39, 2))": "type-length",
     # Redshift's own limits.
+    "CREATE VIEW m.w AS SELECT k FROM t WITH NO SCHEMA BINDING": "late-binding-schema",
+    "CREATE VIEW m.w AS SELECT t.k FROM m.t JOIN s ON s.k = t.k WITH NO SCHEMA BINDING": "late-binding-schema",
     "SELECT now() FROM t": "leader-node-function",
     "INSERT INTO t SELECT CURRENT_TIMESTAMP": "leader-node-function",
     "SELECT 1 FROM t JOIN pg_class c ON c.relname = t.k": "leader-node-catalog",
@@ -147,6 +149,7 @@ ACCEPTED = {
     'CREATE TABLE "u" (LIKE "t" INCLUDING DEFAULTS)': Action.FORWARD,
     'CREATE TABLE "u" DISTKEY("k") SORTKEY("k") AS SELECT * FROM "t"': Action.FORWARD,
     'CREATE OR REPLACE VIEW "w" AS SELECT "k" FROM "t"': Action.FORWARD,
+    'CREATE OR REPLACE VIEW "m"."w" AS SELECT "k" FROM "m"."t" WITH NO SCHEMA BINDING': Action.CALL,
     'ALTER TABLE "m"."t" RENAME TO "u"': Action.RENAME,
     'ALTER TABLE "t" ADD COLUMN "x" VARCHAR(20)': Action.FORWARD,
     'ALTER TABLE "t" DROP COLUMN "x"': Action.FORWARD,

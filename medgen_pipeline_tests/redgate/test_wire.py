@@ -125,6 +125,26 @@ def test_a_torn_rename_is_seen_by_others_before_commit(backend_dsn: str, s3: S3S
             assert reader.execute("SELECT count(*) FROM u").fetchone() == (0,)
 
 
+def test_a_late_binding_view_finds_its_table_by_name_whenever_it_is_read(connection: psycopg.Connection) -> None:
+    connection.execute("CREATE SCHEMA medgen")
+    connection.execute("CREATE TABLE medgen.t (k VARCHAR(5), n BIGINT)")
+    connection.execute("INSERT INTO medgen.t VALUES ('a', 1)")
+    connection.execute("CREATE VIEW medgen.late AS SELECT k, n + 1 AS m FROM medgen.t WITH NO SCHEMA BINDING")
+    assert connection.execute("SELECT k, m FROM medgen.late WHERE k = 'a'").fetchall() == [("a", 2)]
+    with connection.transaction():
+        connection.execute("CREATE TABLE medgen.u (k VARCHAR(9), n BIGINT, more BIGINT)")
+        connection.execute("INSERT INTO medgen.u VALUES ('another', 2, 3)")
+        connection.execute("ALTER TABLE medgen.t RENAME TO retired")
+        connection.execute("ALTER TABLE medgen.u RENAME TO t")
+        connection.execute("DROP TABLE medgen.retired")
+    assert connection.execute("SELECT k, m FROM medgen.late").fetchall() == [("another", 3)]
+    connection.execute("CREATE OR REPLACE VIEW medgen.late AS SELECT k, n AS m FROM medgen.t WITH NO SCHEMA BINDING")
+    assert connection.execute("SELECT m FROM medgen.late").fetchall() == [(2,)]
+    connection.execute("DROP TABLE medgen.t")  # nothing depends on it
+    with pytest.raises(psycopg.errors.UndefinedTable, match=r"medgen\.t"):
+        connection.execute("SELECT k FROM medgen.late")
+
+
 def test_vacuum_is_refused_inside_a_transaction(connection: psycopg.Connection) -> None:
     connection.execute(TABLE)
     connection.execute("VACUUM t")
