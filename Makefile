@@ -18,7 +18,7 @@ export NO_PYTHON
 .PHONY: help demo ui psql stop test lint bench bench-delta docs screenshots lock clean
 
 help: ## This list
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1#/p' Makefile | awk -F'#' '{ printf "make %-11s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1#/p' Makefile | awk -F'#' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
 demo: $(RUNTIME) ## Load two sample releases into an embedded PostgreSQL and show what changed
 	@$(BIN)/medgen demo
@@ -75,7 +75,7 @@ $(RUNTIME): pyproject.toml constraints.txt
 	@$(INSTALL) --editable .
 	@touch $@
 
-$(TEST): $(RUNTIME)
+$(TEST): $(RUNTIME) examples/duckdb/pyproject.toml
 	@echo "Installing what the tests need into .venv"
-	@$(INSTALL) --editable '.[test]'
+	@$(INSTALL) --editable '.[test]' --editable examples/duckdb
 	@touch $@

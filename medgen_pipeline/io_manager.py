@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import dagster as dg
 from pydantic import Field
@@ -118,11 +118,20 @@ def _create_loader(dsn: str, config: Mapping[str, Any]) -> AbstractNativeLoader:
         raise LoaderError(str(error)) from error
 
 
+def _schema(environment: Mapping[str, str]) -> str:
+    return environment.get("MEDGEN_SCHEMA") or DEFAULT_SCHEMA
+
+
 class EmbeddedTarget(dg.Config):
     """A PostgreSQL that the package starts by itself, below MEDGEN_HOME. For one machine and a first look."""
 
     kind: Literal["embedded"] = "embedded"
     schema_: str = Field(default=DEFAULT_SCHEMA, alias="schema", description="Schema of the tables.")
+
+    @classmethod
+    def of_environment(cls, environment: Mapping[str, str]) -> Self:
+        """As the variables of the README describe it."""
+        return cls(schema=_schema(environment))
 
     def loader(self) -> AbstractNativeLoader:
         """A loader for the embedded server, which is started if it does not run."""
@@ -139,6 +148,11 @@ class DatabaseTarget(dg.Config):
     )
     schema_: str = Field(default=DEFAULT_SCHEMA, alias="schema", description="Schema of the tables.")
     options: dict[str, Any] = Field(default={}, description="Further settings of the loader, by name.")
+
+    @classmethod
+    def of_environment(cls, environment: Mapping[str, str]) -> Self:
+        """As the variables of the README describe it. The DSN's variable is named and not read: it holds a password."""
+        return cls(dsn=dg.EnvVar("MEDGEN_DSN"), schema=_schema(environment))
 
     def loader(self) -> AbstractNativeLoader:
         """A loader for the DSN."""
@@ -170,40 +184,54 @@ class RedshiftTarget(dg.Config):
     auth: Literal["password", "iam"] = Field(default="password", description="Where the database password is from.")
     cluster_identifier: str = Field(default="", description="With auth 'iam': the provisioned cluster.")
     workgroup: str = Field(default="", description="With auth 'iam': the serverless workgroup.")
+    aws_profile: str = Field(
+        default="", description="Profile of the shared AWS configuration; empty: as boto3 finds credentials."
+    )
 
-    def loader(self) -> AbstractNativeLoader:
-        """A loader for the cluster."""
-        settings = (
-            "s3_bucket",
-            "s3_prefix",
-            "aws_region",
-            "iam_role",
-            "swap",
-            "auth",
-            "cluster_identifier",
-            "workgroup",
-        )
-        return _create_loader(self.dsn, {"schema": self.schema_, **{name: getattr(self, name) for name in settings}})
+    _SETTINGS: ClassVar[tuple[str, ...]] = (
+        *("s3_bucket", "s3_prefix", "aws_region", "aws_profile", "iam_role", "swap"),
+        *("auth", "cluster_identifier", "workgroup"),
+    )
 
-
-Target = EmbeddedTarget | DatabaseTarget | RedshiftTarget
-
-
-def default_target(environment: Mapping[str, str]) -> Target:
-    """The target the environment names: MEDGEN_DSN, or the embedded PostgreSQL where that is unset."""
-    schema = environment.get("MEDGEN_SCHEMA") or DEFAULT_SCHEMA
-    if environment.get("MEDGEN_DSN", "").startswith("redshift"):
-        return RedshiftTarget(
+    @classmethod
+    def of_environment(cls, environment: Mapping[str, str]) -> Self:
+        """As the variables of the README describe it. The DSN's variable is named and not read: it holds a password."""
+        return cls(
             dsn=dg.EnvVar("MEDGEN_DSN"),
-            schema=schema,
+            schema=_schema(environment),
             s3_bucket=environment.get("MEDGEN_S3_BUCKET", ""),
             s3_prefix=environment.get("MEDGEN_S3_PREFIX") or "medgen",
             aws_region=environment.get("MEDGEN_AWS_REGION", ""),
             iam_role=environment.get("MEDGEN_IAM_ROLE", ""),
         )
-    if environment.get("MEDGEN_DSN"):
-        return DatabaseTarget(dsn=dg.EnvVar("MEDGEN_DSN"), schema=schema)
-    return EmbeddedTarget(schema=schema)
+
+    def loader(self) -> AbstractNativeLoader:
+        """A loader for the cluster. It reaches S3 as every other use of S3 from Dagster does.
+
+        boto3's own rules find credentials and ``AWS_ENDPOINT_URL``.
+        """
+        try:
+            from dagster_aws.s3 import S3Resource
+        except ImportError as error:
+            raise LoaderError("Redshift needs more packages: pip install 'medgen_pipeline[redshift]'.") from error
+        s3 = S3Resource(region_name=self.aws_region, profile_name=self.aws_profile or None)
+        settings = {name: getattr(self, name) for name in self._SETTINGS}
+        return _create_loader(self.dsn, {"schema": self.schema_, **settings, "s3_client": s3.get_client})
+
+
+Target = EmbeddedTarget | DatabaseTarget | RedshiftTarget
+# By the scheme of MEDGEN_DSN; whatever has no target of its own is a database with a registered loader.
+_TARGETS: Mapping[str, type[Target]] = {
+    "": EmbeddedTarget,
+    "redshift": RedshiftTarget,
+    "redshift+psycopg": RedshiftTarget,
+}
+
+
+def default_target(environment: Mapping[str, str]) -> Target:
+    """The target the environment names: MEDGEN_DSN, or the embedded PostgreSQL where that is unset."""
+    scheme = environment.get("MEDGEN_DSN", "").partition(":")[0]
+    return _TARGETS.get(scheme, DatabaseTarget).of_environment(environment)
 
 
 def backend_of(target: Target, environment: Mapping[str, str]) -> str:

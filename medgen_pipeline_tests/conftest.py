@@ -1,4 +1,4 @@
-"""What tests of several rooms share: a PostgreSQL server, a fresh database per test, an S3, the real releases.
+"""What tests of several rooms share: a PostgreSQL server, a fresh database per test, an S3, a Redshift, real releases.
 
 Fixtures of one room belong in that room's own test module.
 """
@@ -18,6 +18,7 @@ import pytest
 from medgen_pipeline.loaders.embedded import TEST_SETTINGS, EmbeddedPostgres
 
 if TYPE_CHECKING:
+    from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
     from medgen_pipeline_tests.redgate.s3server import S3Server
 
 _REAL_RELEASES = Path(__file__).parents[2] / "shared" / "real"
@@ -76,6 +77,16 @@ def s3(s3_server: "S3Server", monkeypatch: pytest.MonkeyPatch) -> "S3Server":
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-the-test")
     return s3_server
+
+
+@pytest.fixture
+def redshift(database: str, s3: "S3Server") -> "Iterator[GatedRedshift]":
+    """A gate in front of the test's own database, and an S3."""
+    from medgen_pipeline_tests.loaders.redshift_support import ROLE, GatedRedshift
+    from medgen_pipeline_tests.redgate.gate import Gate
+
+    with Gate(database, s3.client_settings, roles=[ROLE]) as gate:
+        yield GatedRedshift(database, gate, s3)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from medgen_pipeline.gates import GateLimits
 from medgen_pipeline.load import LoadOptions, LoadResult, load_table
 from medgen_pipeline.loaders import ApplyMode, LoaderFactory, Strategy
 from medgen_pipeline.release import Archive, ReleaseSource, SourceFile
-from medgen_pipeline_tests.loaders.support import Row
+from medgen_pipeline.testing import Row
 
 # A process that forks from a server without threads starts in 10 ms; one that imports the package takes half a second.
 PROCESSES = multiprocessing.get_context("forkserver")

@@ -21,6 +21,7 @@ from medgen_pipeline.loaders import (
 )
 from medgen_pipeline.loaders.postgres import PostgresNativeLoader
 from medgen_pipeline.release import Archive
+from medgen_pipeline.testing import canonical, load, start_of
 from medgen_pipeline_tests.faults.support import (
     PROCESSES,
     Attempt,
@@ -33,7 +34,7 @@ from medgen_pipeline_tests.faults.support import (
     run,
     spread,
 )
-from medgen_pipeline_tests.loaders.support import canonical, load, new_loader, query, read, start_of
+from medgen_pipeline_tests.loaders.support import new_loader, query, read
 
 ATTEMPTS = 8
 NAMES = table_by_name("names")

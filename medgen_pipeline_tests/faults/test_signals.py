@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.testing import load, start_of
 from medgen_pipeline_tests.faults.support import (
     InterruptedFromOutsideError,
     Job,
@@ -24,7 +25,7 @@ from medgen_pipeline_tests.faults.support import (
     rows_of,
     strike_everywhere,
 )
-from medgen_pipeline_tests.loaders.support import load, new_loader, start_of
+from medgen_pipeline_tests.loaders.support import new_loader
 
 PROJECT = Path(__file__).parents[2]
 NAMES = table_by_name("names")

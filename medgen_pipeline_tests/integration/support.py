@@ -21,7 +21,8 @@ from medgen_pipeline.build import build_definitions
 from medgen_pipeline.catalog import ColumnType, Framing, SourceTable
 from medgen_pipeline.io_manager import SOURCE_KEY, WAREHOUSE_KEY, DatabaseTarget, MedgenSource, WarehouseIOManager
 from medgen_pipeline.release import Archive
-from medgen_pipeline_tests.loaders.support import Row, query
+from medgen_pipeline.testing import Row
+from medgen_pipeline_tests.loaders.support import query
 
 _DELIMITERS = {Framing.PIPE: b"|", Framing.TAB: b"\t"}
 

@@ -20,6 +20,7 @@ import pytest
 
 from medgen_pipeline.catalog import SourceTable, table_by_name
 from medgen_pipeline.loaders.embedded import TEST_SETTINGS, EmbeddedPostgres
+from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.integration.support import (
     Deployment,
     Run,
@@ -34,7 +35,7 @@ from medgen_pipeline_tests.integration.support import (
     rows_of,
     stream,
 )
-from medgen_pipeline_tests.loaders.support import Row, query, read
+from medgen_pipeline_tests.loaders.support import query, read
 from medgen_pipeline_tests.ncbi_double import ncbi_double
 
 NAMES = table_by_name("names")

@@ -12,8 +12,9 @@ from click.testing import CliRunner, Result
 from medgen_pipeline.catalog import TABLES, table_by_name
 from medgen_pipeline.cli import main
 from medgen_pipeline.loaders import LoadStatus
+from medgen_pipeline.testing import start_of
 from medgen_pipeline_tests.integration.conftest import Demo
-from medgen_pipeline_tests.loaders.support import new_loader, query, start_of
+from medgen_pipeline_tests.loaders.support import new_loader, query
 
 MEDGEN = ".venv/bin/medgen"
 

@@ -11,18 +11,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from medgen_pipeline.build import build_definitions
-from medgen_pipeline.catalog import SourceTable, table_by_name
+from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.checks import DRIFT_CHECK
 from medgen_pipeline.io_manager import DatabaseTarget, WarehouseIOManager
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError, LoaderFactory
-from medgen_pipeline_tests.integration.test_strategies import GOOD, MONDO, NAMES, Mirror, lines_of
-from medgen_pipeline_tests.loaders.support import query
-
-HISTORY = table_by_name("medgen_cui_history")
+from medgen_pipeline.testing import Mirror
+from medgen_pipeline.testing.files import GOOD
+from medgen_pipeline.testing.loads import HISTORY, MONDO, NAMES
+from medgen_pipeline_tests.integration.test_strategies import lines_of
+from medgen_pipeline_tests.loaders.support import postgres_mirror, query
 
 
 def loader_of(mirror: Mirror) -> AbstractNativeLoader:
-    return LoaderFactory.create_loader(mirror.dsn, {"schema": mirror.schema})
+    return LoaderFactory.create_loader(mirror.dsn, {"schema": mirror.backend.schema})
 
 
 @st.composite
@@ -41,7 +42,7 @@ def test_every_earlier_release_can_be_read_back_row_by_row(
     home = Path(tempfile.mkdtemp())
     try:
         query(database, "DROP SCHEMA IF EXISTS medgen, medgen_changes, medgen_audit CASCADE")
-        mirror = Mirror(database, home, table, "medgen")
+        mirror = postgres_mirror(database, home, table, "medgen")
         states = {}
         for number, (lines, swap) in enumerate(zip(releases, swaps, strict=False)):
             label = f"2026-01-{number + 10}"
@@ -58,7 +59,7 @@ def test_every_earlier_release_can_be_read_back_row_by_row(
 @pytest.fixture
 def mirror(database: str, tmp_path: Path) -> Mirror:
     """Three releases of ``names``: C0 is renamed in the second, C1 goes in the third, C99 comes in it."""
-    mirror = Mirror(database, tmp_path, NAMES, "medgen")
+    mirror = postgres_mirror(database, tmp_path, NAMES, "medgen")
     mirror.load(GOOD, release="2026-01-07")
     second = [b"C0|renamed|GTR|N|", *GOOD[1:]]
     mirror.load(second, release="2026-01-14")
@@ -100,7 +101,7 @@ def test_a_release_before_the_first_load_of_a_new_table_is_out_of_reach(mirror: 
 
 def drift_check(mirror: Mirror) -> dg.AssetCheckEvaluation:
     """The result of the table's drift check, run as the job runs it."""
-    target = DatabaseTarget(dsn=mirror.dsn, schema=mirror.schema)
+    target = DatabaseTarget(dsn=mirror.dsn, schema=mirror.backend.schema)
     definitions = build_definitions(resources={"warehouse": WarehouseIOManager(target=target)}, environment={})
     with dg.DagsterInstance.ephemeral() as instance:
         job = definitions.resolve_job_def("check_medgen")
@@ -116,7 +117,7 @@ def test_a_table_nobody_touched_passes_the_drift_check(mirror: Mirror) -> None:
 
 
 def test_a_table_that_was_never_loaded_is_a_warning(database: str, tmp_path: Path) -> None:
-    evaluation = drift_check(Mirror(database, tmp_path, NAMES, "medgen"))
+    evaluation = drift_check(postgres_mirror(database, tmp_path, NAMES, "medgen"))
     assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert evaluation.description == "The table was never loaded."
 

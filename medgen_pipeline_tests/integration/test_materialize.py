@@ -18,6 +18,7 @@ from medgen_pipeline.cli import _DAGSTER_YAML
 from medgen_pipeline.io_manager import WarehouseTable
 from medgen_pipeline.load import LoadOptions
 from medgen_pipeline.release.sample import write_sample
+from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.integration.support import (
     Deployment,
     Run,
@@ -32,7 +33,7 @@ from medgen_pipeline_tests.integration.support import (
     rows_of,
     stream,
 )
-from medgen_pipeline_tests.loaders.support import Row, query
+from medgen_pipeline_tests.loaders.support import query
 from medgen_pipeline_tests.ncbi_double import ncbi_double
 
 if TYPE_CHECKING:

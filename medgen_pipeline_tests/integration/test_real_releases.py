@@ -19,6 +19,7 @@ import dagster as dg
 import pytest
 
 from medgen_pipeline.catalog import SourceTable, table_by_name
+from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.integration.support import (
     Deployment,
     Run,
@@ -29,7 +30,7 @@ from medgen_pipeline_tests.integration.support import (
     rows_of,
     run_of,
 )
-from medgen_pipeline_tests.loaders.support import Row, session
+from medgen_pipeline_tests.loaders.support import session
 
 NAMES, MGREL = table_by_name("names"), table_by_name("mgrel")
 PROJECT = Path(__file__).parents[2]

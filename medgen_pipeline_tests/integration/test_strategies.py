@@ -1,67 +1,21 @@
 """Both strategies find the same change set, whatever two releases hold, and each is used when it should be."""
 
-import gzip
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from medgen_pipeline.catalog import Framing, SourceTable, table_by_name
+from medgen_pipeline.catalog import Framing, SourceTable
 from medgen_pipeline.gates import GateLimits, GatesClosedError
-from medgen_pipeline.load import LoadOptions, LoadResult, load_table
-from medgen_pipeline.loaders import ApplyMode, LoaderFactory, Strategy
-from medgen_pipeline.release import Archive, ReleaseSource
-from medgen_pipeline_tests.loaders.support import Row, query, read
-
-NAMES, MONDO, MERGED, HISTORY = map(table_by_name, ("names", "mondo_cui_history", "merged", "medgen_cui_history"))
-ANYTHING_GOES = GateLimits(
-    max_rejected_percent=100, max_shrink_percent=100, max_growth_percent=1e9, accept_broken_key=True
-)
-
-
-@dataclass
-class Mirror:
-    """One table kept up to date in a schema of its own, from files written for it."""
-
-    dsn: str
-    home: Path
-    table: SourceTable
-    schema: str
-
-    def load(self, lines: list[bytes], *, release: str = "2026-01-07", **options: object) -> LoadResult:
-        folder = self.home / "source" / release
-        write(folder, self.table, lines)
-        archive = Archive(self.home / "archive")
-        source = ReleaseSource(folder.as_uri(), archive).fetch(self.table)
-        loader = LoaderFactory.create_loader(self.dsn, {"schema": self.schema})
-        given_options = {"limits": ANYTHING_GOES, **options}
-        return load_table(loader, self.table, source, archive, LoadOptions(**given_options))  # type: ignore[arg-type]
-
-    def production(self) -> Counter[Row]:
-        return Counter(read(self.dsn, self.schema, self.table))
-
-    def feed(self) -> Counter[Row]:
-        if query(self.dsn, "SELECT to_regclass(%s)", f"{self.schema}_changes.{self.table.name}") == [(None,)]:
-            return Counter()
-        return Counter(read(self.dsn, f"{self.schema}_changes", self.table, ("_change_type", "_release")))
-
-
-def write(folder: Path, table: SourceTable, lines: list[bytes]) -> None:
-    """A published file with ``lines`` under the catalog's header; a new stamp tells the archive that it changed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    delimiter = {Framing.PIPE: "|", Framing.TAB: "\t"}[table.framing]
-    trailing = "|" if table.framing is Framing.PIPE else ""
-    header = "#" + delimiter.join(column.header for column in table.columns) + trailing
-    content = header.encode() + b"\n" + b"".join(line + b"\n" for line in lines)
-    path = folder / table.file_name
-    path.unlink(missing_ok=True)
-    path.write_bytes(gzip.compress(content) if table.is_gzip else content)
+from medgen_pipeline.loaders import ApplyMode, Strategy
+from medgen_pipeline.testing.files import GOOD
+from medgen_pipeline.testing.loads import HISTORY, MERGED, MONDO, NAMES
+from medgen_pipeline_tests.loaders.support import postgres_mirror, query
 
 
 @pytest.fixture
@@ -101,7 +55,7 @@ def test_snapshot_and_warehouse_find_the_same_changes(
     home = Path(tempfile.mkdtemp())
     try:
         query(database, "DROP SCHEMA IF EXISTS s, s_changes, s_audit, w, w_changes, w_audit CASCADE")
-        snapshot, warehouse = Mirror(database, home, table, "s"), Mirror(database, home, table, "w")
+        snapshot, warehouse = postgres_mirror(database, home, table, "s"), postgres_mirror(database, home, table, "w")
         for mirror in (snapshot, warehouse):
             mirror.load(before)
         # there, back, and there again: both directions, and a delta on top of a delta
@@ -119,11 +73,8 @@ def test_snapshot_and_warehouse_find_the_same_changes(
         shutil.rmtree(home)
 
 
-GOOD = [b"C%d|name %d|GTR|N|" % (number, number) for number in range(50)]
-
-
 def test_a_release_that_changed_little_is_staged_as_its_difference(database: str, home: Path) -> None:
-    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror = postgres_mirror(database, home, NAMES, "medgen")
     mirror.load(GOOD)
     result = mirror.load([b"C0|renamed|GTR|N|", *GOOD[2:], b"C99|new|GTR|N|"], release="2026-01-14")
     assert (result.strategy, result.mode) == (Strategy.SNAPSHOT, ApplyMode.DELTA)
@@ -132,7 +83,7 @@ def test_a_release_that_changed_little_is_staged_as_its_difference(database: str
 
 
 def test_equal_content_writes_the_audit_row_and_nothing_else(database: str, home: Path) -> None:
-    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror = postgres_mirror(database, home, NAMES, "medgen")
     mirror.load(GOOD)
     everything_else = (
         "SELECT sum(pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid)"
@@ -163,7 +114,7 @@ def test_equal_content_writes_the_audit_row_and_nothing_else(database: str, home
 def test_a_table_edited_by_hand_is_compared_whole_and_healed(
     database: str, home: Path, edit: str, content_changes: bool
 ) -> None:
-    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror = postgres_mirror(database, home, NAMES, "medgen")
     mirror.load(GOOD)
     healthy = mirror.production()
     query(database, edit)
@@ -181,7 +132,7 @@ def test_a_table_edited_by_hand_is_compared_whole_and_healed(
 def test_an_index_of_another_kind_under_the_name_of_ours_does_not_pass_for_a_unique_key(
     database: str, home: Path
 ) -> None:
-    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror = postgres_mirror(database, home, NAMES, "medgen")
     mirror.load(GOOD)
     query(database, "DROP INDEX medgen.names_key; CREATE INDEX names_key ON medgen.names (source)")
     query(database, "INSERT INTO medgen.names SELECT * FROM medgen.names WHERE cui = 'C5'")
@@ -195,7 +146,7 @@ def test_an_index_of_another_kind_under_the_name_of_ours_does_not_pass_for_a_uni
 def test_an_edit_that_the_counters_do_not_show_yet_is_found_before_anything_is_published(
     database: str, home: Path
 ) -> None:
-    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror = postgres_mirror(database, home, NAMES, "medgen")
     mirror.load(GOOD)
     query(database, "UPDATE medgen.names SET name = 'by hand' WHERE cui = 'C5'")
     # As if the counters lagged: what the audit remembers is what they say now.
@@ -210,7 +161,7 @@ def test_an_edit_that_the_counters_do_not_show_yet_is_found_before_anything_is_p
 
 
 def test_a_file_that_left_the_archive_means_comparing_everything(database: str, home: Path) -> None:
-    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror = postgres_mirror(database, home, NAMES, "medgen")
     mirror.load(GOOD)
     shutil.rmtree(home / "archive")
     result = mirror.load(GOOD[1:], release="2026-01-14")
@@ -222,7 +173,7 @@ def test_a_file_that_left_the_archive_means_comparing_everything(database: str, 
 def test_a_block_list_that_is_lost_or_damaged_costs_time_and_nothing_else(
     database: str, home: Path, damage: Callable[[Path], object]
 ) -> None:
-    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror = postgres_mirror(database, home, NAMES, "medgen")
     mirror.load(GOOD)
     for path in (home / "archive" / "blocks").glob("*/*"):
         damage(path)
@@ -231,7 +182,7 @@ def test_a_block_list_that_is_lost_or_damaged_costs_time_and_nothing_else(
 
 
 def test_a_reordered_file_changes_nothing(database: str, home: Path) -> None:
-    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror = postgres_mirror(database, home, NAMES, "medgen")
     mirror.load(GOOD)
     result = mirror.load(GOOD[::-1], release="2026-01-14")
     assert (result.mode, result.counts.changed) == (ApplyMode.UNCHANGED, 0)
@@ -239,7 +190,7 @@ def test_a_reordered_file_changes_nothing(database: str, home: Path) -> None:
 
 
 def test_lines_set_aside_before_stay_set_aside_and_are_counted(database: str, home: Path) -> None:
-    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror = postgres_mirror(database, home, NAMES, "medgen")
     mirror.load([*GOOD, b"bad one", b"bad two"])
     kept = mirror.load([*GOOD, b"bad two", b"C77|new|GTR|N|"], release="2026-01-14")
     assert (kept.strategy, kept.report.rejected, kept.report.rows) == (Strategy.SNAPSHOT, 1, 51)
@@ -250,7 +201,7 @@ def test_lines_set_aside_before_stay_set_aside_and_are_counted(database: str, ho
 
 
 def test_a_closed_gate_keeps_what_was_staged_and_production_as_it_was(database: str, home: Path) -> None:
-    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror = postgres_mirror(database, home, NAMES, "medgen")
     mirror.load(GOOD)
     before = mirror.production()
     with pytest.raises(GatesClosedError, match="shrink from 50 to 20 rows") as error:
@@ -265,7 +216,7 @@ def test_a_closed_gate_keeps_what_was_staged_and_production_as_it_was(database: 
 
 
 def test_a_proven_key_that_repeats_closes_a_gate_and_loads_whole_when_accepted(database: str, home: Path) -> None:
-    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror = postgres_mirror(database, home, NAMES, "medgen")
     mirror.load(GOOD)
     twice = [*GOOD, b"C0|a second C0|GTR|N|"]
     with pytest.raises(GatesClosedError, match=r"Its key \(cui\) repeats"):
@@ -277,7 +228,7 @@ def test_a_proven_key_that_repeats_closes_a_gate_and_loads_whole_when_accepted(d
 
 
 def test_a_repaired_line_does_not_hide_that_its_key_repeats(database: str, home: Path) -> None:
-    mirror = Mirror(database, home, NAMES, "medgen")
+    mirror = postgres_mirror(database, home, NAMES, "medgen")
     mirror.load([*GOOD, b"C77|caf\xff|GTR|N|"])
     result = mirror.load([*GOOD, "C77|caf\ufffd|GTR|N|".encode(), b"C77|another|GTR|N|"], release="2026-01-14")
     assert (result.strategy, result.counts.inserted, result.counts.by_key) == (Strategy.SNAPSHOT, 1, False)

@@ -1,3 +1,11 @@
+ALTER TABLE "medgen"."growing" ALTER COLUMN "previous_cui" TYPE VARCHAR(64);
+
+ALTER TABLE "medgen"."growing" RENAME TO "growing__retired";
+
+ALTER TABLE "medgen"."growing__new" APPEND FROM "medgen_staging"."growing";
+
+ALTER TABLE "medgen"."growing__new" RENAME TO "growing";
+
 ALTER TABLE "medgen"."medgen_cui_history" RENAME TO "medgen_cui_history__retired";
 
 ALTER TABLE "medgen"."medgen_cui_history__new" APPEND FROM "medgen_staging"."medgen_cui_history";
@@ -10,7 +18,27 @@ ALTER TABLE "medgen"."mondo_cui_history__new" APPEND FROM "medgen_staging"."mond
 
 ALTER TABLE "medgen"."mondo_cui_history__new" RENAME TO "mondo_cui_history";
 
+ALTER TABLE "medgen_changes"."growing" ADD COLUMN "current_cui" VARCHAR(255);
+
+ALTER TABLE "medgen_changes"."growing" ADD COLUMN "date_of_action__text" VARCHAR(64);
+
+ALTER TABLE "medgen_changes"."growing" ALTER COLUMN "previous_cui" TYPE VARCHAR(64);
+
+ALTER TABLE "medgen_changes"."growing" DROP COLUMN "date_of_action";
+
+ALTER TABLE "medgen_changes"."growing" RENAME COLUMN "date_of_action__text" TO "date_of_action";
+
 BEGIN;
+
+COMMENT ON COLUMN "medgen"."growing"."date_of_action" IS 'Month and year as text.';
+
+COMMENT ON COLUMN "medgen"."growing"."previous_cui" IS 'The retired concept.';
+
+COMMENT ON COLUMN "medgen"."growing__new"."current_cui" IS 'The concept that replaced it, or a text such as `No longer reported`.';
+
+COMMENT ON COLUMN "medgen"."growing__new"."date_of_action" IS 'Month and year as text.';
+
+COMMENT ON COLUMN "medgen"."growing__new"."previous_cui" IS 'The retired concept.';
 
 COMMENT ON COLUMN "medgen"."medgen_cui_history"."current_cui" IS 'The concept that replaced it, or a text such as `No longer reported`.';
 
@@ -40,6 +68,18 @@ COMMENT ON COLUMN "medgen"."mondo_cui_history__new"."is_current" IS '`1` the ass
 
 COMMENT ON COLUMN "medgen"."mondo_cui_history__new"."mondo_id" IS 'Mondo term, `MONDO:` + 7 digits.';
 
+COMMENT ON TABLE "medgen"."growing" IS 'What became of retired concepts. Kept by NCBI MedGen.
+
+- `current_cui` is not always a CUI: test its shape before joining.
+- Chains and cycles are possible, as in `merged`.
+- A replacement may be retired in its turn and missing from `names`.';
+
+COMMENT ON TABLE "medgen"."growing__new" IS 'What became of retired concepts. Kept by NCBI MedGen.
+
+- `current_cui` is not always a CUI: test its shape before joining.
+- Chains and cycles are possible, as in `merged`.
+- A replacement may be retired in its turn and missing from `names`.';
+
 COMMENT ON TABLE "medgen"."medgen_cui_history" IS 'What became of retired concepts. Kept by NCBI MedGen.
 
 - `current_cui` is not always a CUI: test its shape before joining.
@@ -68,6 +108,8 @@ COMMENT ON TABLE "medgen"."mondo_cui_history__new" IS 'Which concept each Mondo 
 
 COMMIT;
 
+COPY "medgen_staging"."growing" FROM 's3://stage/medgen/medgen/growing/LOAD_ID/manifest' IAM_ROLE 'arn:aws:iam::123456789012:role/medgen-load' REGION 'us-east-1' MANIFEST GZIP DELIMITER '<TAB>' ESCAPE NULL AS '' MAXERROR 0 COMPUPDATE OFF STATUPDATE OFF;
+
 COPY "medgen_staging"."medgen_cui_history" FROM 's3://stage/medgen/medgen/medgen_cui_history/LOAD_ID/manifest' IAM_ROLE 'arn:aws:iam::123456789012:role/medgen-load' REGION 'us-east-1' MANIFEST GZIP DELIMITER '<TAB>' ESCAPE NULL AS '' MAXERROR 0 COMPUPDATE OFF STATUPDATE OFF;
 
 COPY "medgen_staging"."mondo_cui_history" FROM 's3://stage/medgen/medgen/mondo_cui_history/LOAD_ID/manifest' IAM_ROLE 'arn:aws:iam::123456789012:role/medgen-load' REGION 'us-east-1' MANIFEST GZIP DELIMITER '<TAB>' ESCAPE NULL AS '' MAXERROR 0 COMPUPDATE OFF STATUPDATE OFF;
@@ -80,9 +122,29 @@ CREATE SCHEMA IF NOT EXISTS "medgen_changes";
 
 CREATE SCHEMA IF NOT EXISTS "medgen_staging";
 
+CREATE TABLE "medgen"."growing__new" ("previous_cui" VARCHAR(60), "date_of_action" BIGINT) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
+
+CREATE TABLE "medgen"."growing__new" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
+
 CREATE TABLE "medgen"."medgen_cui_history__new" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
 
 CREATE TABLE "medgen"."mondo_cui_history__new" ("mondo_id" VARCHAR(64), "cui" VARCHAR(64), "date" VARCHAR(64), "is_current" VARCHAR(16)) DISTSTYLE KEY DISTKEY ("mondo_id") COMPOUND SORTKEY ("mondo_id", "cui", "date");
+
+CREATE TABLE "medgen_staging"."growing" ("previous_cui" VARCHAR(60), "date_of_action" BIGINT) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
+
+CREATE TABLE "medgen_staging"."growing" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
+
+CREATE TABLE "medgen_staging"."growing__changes" (_change_type VARCHAR(16) NOT NULL, "previous_cui" VARCHAR(60), "date_of_action" BIGINT) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
+
+CREATE TABLE "medgen_staging"."growing__changes" (_change_type VARCHAR(16) NOT NULL, "previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
+
+CREATE TABLE "medgen_staging"."growing__difference" ("previous_cui" VARCHAR(60), "date_of_action" BIGINT, _copies BIGINT NOT NULL) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
+
+CREATE TABLE "medgen_staging"."growing__difference" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64), _copies BIGINT NOT NULL) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
+
+CREATE TABLE "medgen_staging"."growing__kept" ("previous_cui" VARCHAR(60), "date_of_action" BIGINT) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
+
+CREATE TABLE "medgen_staging"."growing__kept" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
 
 CREATE TABLE "medgen_staging"."medgen_cui_history" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
 
@@ -102,19 +164,29 @@ CREATE TABLE "medgen_staging"."mondo_cui_history__changes" (_change_type VARCHAR
 
 CREATE TABLE "medgen_staging"."mondo_cui_history__difference" ("mondo_id" VARCHAR(64), "cui" VARCHAR(64), "date" VARCHAR(64), "is_current" VARCHAR(16), _copies BIGINT NOT NULL) DISTSTYLE KEY DISTKEY ("mondo_id") COMPOUND SORTKEY ("mondo_id", "cui", "date");
 
+CREATE TABLE IF NOT EXISTS "medgen_audit"."lock_growing" (held SMALLINT);
+
 CREATE TABLE IF NOT EXISTS "medgen_audit"."lock_medgen_cui_history" (held SMALLINT);
 
 CREATE TABLE IF NOT EXISTS "medgen_audit"."lock_mondo_cui_history" (held SMALLINT);
 
 CREATE TABLE IF NOT EXISTS "medgen_audit".commit_lock (held SMALLINT);
 
-CREATE TABLE IF NOT EXISTS "medgen_audit".load_run (load_id BIGINT NOT NULL, dagster_run_id VARCHAR(255), table_name VARCHAR(127) NOT NULL, release VARCHAR(255) NOT NULL, source_sha256 VARCHAR(64) NOT NULL, content_sha256 VARCHAR(64) NOT NULL, table_shape VARCHAR(64) NOT NULL, strategy VARCHAR(16), mode VARCHAR(16), status VARCHAR(16) NOT NULL, started_at TIMESTAMPTZ NOT NULL, finished_at TIMESTAMPTZ, rows_extracted BIGINT, rows_rejected BIGINT, rows_repaired BIGINT, rows_inserted BIGINT, rows_updated BIGINT, rows_deleted BIGINT, rows_unchanged BIGINT, guard VARCHAR(4096), error VARCHAR(65535)) DISTSTYLE ALL COMPOUND SORTKEY (load_id);
+CREATE TABLE IF NOT EXISTS "medgen_audit".load_run (load_id BIGINT NOT NULL, dagster_run_id VARCHAR(255), table_name VARCHAR(255) NOT NULL, release VARCHAR(255) NOT NULL, source_sha256 VARCHAR(255) NOT NULL, content_sha256 VARCHAR(255) NOT NULL, table_shape VARCHAR(255) NOT NULL, strategy VARCHAR(255), mode VARCHAR(255), status VARCHAR(255) NOT NULL, started_at TIMESTAMPTZ NOT NULL, finished_at TIMESTAMPTZ, rows_extracted BIGINT, rows_rejected BIGINT, rows_repaired BIGINT, rows_inserted BIGINT, rows_updated BIGINT, rows_deleted BIGINT, rows_unchanged BIGINT, guard VARCHAR(65535), error VARCHAR(65535) ) DISTSTYLE ALL COMPOUND SORTKEY (load_id);
 
-CREATE TABLE IF NOT EXISTS "medgen_audit".rejected_row (load_id BIGINT NOT NULL, line_number BIGINT NOT NULL, reason VARCHAR(65535) NOT NULL, "raw" VARCHAR(65535) NOT NULL) DISTSTYLE EVEN COMPOUND SORTKEY (load_id);
+CREATE TABLE IF NOT EXISTS "medgen_audit".rejected_row (load_id BIGINT NOT NULL, line_number BIGINT NOT NULL, reason VARCHAR(65535) NOT NULL, "raw" VARCHAR(65535) NOT NULL ) DISTSTYLE EVEN COMPOUND SORTKEY (load_id);
+
+CREATE TABLE IF NOT EXISTS "medgen_changes"."growing" (_change_type VARCHAR(16) NOT NULL, _release VARCHAR(255) NOT NULL, _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, "previous_cui" VARCHAR(60), "date_of_action" BIGINT) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY (_load_id);
+
+CREATE TABLE IF NOT EXISTS "medgen_changes"."growing" (_change_type VARCHAR(16) NOT NULL, _release VARCHAR(255) NOT NULL, _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, "previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY (_load_id);
 
 CREATE TABLE IF NOT EXISTS "medgen_changes"."medgen_cui_history" (_change_type VARCHAR(16) NOT NULL, _release VARCHAR(255) NOT NULL, _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, "previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY (_load_id);
 
 CREATE TABLE IF NOT EXISTS "medgen_changes"."mondo_cui_history" (_change_type VARCHAR(16) NOT NULL, _release VARCHAR(255) NOT NULL, _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, "mondo_id" VARCHAR(64), "cui" VARCHAR(64), "date" VARCHAR(64), "is_current" VARCHAR(16)) DISTSTYLE KEY DISTKEY ("mondo_id") COMPOUND SORTKEY (_load_id);
+
+DELETE FROM "medgen"."growing" USING "medgen_staging"."growing__changes" WHERE "growing__changes"._change_type = 'delete' AND COALESCE("growing"."previous_cui", '') = COALESCE("growing__changes"."previous_cui", '') AND COALESCE(OCTET_LENGTH("growing"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("growing__changes"."previous_cui"), -1) AND COALESCE("growing"."current_cui", '') = COALESCE("growing__changes"."current_cui", '') AND COALESCE(OCTET_LENGTH("growing"."current_cui"), -1) = COALESCE(OCTET_LENGTH("growing__changes"."current_cui"), -1) AND COALESCE("growing"."date_of_action", '') = COALESCE("growing__changes"."date_of_action", '') AND COALESCE(OCTET_LENGTH("growing"."date_of_action"), -1) = COALESCE(OCTET_LENGTH("growing__changes"."date_of_action"), -1);
+
+DELETE FROM "medgen"."growing" USING "medgen_staging"."growing__changes" WHERE "growing__changes"._change_type = 'delete' AND COALESCE("growing"."previous_cui", '') = COALESCE("growing__changes"."previous_cui", '') AND COALESCE(OCTET_LENGTH("growing"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("growing__changes"."previous_cui"), -1) AND COALESCE("growing"."date_of_action", 0) = COALESCE("growing__changes"."date_of_action", 0) AND NVL2("growing"."date_of_action", 1, 0) = NVL2("growing__changes"."date_of_action", 1, 0);
 
 DELETE FROM "medgen"."medgen_cui_history" USING "medgen_staging"."medgen_cui_history__changes" WHERE "medgen_cui_history__changes"._change_type = 'delete' AND COALESCE("medgen_cui_history"."previous_cui", '') = COALESCE("medgen_cui_history__changes"."previous_cui", '') AND COALESCE(OCTET_LENGTH("medgen_cui_history"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("medgen_cui_history__changes"."previous_cui"), -1) AND COALESCE("medgen_cui_history"."current_cui", '') = COALESCE("medgen_cui_history__changes"."current_cui", '') AND COALESCE(OCTET_LENGTH("medgen_cui_history"."current_cui"), -1) = COALESCE(OCTET_LENGTH("medgen_cui_history__changes"."current_cui"), -1) AND COALESCE("medgen_cui_history"."date_of_action", '') = COALESCE("medgen_cui_history__changes"."date_of_action", '') AND COALESCE(OCTET_LENGTH("medgen_cui_history"."date_of_action"), -1) = COALESCE(OCTET_LENGTH("medgen_cui_history__changes"."date_of_action"), -1);
 
@@ -122,29 +194,59 @@ DELETE FROM "medgen"."mondo_cui_history";
 
 DELETE FROM "medgen"."mondo_cui_history" USING "medgen_staging"."mondo_cui_history__changes" WHERE "mondo_cui_history__changes"._change_type IN ('delete', 'update_preimage') AND "mondo_cui_history"."mondo_id" = "mondo_cui_history__changes"."mondo_id" AND OCTET_LENGTH("mondo_cui_history"."mondo_id") = OCTET_LENGTH("mondo_cui_history__changes"."mondo_id") AND "mondo_cui_history"."cui" = "mondo_cui_history__changes"."cui" AND OCTET_LENGTH("mondo_cui_history"."cui") = OCTET_LENGTH("mondo_cui_history__changes"."cui") AND "mondo_cui_history"."date" = "mondo_cui_history__changes"."date" AND OCTET_LENGTH("mondo_cui_history"."date") = OCTET_LENGTH("mondo_cui_history__changes"."date");
 
+DELETE FROM "medgen_staging"."growing";
+
 DELETE FROM "medgen_staging"."medgen_cui_history";
 
 DELETE FROM "medgen_staging"."medgen_cui_history__changes";
 
 DELETE FROM "medgen_staging"."mondo_cui_history";
 
+DROP TABLE IF EXISTS "medgen"."growing__new";
+
+DROP TABLE IF EXISTS "medgen"."growing__retired";
+
 DROP TABLE IF EXISTS "medgen"."medgen_cui_history__new";
+
+DROP TABLE IF EXISTS "medgen"."medgen_cui_history__retired";
 
 DROP TABLE IF EXISTS "medgen"."mondo_cui_history__new";
 
-DROP TABLE IF EXISTS "medgen_staging"."medgen_cui_history", "medgen_staging"."medgen_cui_history__changes", "medgen_staging"."medgen_cui_history__difference", "medgen_staging"."medgen_cui_history__kept", "medgen"."medgen_cui_history__new", "medgen"."medgen_cui_history__retired";
+DROP TABLE IF EXISTS "medgen"."mondo_cui_history__retired";
+
+DROP TABLE IF EXISTS "medgen_staging"."growing";
+
+DROP TABLE IF EXISTS "medgen_staging"."growing__changes";
+
+DROP TABLE IF EXISTS "medgen_staging"."growing__difference";
+
+DROP TABLE IF EXISTS "medgen_staging"."growing__kept";
+
+DROP TABLE IF EXISTS "medgen_staging"."medgen_cui_history";
 
 DROP TABLE IF EXISTS "medgen_staging"."medgen_cui_history__changes";
 
 DROP TABLE IF EXISTS "medgen_staging"."medgen_cui_history__difference";
 
-DROP TABLE IF EXISTS "medgen_staging"."mondo_cui_history", "medgen_staging"."mondo_cui_history__changes", "medgen_staging"."mondo_cui_history__difference", "medgen_staging"."mondo_cui_history__kept", "medgen"."mondo_cui_history__new", "medgen"."mondo_cui_history__retired";
+DROP TABLE IF EXISTS "medgen_staging"."medgen_cui_history__kept";
+
+DROP TABLE IF EXISTS "medgen_staging"."mondo_cui_history";
 
 DROP TABLE IF EXISTS "medgen_staging"."mondo_cui_history__changes";
 
 DROP TABLE IF EXISTS "medgen_staging"."mondo_cui_history__difference";
 
+DROP TABLE IF EXISTS "medgen_staging"."mondo_cui_history__kept";
+
 GRANT SELECT ON "medgen"."mondo_cui_history__new" TO "golden_reader" WITH GRANT OPTION;
+
+INSERT INTO "medgen"."growing" ("previous_cui", "current_cui", "date_of_action") SELECT "previous_cui", "current_cui", "date_of_action" FROM "medgen_staging"."growing__changes" WHERE _change_type IN ('insert', 'update_postimage');
+
+INSERT INTO "medgen"."growing" ("previous_cui", "current_cui", "date_of_action") SELECT "previous_cui", "current_cui", "date_of_action" FROM "medgen_staging"."growing__kept";
+
+INSERT INTO "medgen"."growing" ("previous_cui", "date_of_action") SELECT "previous_cui", "date_of_action" FROM "medgen_staging"."growing__changes" WHERE _change_type IN ('insert', 'update_postimage');
+
+INSERT INTO "medgen"."growing" ("previous_cui", "date_of_action") SELECT "previous_cui", "date_of_action" FROM "medgen_staging"."growing__kept";
 
 INSERT INTO "medgen"."medgen_cui_history" ("previous_cui", "current_cui", "date_of_action") SELECT "previous_cui", "current_cui", "date_of_action" FROM "medgen_staging"."medgen_cui_history__changes" WHERE _change_type IN ('insert', 'update_postimage');
 
@@ -156,11 +258,31 @@ INSERT INTO "medgen"."mondo_cui_history" ("mondo_id", "cui", "date", "is_current
 
 INSERT INTO "medgen_audit".load_run (load_id, dagster_run_id, table_name, release, source_sha256, content_sha256, table_shape, status, started_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, GETDATE());
 
-INSERT INTO "medgen_audit".rejected_row (load_id, line_number, reason, "raw") VALUES (CAST($1 AS BIGINT), CAST($2 AS BIGINT), CAST($3 AS VARCHAR(65535)), CAST($4 AS VARCHAR(65535)));
+INSERT INTO "medgen_audit".rejected_row (load_id, line_number, reason, "raw") VALUES ($1, $2, $3, $4);
+
+INSERT INTO "medgen_changes"."growing" (_change_type, _release, _commit_timestamp, _load_id, "previous_cui", "current_cui", "date_of_action") SELECT _change_type, CAST($1 AS VARCHAR(255)), GETDATE(), CAST($2 AS BIGINT), "previous_cui", "current_cui", "date_of_action" FROM "medgen_staging"."growing__changes";
+
+INSERT INTO "medgen_changes"."growing" (_change_type, _release, _commit_timestamp, _load_id, "previous_cui", "date_of_action") SELECT _change_type, CAST($1 AS VARCHAR(255)), GETDATE(), CAST($2 AS BIGINT), "previous_cui", "date_of_action" FROM "medgen_staging"."growing__changes";
 
 INSERT INTO "medgen_changes"."medgen_cui_history" (_change_type, _release, _commit_timestamp, _load_id, "previous_cui", "current_cui", "date_of_action") SELECT _change_type, CAST($1 AS VARCHAR(255)), GETDATE(), CAST($2 AS BIGINT), "previous_cui", "current_cui", "date_of_action" FROM "medgen_staging"."medgen_cui_history__changes";
 
 INSERT INTO "medgen_changes"."mondo_cui_history" (_change_type, _release, _commit_timestamp, _load_id, "mondo_id", "cui", "date", "is_current") SELECT _change_type, CAST($1 AS VARCHAR(255)), GETDATE(), CAST($2 AS BIGINT), "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history__changes";
+
+INSERT INTO "medgen_staging"."growing__changes" (_change_type, "previous_cui", "current_cui", "date_of_action") SELECT 'delete', "previous_cui", "current_cui", "date_of_action" FROM (SELECT "a"."previous_cui", "a"."current_cui", "a"."date_of_action", -d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."previous_cui", "a"."current_cui", "a"."date_of_action", OCTET_LENGTH("a"."previous_cui"), OCTET_LENGTH("a"."current_cui"), OCTET_LENGTH("a"."date_of_action")) AS _nth  FROM "medgen"."growing" a JOIN "medgen_staging"."growing__difference" d ON COALESCE("a"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("a"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("a"."current_cui", '') = COALESCE("d"."current_cui", '') AND COALESCE(OCTET_LENGTH("a"."current_cui"), -1) = COALESCE(OCTET_LENGTH("d"."current_cui"), -1) AND COALESCE("a"."date_of_action", '') = COALESCE("d"."date_of_action", '') AND COALESCE(OCTET_LENGTH("a"."date_of_action"), -1) = COALESCE(OCTET_LENGTH("d"."date_of_action"), -1)) AS numbered WHERE _nth <= _copies;
+
+INSERT INTO "medgen_staging"."growing__changes" (_change_type, "previous_cui", "current_cui", "date_of_action") SELECT 'insert', "previous_cui", "current_cui", "date_of_action" FROM (SELECT "a"."previous_cui", "a"."current_cui", "a"."date_of_action", d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."previous_cui", "a"."current_cui", "a"."date_of_action", OCTET_LENGTH("a"."previous_cui"), OCTET_LENGTH("a"."current_cui"), OCTET_LENGTH("a"."date_of_action")) AS _nth  FROM "medgen_staging"."growing" a JOIN "medgen_staging"."growing__difference" d ON COALESCE("a"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("a"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("a"."current_cui", '') = COALESCE("d"."current_cui", '') AND COALESCE(OCTET_LENGTH("a"."current_cui"), -1) = COALESCE(OCTET_LENGTH("d"."current_cui"), -1) AND COALESCE("a"."date_of_action", '') = COALESCE("d"."date_of_action", '') AND COALESCE(OCTET_LENGTH("a"."date_of_action"), -1) = COALESCE(OCTET_LENGTH("d"."date_of_action"), -1)) AS numbered WHERE _nth <= _copies;
+
+INSERT INTO "medgen_staging"."growing__changes" (_change_type, "previous_cui", "date_of_action") SELECT 'delete', "previous_cui", "date_of_action" FROM (SELECT "a"."previous_cui", "a"."date_of_action", -d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."previous_cui", "a"."date_of_action", OCTET_LENGTH("a"."previous_cui")) AS _nth  FROM "medgen"."growing" a JOIN "medgen_staging"."growing__difference" d ON COALESCE("a"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("a"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("a"."date_of_action", 0) = COALESCE("d"."date_of_action", 0) AND NVL2("a"."date_of_action", 1, 0) = NVL2("d"."date_of_action", 1, 0)) AS numbered WHERE _nth <= _copies;
+
+INSERT INTO "medgen_staging"."growing__changes" (_change_type, "previous_cui", "date_of_action") SELECT 'insert', "previous_cui", "date_of_action" FROM (SELECT "a"."previous_cui", "a"."date_of_action", d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."previous_cui", "a"."date_of_action", OCTET_LENGTH("a"."previous_cui")) AS _nth  FROM "medgen_staging"."growing" a JOIN "medgen_staging"."growing__difference" d ON COALESCE("a"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("a"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("a"."date_of_action", 0) = COALESCE("d"."date_of_action", 0) AND NVL2("a"."date_of_action", 1, 0) = NVL2("d"."date_of_action", 1, 0)) AS numbered WHERE _nth <= _copies;
+
+INSERT INTO "medgen_staging"."growing__difference" ("previous_cui", "current_cui", "date_of_action", _copies) SELECT "previous_cui", "current_cui", "date_of_action", SUM(_one) FROM (SELECT "previous_cui", "current_cui", "date_of_action", 1 AS _one FROM "medgen_staging"."growing" n UNION ALL SELECT "previous_cui", "current_cui", "date_of_action", -1 AS _one FROM "medgen"."growing" o) AS both_sides GROUP BY "previous_cui", "current_cui", "date_of_action", OCTET_LENGTH("previous_cui"), OCTET_LENGTH("current_cui"), OCTET_LENGTH("date_of_action") HAVING SUM(_one) <> 0;
+
+INSERT INTO "medgen_staging"."growing__difference" ("previous_cui", "date_of_action", _copies) SELECT "previous_cui", "date_of_action", SUM(_one) FROM (SELECT "previous_cui", "date_of_action", 1 AS _one FROM "medgen_staging"."growing" n UNION ALL SELECT "previous_cui", "date_of_action", -1 AS _one FROM "medgen"."growing" o) AS both_sides GROUP BY "previous_cui", "date_of_action", OCTET_LENGTH("previous_cui") HAVING SUM(_one) <> 0;
+
+INSERT INTO "medgen_staging"."growing__kept" ("previous_cui", "current_cui", "date_of_action") SELECT "previous_cui", "current_cui", "date_of_action" FROM (SELECT "p"."previous_cui", "p"."current_cui", "p"."date_of_action", d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "p"."previous_cui", "p"."current_cui", "p"."date_of_action", OCTET_LENGTH("p"."previous_cui"), OCTET_LENGTH("p"."current_cui"), OCTET_LENGTH("p"."date_of_action")) AS _nth  FROM "medgen"."growing" p JOIN (SELECT "previous_cui", "current_cui", "date_of_action", COUNT(*) AS _copies FROM "medgen_staging"."growing__changes"   WHERE _change_type = 'delete' GROUP BY "previous_cui", "current_cui", "date_of_action", OCTET_LENGTH("previous_cui"), OCTET_LENGTH("current_cui"), OCTET_LENGTH("date_of_action")) d ON COALESCE("p"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("p"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("p"."current_cui", '') = COALESCE("d"."current_cui", '') AND COALESCE(OCTET_LENGTH("p"."current_cui"), -1) = COALESCE(OCTET_LENGTH("d"."current_cui"), -1) AND COALESCE("p"."date_of_action", '') = COALESCE("d"."date_of_action", '') AND COALESCE(OCTET_LENGTH("p"."date_of_action"), -1) = COALESCE(OCTET_LENGTH("d"."date_of_action"), -1)) AS numbered WHERE _nth > _copies;
+
+INSERT INTO "medgen_staging"."growing__kept" ("previous_cui", "date_of_action") SELECT "previous_cui", "date_of_action" FROM (SELECT "p"."previous_cui", "p"."date_of_action", d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "p"."previous_cui", "p"."date_of_action", OCTET_LENGTH("p"."previous_cui")) AS _nth  FROM "medgen"."growing" p JOIN (SELECT "previous_cui", "date_of_action", COUNT(*) AS _copies FROM "medgen_staging"."growing__changes"   WHERE _change_type = 'delete' GROUP BY "previous_cui", "date_of_action", OCTET_LENGTH("previous_cui")) d ON COALESCE("p"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("p"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("p"."date_of_action", 0) = COALESCE("d"."date_of_action", 0) AND NVL2("p"."date_of_action", 1, 0) = NVL2("d"."date_of_action", 1, 0)) AS numbered WHERE _nth > _copies;
 
 INSERT INTO "medgen_staging"."medgen_cui_history__changes" (_change_type, "previous_cui", "current_cui", "date_of_action") SELECT 'delete', "previous_cui", "current_cui", "date_of_action" FROM (SELECT "a"."previous_cui", "a"."current_cui", "a"."date_of_action", -d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."previous_cui", "a"."current_cui", "a"."date_of_action", OCTET_LENGTH("a"."previous_cui"), OCTET_LENGTH("a"."current_cui"), OCTET_LENGTH("a"."date_of_action")) AS _nth  FROM "medgen"."medgen_cui_history" a JOIN "medgen_staging"."medgen_cui_history__difference" d ON COALESCE("a"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("a"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("a"."current_cui", '') = COALESCE("d"."current_cui", '') AND COALESCE(OCTET_LENGTH("a"."current_cui"), -1) = COALESCE(OCTET_LENGTH("d"."current_cui"), -1) AND COALESCE("a"."date_of_action", '') = COALESCE("d"."date_of_action", '') AND COALESCE(OCTET_LENGTH("a"."date_of_action"), -1) = COALESCE(OCTET_LENGTH("d"."date_of_action"), -1)) AS numbered WHERE _nth <= _copies;
 
@@ -190,11 +312,15 @@ INSERT INTO "medgen_staging"."mondo_cui_history__changes" (_change_type, "mondo_
 
 INSERT INTO "medgen_staging"."mondo_cui_history__difference" ("mondo_id", "cui", "date", "is_current", _copies) SELECT "mondo_id", "cui", "date", "is_current", SUM(_one) FROM (SELECT "mondo_id", "cui", "date", "is_current", 1 AS _one FROM "medgen_staging"."mondo_cui_history" n UNION ALL SELECT "mondo_id", "cui", "date", "is_current", -1 AS _one FROM "medgen"."mondo_cui_history" o) AS both_sides GROUP BY "mondo_id", "cui", "date", "is_current", OCTET_LENGTH("mondo_id"), OCTET_LENGTH("cui"), OCTET_LENGTH("date"), OCTET_LENGTH("is_current") HAVING SUM(_one) <> 0;
 
+LOCK "medgen_audit"."lock_growing";
+
 LOCK "medgen_audit"."lock_medgen_cui_history";
 
 LOCK "medgen_audit"."lock_mondo_cui_history";
 
 LOCK "medgen_audit".commit_lock;
+
+REVOKE SELECT ON "medgen"."growing__new" FROM "golden_reader";
 
 ROLLBACK;
 
@@ -214,25 +340,37 @@ SELECT COALESCE(SUM(CASE WHEN _change_type IN ('insert', 'update_postimage') THE
 
 SELECT COALESCE(SUM(CASE WHEN _change_type IN ('insert', 'update_postimage') THEN CAST(FNV_HASH(CAST(CASE WHEN "c"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("c"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("c"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("c"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0)) ELSE -CAST(FNV_HASH(CAST(CASE WHEN "c"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("c"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("c"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("c"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0)) END), 0) FROM "medgen_staging"."medgen_cui_history__changes" c;
 
-SELECT COUNT(*) FROM pg_namespace WHERE nspname IN ($1, $2, $3, $4);
-
-SELECT COUNT(*) FROM svv_tables WHERE table_schema = $1 AND table_name IN ('load_run', 'rejected_row', 'commit_lock');
-
 SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."mondo_id" IS NULL THEN 0 ELSE FNV_HASH("t"."mondo_id") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."cui" IS NULL THEN 0 ELSE FNV_HASH("t"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date" IS NULL THEN 0 ELSE FNV_HASH("t"."date") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."is_current" IS NULL THEN 0 ELSE FNV_HASH("t"."is_current") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."mondo_cui_history" t;
 
 SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."mondo_id" IS NULL THEN 0 ELSE FNV_HASH("t"."mondo_id") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."cui" IS NULL THEN 0 ELSE FNV_HASH("t"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date" IS NULL THEN 0 ELSE FNV_HASH("t"."date") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."is_current" IS NULL THEN 0 ELSE FNV_HASH("t"."is_current") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."mondo_cui_history__new" t;
 
 SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."mondo_id" IS NULL THEN 0 ELSE FNV_HASH("t"."mondo_id") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."cui" IS NULL THEN 0 ELSE FNV_HASH("t"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date" IS NULL THEN 0 ELSE FNV_HASH("t"."date") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."is_current" IS NULL THEN 0 ELSE FNV_HASH("t"."is_current") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen_staging"."mondo_cui_history" t;
 
+SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."growing" t;
+
+SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."growing__new" t;
+
 SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."medgen_cui_history" t;
 
 SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."medgen_cui_history__new" t;
 
+SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen_staging"."growing" t;
+
 SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen_staging"."medgen_cui_history" t;
+
+SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."growing" t;
+
+SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."growing__new" t;
+
+SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen_staging"."growing" t;
 
 SELECT DISTINCT n.nspname, v.relname FROM pg_class t JOIN pg_namespace s ON s.oid = t.relnamespace JOIN pg_depend d ON d.refobjid = t.oid JOIN pg_depend i ON i.objid = d.objid AND i.deptype = 'i' JOIN pg_class v ON v.oid = i.refobjid JOIN pg_namespace n ON n.oid = v.relnamespace WHERE s.nspname = $1 AND t.relname = $2 AND v.relkind = 'v' ORDER BY 1, 2;
 
 SELECT MAX(load_id) FROM "medgen_audit".load_run WHERE table_name = $1;
+
+SELECT TRIM(file_name), line_number, TRIM(column_name), error_code, TRIM(error_message) FROM sys_load_error_detail WHERE query_id = $1 ORDER BY 1, 2 LIMIT 10;
+
+SELECT _change_type, COUNT(*) FROM "medgen_staging"."growing__changes" GROUP BY _change_type;
 
 SELECT _change_type, COUNT(*) FROM "medgen_staging"."medgen_cui_history__changes" GROUP BY _change_type;
 
@@ -242,13 +380,21 @@ SELECT _change_type, _release, _commit_timestamp, _load_id, "previous_cui", "cur
 
 SELECT a.attname, d.description FROM pg_description d JOIN pg_class t ON t.oid = d.objoid JOIN pg_namespace s ON s.oid = t.relnamespace LEFT JOIN pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid AND a.attnum > 0 WHERE s.nspname = $1 AND t.relname = $2;
 
-SELECT column_name, data_type, character_maximum_length FROM svv_columns WHERE table_schema = $1 AND table_name = $2 ORDER BY ordinal_position;
+SELECT column_name, character_maximum_length FROM svv_columns WHERE table_schema = $1 AND table_name = $2 AND character_maximum_length IS NOT NULL;
+
+SELECT column_name, data_type FROM svv_columns WHERE table_schema = $1 AND table_name = $2;
 
 SELECT load_id FROM "medgen_audit".load_run WHERE table_name = $1 AND status <> $2;
 
 SELECT load_id, release FROM "medgen_audit".load_run WHERE table_name = $1 AND status = 'succeeded' AND load_id >= $2 ORDER BY load_id DESC;
 
+SELECT n.nspname, c.relname FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid WHERE n.nspname IN ('medgen', 'medgen_staging', 'medgen_changes', 'medgen_audit');
+
+SELECT n.nspname, c.relname FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid WHERE n.nspname IN ('medgen_changes');
+
 SELECT pg_last_copy_count();
+
+SELECT pg_last_copy_id();
 
 SELECT privilege_type, identity_type, identity_name, admin_option FROM svv_relation_privileges WHERE namespace_name = $1 AND relation_name = $2 AND identity_name <> current_user;
 
@@ -258,6 +404,14 @@ SELECT t.pid, t.txn_owner, t.txn_start FROM svv_transactions t, pg_class c, pg_n
 
 SELECT u.usename FROM pg_class t JOIN pg_namespace s ON s.oid = t.relnamespace JOIN pg_user u ON u.usesysid = t.relowner WHERE s.nspname = $1 AND t.relname = $2 AND u.usename <> current_user;
 
+SET LOCAL statement_timeout TO 0;
+
+SET LOCAL statement_timeout TO 60000;
+
+SET SESSION statement_timeout TO 0;
+
+SET SESSION statement_timeout TO 60000;
+
 SET datestyle TO 'ISO';
 
 SET statement_timeout TO 0;
@@ -266,12 +420,14 @@ SET statement_timeout TO 10;
 
 SET statement_timeout TO 60000;
 
-SET statement_timeout TO 600000;
-
 SET timezone TO 'UTC';
+
+UPDATE "medgen_audit".load_run SET status = $1, error = $2, finished_at = GETDATE() WHERE load_id = $3 AND status = $4;
 
 UPDATE "medgen_audit".load_run SET status = $1, finished_at = GETDATE(), error = 'its process ended without a word; found by the next load' WHERE table_name = $2 AND status = $3;
 
-UPDATE "medgen_audit".load_run SET status = $1, mode = $2, finished_at = GETDATE(), rows_inserted = $3, rows_updated = $4, rows_deleted = $5, rows_unchanged = $6, guard = $7 WHERE load_id = $8;
+UPDATE "medgen_audit".load_run SET status = $1, mode = $2, finished_at = GETDATE(), rows_inserted = $3, rows_updated = $4, rows_deleted = $5, rows_unchanged = $6, guard = $7 WHERE load_id = $8 AND status = $9;
 
 UPDATE "medgen_audit".load_run SET strategy = $1, rows_extracted = $2, rows_rejected = $3, rows_repaired = $4 WHERE load_id = $5;
+
+UPDATE "medgen_changes"."growing" SET "date_of_action__text" = CAST("date_of_action" AS VARCHAR(64));

@@ -1,34 +1,49 @@
-"""A Redshift for the loader's tests: the gate, its S3, and what a test needs of a backend.
+"""A Redshift for the loader's tests: one behind a DSN, be it a cluster or the gate, and what only the gate can show."""
 
-``Warehouse.new_loader``, ``read`` and ``query`` are all that tests of the contract use, so that they can become one
-suite for all backends.
-"""
+from collections.abc import Mapping
+from typing import Any
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import boto3  # type: ignore[import-untyped]  # ships no types
+import psycopg
 
-from medgen_pipeline.catalog import SourceTable
-from medgen_pipeline.gates import GateLimits
-from medgen_pipeline.load import LoadOptions, LoadResult, load_table
-from medgen_pipeline.loaders import AbstractNativeLoader, LoaderFactory
-from medgen_pipeline.release import Archive, ReleaseSource
-from medgen_pipeline_tests.integration.test_strategies import write
-from medgen_pipeline_tests.loaders.support import Row, query, read
+from medgen_pipeline.loaders.redshift.connect import connection_parts
+from medgen_pipeline.testing import Backend, Row
+from medgen_pipeline_tests.loaders.support import query
 from medgen_pipeline_tests.redgate.gate import Gate
 from medgen_pipeline_tests.redgate.s3server import BUCKET as BUCKET
 from medgen_pipeline_tests.redgate.s3server import S3Server
 
 ROLE = "arn:aws:iam::123456789012:role/medgen-load"
-OPEN_GATES = GateLimits(
-    max_rejected_percent=100, max_shrink_percent=100, max_growth_percent=1e9, accept_broken_key=True
-)
 
 
-@dataclass(frozen=True)
-class Warehouse:
-    """An empty Redshift and its bucket.
+class RedshiftBackend(Backend):
+    """A Redshift, and the bucket its rows come through."""
+
+    def query(self, statement: str) -> list[Row]:
+        """See the base class."""
+        with psycopg.connect(
+            **connection_parts(self.dsn), autocommit=True, client_encoding="utf8", prepare_threshold=None
+        ) as user:
+            cursor = user.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def left_outside(self) -> list[str]:
+        """Objects and unfinished uploads below the loader's prefix."""
+        where = {
+            "Bucket": self.config["s3_bucket"],
+            "Prefix": f"{self.config.get('s3_prefix', 'medgen')}/{self.schema}/",
+        }
+        client = boto3.client("s3", region_name=self.config["aws_region"])
+        pages = client.get_paginator("list_objects_v2").paginate(**where)
+        uploads = client.get_paginator("list_multipart_uploads").paginate(**where)
+        return [
+            *(found["Key"] for page in pages for found in page.get("Contents", [])),
+            *(found["Key"] for page in uploads for found in page.get("Uploads", [])),
+        ]
+
+
+class GatedRedshift(RedshiftBackend):
+    """The gate and its S3, with all that a cluster would not show.
 
     Attributes:
         database: URL of the PostgreSQL behind the gate, for looks that nothing translates.
@@ -36,66 +51,26 @@ class Warehouse:
         s3: The S3.
     """
 
-    database: str
-    gate: Gate
-    s3: S3Server
-
-    def new_loader(self, **config: object) -> AbstractNativeLoader:
-        settings = {
+    def __init__(self, database: str, gate: Gate, s3: S3Server, schema: str = "medgen") -> None:
+        """Nothing is opened."""
+        config: Mapping[str, Any] = {
             "s3_bucket": BUCKET,
             "aws_region": "us-east-1",
             "iam_role": ROLE,
             "drop_grace_seconds": 0,
             "conflict_backoff_seconds": 0.01,
         }
-        return LoaderFactory.create_loader(self.gate.dsn("redshift", sslmode="disable"), {**settings, **config})
+        super().__init__(gate.dsn("redshift", sslmode="disable"), config, schema)
+        self.database, self.gate, self.s3 = database, gate, s3
 
-    def read(self, schema: str, table: SourceTable, columns: Sequence[str] = ()) -> list[Row]:
-        return read(self.database, schema, table, columns)
+    def lose_connections(self) -> None:
+        """See the base class."""
+        self.gate.cut()
 
-    def query(self, statement: str, *params: object) -> list[Row]:
+    def direct(self, statement: str, *params: object) -> list[Row]:
+        """A look past the gate."""
         return query(self.database, statement, *params)
 
     def exists(self, relation: str) -> bool:
-        return self.query("SELECT to_regclass(%s) IS NOT NULL", relation) == [(True,)]
-
-    def left_in_s3(self) -> list[str]:
-        """Objects and unfinished uploads."""
-        return [*self.s3.keys(BUCKET), *self.s3.unfinished_uploads(BUCKET)]
-
-    def left_in_staging(self) -> list[Row]:
-        """Tables in staging, and those that stand beside production under a name of their own."""
-        return self.query(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'medgen_staging' OR schemaname = 'medgen'"
-            " AND tablename LIKE '%%\\_\\_%%'"
-        )
-
-    def statuses(self) -> list[str]:
-        return [str(row[0]) for row in self.query("SELECT status FROM medgen_audit.load_run ORDER BY load_id")]
-
-
-@dataclass(frozen=True)
-class Mirror:
-    """One table kept up to date by whole loads, from files written for it."""
-
-    warehouse: Warehouse
-    home: Path
-    table: SourceTable
-    schema: str = "medgen"
-
-    def load(self, lines: list[bytes], *, release: str = "2026-01-07", **options: object) -> LoadResult:
-        folder = self.home / "source" / release
-        write(folder, self.table, lines)
-        archive = Archive(self.home / "archive")
-        source = ReleaseSource(folder.as_uri(), archive).fetch(self.table)
-        loader = self.warehouse.new_loader(schema=self.schema)
-        given = {"limits": OPEN_GATES, **options}
-        return load_table(loader, self.table, source, archive, LoadOptions(**given))  # type: ignore[arg-type]
-
-    def production(self) -> Counter[Row]:
-        return Counter(self.warehouse.read(self.schema, self.table))
-
-    def feed(self) -> Counter[Row]:
-        if not self.warehouse.exists(f"{self.schema}_changes.{self.table.name}"):
-            return Counter()
-        return Counter(self.warehouse.read(f"{self.schema}_changes", self.table, ("_change_type", "_release")))
+        """Whether there is a relation of this name."""
+        return self.direct("SELECT to_regclass(%s) IS NOT NULL", relation) == [(True,)]

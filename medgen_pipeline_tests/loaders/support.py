@@ -1,53 +1,35 @@
-"""What the loader tests share: rows to canonical bytes, one load by hand, and reading tables back."""
+"""What the loader tests share: a PostgreSQL for the conformance suite, and looks at one that need no loader."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
-from medgen_pipeline.catalog import Table
-from medgen_pipeline.loaders import (
-    AbstractNativeLoader,
-    ApplyMode,
-    ChangeCounts,
-    LoadDetail,
-    LoaderFactory,
-    LoadStart,
-    Strategy,
-)
-
-Row = tuple[object, ...]
+from medgen_pipeline.catalog import SourceTable, Table
+from medgen_pipeline.loaders import AbstractNativeLoader, LoaderFactory
+from medgen_pipeline.testing import Backend, Mirror, Row
 
 
-def canonical(rows: Iterable[Row]) -> bytes:
-    """Rows as canonical bytes, written independently of the framing."""
-    return b"".join(b"\t".join(_field(value) for value in row) + b"\n" for row in rows)
+class PostgresBackend(Backend):
+    """A database of a PostgreSQL server."""
+
+    def query(self, statement: str) -> list[Row]:
+        """See the base class."""
+        return query(self.dsn, statement)
+
+    def lose_connections(self) -> None:
+        """See the base class."""
+        self.query(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name LIKE 'medgen_pipeline%'"
+        )
 
 
-def _field(value: object) -> bytes:
-    text = "" if value is None else str(value)
-    for special in ("\\", "\t", "\r"):
-        text = text.replace(special, "\\" + special)
-    return text.encode() if text != "\\\\N" else b"\\\\\\N"
-
-
-def start_of(table: Table, release: str = "2026-01-07") -> LoadStart:
-    return LoadStart(table, release, "a" * 64, "b" * 64, "a-dagster-run")
-
-
-def load(loader: AbstractNativeLoader, table: Table, rows: Sequence[Row], release: str = "2026-01-07") -> ChangeCounts:
-    """One whole load through the contract, as ``load_table`` does it, without gates."""
-    with loader:
-        load_id = loader.log_run_start(start_of(table, release))
-        loader.initialize_staging(table)
-        loader.bulk_load(table.name, iter([canonical(rows)] if rows else []))
-        loader.log_run_detail(load_id, LoadDetail(Strategy.WAREHOUSE, len(rows), 0, 0))
-        counts = loader.execute_cdc(table)
-        mode = ApplyMode.SWAP if counts.baseline else ApplyMode.DELTA if counts.changed else ApplyMode.UNCHANGED
-        loader.apply_changes(table, mode)
-        loader.cleanup(table)
-    return counts
+def postgres_mirror(dsn: str, home: Path, table: SourceTable, schema: str) -> Mirror:
+    """One table of a PostgreSQL, kept up to date by whole loads."""
+    return Mirror(PostgresBackend(dsn, schema=schema), home, table)
 
 
 def new_loader(dsn: str, **config: object) -> AbstractNativeLoader:
@@ -64,7 +46,7 @@ def read(dsn: str, schema: str, table: Table, columns: Sequence[str] = ()) -> li
 
 def query(dsn: str, statement: str, *params: object) -> list[Row]:
     with psycopg.connect(dsn, autocommit=True) as connection:
-        cursor = connection.execute(statement, params or None)
+        cursor = connection.execute(statement.encode(), params or None)
         return cursor.fetchall() if cursor.description else []
 
 

@@ -1,48 +1,46 @@
 """What the checks find in a table, with the same SQL on every backend."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from psycopg import sql
 
-from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
+from medgen_pipeline.catalog import SourceTable, table_by_name
 from medgen_pipeline.checks import ACROSS_TABLES, OF_ONE_TABLE
 from medgen_pipeline.checks.findings import Finding, Subject, judge_row_count
-from medgen_pipeline.load import LoadResult, load_table
-from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError
+from medgen_pipeline.load import load_table
+from medgen_pipeline.loaders import AbstractNativeLoader
 from medgen_pipeline.release import Archive, ReleaseSource
-from medgen_pipeline_tests.integration.test_strategies import Mirror as PostgresMirror
-from medgen_pipeline_tests.loaders.redshift_support import Mirror as RedshiftMirror
-from medgen_pipeline_tests.loaders.redshift_support import Warehouse
-from medgen_pipeline_tests.loaders.support import Row, load, new_loader, query
+from medgen_pipeline.testing import Backend, Mirror, Row, load
+from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
+from medgen_pipeline_tests.loaders.support import PostgresBackend, new_loader, query
 
 NAMES, MERGED, PUBMED = (table_by_name(name) for name in ("names", "merged", "medgen_pubmed_lnk"))
 ROWS: list[Row] = [(f"C{number}", f"name {number}", None, "N") for number in range(20)]
 CHECKS = {check.name: check for check in (*OF_ONE_TABLE, *ACROSS_TABLES)}
 
 
-class Mirrored(Protocol):
-    def load(self, lines: list[bytes], *, release: str = ...) -> LoadResult: ...
-
-
 @dataclass(frozen=True)
-class Backend:
+class Warehouse:
     """A warehouse with nothing in it.
 
     Attributes:
-        new_loader: A loader into it.
+        backend: Makes loaders into it.
         dsn: The PostgreSQL behind it, for edits by hand.
-        mirror: Loads of files into one of its tables.
+        home: For files to load.
     """
 
-    new_loader: Callable[[], AbstractNativeLoader]
+    backend: Backend
     dsn: str
-    mirror: Callable[[SourceTable], Mirrored]
+    home: Path
+
+    def new_loader(self) -> AbstractNativeLoader:
+        return self.backend.new_loader()
+
+    def mirror(self, table: SourceTable) -> Mirror:
+        return Mirror(self.backend, self.home, table)
 
     def load(self, table: SourceTable, rows: list[Row], release: str = "2026-01-07") -> None:
         load(self.new_loader(), table, rows, release)
@@ -56,46 +54,11 @@ class Backend:
 
 
 @pytest.fixture(params=["postgres", "redshift"])
-def backend(request: pytest.FixtureRequest, database: str, tmp_path: Path) -> Backend:
+def warehouse(request: pytest.FixtureRequest, database: str, tmp_path: Path) -> Warehouse:
     if request.param == "postgres":
-        return Backend(
-            lambda: new_loader(database), database, lambda table: PostgresMirror(database, tmp_path, table, "medgen")
-        )
-    warehouse: Warehouse = request.getfixturevalue("warehouse")
-    return Backend(warehouse.new_loader, database, lambda table: RedshiftMirror(warehouse, tmp_path, table))
-
-
-# The method of the contract that the checks stand on
-
-
-def test_a_query_names_tables_the_audit_and_the_schema(backend: Backend) -> None:
-    backend.load(NAMES, ROWS)
-    with backend.new_loader() as loader:
-        assert loader.query(
-            "SELECT COUNT(*) FROM {any} WHERE {column} = %s", ["C7"], any=NAMES, column=sql.SQL("cui")
-        ) == [(1,)]
-        assert loader.query("SELECT table_name, status FROM {audit}.load_run") == [("names", "succeeded")]
-        assert loader.query(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = {schema} AND table_name = 'names'"
-        ) == [("names",)]
-
-
-def test_a_query_that_fails_is_an_error_of_the_contract(backend: Backend) -> None:
-    with backend.new_loader() as loader, pytest.raises(LoaderError, match="answering a query"):
-        loader.query("SELECT COUNT(*) FROM {table}", table=NAMES)
-
-
-# What is found
-
-
-def test_nothing_is_found_in_tables_as_the_loader_makes_them(backend: Backend) -> None:
-    for table in TABLES:
-        backend.load(table, [tuple(7 if column.type.value == "integer" else "C1" for column in table.columns)])
-    with backend.new_loader() as loader:
-        for table in TABLES:
-            for check in CHECKS.values():
-                if check.applies(table):
-                    assert check.find(Subject(loader, table)).passed, (table.name, check.name)
+        return Warehouse(PostgresBackend(database), database, tmp_path)
+    redshift: GatedRedshift = request.getfixturevalue("redshift")
+    return Warehouse(redshift, database, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -107,31 +70,31 @@ def test_nothing_is_found_in_tables_as_the_loader_makes_them(backend: Backend) -
         ("DROP TABLE medgen.names", "missing: cui, name, source, suppress."),
     ],
 )
-def test_a_column_that_is_missing_or_of_another_type_is_found(backend: Backend, edit: str, said: str) -> None:
-    backend.load(NAMES, ROWS)
-    backend.edit(edit)
-    finding = backend.find("schema_matches_catalog", NAMES)
+def test_a_column_that_is_missing_or_of_another_type_is_found(warehouse: Warehouse, edit: str, said: str) -> None:
+    warehouse.load(NAMES, ROWS)
+    warehouse.edit(edit)
+    finding = warehouse.find("schema_matches_catalog", NAMES)
     assert not finding.passed
     assert said in (finding.description or "")
 
 
-def test_an_integer_column_of_another_type_is_found(backend: Backend) -> None:
-    backend.load(PUBMED, [(1, "C1", "a", 1)])
-    backend.edit("ALTER TABLE medgen.medgen_pubmed_lnk ALTER COLUMN pmid TYPE text")
-    assert "pmid is text, expected integer." in (backend.find("schema_matches_catalog", PUBMED).description or "")
+def test_an_integer_column_of_another_type_is_found(warehouse: Warehouse) -> None:
+    warehouse.load(PUBMED, [(1, "C1", "a", 1)])
+    warehouse.edit("ALTER TABLE medgen.medgen_pubmed_lnk ALTER COLUMN pmid TYPE text")
+    assert "pmid is text, expected integer." in (warehouse.find("schema_matches_catalog", PUBMED).description or "")
 
 
-def test_a_column_that_somebody_has_added_is_named_and_no_fault(backend: Backend) -> None:
-    backend.load(NAMES, ROWS)
-    backend.edit("ALTER TABLE medgen.names ADD COLUMN reviewed text")
-    finding = backend.find("schema_matches_catalog", NAMES)
+def test_a_column_that_somebody_has_added_is_named_and_no_fault(warehouse: Warehouse) -> None:
+    warehouse.load(NAMES, ROWS)
+    warehouse.edit("ALTER TABLE medgen.names ADD COLUMN reviewed text")
+    finding = warehouse.find("schema_matches_catalog", NAMES)
     assert finding.passed
     assert finding.figures == {"check/columns": 5, "check/other_columns": ["reviewed"]}
 
 
-def test_a_key_that_repeats_or_is_empty_is_found_with_its_rows(backend: Backend) -> None:
-    backend.load(NAMES, [*ROWS, ("C1", "again", None, "N"), (None, "no concept", None, "N")])
-    finding = backend.find("key_is_unique", NAMES)
+def test_a_key_that_repeats_or_is_empty_is_found_with_its_rows(warehouse: Warehouse) -> None:
+    warehouse.load(NAMES, [*ROWS, ("C1", "again", None, "N"), (None, "no concept", None, "N")])
+    finding = warehouse.find("key_is_unique", NAMES)
     assert not finding.passed
     assert finding.figures == {
         "check/repeated_keys": 2,
@@ -139,48 +102,48 @@ def test_a_key_that_repeats_or_is_empty_is_found_with_its_rows(backend: Backend)
     }
 
 
-def test_a_required_value_that_is_missing_is_counted_by_column(backend: Backend) -> None:
-    backend.load(NAMES, [*ROWS, ("C97", None, None, "N"), ("C98", None, None, None), (None, "x", None, "N")])
-    finding = backend.find("required_columns_are_filled", NAMES)
+def test_a_required_value_that_is_missing_is_counted_by_column(warehouse: Warehouse) -> None:
+    warehouse.load(NAMES, [*ROWS, ("C97", None, None, "N"), ("C98", None, None, None), (None, "x", None, "N")])
+    finding = warehouse.find("required_columns_are_filled", NAMES)
     assert not finding.passed
     assert finding.figures == {"check/rows": 23, "check/empty_values": 3}
     assert "of 23 rows: cui in 1, name in 2." in (finding.description or "")
 
 
 @pytest.mark.parametrize("check", ["key_is_unique", "required_columns_are_filled"])
-def test_what_reads_a_missing_column_says_so(backend: Backend, check: str) -> None:
-    backend.load(NAMES, ROWS)
-    backend.edit("ALTER TABLE medgen.names DROP COLUMN cui")
-    assert backend.find(check, NAMES) == Finding(False, "Cannot be judged: names has no cui.")
+def test_what_reads_a_missing_column_says_so(warehouse: Warehouse, check: str) -> None:
+    warehouse.load(NAMES, ROWS)
+    warehouse.edit("ALTER TABLE medgen.names DROP COLUMN cui")
+    assert warehouse.find(check, NAMES) == Finding(False, "Cannot be judged: names has no cui.")
 
 
-def test_rows_are_compared_with_the_last_load_of_each_earlier_release(backend: Backend) -> None:
-    backend.load(NAMES, ROWS[:3])  # a release loaded twice counts as it was left
+def test_rows_are_compared_with_the_last_load_of_each_earlier_release(warehouse: Warehouse) -> None:
+    warehouse.load(NAMES, ROWS[:3])  # a release loaded twice counts as it was left
     for release in ("2026-01-07", "2026-01-14", "2026-01-21"):
-        backend.load(NAMES, ROWS, release)
+        warehouse.load(NAMES, ROWS, release)
     figures = {"check/rows": 20, "check/at_least": 18, "check/at_most": 22, "check/releases": 2}
-    assert backend.find("row_count_within_history", NAMES) == Finding(True, None, figures)
-    backend.load(NAMES, ROWS[:17], "2026-01-28")
-    finding = backend.find("row_count_within_history", NAMES)
+    assert warehouse.find("row_count_within_history", NAMES) == Finding(True, None, figures)
+    warehouse.load(NAMES, ROWS[:17], "2026-01-28")
+    finding = warehouse.find("row_count_within_history", NAMES)
     assert not finding.passed
     assert finding.figures == {**figures, "check/rows": 17, "check/releases": 3}
     assert "the 3 releases before lead one to expect 18 to 22" in (finding.description or "")
 
 
-def test_a_load_that_failed_is_no_history(backend: Backend) -> None:
-    backend.load(NAMES, ROWS)
-    backend.edit("UPDATE medgen_audit.load_run SET status = 'failed'")
-    backend.load(NAMES, ROWS[:2], "2026-01-14")
-    finding = backend.find("row_count_within_history", NAMES)
+def test_a_load_that_failed_is_no_history(warehouse: Warehouse) -> None:
+    warehouse.load(NAMES, ROWS)
+    warehouse.edit("UPDATE medgen_audit.load_run SET status = 'failed'")
+    warehouse.load(NAMES, ROWS[:2], "2026-01-14")
+    finding = warehouse.find("row_count_within_history", NAMES)
     assert finding == Finding(True, "There is no earlier release to compare with.", {"check/rows": 2})
 
 
-def test_lines_that_were_set_aside_are_shown_also_after_a_load_of_the_difference(backend: Backend) -> None:
-    mirror = backend.mirror(NAMES)
+def test_lines_that_were_set_aside_are_shown_also_after_a_load_of_the_difference(warehouse: Warehouse) -> None:
+    mirror = warehouse.mirror(NAMES)
     lines = [f"C{number}|name {number}||N|".encode() for number in range(50)]
     mirror.load([*lines, b"too short"])
     assert mirror.load([*lines, b"C99|new||N|", b"too short"], release="2026-01-14").strategy == "snapshot"
-    finding = backend.find("no_rejected_rows", NAMES)
+    finding = warehouse.find("no_rejected_rows", NAMES)
     assert not finding.passed
     assert finding.figures["check/rejected_rows"] == 1
     ((line,),) = [finding.figures["check/sample"]]
@@ -188,10 +151,10 @@ def test_lines_that_were_set_aside_are_shown_also_after_a_load_of_the_difference
     assert "set aside: 1." in (finding.description or "")
 
 
-def test_orphans_are_counted_and_the_most_frequent_shown(backend: Backend) -> None:
-    backend.load(NAMES, ROWS)
-    backend.load(MERGED, [("C1", "C2"), ("C3", "C90"), ("C4", "C90"), ("C5", "C91"), ("C6", None)])
-    finding = backend.find("references_resolve", MERGED)
+def test_orphans_are_counted_and_the_most_frequent_shown(warehouse: Warehouse) -> None:
+    warehouse.load(NAMES, ROWS)
+    warehouse.load(MERGED, [("C1", "C2"), ("C3", "C90"), ("C4", "C90"), ("C5", "C91"), ("C6", None)])
+    finding = warehouse.find("references_resolve", MERGED)
     assert not finding.passed
     assert finding.description == "Rows whose to_cui is not in names.cui: 3, with 2 different values."
     assert finding.figures == {
@@ -200,9 +163,9 @@ def test_orphans_are_counted_and_the_most_frequent_shown(backend: Backend) -> No
     }
 
 
-def test_references_to_a_table_that_is_not_there_cannot_be_judged(backend: Backend) -> None:
-    backend.load(MERGED, [("C1", "C2")])
-    assert backend.find("references_resolve", MERGED) == Finding(False, "Cannot be judged: names has no cui.")
+def test_references_to_a_table_that_is_not_there_cannot_be_judged(warehouse: Warehouse) -> None:
+    warehouse.load(MERGED, [("C1", "C2")])
+    assert warehouse.find("references_resolve", MERGED) == Finding(False, "Cannot be judged: names has no cui.")
 
 
 # Bounds

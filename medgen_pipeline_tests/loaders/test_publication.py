@@ -29,8 +29,9 @@ from medgen_pipeline.loaders import (
 from medgen_pipeline.loaders.postgres import publish
 from medgen_pipeline.loaders.postgres.names import TableNames
 from medgen_pipeline.loaders.postgres.session import PostgresSession
-from medgen_pipeline_tests.integration.test_strategies import HISTORY, MERGED, MONDO, NAMES, Mirror
-from medgen_pipeline_tests.loaders.support import Row, canonical, new_loader, query, session, start_of
+from medgen_pipeline.testing import Mirror, Row, canonical, start_of
+from medgen_pipeline.testing.loads import HISTORY, MERGED, MONDO, NAMES
+from medgen_pipeline_tests.loaders.support import new_loader, postgres_mirror, query, session
 
 OLD = [b"C%d|name %d|GTR|N|" % (number, number) for number in range(20)]
 NEW = [b"C0|renamed|GTR|N|", *OLD[2:], b"C99|new|GTR|N|"]  # C1 is gone
@@ -143,7 +144,7 @@ def database(own_database: str) -> str:
 @pytest.fixture
 def mirror(database: str, tmp_path: Path) -> Mirror:
     """``medgen.names`` after its first load."""
-    mirror = Mirror(database, tmp_path, NAMES, "medgen")
+    mirror = postgres_mirror(database, tmp_path, NAMES, "medgen")
     mirror.load(OLD)
     query(database, "GRANT USAGE ON SCHEMA medgen TO PUBLIC")
     return mirror
@@ -360,7 +361,7 @@ def test_the_first_load_gives_the_table_the_default_privileges_of_its_own_schema
         "ALTER DEFAULT PRIVILEGES IN SCHEMA medgen GRANT SELECT ON TABLES TO pub_reader;"
         " ALTER DEFAULT PRIVILEGES IN SCHEMA medgen_staging GRANT SELECT ON TABLES TO pub_writer",
     )
-    Mirror(database, tmp_path, NAMES, "medgen").load(OLD)
+    postgres_mirror(database, tmp_path, NAMES, "medgen").load(OLD)
     can = "SELECT has_table_privilege(%s, 'medgen.names', 'SELECT')"
     assert (query(database, can, "pub_reader"), query(database, can, "pub_writer")) == ([(True,)], [(False,)])
 
@@ -518,7 +519,7 @@ def test_a_role_that_is_no_superuser_swaps_only_what_it_can_put_back(
     database: str, tmp_path: Path, attach: str, mode: ApplyMode
 ) -> None:
     query(database, f"GRANT CREATE ON DATABASE {urlsplit(database).path[1:]} TO pub_loader")
-    mirror = Mirror(as_role(database, "pub_loader"), tmp_path, NAMES, "medgen")
+    mirror = postgres_mirror(as_role(database, "pub_loader"), tmp_path, NAMES, "medgen")
     mirror.load(OLD)
     query(database, attach)
     attached = facts(database)
@@ -673,7 +674,7 @@ def test_a_transaction_older_than_the_load_sees_a_whole_release(mirror: Mirror, 
 def test_the_share_of_changed_rows_decides_the_mode(
     database: str, tmp_path: Path, percent: float, force_warehouse: bool, mode: ApplyMode
 ) -> None:
-    mirror = Mirror(database, tmp_path, NAMES, "medgen")
+    mirror = postgres_mirror(database, tmp_path, NAMES, "medgen")
     assert mirror.load(OLD).mode is ApplyMode.SWAP
     result = mirror.load(NEW, release="2026-01-14", force_warehouse=force_warehouse, swap_above_percent=percent)
     assert result.counts.changed == 3
@@ -699,7 +700,7 @@ REPEATING = [b"M1\tC1\tJan\t0", b"M1\tC1\tJan\t0", b"M1\tC1\tJan\t1", b"\tC2\tJa
 def test_a_swap_and_a_delta_leave_the_same_rows_and_the_same_feed(
     database: str, tmp_path: Path, table: SourceTable, before: list[bytes], after: list[bytes]
 ) -> None:
-    swapped, in_place = Mirror(database, tmp_path, table, "s"), Mirror(database, tmp_path, table, "d")
+    swapped, in_place = postgres_mirror(database, tmp_path, table, "s"), postgres_mirror(database, tmp_path, table, "d")
     for mirror, options, mode in ((swapped, SWAP, ApplyMode.SWAP), (in_place, DELTA, ApplyMode.DELTA)):
         mirror.load(before)
         assert mirror.load(after, release="2026-01-14", **options).mode is mode
@@ -747,7 +748,7 @@ def test_a_column_that_the_catalog_gains_makes_a_new_table_and_keeps_what_hangs_
 def test_a_column_whose_type_changed_makes_a_new_table_and_fits_the_feed(
     database: str, tmp_path: Path, earlier: SourceTable, later: SourceTable, options: dict[str, object]
 ) -> None:
-    mirror = Mirror(database, tmp_path, earlier, "medgen")
+    mirror = postgres_mirror(database, tmp_path, earlier, "medgen")
     mirror.load(NUMBERS)
     mirror.load(NUMBERS[1:], release="2026-01-14", **options)
     query(database, "CREATE VIEW public.v AS SELECT cui, name FROM medgen.names")
@@ -782,7 +783,7 @@ def test_what_a_new_table_would_lose_stops_the_load_by_name(mirror: Mirror) -> N
 
 
 def test_a_column_that_the_catalog_gives_up_stays_in_the_table(database: str, tmp_path: Path) -> None:
-    mirror = Mirror(database, tmp_path, WITH_EXTRA, "medgen")
+    mirror = postgres_mirror(database, tmp_path, WITH_EXTRA, "medgen")
     mirror.load(EXTRA)
     result = replace(mirror, table=NAMES).load(NEW, release="2026-01-14", **SWAP)
     assert (result.mode, result.counts.changed) == (ApplyMode.DELTA, 3)

@@ -11,7 +11,8 @@ from medgen_pipeline.load import LoadOptions, LoadResult, load_table
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderFactory
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.release.sample import write_sample
-from medgen_pipeline_tests.loaders.redshift_support import OPEN_GATES, Warehouse
+from medgen_pipeline.testing.files import OPEN_GATES
+from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
 from medgen_pipeline_tests.loaders.support import read
 
 REAL = ("2021-08-20", "2021-11-11", "2021-12-02")
@@ -30,7 +31,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 class Backends:
     """PostgreSQL and Redshift, fed with the same files. Redshift's schema is behind the gate, in the same database."""
 
-    warehouse: Warehouse
+    redshift: GatedRedshift
     home: Path
 
     def load(self, table: SourceTable, release: Path, *, force_warehouse: bool) -> None:
@@ -38,8 +39,8 @@ class Backends:
         source = ReleaseSource(release.as_uri(), archive).fetch(table)
         options = LoadOptions(limits=OPEN_GATES, force_warehouse=force_warehouse)
         loaders: list[AbstractNativeLoader] = [
-            LoaderFactory.create_loader(self.warehouse.database, {"schema": "plain"}),
-            self.warehouse.new_loader(schema="shift"),
+            LoaderFactory.create_loader(self.redshift.database, {"schema": "plain"}),
+            self.redshift.new_loader(schema="shift"),
         ]
         on_postgres, on_redshift = (load_table(loader, table, source, archive, options) for loader in loaders)
         assert outcome(on_redshift) == outcome(on_postgres)
@@ -48,9 +49,9 @@ class Backends:
         assert self.rows("shift_changes", table, feed) == self.rows("plain_changes", table, feed)
 
     def rows(self, schema: str, table: SourceTable, columns: tuple[str, ...] = ()) -> Counter[tuple[object, ...]]:
-        if not self.warehouse.exists(f"{schema}.{table.name}"):
+        if not self.redshift.exists(f"{schema}.{table.name}"):
             return Counter()
-        return Counter(read(self.warehouse.database, schema, table, columns))
+        return Counter(read(self.redshift.database, schema, table, columns))
 
 
 def outcome(result: LoadResult) -> tuple[object, ...]:
@@ -60,21 +61,21 @@ def outcome(result: LoadResult) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_a_table_of_the_sample_releases_is_the_same_on_both_backends(
-    warehouse: Warehouse, samples: tuple[Path, Path], tmp_path: Path, table: SourceTable
+    redshift: GatedRedshift, samples: tuple[Path, Path], tmp_path: Path, table: SourceTable
 ) -> None:
-    backends = Backends(warehouse, tmp_path)
+    backends = Backends(redshift, tmp_path)
     first, second = samples
     backends.load(table, first, force_warehouse=False)
     backends.load(table, second, force_warehouse=False)
     backends.load(table, first, force_warehouse=True)
-    assert warehouse.left_in_s3() == []
+    assert redshift.left_outside() == []
 
 
 @pytest.mark.real
 @pytest.mark.parametrize("name", ["names", "mgrel"])
 def test_a_table_of_three_real_releases_is_the_same_on_both_backends(
-    warehouse: Warehouse, real_releases: Path, tmp_path: Path, name: str
+    redshift: GatedRedshift, real_releases: Path, tmp_path: Path, name: str
 ) -> None:
-    backends = Backends(warehouse, tmp_path)
+    backends = Backends(redshift, tmp_path)
     for number, release in enumerate(REAL):
         backends.load(table_by_name(name), real_releases / release, force_warehouse=number == 2)

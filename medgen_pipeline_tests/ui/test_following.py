@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from medgen_pipeline.catalog import table_by_name
-from medgen_pipeline_tests.loaders.support import Row, query
+from medgen_pipeline.testing import Row
+from medgen_pipeline_tests.loaders.support import query
 from medgen_pipeline_tests.ui.conftest import Window, opened
 from medgen_pipeline_tests.ui.deployment import UiDeployment, deployed
 from medgen_pipeline_tests.webserver import ask, run_job

@@ -14,8 +14,9 @@ import pytest
 from playwright.sync_api import expect
 
 from medgen_pipeline.catalog import TABLES, table_by_name
+from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.faults.support import Observer
-from medgen_pipeline_tests.loaders.support import Row, query
+from medgen_pipeline_tests.loaders.support import query
 from medgen_pipeline_tests.ui.conftest import Window
 from medgen_pipeline_tests.ui.deployment import UiDeployment
 from medgen_pipeline_tests.webserver import ask

@@ -1,5 +1,6 @@
 """The files around the package: metadata, versions and what tools read."""
 
+import importlib.metadata
 import re
 import tomllib
 from importlib import import_module
@@ -56,6 +57,13 @@ def test_constraints_name_versions_only() -> None:
     for line in CONSTRAINTS.splitlines():
         assert re.fullmatch(r"#.*|    # .*|[a-z0-9-]+==[\w.]+( ; .+)?", line), line
         assert "://" not in line
+
+
+def test_only_the_redshift_extra_asks_for_aws_packages() -> None:
+    installed = [Requirement(text) for text in importlib.metadata.requires(METADATA["name"]) or []]
+    plain = {asked.name for asked in installed if asked.marker is None or asked.marker.evaluate({"extra": ""})}
+    redshift = {asked.name for asked in installed if asked.marker and asked.marker.evaluate({"extra": "redshift"})}
+    assert redshift - plain == {"boto3", "dagster-aws"}
 
 
 def test_ci_checks_what_contributors_check() -> None:

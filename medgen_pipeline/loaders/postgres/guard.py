@@ -6,28 +6,21 @@ updated or deleted by anybody else: an insert or update would show its own trans
 count. What this cannot see, and what it costs, is in docs/adr/0003-guard.md.
 """
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Self
+from dataclasses import dataclass
 
-from medgen_pipeline.loaders.base import LoadRecord
 from medgen_pipeline.loaders.postgres.names import TableNames
 from medgen_pipeline.loaders.postgres.session import PostgresSession
+from medgen_pipeline.loaders.sql import guard as sql_guard
 
 
-@dataclass(frozen=True)
-class Guard:
+@dataclass(frozen=True, kw_only=True)
+class Guard(sql_guard.Guard):
     """What a load left behind, as the audit keeps it.
 
     Attributes:
         oid: Production's object id; a restored or re-created table has another.
         filenode: Its storage; TRUNCATE, VACUUM FULL and rewriting ALTER TABLE give it another.
-        rows: Production's rows.
         writers: The 32-bit ids of the transactions that wrote them.
-        unique_key: Whether the catalog's key is unique and never NULL in them.
-        checksum: Sum of the rows' hashes, carried from load to load by the change sets alone; what production's rows
-            must add up to if nobody else has touched them.
-        feed_since: The load whose state the change feed reaches back to: the last one that had nothing to compare with.
         writes: The server's count of rows ever inserted, updated and deleted, or None where it is not known.
         counted_since: When that count began. After a crash, a failover or a reset it begins at 0 again, and an UPDATE
             of every row would bring it back to where a first load left it.
@@ -35,11 +28,7 @@ class Guard:
 
     oid: int
     filenode: int
-    rows: int
     writers: tuple[int, ...]
-    unique_key: bool
-    checksum: int
-    feed_since: int
     writes: int | None = None
     counted_since: str = ""
 
@@ -48,17 +37,9 @@ class Guard:
         """Production's rows and their writers."""
         return Writers(self.rows, frozenset(self.writers))
 
-    def to_json(self) -> str:
-        """As the audit stores it."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def of(cls, record: LoadRecord) -> Self | None:
-        """The guard of a recorded load, or None where it has none."""
-        if record.guard is None:
-            return None
-        values = json.loads(record.guard)
-        return cls(**{**values, "writers": tuple(values["writers"])})
+    def __post_init__(self) -> None:
+        """JSON has lists only."""
+        object.__setattr__(self, "writers", tuple(self.writers))
 
 
 @dataclass(frozen=True)

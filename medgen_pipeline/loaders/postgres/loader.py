@@ -1,55 +1,53 @@
 """The contract's methods for PostgreSQL: which step of a load uses which module of this package."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, LiteralString, Self
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Self
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from medgen_pipeline.catalog import Table
-from medgen_pipeline.framing import RejectedRow
 from medgen_pipeline.loaders.base import (
-    AbstractNativeLoader,
     ApplyMode,
     ChangeCounts,
     Drift,
-    LoadDetail,
     LoaderError,
     LoadRecord,
-    LoadStart,
-    LoadStatus,
     ProductionChangedError,
     Strategy,
 )
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
-from medgen_pipeline.loaders.names import fill
 from medgen_pipeline.loaders.postgres import compare, guard, history, publish
 from medgen_pipeline.loaders.postgres.audit import PostgresAudit
 from medgen_pipeline.loaders.postgres.config import CAPABILITIES, PostgresConfig
 from medgen_pipeline.loaders.postgres.names import TYPES, TableNames, definitions, schemas
 from medgen_pipeline.loaders.postgres.session import PostgresSession
+from medgen_pipeline.loaders.sql.loader import SqlNativeLoader, no_guard, nothing_to_apply
 
 
-class PostgresNativeLoader(AbstractNativeLoader):
+class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
     """Loads into PostgreSQL 14 or later."""
 
     capabilities: ClassVar[LoaderCapabilities] = CAPABILITIES
+    scheme: ClassVar[str] = "postgresql"
+    _session: PostgresSession
+    _audit: PostgresAudit
 
     def __init__(self, db_dsn: str, config: PostgresConfig) -> None:
         """Remember where to connect; nothing is opened."""
+        session = PostgresSession(db_dsn, config)
+        super().__init__(session, PostgresAudit(session))
         self._config = config
-        self._session = PostgresSession(db_dsn, config)
-        self._audit = PostgresAudit(self._session)
-        self._start: LoadStart | None = None
-        self._load_id = 0
-        self._strategy = Strategy.WAREHOUSE
         self._staged_rows = 0
         self._staged_by = 0
         self._staged_for_good = False
-        self._found: compare.Comparison | None = None
-        self._last_guard: guard.Guard | None = None
+        self._compared: compare.Comparison | None = None
+
+    @property
+    def _last_guard(self) -> guard.Guard | None:
+        return guard.Guard.of(self._last)
 
     @classmethod
     def from_dsn(cls, db_dsn: str, config: Mapping[str, Any]) -> Self:
@@ -64,48 +62,12 @@ class PostgresNativeLoader(AbstractNativeLoader):
             ) from None
         return cls(db_dsn, PostgresConfig.from_mapping(config))
 
-    def connect(self) -> None:
-        """See the base class."""
-        self._session.open()
-
-    def close(self) -> None:
-        """See the base class."""
-        self._session.close()
-
     def cancel(self) -> None:
         """See the base class."""
         self._session.cancel()
 
-    def table_uri(self, table: Table) -> str:
-        """See the base class."""
-        return f"postgresql://{self._session.where}/{self._config.schema}/{table.name}"
-
-    # --- audit ---------------------------------------------------------------------------------------------------
-
-    def log_run_start(self, start: LoadStart) -> int:
-        """See the base class."""
-        self._session.take_table_lock(start.table)
-        self._load_id = self._audit.start(start)
-        self._start = start
-        last = self.last_load(start.table)
-        self._last_guard = guard.Guard.of(last) if last else None
-        return self._load_id
-
-    def log_run_detail(self, load_id: int, detail: LoadDetail) -> None:
-        """See the base class."""
-        self._audit.detail(load_id, detail)
-
-    def log_rejected_rows(self, load_id: int, rows: Sequence[RejectedRow]) -> None:
-        """See the base class."""
-        self._audit.rejected_rows(load_id, rows)
-
-    def log_run_finish(self, load_id: int, status: LoadStatus, error: str | None = None) -> LoadStatus:
-        """See the base class."""
-        return self._audit.finish(load_id, status, error)
-
-    def last_load(self, table: Table) -> LoadRecord | None:
-        """See the base class."""
-        return self._audit.last_success(table.name)
+    def _take_lock(self, table: Table) -> None:
+        self._session.take_table_lock(table)
 
     # --- staging -------------------------------------------------------------------------------------------------
 
@@ -114,9 +76,9 @@ class PostgresNativeLoader(AbstractNativeLoader):
         names = self._names(table)
         self._strategy = strategy
         self._staged_rows = 0
-        self._found = None
+        self._compared = None
         with self._session.errors(f"creating the staging table of {table.name}"), self._session.work.transaction():
-            self._drop_staging(names)
+            self._drop_scratch(names)
             # What may take production's place is written as production is: a rewrite from unlogged to logged would
             # show an empty table to readers with an older snapshot. All else is scratch and needs no WAL.
             self._staged_for_good = strategy is Strategy.WAREHOUSE and not publish.swap_obstacles(self._session, names)
@@ -136,7 +98,10 @@ class PostgresNativeLoader(AbstractNativeLoader):
         """
         staging = sql.Identifier(schemas(self._config.schema)[1], table_name)
         work = self._session.work
-        sent = 0
+        sent, earlier, self._staged_rows = 0, self._staged_rows, 0
+        if earlier:
+            with self._session.errors(f"emptying the staging table of {table_name}"):
+                work.execute(sql.SQL("TRUNCATE {}").format(staging))
         with self._session.errors(f"COPY into the staging table of {table_name}"), work.transaction():
             work.execute(sql.SQL("TRUNCATE {}").format(staging))
             with work.cursor() as cursor:
@@ -152,14 +117,6 @@ class PostgresNativeLoader(AbstractNativeLoader):
             self._staged_by = self._current_transaction()
         self._staged_rows = held
         return held
-
-    def cleanup(self, table: Table) -> None:
-        """See the base class."""
-        with self._session.errors(f"cleaning up the staging of {table.name}"), self._session.work.transaction():
-            self._drop_staging(self._names(table))
-
-    def _drop_staging(self, names: TableNames) -> None:
-        self._session.run("DROP TABLE IF EXISTS {staging}, {changes}", names)
 
     # --- change data capture -------------------------------------------------------------------------------------
 
@@ -178,47 +135,30 @@ class PostgresNativeLoader(AbstractNativeLoader):
             if self._strategy is Strategy.SNAPSHOT:
                 if self._last_guard is None:
                     raise LoaderError(f"{table.name}: no recorded load to apply staged changes to.")
-                self._found = compare.compare_staged_lines(self._session, names, self._last_guard)
+                self._compared = compare.compare_staged_lines(self._session, names, self._last_guard)
             elif stands:
-                self._found = compare.compare_with_production(self._session, names, self._staged_rows, self._last_guard)
+                self._compared = compare.compare_with_production(
+                    self._session, names, self._staged_rows, self._last_guard
+                )
             else:
                 replaced = guard.production_oid(self._session, names) is not None
                 suffix = publish.NEW_SUFFIX if replaced else ""
-                self._found = compare.baseline(self._session, names, self._staged_rows, suffix)
-        return self._found.counts
+                self._compared = compare.baseline(self._session, names, self._staged_rows, suffix)
+        return self._compared.counts
 
     def keep_unchanged(self, table: Table, last: LoadRecord) -> ChangeCounts:
         """See the base class."""
         left = guard.Guard.of(last)
         if left is None:
-            raise LoaderError(
-                f"{table.name}: load {last.load_id} left no guard, so nothing can be taken for unchanged."
-            )
+            raise no_guard(table, last)
         counts = ChangeCounts(0, 0, 0, left.rows, by_key=left.unique_key)
-        self._found = compare.Comparison(counts, left.written_by, left.checksum)
+        self._compared = compare.Comparison(counts, left.written_by, left.checksum)
         return counts
 
     def find_drift(self, table: Table) -> Drift:
-        """See the base class."""
+        """See the base class; also shows the rows that others have written."""
         with self._session.errors(f"checking {table.name} for drift"):
-            return history.find_drift(self._session, self._names(table), self.last_load(table))
-
-    def read_changes(self, table: Table, since: str, until: str | None = None) -> Iterator[tuple[Any, ...]]:
-        """See the base class."""
-        with self._session.errors(f"reading the changes of {table.name}"):
-            return history.read_changes(self._session, self._names(table), self.last_load(table), since, until)
-
-    def read_as_of(self, table: Table, release: str) -> Iterator[tuple[Any, ...]]:
-        """See the base class."""
-        with self._session.errors(f"reading {table.name} as of {release}"):
-            return history.read_as_of(self._session, self._names(table), self.last_load(table), release)
-
-    def query(
-        self, statement: LiteralString, params: Sequence[Any] = (), **parts: Table | sql.Composable
-    ) -> list[tuple[Any, ...]]:
-        """See the base class."""
-        with self._session.errors("answering a query"):
-            return self._session.work.execute(fill(statement, self._config.schema, parts), params).fetchall()
+            return history.find_drift(self._session, self._names(table), guard.Guard.of(self.last_load(table)))
 
     def _production_stands(self, names: TableNames) -> bool:
         """Whether production stands in the catalog's shape.
@@ -262,9 +202,9 @@ class PostgresNativeLoader(AbstractNativeLoader):
     def apply_changes(self, table: Table, mode: ApplyMode) -> ChangeCounts:
         """See the base class."""
         names = self._names(table)
-        found, start = self._found, self._start
+        found, start = self._compared, self._start
         if found is None or start is None:
-            raise LoaderError(f"{table.name}: nothing to apply: log_run_start and execute_cdc come first.")
+            raise nothing_to_apply(table)
         if mode is ApplyMode.SWAP and not self._staged_for_good:
             # An unlogged table in production's place would be empty after the server's next crash.
             raise ProductionChangedError(
@@ -282,15 +222,15 @@ class PostgresNativeLoader(AbstractNativeLoader):
                     publish.swap(self._session, names, start, self._load_id, found)
                 elif mode is ApplyMode.DELTA:
                     publish.apply_delta(self._session, names, start, self._load_id, found)
-                left = self._guard_after(names, found, mode)
-                self._record_success(found.counts, mode, left)
+                left = self._guard_left(names, found, mode)
+                self._audit.succeed(self._load_id, mode, found.counts, left)
             if mode is not ApplyMode.UNCHANGED:
                 # PostgreSQL's own autovacuum waits for a tenth; a hundredth keeps plans right and weekly loads cheap.
                 worth_analyzing = mode is ApplyMode.SWAP or found.counts.changed * 100 >= found.counts.rows_after
                 self._settle(names, left, worth_analyzing=worth_analyzing)
         return found.counts
 
-    def _guard_after(self, names: TableNames, found: compare.Comparison, mode: ApplyMode) -> guard.Guard:
+    def _guard_left(self, names: TableNames, found: compare.Comparison, mode: ApplyMode) -> guard.Guard:
         last = self._last_guard
         before = found.production.ids if found.production else frozenset()
         writers = {
@@ -329,29 +269,6 @@ class PostgresNativeLoader(AbstractNativeLoader):
         if mode is ApplyMode.UNCHANGED:
             return self._last_guard.counted_since if self._last_guard else ""
         return guard.read_counted_since(self._session)
-
-    def _record_success(self, counts: ChangeCounts, mode: ApplyMode, left: guard.Guard) -> None:
-        """In the transaction of the data: the audit says succeeded exactly when production changed."""
-        updated = self._session.work.execute(
-            sql.SQL(
-                "UPDATE {audit}.load_run SET status = %s, mode = %s, finished_at = clock_timestamp(),"
-                " rows_inserted = %s, rows_updated = %s, rows_deleted = %s, rows_unchanged = %s, guard = %s"
-                " WHERE load_id = %s AND status = %s"
-            ).format(audit=sql.Identifier(schemas(self._config.schema)[3])),
-            [
-                LoadStatus.SUCCEEDED,
-                mode,
-                counts.inserted,
-                counts.updated,
-                counts.deleted,
-                counts.unchanged,
-                left.to_json(),
-                self._load_id,
-                LoadStatus.RUNNING,
-            ],
-        ).rowcount
-        if updated != 1:
-            raise LoaderError(f"load {self._load_id} is no longer running in the audit: another load has taken over.")
 
     def _settle(self, names: TableNames, left: guard.Guard, *, worth_analyzing: bool) -> None:
         """After the commit: statistics for the planner, the key's index, and the server's count of writes."""

@@ -1,15 +1,17 @@
 """The names of one load's relations as PostgreSQL takes them. No statement is executed here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, LiteralString
 
 from psycopg import sql
 
 from medgen_pipeline.catalog import Column, ColumnType, Table
-from medgen_pipeline.loaders.names import BaseTableNames, define, schemas
+from medgen_pipeline.loaders.sql.names import BaseTableNames, define, schemas
 
 __all__ = ["TYPES", "TableNames", "definitions", "schemas"]
 
-TYPES = {ColumnType.TEXT: sql.SQL("text"), ColumnType.INTEGER: sql.SQL("bigint")}
+_WORDS: Mapping[ColumnType, LiteralString] = {ColumnType.TEXT: "text", ColumnType.INTEGER: "bigint"}
+TYPES = {column_type: sql.SQL(words) for column_type, words in _WORDS.items()}
 
 
 def definitions(columns: Sequence[Column]) -> sql.Composed:
@@ -19,6 +21,8 @@ def definitions(columns: Sequence[Column]) -> sql.Composed:
 
 class TableNames(BaseTableNames):
     """Every relation a load of one table touches, and its indexes."""
+
+    types: ClassVar[Mapping[ColumnType, LiteralString]] = _WORDS
 
     def __init__(self, schema: str, table: Table) -> None:
         """Derive the names; see ``schemas``."""
@@ -30,13 +34,6 @@ class TableNames(BaseTableNames):
     def own_indexes(self) -> tuple[str, str]:
         """The indexes the loader makes and unmakes; all others are the user's."""
         return self.unique_index, self.plain_index
-
-    def key_matches(self, left: str, right: str) -> sql.Composed:
-        """``left.k = right.k AND ...`` over the key."""
-        return sql.SQL(" AND ").join(
-            sql.SQL("{} = {}").format(sql.Identifier(left, name), sql.Identifier(right, name))
-            for name in self.table.key
-        )
 
     def same_row(self, left: str, right: str) -> sql.Composed:
         """Whole-row equality that takes NULL for equal to NULL and can be hash-joined."""

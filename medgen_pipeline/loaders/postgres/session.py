@@ -6,56 +6,23 @@ goes; the other writes the audit, so that the record survives a rollback. What i
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, LiteralString
+from typing import Any, ClassVar, LiteralString, TypeVar
 from urllib.parse import quote
 
 import psycopg
 from psycopg import errors as pg_errors
-from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from medgen_pipeline.catalog import Table
 from medgen_pipeline.loaders.base import LoaderError, LostConnectionError, TableBusyError
 from medgen_pipeline.loaders.postgres.config import PostgresConfig
-from medgen_pipeline.loaders.postgres.names import TableNames, schemas
+from medgen_pipeline.loaders.postgres.names import schemas
+from medgen_pipeline.loaders.sql.session import Params, SqlSession, Statement
 
 logger = logging.getLogger(__name__)
-
-AUDIT_DDL: LiteralString = """
-CREATE TABLE IF NOT EXISTS {audit}.load_run (
-    load_id bigint PRIMARY KEY,
-    dagster_run_id text,
-    table_name text NOT NULL,
-    release text NOT NULL,
-    source_sha256 text NOT NULL,
-    content_sha256 text NOT NULL,
-    table_shape text NOT NULL,
-    strategy text,
-    mode text,
-    status text NOT NULL,
-    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    finished_at timestamptz,
-    rows_extracted bigint,
-    rows_rejected bigint,
-    rows_repaired bigint,
-    rows_inserted bigint,
-    rows_updated bigint,
-    rows_deleted bigint,
-    rows_unchanged bigint,
-    guard text,
-    error text
-);
-CREATE INDEX IF NOT EXISTS load_run_table_name_idx ON {audit}.load_run (table_name, load_id);
-CREATE TABLE IF NOT EXISTS {audit}.rejected_row (
-    load_id bigint NOT NULL REFERENCES {audit}.load_run,
-    line_number bigint NOT NULL,
-    reason text NOT NULL,
-    raw bytea NOT NULL,
-    PRIMARY KEY (load_id, line_number)
-);
-"""
+T = TypeVar("T")
 
 # Setting names are PostgreSQL's; see https://www.postgresql.org/docs/current/runtime-config-resource.html.
 # jit: compiling costs more than it saves on these plans. search_path: nothing of the user's may shadow a built-in.
@@ -78,32 +45,33 @@ _REFUSALS = (
     "invalid",  # sslmode, port, channel_binding ...
     "Servname not supported",  # a port that is no number, as glibc's getaddrinfo puts it
 )
+_BATCH_ROWS = 10_000
 _LOCK_POLL_SECONDS = 0.2
 # How long the server may take to end the session that held a lock before, once its connection is closed.
 _RETAKE_SECONDS = 5.0
 
-Params = Sequence[Any] | Mapping[str, Any] | None
 
-
-class PostgresSession:
+class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
     """The open connections of one loader."""
+
+    now: ClassVar[LiteralString] = "clock_timestamp()"
 
     def __init__(self, db_dsn: str, config: PostgresConfig) -> None:
         """Remember where to connect; nothing is opened."""
         self.config = config
+        self.schema = config.schema
         self._dsn = db_dsn
         self._work: psycopg.Connection[Any] | None = None
         self._audit: psycopg.Connection[Any] | None = None
         self._locked_table: str | None = None
 
     def open(self) -> None:
-        """Open the work connection and create the schemas and audit tables that are missing."""
+        """Open the work connection."""
         if self._work is not None and not self._work.closed:
             return
         self._work = self._connect("load")
         try:
             self._require_utf8()
-            self._ensure_schemas()
         except BaseException:
             self.close()
             raise
@@ -188,16 +156,25 @@ class PostgresSession:
         except psycopg.Error as error:
             raise LoaderError(f"PostgreSQL at {self.where}: {doing}: {error}") from error
 
-    def run(
-        self, statement: LiteralString, names: TableNames, params: Params = None, **more: sql.Composable
-    ) -> psycopg.Cursor[Any]:
-        """Execute ``statement`` on the work connection with the names of one table filled in."""
-        return self.work.execute(sql.SQL(statement).format(**names.parts, **more), params)
+    def execute(self, statement: Statement, params: Params = None) -> psycopg.Cursor[Any]:
+        """Execute on the work connection."""
+        return self.work.execute(statement, params)
 
-    def value(self, statement: LiteralString, names: TableNames, params: Params = None, **more: sql.Composable) -> Any:
-        """The first column of the first row, or None."""
-        row = self.run(statement, names, params, **more).fetchone()
-        return None if row is None else row[0]
+    def execute_audit(self, statement: Statement, params: Params = None) -> psycopg.Cursor[Any]:
+        """Execute on the audit's connection."""
+        return self.audit.execute(statement, params)
+
+    def transaction(self, body: Callable[[], T]) -> T:
+        """Run ``body`` in a transaction."""
+        with self.work.transaction():
+            return body()
+
+    def stream(self, statement: Statement) -> Iterator[tuple[Any, ...]]:
+        """Rows of one statement through a server-side cursor, in constant memory."""
+        with self.errors("reading the history"), self.work.transaction(), self.work.cursor("history") as cursor:
+            cursor.itersize = _BATCH_ROWS
+            cursor.execute(statement)
+            yield from cursor
 
     def set(self, name: LiteralString, value: str) -> None:
         """Change a setting for the rest of the session."""
@@ -280,27 +257,3 @@ class PostgresSession:
                 f"PostgreSQL at {self.where}: the database's encoding is {encoding}, expected UTF8. "
                 "Create the database with ENCODING 'UTF8' TEMPLATE template0."
             )
-
-    def _ensure_schemas(self) -> None:
-        """Create what is missing. Looks first, so that a role without CREATE can work in schemas made for it."""
-        names = schemas(self.config.schema)
-        with self.errors("creating schemas"):
-            if self._schemas_stand(names):
-                return
-            with self.work.transaction():
-                # CREATE ... IF NOT EXISTS of two sessions at once still collides in pg_namespace.
-                self.work.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"medgen:{names[0]}"])
-                found = self.work.execute("SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s)", [list(names)])
-                existing = {row[0] for row in found}
-                for name in names:
-                    if name not in existing:
-                        self.work.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
-                self.work.execute(sql.SQL(AUDIT_DDL).format(audit=sql.Identifier(names[3])))
-
-    def _schemas_stand(self, names: Sequence[str]) -> bool:
-        row = self.work.execute(
-            "SELECT (SELECT count(*) FROM pg_namespace WHERE nspname = ANY(%s)),"
-            " (SELECT count(*) FROM pg_tables WHERE schemaname = %s AND tablename IN ('load_run', 'rejected_row'))",
-            [list(names), names[3]],
-        ).fetchone()
-        return row == (len(names), 2)

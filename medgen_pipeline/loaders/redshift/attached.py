@@ -1,4 +1,4 @@
-"""The shape of production, what users have attached to it, and how a new table in its place gets that.
+"""What users have attached to production, and how a new table in its place gets that.
 
 Late-binding views need nothing: they find the table by its name. What cannot be carried over is an obstacle to a swap
 by renaming; the table is then changed in place, which leaves all of it alone.
@@ -8,11 +8,9 @@ from typing import LiteralString
 
 from psycopg import sql
 
-from medgen_pipeline.catalog import ColumnType
-from medgen_pipeline.loaders.base import LoaderError
-from medgen_pipeline.loaders.redshift.guard import column_widths
 from medgen_pipeline.loaders.redshift.names import TableNames, literal
 from medgen_pipeline.loaders.redshift.session import RedshiftSession
+from medgen_pipeline.loaders.sql.names import BaseTableNames
 
 # https://docs.aws.amazon.com/redshift/latest/dg/r_GRANT.html
 _PRIVILEGES: dict[str, LiteralString] = {
@@ -27,47 +25,12 @@ _PRIVILEGES: dict[str, LiteralString] = {
 }
 _GRANTEES: dict[str, LiteralString] = {"user": "{}", "group": "GROUP {}", "role": "ROLE {}", "public": "PUBLIC"}
 
-_TYPES = {ColumnType.TEXT: "character varying", ColumnType.INTEGER: "bigint"}
-
 Grant = tuple[str, str, str, bool]  # privilege, kind of grantee, grantee, may grant it on
 
 
-def production_fits(session: RedshiftSession, names: TableNames, *, known: bool) -> bool:
-    """Whether production stands in the catalog's shape.
-
-    Args:
-        session: The open session.
-        names: The table's names.
-        known: Whether a load of this package has made the table.
-
-    Raises:
-        LoaderError: Something that is not this package's has production's name, or what users have attached to a table
-            of an earlier shape would be lost.
-    """
-    standing = column_widths(session, names.schema, names.table.name)
-    if not standing:
-        return False
-    found = {f"{name} {data_type}" for name, (data_type, _) in standing.items()}
-    missing = sorted({f"{column.name} {_TYPES[column.type]}" for column in names.table.columns} - found)
-    if not missing:
-        return True
-    if not known:
-        raise LoaderError(
-            f"{names.schema}.{names.table.name} exists, but not as the catalog has it: missing {missing}, found "
-            f"{sorted(found)}. Rename or drop it, and the next load makes it anew as a first load."
-        )
-    # Columns that the catalog has given up are part of the earlier shape.
-    if obstacles := [what for what in swap_obstacles(session, names) if not what.startswith("column ")]:
-        raise LoaderError(
-            f"{names.schema}.{names.table.name} has the shape of an earlier version (missing {missing}) and must be "
-            f"made anew, but {', '.join(obstacles)} would be lost. Remove that, load, and put it back."
-        )
-    return False
-
-
-def swap_obstacles(session: RedshiftSession, names: TableNames) -> list[str]:
+def swap_obstacles(session: RedshiftSession, names: BaseTableNames) -> list[str]:
     """What a swap by renaming would lose; empty where there is no production."""
-    standing = column_widths(session, names.schema, names.table.name)
+    standing = session.columns(names.schema, names.table.name)
     if not standing:
         return []
     columns = [f"column {name}" for name in sorted(set(standing) - set(names.table.column_names))]
@@ -118,7 +81,7 @@ def describe_production(session: RedshiftSession, names: TableNames) -> None:
     _comment(session, names, names.production, {"": names.table.description, **described})
 
 
-def _grants(session: RedshiftSession, names: TableNames, relation: str) -> set[Grant]:
+def _grants(session: RedshiftSession, names: BaseTableNames, relation: str) -> set[Grant]:
     rows = session.work.execute(
         "SELECT privilege_type, identity_type, identity_name, admin_option FROM svv_relation_privileges"
         " WHERE namespace_name = %s AND relation_name = %s AND identity_name <> current_user",
@@ -135,7 +98,7 @@ def _grant_parts(privilege: str, kind: str, grantee: str) -> dict[str, sql.Compo
     }
 
 
-def _comments(session: RedshiftSession, names: TableNames) -> dict[str, str]:
+def _comments(session: RedshiftSession, names: BaseTableNames) -> dict[str, str]:
     """Production's comments by column; its own under the empty name."""
     rows = session.work.execute(
         "SELECT a.attname, d.description FROM pg_description d"

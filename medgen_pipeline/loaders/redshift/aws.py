@@ -9,6 +9,7 @@ from typing import Any
 
 from medgen_pipeline.errors import TransientError
 from medgen_pipeline.loaders.base import LoaderError
+from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 
 _REFUSED = {
     "AccessDenied": "allow s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListBucket on the prefix",
@@ -26,31 +27,26 @@ class AwsUnavailableError(TransientError):
     """An AWS service could not be reached or asked for patience more often than the client retries."""
 
 
-def client(service: str, region: str, connections: int = 10) -> Any:  # boto3 has no types
-    """A client of ``service``.
-
-    Args:
-        service: As boto3 names it.
-        region: Its region.
-        connections: Connections to keep open, one per thread that uses the client.
+def client(service: str, config: RedshiftConfig) -> Any:  # boto3 has no types
+    """A client of ``service``, as boto3 names it, in the settings' region and with their profile.
 
     Raises:
-        LoaderError: boto3 is not installed.
+        LoaderError: boto3 is not installed, or there is no such profile.
     """
     try:
         import boto3  # type: ignore[import-untyped]  # ships no types
         from botocore.config import Config  # type: ignore[import-untyped]  # ships no types
     except ImportError as error:
         raise LoaderError("The Redshift loader needs boto3: pip install 'medgen_pipeline[redshift]'.") from error
-    config = Config(
+    settings = Config(
         retries={"mode": "standard", "total_max_attempts": 5},
         connect_timeout=15,
         read_timeout=60,
-        max_pool_connections=connections,
         user_agent_extra="medgen_pipeline",
     )
     with aws_errors(f"creating a client for {service}"):
-        return boto3.client(service, region_name=region, config=config)
+        session = boto3.Session(profile_name=config.aws_profile or None)
+        return session.client(service, region_name=config.aws_region, config=settings)
 
 
 @contextmanager

@@ -54,7 +54,6 @@ def copy(session: RedshiftSession, table_name: str, staging: sql.Identifier, upl
         LoaderError: Redshift refuses the rows or the bucket, or has loaded another number of rows. Staging is empty.
         AwsUnavailableError: S3 failed while Redshift was reading.
     """
-    session.work.execute(sql.SQL("DELETE FROM {}").format(staging))
     if uploaded.manifest is None:
         return 0
     role = session.config.iam_role

@@ -1,7 +1,7 @@
 """Settings of the Redshift loader, checked before anything is opened. Needs no driver and no boto3."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self, get_args
 
@@ -23,6 +23,7 @@ CAPABILITIES = LoaderCapabilities(
 
 Swap = Literal["rename", "strict"]
 Auth = Literal["password", "iam"]
+_MOST_PARTS = 32
 
 # What reaches SQL or an S3 URL is checked by form: COPY takes no parameters. A role's name may hold commas; in COPY
 # a comma separates the roles of a chain, so such a name cannot be used.
@@ -56,7 +57,10 @@ class RedshiftConfig:
         lock_timeout_seconds: How long to wait for another load of the same table.
         swap_wait_seconds: How long a rename waits for running readers before the table is changed in place instead.
         drop_grace_seconds: How long a replaced table stays after the swap, for readers that had just found it.
-        s3_parts: Parts of a large table; a multiple of the cluster's slices loads evenly.
+        aws_profile: Profile of the shared AWS configuration; empty: as boto3 finds credentials.
+        s3_client: Makes the S3 client; None: as every other AWS client is made.
+        s3_parts: Parts of a large table, at most 32: each holds up to 8 MB while it is written. A multiple of the
+            cluster's slices loads evenly.
         conflict_attempts: How often a transaction is tried that others get in the way of.
         conflict_backoff_seconds: First pause between two tries; it doubles.
     """
@@ -73,6 +77,8 @@ class RedshiftConfig:
     lock_timeout_seconds: float = 600.0
     swap_wait_seconds: float = 60.0
     drop_grace_seconds: float = 10.0
+    aws_profile: str = ""
+    s3_client: Callable[[], Any] | None = None
     s3_parts: int = 16
     conflict_attempts: int = 8
     conflict_backoff_seconds: float = 0.25
@@ -106,5 +112,7 @@ class RedshiftConfig:
             raise ValueError(f"Redshift loader: schema {self.schema!r} must have 1 to {longest} bytes.")
         if self.auth == "iam" and bool(self.cluster_identifier) == bool(self.workgroup):
             raise ValueError("Redshift loader: auth 'iam' needs either 'cluster_identifier' or 'workgroup' config.")
-        if self.s3_parts < 1 or self.conflict_attempts < 1:
-            raise ValueError("Redshift loader: s3_parts and conflict_attempts must be at least 1.")
+        if not 1 <= self.s3_parts <= _MOST_PARTS:
+            raise ValueError(f"Redshift loader: s3_parts is {self.s3_parts}, expected 1 to {_MOST_PARTS}.")
+        if self.conflict_attempts < 1:
+            raise ValueError(f"Redshift loader: conflict_attempts is {self.conflict_attempts}, expected 1 or more.")

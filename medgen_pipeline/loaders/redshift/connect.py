@@ -111,12 +111,12 @@ class Connector:
         database = str(self._parts.get("dbname", ""))
         if config.workgroup:
             with aws_errors(f"fetching credentials for workgroup {config.workgroup}"):
-                found = client("redshift-serverless", config.aws_region).get_credentials(
+                found = client("redshift-serverless", config).get_credentials(
                     workgroupName=config.workgroup, dbName=database, durationSeconds=900
                 )
             return {"user": found["dbUser"], "password": found["dbPassword"]}
         with aws_errors(f"fetching credentials for cluster {config.cluster_identifier}"):
-            found = client("redshift", config.aws_region).get_cluster_credentials_with_iam(
+            found = client("redshift", config).get_cluster_credentials_with_iam(
                 ClusterIdentifier=config.cluster_identifier, DbName=database, DurationSeconds=900
             )
         return {"user": found["DbUser"], "password": found["DbPassword"]}

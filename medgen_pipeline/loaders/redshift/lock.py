@@ -15,8 +15,8 @@ from psycopg import sql
 
 from medgen_pipeline.catalog import Table
 from medgen_pipeline.loaders.base import TableBusyError
-from medgen_pipeline.loaders.names import schemas
 from medgen_pipeline.loaders.redshift.session import RedshiftSession, describe, is_conflict
+from medgen_pipeline.loaders.sql.names import schemas
 
 logger = logging.getLogger(__name__)
 

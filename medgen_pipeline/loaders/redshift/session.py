@@ -7,9 +7,9 @@ table's lock in an open transaction (``lock``). What is executed is other module
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, LiteralString, TypeVar
+from typing import Any, ClassVar, LiteralString, TypeVar
 
 import psycopg
 from psycopg import errors as pg_errors
@@ -18,14 +18,13 @@ from psycopg.pq import TransactionStatus
 
 from medgen_pipeline.errors import TransientError
 from medgen_pipeline.loaders.base import LoaderError, LostConnectionError
-from medgen_pipeline.loaders.names import schemas
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.loaders.redshift.connect import Connector
-from medgen_pipeline.loaders.redshift.names import TableNames
+from medgen_pipeline.loaders.sql.names import schemas
+from medgen_pipeline.loaders.sql.session import Params, SqlSession, Statement
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-Params = Sequence[Any] | Mapping[str, Any] | None
 
 # Serialises the transactions that publish and that write the audit. Without it they read and write load_run side by
 # side, which a database with SERIALIZABLE isolation answers with error 1023.
@@ -60,12 +59,15 @@ def describe(error: psycopg.Error) -> str:
     return " ".join(filter(None, [error.diag.message_primary or str(error).strip(), *context]))
 
 
-class RedshiftSession:
+class RedshiftSession(SqlSession[psycopg.Cursor[Any]]):
     """The open connections of one loader."""
+
+    now: ClassVar[LiteralString] = "GETDATE()"
 
     def __init__(self, db_dsn: str, config: RedshiftConfig) -> None:
         """Remember where to connect; nothing is opened."""
         self.config = config
+        self.schema = config.schema
         self.connector = Connector(db_dsn, config)
         self._work: psycopg.Connection[Any] | None = None
         self._audit: psycopg.Connection[Any] | None = None
@@ -127,17 +129,36 @@ class RedshiftSession:
                 raise LostConnectionError(f"{start}: {describe(error)}") from error
             raise LoaderError(f"{start}: {describe(error)}") from error
 
-    def run(
-        self, statement: LiteralString, names: TableNames, params: Params = None, **more: sql.Composable
-    ) -> psycopg.Cursor[Any]:
-        """Execute ``statement`` on the work connection with the names of one table filled in."""
-        return self.work.execute(sql.SQL(statement).format(**{**names.parts, **more}), params)
+    @property
+    def where(self) -> str:
+        """Host, port and database, without credentials."""
+        return self.connector.where
 
-    def row(
-        self, statement: LiteralString, names: TableNames, params: Params = None, **more: sql.Composable
-    ) -> Any:  # a row has the types its statement gives it
-        """The first row, or None."""
-        return self.run(statement, names, params, **more).fetchone()
+    def execute(self, statement: Statement, params: Params = None) -> psycopg.Cursor[Any]:
+        """Execute on the work connection."""
+        return self.work.execute(statement, params)
+
+    def execute_audit(self, statement: Statement, params: Params = None) -> psycopg.Cursor[Any]:
+        """Execute on the audit's connection."""
+        return self.audit.execute(statement, params)
+
+    def columns(self, schema: str, name: str) -> dict[str, str]:
+        """The columns of a table with their types, from the view that AWS documents for that.
+
+        https://docs.aws.amazon.com/redshift/latest/dg/r_SVV_COLUMNS.html
+        """
+        rows = self.work.execute(
+            "SELECT column_name, data_type FROM svv_columns WHERE table_schema = %s AND table_name = %s", [schema, name]
+        ).fetchall()
+        return {str(column): str(data_type) for column, data_type in rows}
+
+    def stream(self, statement: Statement) -> Iterator[tuple[Any, ...]]:
+        """Rows as they come, in constant memory. A cursor would gather all of them on the leader node first.
+
+        https://docs.aws.amazon.com/redshift/latest/dg/declare.html
+        """
+        with self.errors("reading the history"), self.work.cursor() as cursor:
+            yield from cursor.stream(statement)
 
     def repeatedly(self, body: Callable[[], T]) -> T:
         """Run ``body`` again, after a growing pause, as long as others get in its way.
@@ -168,9 +189,15 @@ class RedshiftSession:
 
         return self.repeatedly(once)
 
-    def set_timeout(self, seconds: float) -> None:
-        """Limit each statement of the work connection; 0 lifts the limit. SET LOCAL is unknown to Redshift."""
-        self.work.execute(sql.SQL("SET statement_timeout TO {}").format(sql.Literal(round(seconds * 1000))))
+    def set_timeout(self, seconds: float, scope: LiteralString = "SESSION") -> None:
+        """Limit each statement of the work connection; 0 lifts the limit.
+
+        Args:
+            seconds: The limit.
+            scope: SESSION, or LOCAL for the rest of the transaction.
+        """
+        milliseconds = sql.Literal(round(seconds * 1000))
+        self.work.execute(sql.SQL("SET {} statement_timeout TO {}").format(sql.SQL(scope), milliseconds))
 
     @contextmanager
     def waiting_at_most(self, seconds: float) -> Iterator[None]:

@@ -1,8 +1,9 @@
 """Rows on their way through S3: even gzip parts, a manifest, and nothing left behind.
 
 Below ``s3://bucket/prefix/schema/table/load id/`` lie ``manifest`` and ``parts/``. How many rows will come is not known
-beforehand, so all parts are written at once, a few chunks to each in turn; each compresses as it goes and is sent in
-blocks. At no time is there more in memory than one block per part and those being sent.
+beforehand, so all parts are written at once, a few chunks to each in turn; each compresses as it goes, in a thread
+beside the one that frames, and is sent in blocks. At no time is there more in memory than one block per part and those
+being sent.
 """
 
 import json
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 from isal import isal_zlib
@@ -21,12 +23,13 @@ from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 
 logger = logging.getLogger(__name__)
 
-_THREADS = 4
+_THREADS = 4  # botocore keeps ten connections
 # S3 takes blocks of 5 MiB or more, all but an object's last, and 10,000 of them.
 _LEAST_BLOCK_BYTES = 5 << 20
 _BLOCK_BYTES = 8 << 20
 # Uncompressed, before the next part has its turn: small tables get few parts rather than tiny ones.
 _TURN_BYTES = 4 << 20
+_TURNS_WAITING = 2
 _GZIP = 31  # zlib's way of asking for a gzip header
 _DELETE_AT_ONCE = 1000
 
@@ -54,7 +57,8 @@ class Stage:
         self._config = config
         self._table_folder = f"{config.s3_prefix}/{config.schema}/{table_name}/"
         self._folder = f"{self._table_folder}{load_id}/"
-        self._s3 = client("s3", config.aws_region, connections=_THREADS + 2)
+        with aws_errors("creating a client for s3"):
+            self._s3 = config.s3_client() if config.s3_client else client("s3", config)
         self._keys: list[str] = []
         self._open_uploads: dict[str, str] = {}
 
@@ -76,14 +80,14 @@ class Stage:
         rows = 0
         with _Sender() as sender:
             parts: list[_Part] = []
-            for number, chunk in self._in_turns(chunks):
-                rows += chunk.count(b"\n")
+            for number, turn in self._turns(chunks):
+                rows += sum(chunk.count(b"\n") for chunk in turn)
                 if number == len(parts):
                     first_block = _LEAST_BLOCK_BYTES + _BLOCK_BYTES * number // self._config.s3_parts
                     parts.append(_Part(self, sender, f"{self._folder}parts/part-{number:04d}.gz", first_block))
-                parts[number].write(chunk)
+                sender.in_order(parts[number].write, turn)
             for part in parts:
-                part.finish()
+                sender.in_order(part.finish)
         for part in parts:
             part.complete()
         urls = tuple(self._url(part.key) for part in parts)
@@ -91,14 +95,18 @@ class Stage:
             return Uploaded(0, (), None)
         return Uploaded(rows, urls, self._put_manifest(urls))
 
-    def _in_turns(self, chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    def _turns(self, chunks: Iterable[bytes]) -> Iterator[tuple[int, list[bytes]]]:
+        """What each part gets in its turn, and which part that is."""
         number = filled = 0
+        turn: list[bytes] = []
         for chunk in chunks:
-            if chunk:
-                yield number, chunk
-                filled += len(chunk)
+            turn.append(chunk)
+            filled += len(chunk)
             if filled >= _TURN_BYTES:
-                number, filled = (number + 1) % self._config.s3_parts, 0
+                yield number, turn
+                number, filled, turn = (number + 1) % self._config.s3_parts, 0, []
+        if filled:
+            yield number, turn
 
     def _put_manifest(self, urls: Collection[str]) -> str:
         # Without "mandatory" a part that is missing is left out and the load reported as a success.
@@ -183,7 +191,10 @@ class Stage:
             self.remove()
 
     def _abort(self, key: str, upload_id: str) -> None:
-        self._s3.abort_multipart_upload(Bucket=self._config.s3_bucket, Key=key, UploadId=upload_id)
+        try:
+            self._s3.abort_multipart_upload(Bucket=self._config.s3_bucket, Key=key, UploadId=upload_id)
+        except self._s3.exceptions.NoSuchUpload:  # it was completed, and the answer was lost
+            logger.debug("no unfinished upload of %s", self._url(key))
 
 
 class _Part:
@@ -201,8 +212,9 @@ class _Part:
         self._upload_id: str | None = None
         self._tags: list[Future[str]] = []
 
-    def write(self, chunk: bytes) -> None:
-        self._take(self._deflate.compress(chunk))
+    def write(self, turn: Iterable[bytes]) -> None:
+        for chunk in turn:
+            self._take(self._deflate.compress(chunk))
         if self._waiting_bytes >= self._block_bytes:
             self._send_block()
 
@@ -235,32 +247,53 @@ class _Part:
 
 
 class _Sender:
-    """Threads that send, and a limit on how much waits for them."""
+    """Threads that send, one that compresses, and limits on how much waits for them."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="s3")
+        self._one_thread = ThreadPoolExecutor(1, thread_name_prefix="gzip")
         self._room = threading.BoundedSemaphore(_THREADS + 2)
+        self._room_in_order = threading.BoundedSemaphore(_TURNS_WAITING)
         self._error: BaseException | None = None
 
     def __enter__(self) -> "_Sender":
         return self
 
     def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
-        """Wait for what is being sent; raise the first error unless another is on its way."""
-        self._threads.shutdown(wait=True, cancel_futures=exc_type is not None)
+        """Wait for what is under way; raise the first error unless another is on its way."""
+        try:
+            self._end(cancel=exc_type is not None)
+        finally:  # where an interrupt ends the wait: nothing may be sent after the stage has been emptied
+            self._end(cancel=True)
         if exc_type is None and self._error is not None:
             raise self._error
 
+    def _end(self, *, cancel: bool) -> None:
+        # The one that compresses hands over to those that send, so it ends first.
+        for threads in (self._one_thread, self._threads):
+            threads.shutdown(wait=True, cancel_futures=cancel)
+
+    def in_order(self, step: Callable[..., None], *arguments: object) -> None:
+        """Do this in the one thread, after all that it was given before."""
+        self._start(self._one_thread, self._room_in_order, step, *arguments)
+
     def submit(self, send: Callable[..., Any], *arguments: object) -> Future[Any]:
         """Send in a thread, when there is room."""
-        self._room.acquire()
+        return self._start(self._threads, self._room, send, *arguments)
+
+    def _start(
+        self, threads: ThreadPoolExecutor, room: threading.Semaphore, step: Callable[..., Any], *arguments: object
+    ) -> Future[Any]:
+        room.acquire()
         if self._error is not None:
+            room.release()
             raise self._error
-        future = self._threads.submit(send, *arguments)
-        future.add_done_callback(self._done)
+        future = threads.submit(step, *arguments)
+        future.add_done_callback(partial(self._done, room))
         return future
 
-    def _done(self, future: Future[Any]) -> None:
-        self._room.release()
+    def _done(self, room: threading.Semaphore, future: Future[Any]) -> None:
+        # The error first: whoever has waited for room must find it.
         if not future.cancelled() and self._error is None:
             self._error = future.exception()
+        room.release()

@@ -1,18 +1,19 @@
 """Finds the change set between staging and production, and writes it beside staging. Touches no production row.
 
-By key where the key is unique on both sides, which the loader proves each time, because Redshift enforces no key; else
-by whole rows as multisets, so that duplicates and NULLs count.
+By key where the key is unique on both sides, which is proven each time, because a warehouse may enforce no key; else by
+whole rows as multisets, so that duplicates and NULLs count.
 """
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg import sql
 
 from medgen_pipeline.loaders.base import ChangeCounts
-from medgen_pipeline.loaders.redshift.guard import Content, Guard, read_content
-from medgen_pipeline.loaders.redshift.names import TableNames
-from medgen_pipeline.loaders.redshift.session import RedshiftSession
+from medgen_pipeline.loaders.sql.guard import Content, Guard, read_content
+from medgen_pipeline.loaders.sql.names import BaseTableNames
+from medgen_pipeline.loaders.sql.session import SqlSession
 
 logger = logging.getLogger(__name__)
 
@@ -39,15 +40,15 @@ class Comparison:
         return Content(self.counts.rows_after, self.checksum_after)
 
 
-def baseline(session: RedshiftSession, names: TableNames, staged_rows: int) -> Comparison:
+def baseline(session: SqlSession[Any], names: BaseTableNames) -> Comparison:
     """There is nothing to compare with: look at the staged rows alone."""
     unique = key_is_unique(session, names, names.staging)
-    checksum = read_content(session, names, names.staging).checksum
-    counts = ChangeCounts(staged_rows, 0, 0, 0, by_key=unique, baseline=True)
-    return Comparison(counts, None, checksum, unique)
+    staged = read_content(session, names, names.staging)
+    counts = ChangeCounts(staged.rows, 0, 0, 0, by_key=unique, baseline=True)
+    return Comparison(counts, None, staged.checksum, unique)
 
 
-def compare_with_production(session: RedshiftSession, names: TableNames, guard: Guard | None) -> Comparison:
+def compare_with_production(session: SqlSession[Any], names: BaseTableNames, guard: Guard | None) -> Comparison:
     """Strategy *warehouse*: the staged file against production. The caller's transaction makes it one snapshot."""
     production = read_content(session, names, names.production)
     checksum = read_content(session, names, names.staging).checksum
@@ -63,7 +64,7 @@ def compare_with_production(session: RedshiftSession, names: TableNames, guard: 
     return Comparison(counts, production, checksum, unique)
 
 
-def compare_staged_lines(session: RedshiftSession, names: TableNames, guard: Guard) -> Comparison:
+def compare_staged_lines(session: SqlSession[Any], names: BaseTableNames, guard: Guard) -> Comparison:
     """Strategy *snapshot*: the staged lines that were removed (-) against those that were added (+)."""
     signed = "(SELECT {columns} FROM {staging} WHERE _sign = {sign})"
     new, old = (sql.SQL(signed).format(**names.parts, sign=sql.Literal(sign)) for sign in "+-")
@@ -88,7 +89,10 @@ def compare_staged_lines(session: RedshiftSession, names: TableNames, guard: Gua
 
 
 def key_is_unique(
-    session: RedshiftSession, names: TableNames, relation: sql.Composable, within: sql.Composable | None = None
+    session: SqlSession[Any],
+    names: BaseTableNames,
+    relation: sql.Composable,
+    within: sql.Composable | None = None,
 ) -> bool:
     """Whether the table has a key, and it is unique and never NULL in ``relation``."""
     if not names.table.key:
@@ -106,12 +110,12 @@ def key_is_unique(
     return repeated is None
 
 
-def _create_changes(session: RedshiftSession, names: TableNames) -> None:
+def _create_changes(session: SqlSession[Any], names: BaseTableNames) -> None:
     session.run("DROP TABLE IF EXISTS {changes}", names)
     session.run("CREATE TABLE {changes} (_change_type VARCHAR(16) NOT NULL, {definitions}) {layout}", names)
 
 
-def _write_by_key(session: RedshiftSession, names: TableNames, *, new: sql.Composable, old: sql.Composable) -> None:
+def _write_by_key(session: SqlSession[Any], names: BaseTableNames, *, new: sql.Composable, old: sql.Composable) -> None:
     """Each side against the other: what has no partner, or one that differs outside the key."""
     rest = names.other_columns
     differs = sql.SQL("OR NOT ({})").format(names.same("a", "b", rest)) if rest else sql.SQL("")
@@ -135,7 +139,7 @@ def _write_by_key(session: RedshiftSession, names: TableNames, *, new: sql.Compo
         )
 
 
-def _write_by_row(session: RedshiftSession, names: TableNames, *, new: sql.Composable, old: sql.Composable) -> None:
+def _write_by_row(session: SqlSession[Any], names: BaseTableNames, *, new: sql.Composable, old: sql.Composable) -> None:
     """Compare whole rows as multisets: GROUP BY takes NULLs for equal, and counts keep duplicates apart.
 
     A row that is there n times too often is then picked n times from the side it is on, by number.
@@ -166,24 +170,24 @@ def _write_by_row(session: RedshiftSession, names: TableNames, *, new: sql.Compo
         )
 
 
-def _count_by_key(session: RedshiftSession, names: TableNames, rows_before: int) -> ChangeCounts:
+def _count_by_key(session: SqlSession[Any], names: BaseTableNames, rows_before: int) -> ChangeCounts:
     count = _count_types(session, names)
     updated, deleted = count.get("update_postimage", 0), count.get("delete", 0)
     return ChangeCounts(count.get("insert", 0), updated, deleted, rows_before - updated - deleted, by_key=True)
 
 
-def _count_by_row(session: RedshiftSession, names: TableNames, rows_before: int) -> ChangeCounts:
+def _count_by_row(session: SqlSession[Any], names: BaseTableNames, rows_before: int) -> ChangeCounts:
     count = _count_types(session, names)
     deleted = count.get("delete", 0)
     return ChangeCounts(count.get("insert", 0), 0, deleted, rows_before - deleted, by_key=False)
 
 
-def _count_types(session: RedshiftSession, names: TableNames) -> dict[str, int]:
+def _count_types(session: SqlSession[Any], names: BaseTableNames) -> dict[str, int]:
     rows = session.run("SELECT _change_type, COUNT(*) FROM {changes} GROUP BY _change_type", names).fetchall()
     return {kind: int(count) for kind, count in rows}
 
 
-def _insert_meets_a_kept_row(session: RedshiftSession, names: TableNames) -> bool:
+def _insert_meets_a_kept_row(session: SqlSession[Any], names: BaseTableNames) -> bool:
     """Whether an inserted key stands in production already: the new file repeats it, though its other row is unchanged.
 
     The key of a deleted row may not be inserted again: that would have been an update.

@@ -1,45 +1,57 @@
-"""Reads what loads left behind: drift of production, the change feed, a table as of an earlier release. Reads only."""
+"""Reads what loads left behind: drift of production, the change feed, a table as of an earlier release. Reads only.
+
+docs/changes.md shows the same queries for use from any client.
+"""
 
 from collections.abc import Iterator
 from typing import Any
 
 from psycopg import sql
 
-from medgen_pipeline.loaders.base import Drift, LoaderError, LoadRecord
-from medgen_pipeline.loaders.names import schemas
-from medgen_pipeline.loaders.redshift.guard import Guard, column_widths, production_stands, read_content
-from medgen_pipeline.loaders.redshift.names import TableNames
-from medgen_pipeline.loaders.redshift.session import RedshiftSession
+from medgen_pipeline.loaders.base import Drift, LoaderError
+from medgen_pipeline.loaders.sql.guard import AnyGuard, Guard, read_content
+from medgen_pipeline.loaders.sql.names import BaseTableNames, schemas
+from medgen_pipeline.loaders.sql.session import SqlSession
 
 
-def find_drift(session: RedshiftSession, names: TableNames, last: LoadRecord | None) -> Drift:
+def find_drift(session: SqlSession[Any], names: BaseTableNames, guard: Guard | None) -> Drift:
     """Compare production with what the loads' files add up to, in one scan.
 
-    Redshift does not say who wrote a row, so foreign rows are neither counted nor shown; the sums tell that there are.
+    Most warehouses do not say who wrote a row, so foreign rows are neither counted nor shown; the sums tell that there
+    are some.
     """
-    guard = Guard.of(last)
+    left = required(guard, names)
+    if not stands(session, names):
+        return Drift(left.rows, 0, checksum_matches=False, foreign_rows=0, sample=())
+    found = read_content(session, names, names.production)
+    return Drift(left.rows, found.rows, checksum_matches=found.checksum == left.checksum, foreign_rows=0, sample=())
+
+
+def stands(session: SqlSession[Any], names: BaseTableNames) -> bool:
+    """Whether something has production's name and the columns of the catalog."""
+    return set(names.table.column_names) <= set(session.columns(names.schema, names.table.name))
+
+
+def required(guard: AnyGuard | None, names: BaseTableNames) -> AnyGuard:
+    """The guard, or an error that says why there is none."""
     if guard is None:
         raise LoaderError(
             f"{names.schema}.{names.table.name}: no load is recorded, so there is nothing to compare with."
         )
-    if not production_stands(session, names):
-        return Drift(guard.rows, 0, checksum_matches=False, foreign_rows=0, sample=())
-    found = read_content(session, names, names.production)
-    return Drift(guard.rows, found.rows, checksum_matches=found.checksum == guard.checksum, foreign_rows=0, sample=())
+    return guard
 
 
 def read_changes(
-    session: RedshiftSession, names: TableNames, last: LoadRecord | None, since: str, until: str | None
+    session: SqlSession[Any], names: BaseTableNames, guard: Guard | None, since: str, until: str | None
 ) -> Iterator[tuple[Any, ...]]:
     """Feed rows of the loads after release ``since``, up to and including ``until``."""
-    after = _load_of(session, names, last, since)
-    upto = _load_of(session, names, last, until) if until else None
+    after = _load_of(session, names, guard, since)
+    upto = _load_of(session, names, guard, until) if until else None
     if upto is not None and upto < after:
         raise LoaderError(f"{names.table.name}: release {until} was loaded before {since}; swap the two.")
     if not _feed_stands(session, names):
         return iter(())
-    return _stream(
-        session,
+    return session.stream(
         sql.SQL(
             "SELECT _change_type, _release, _commit_timestamp, _load_id, {columns} FROM {feed}"
             " WHERE _load_id > {after} {limit} ORDER BY _load_id, {columns}, _change_type DESC"
@@ -52,14 +64,13 @@ def read_changes(
 
 
 def read_as_of(
-    session: RedshiftSession, names: TableNames, last: LoadRecord | None, release: str
+    session: SqlSession[Any], names: BaseTableNames, guard: Guard | None, release: str
 ) -> Iterator[tuple[Any, ...]]:
     """The rows of the table as the last load of ``release`` left it: production, less every later change."""
-    after = _load_of(session, names, last, release)
+    after = _load_of(session, names, guard, release)
     if not _feed_stands(session, names):
-        return _stream(session, sql.SQL("SELECT {columns} FROM {production}").format(**names.parts))
-    rows = _stream(
-        session,
+        return session.stream(sql.SQL("SELECT {columns} FROM {production}").format(**names.parts))
+    rows = session.stream(
         sql.SQL(
             "SELECT {columns}, SUM(_one) FROM (SELECT {columns}, 1 AS _one FROM {production} UNION ALL"
             " SELECT {columns}, CASE WHEN _change_type IN ('delete', 'update_preimage') THEN 1 ELSE -1 END AS _one"
@@ -69,13 +80,13 @@ def read_as_of(
     return (row[:-1] for row in rows for _ in range(int(row[-1])))
 
 
-def _feed_stands(session: RedshiftSession, names: TableNames) -> bool:
-    return bool(column_widths(session, schemas(names.schema)[2], names.table.name))
+def _feed_stands(session: SqlSession[Any], names: BaseTableNames) -> bool:
+    changes = schemas(names.schema)[2]
+    return names.table.name in session.relations([changes]).get(changes, ())
 
 
-def _load_of(session: RedshiftSession, names: TableNames, last: LoadRecord | None, release: str) -> int:
+def _load_of(session: SqlSession[Any], names: BaseTableNames, guard: Guard | None, release: str) -> int:
     """The last successful load of a release, if the feed reaches back to it."""
-    guard = Guard.of(last)
     loads = session.run(
         "SELECT load_id, release FROM {audit}.load_run WHERE table_name = %s AND status = 'succeeded'"
         " AND load_id >= %s ORDER BY load_id DESC",
@@ -90,12 +101,3 @@ def _load_of(session: RedshiftSession, names: TableNames, last: LoadRecord | Non
         f"{names.table.name}: release {release!r} is not within reach of the change feed. Known releases, newest "
         f"first: {', '.join(known) or 'none'}."
     )
-
-
-def _stream(session: RedshiftSession, statement: sql.Composed) -> Iterator[tuple[Any, ...]]:
-    """Rows as they come, in constant memory. A cursor would gather all of them on the leader node first.
-
-    https://docs.aws.amazon.com/redshift/latest/dg/declare.html
-    """
-    with session.errors("reading the history"), session.work.cursor() as cursor:
-        yield from cursor.stream(statement)

@@ -1,0 +1,124 @@
+"""Connections to one database file, and errors in the contract's terms.
+
+DuckDB runs in the loader's process. Any number of connections of one process share a file; another process cannot
+open it meanwhile, so loads of different processes wait for each other (https://duckdb.org/docs/stable/connect/concurrency).
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+
+from medgen_pipeline.loaders import LoaderError, TableBusyError
+from medgen_pipeline.loaders.sql import Params, SqlSession, Statement
+
+T = TypeVar("T")
+_POLL_SECONDS = 0.1
+_BATCH_ROWS = 10_000
+_ATTEMPTS = 5
+
+
+class DuckDBSession(SqlSession[duckdb.DuckDBPyConnection]):
+    """The open connections of one loader."""
+
+    def __init__(self, path: Path, schema: str, patience: float) -> None:
+        """Nothing is opened. ``patience`` is how many seconds to wait for another process that has the file."""
+        self.path = path
+        self.schema = schema
+        self._patience = patience
+        self._work: duckdb.DuckDBPyConnection | None = None
+        self._audit: duckdb.DuckDBPyConnection | None = None
+
+    @property
+    def where(self) -> str:
+        """The file."""
+        return str(self.path)
+
+    @property
+    def work(self) -> duckdb.DuckDBPyConnection:
+        """The connection of the load itself."""
+        if self._work is None:
+            raise LoaderError("The loader is not connected: call connect() or use it in a with statement.")
+        return self._work
+
+    def open(self) -> None:
+        """See the base class."""
+        deadline = time.monotonic() + self._patience
+        while self._work is None:
+            try:
+                self._work = duckdb.connect(self.path)
+                self._audit = self._work.cursor()  # a connection of its own, in DuckDB's words
+            except duckdb.IOException as error:
+                if "lock" not in str(error):
+                    raise LoaderError(f"DuckDB cannot open {self.where}: {error}") from error
+                if time.monotonic() >= deadline:
+                    raise TableBusyError(
+                        f"{self.where}: waited {self._patience:g} s for another process: {error}"
+                    ) from error
+                time.sleep(_POLL_SECONDS)
+
+    def close(self) -> None:
+        """See the base class."""
+        for connection in (self._audit, self._work):
+            if connection is not None:
+                connection.close()
+        self._audit = self._work = None
+
+    @contextmanager
+    def errors(self, doing: str) -> Iterator[None]:
+        """See the base class."""
+        try:
+            yield
+        except duckdb.TransactionException as error:
+            raise TableBusyError(f"DuckDB at {self.where}: {doing}: {error}") from error
+        except duckdb.Error as error:
+            raise LoaderError(f"DuckDB at {self.where}: {doing}: {error}") from error
+
+    def execute(self, statement: Statement, params: Params = None) -> duckdb.DuckDBPyConnection:
+        """See the base class."""
+        return self.work.execute(_text(statement), params)
+
+    def execute_audit(self, statement: Statement, params: Params = None) -> duckdb.DuckDBPyConnection:
+        """See the base class."""
+        if self._audit is None:
+            return self.execute(statement, params)
+        return self._audit.execute(_text(statement), params)
+
+    def transaction(self, body: Callable[[], T]) -> T:
+        """See the base class; DuckDB refuses a transaction that meets another one, so it is tried again."""
+        for attempt in range(_ATTEMPTS):
+            self.work.begin()
+            try:
+                result = body()
+                self.work.commit()
+            except duckdb.TransactionException:
+                self._roll_back()
+                if attempt == _ATTEMPTS - 1:
+                    raise
+            except BaseException:
+                self._roll_back()
+                raise
+            else:
+                return result
+        raise AssertionError("unreachable")
+
+    def stream(self, statement: Statement) -> Iterator[tuple[Any, ...]]:
+        """See the base class."""
+        with self.errors("reading the history"), self.work.cursor() as rows:
+            rows.execute(_text(statement))
+            while batch := rows.fetchmany(_BATCH_ROWS):
+                yield from batch
+
+    def _roll_back(self) -> None:
+        try:
+            self.work.rollback()
+        except duckdb.TransactionException:  # a commit that failed has rolled back
+            return
+
+
+def _text(statement: Statement) -> str:
+    """SQL with DuckDB's sign for a parameter."""
+    return statement.as_string().replace("%s", "?")

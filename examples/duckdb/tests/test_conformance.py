@@ -1,0 +1,46 @@
+"""DuckDB keeps the contract."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from medgen_pipeline.loaders import LoaderFactory
+from medgen_pipeline.testing import Backend, LoaderConformance, Row
+
+
+class DuckDBFile(Backend):
+    """A database file that does not exist yet."""
+
+    no_connections = "DuckDB runs in the loader's process: there is no connection to lose"
+
+    @property
+    def path(self) -> str:
+        return self.dsn.removeprefix("duckdb://")
+
+    def query(self, statement: str) -> list[Row]:
+        with duckdb.connect(self.path) as connection:
+            return connection.execute(statement).fetchall()
+
+    def left_outside(self) -> list[str]:
+        return [file.name for file in Path(f"{self.path}.loads").glob("*.tsv")]
+
+
+class TestDuckDB(LoaderConformance):
+    @pytest.fixture
+    def backend(self, tmp_path: Path) -> DuckDBFile:
+        return DuckDBFile(f"duckdb://{tmp_path}/warehouse.duckdb")
+
+
+@pytest.mark.parametrize(
+    ("dsn", "said"),
+    [
+        ("duckdb:", "names no file"),
+        ("duckdb:relative.duckdb", "names no file"),
+        ("duckdb:///data/medgen.duckdb", "would be the catalog medgen"),
+        ("duckdb:///data/medgen_audit.db", "would be the catalog medgen_audit"),
+    ],
+)
+def test_a_dsn_that_cannot_work_is_refused(dsn: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        LoaderFactory.create_loader(dsn, {"schema": "medgen"})

@@ -1,0 +1,229 @@
+"""The record of loads in ``<schema>_audit``: ``load_run`` and ``rejected_row``, written on a connection of its own.
+
+The columns of both tables are named here and nowhere else; a backend fills in its types and how it lays tables out.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, ClassVar, Generic, LiteralString, TypeVar
+
+from psycopg import sql
+
+from medgen_pipeline.framing import RejectedRow
+from medgen_pipeline.loaders.base import (
+    ApplyMode,
+    ChangeCounts,
+    LoadDetail,
+    LoaderError,
+    LoadRecord,
+    LoadStart,
+    LoadStatus,
+    LostConnectionError,
+    new_load_id,
+)
+from medgen_pipeline.loaders.sql.guard import Guard
+from medgen_pipeline.loaders.sql.names import schemas
+from medgen_pipeline.loaders.sql.session import AnyCursor, Cursor, SqlSession, Statement
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# {name} and {text} are types of short and of long text, {bytes} one for the bytes of a line; {run_keys}, {row_keys},
+# {run_layout} and {row_layout} are what a backend adds inside and behind the parentheses. "raw" is a reserved word in
+# Redshift.
+TABLES: Mapping[str, LiteralString] = {
+    "load_run": "CREATE TABLE IF NOT EXISTS {audit}.load_run (load_id BIGINT NOT NULL, dagster_run_id {name},"
+    " table_name {name} NOT NULL, release {name} NOT NULL, source_sha256 {name} NOT NULL,"
+    " content_sha256 {name} NOT NULL, table_shape {name} NOT NULL, strategy {name}, mode {name},"
+    " status {name} NOT NULL, started_at TIMESTAMPTZ NOT NULL, finished_at TIMESTAMPTZ,"
+    " rows_extracted BIGINT, rows_rejected BIGINT, rows_repaired BIGINT, rows_inserted BIGINT,"
+    " rows_updated BIGINT, rows_deleted BIGINT, rows_unchanged BIGINT, guard {text},"
+    " error {text} {run_keys}) {run_layout}",
+    "rejected_row": "CREATE TABLE IF NOT EXISTS {audit}.rejected_row (load_id BIGINT NOT NULL,"
+    ' line_number BIGINT NOT NULL, reason {text} NOT NULL, "raw" {bytes} NOT NULL {row_keys}) {row_layout}',
+}
+DIALECT_WORDS = ("name", "text", "bytes", "run_keys", "row_keys", "run_layout", "row_layout")
+
+
+class SqlAudit(Generic[AnyCursor]):
+    """Reads and writes the audit of one schema.
+
+    Attributes:
+        tables: The audit's tables and how they are made.
+        dialect: What fills the braces in them.
+    """
+
+    tables: ClassVar[Mapping[str, LiteralString]] = TABLES
+    dialect: ClassVar[Mapping[str, LiteralString]] = {"name": "VARCHAR", "text": "VARCHAR", "bytes": "BLOB"}
+
+    def __init__(self, session: SqlSession[AnyCursor]) -> None:
+        """Nothing is opened."""
+        self._session = session
+        self._parts = {"audit": sql.Identifier(schemas(session.schema)[3]), "now": sql.SQL(session.now)}
+
+    def ensure_schemas(self) -> None:
+        """Create what is missing. Looks first, so that a user without CREATE can work in schemas made for it."""
+        with self._session.errors("creating schemas"):
+            if self._missing() != ([], []):
+                self._create()
+
+    def _missing(self) -> tuple[list[str], list[str]]:
+        """The schemas and the tables of the audit that do not exist."""
+        names = schemas(self._session.schema)
+        found = self._session.relations(names)
+        return [name for name in names if name not in found], sorted(self.tables.keys() - found.get(names[3], set()))
+
+    def _create(self) -> None:
+        new_schemas, new_tables = self._missing()
+        for name in new_schemas:
+            self._session.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))
+        words: dict[str, sql.Composable] = dict.fromkeys(
+            ("run_keys", "row_keys", "run_layout", "row_layout"), sql.SQL("")
+        )
+        words |= {word: sql.SQL(text).format(**self._parts) for word, text in self.dialect.items()}
+        for name in new_tables:
+            self._session.execute(sql.SQL(self.tables[name]).format(**self._parts, **words))
+
+    def start(self, start: LoadStart) -> int:
+        """Mark abandoned predecessors and insert a running load. The caller holds the table's lock."""
+        table = start.table
+
+        def body() -> int:
+            self._run(
+                "UPDATE {audit}.load_run SET status = %s, finished_at = {now},"
+                " error = 'its process ended without a word; found by the next load'"
+                " WHERE table_name = %s AND status = %s",
+                [LoadStatus.ABANDONED, table.name, LoadStatus.RUNNING],
+            )
+            newest = self._run("SELECT MAX(load_id) FROM {audit}.load_run WHERE table_name = %s", [table.name])
+            load_id = new_load_id(newest.fetchone()[0])
+            self._run(
+                "INSERT INTO {audit}.load_run (load_id, dagster_run_id, table_name, release, source_sha256,"
+                " content_sha256, table_shape, status, started_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, {now})",
+                [
+                    load_id,
+                    start.dagster_run_id,
+                    table.name,
+                    start.release,
+                    start.source_sha256,
+                    start.content_sha256,
+                    table.shape,
+                    LoadStatus.RUNNING,
+                ],
+            )
+            return load_id
+
+        return self._write(body)
+
+    def detail(self, load_id: int, detail: LoadDetail) -> None:
+        """Add what framing saw."""
+        self._write_again_if_lost(
+            lambda: self._run(
+                "UPDATE {audit}.load_run SET strategy = %s, rows_extracted = %s, rows_rejected = %s,"
+                " rows_repaired = %s WHERE load_id = %s",
+                [detail.strategy, detail.rows_extracted, detail.rows_rejected, detail.rows_repaired, load_id],
+            )
+        )
+
+    def rejected_rows(self, load_id: int, rows: Sequence[RejectedRow]) -> None:
+        """Append lines that were set aside, all in one statement."""
+        if not rows:
+            return
+        values = [value for row in rows for value in (load_id, *self._rejected(row))]
+        statement = sql.SQL('INSERT INTO {audit}.rejected_row (load_id, line_number, reason, "raw") VALUES {rows}')
+        all_rows = sql.SQL(", ").join([sql.SQL("(%s, %s, %s, %s)")] * len(rows))
+        self._write(lambda: self._session.execute_audit(statement.format(**self._parts, rows=all_rows), values))
+
+    def finish(self, load_id: int, status: LoadStatus, error: str | None) -> LoadStatus:
+        """Close a running record; returns the status that stands."""
+
+        def body() -> LoadStatus | None:
+            self._run(
+                "UPDATE {audit}.load_run SET status = %s, error = %s, finished_at = {now}"
+                " WHERE load_id = %s AND status = %s",
+                [status, None if error is None else self._fitting(error), load_id, LoadStatus.RUNNING],
+            )
+            return self._status(self._session.execute_audit, load_id)
+
+        found = self._write_again_if_lost(body)
+        if found is None:
+            raise LoaderError(f"load {load_id} is not in the audit: was load_run emptied?")
+        return found
+
+    def succeed(self, load_id: int, mode: ApplyMode, counts: ChangeCounts, guard: Guard) -> None:
+        """Record success on the work connection, inside the transaction of the data.
+
+        Raises:
+            LoaderError: The load is not running any more: another one has taken its place.
+        """
+        statement = sql.SQL(
+            "UPDATE {audit}.load_run SET status = %s, mode = %s, finished_at = {now}, rows_inserted = %s,"
+            " rows_updated = %s, rows_deleted = %s, rows_unchanged = %s, guard = %s WHERE load_id = %s AND status = %s"
+        )
+        self._session.execute(
+            statement.format(**self._parts),
+            [
+                LoadStatus.SUCCEEDED,
+                mode,
+                counts.inserted,
+                counts.updated,
+                counts.deleted,
+                counts.unchanged,
+                guard.to_json(),
+                load_id,
+                LoadStatus.RUNNING,
+            ],
+        )
+        self.require(load_id, LoadStatus.SUCCEEDED)
+
+    def require(self, load_id: int, status: LoadStatus) -> None:
+        """Raise LoaderError unless the load has this status, as the work connection sees it."""
+        if self._status(self._session.execute, load_id) is not status:
+            raise LoaderError(f"load {load_id} is no longer running in the audit: another load has taken over.")
+
+    def status(self, load_id: int) -> LoadStatus | None:
+        """The status of a load, once no transaction is at work that could still change it."""
+        return self._write_again_if_lost(lambda: self._status(self._session.execute_audit, load_id))
+
+    def last_success(self, table_name: str) -> LoadRecord | None:
+        """The newest successful load of a table."""
+        names = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(LoadRecord))
+        statement = sql.SQL(
+            "SELECT {names} FROM {audit}.load_run WHERE table_name = %s AND status = %s ORDER BY load_id DESC LIMIT 1"
+        ).format(names=names, **self._parts)
+        with self._session.errors("reading the audit"):
+            row = self._session.execute_audit(statement, [table_name, LoadStatus.SUCCEEDED]).fetchone()
+        return None if row is None else LoadRecord(*row)
+
+    # --- what a backend may do otherwise --------------------------------------------------------------------------
+
+    def _write(self, body: Callable[[], T]) -> T:
+        """Carry out one change of the audit."""
+        with self._session.errors("writing the audit"):
+            return body()
+
+    def _rejected(self, row: RejectedRow) -> tuple[int, str, bytes | str]:
+        return row.line_number, row.reason, row.raw
+
+    def _fitting(self, text: str) -> str:
+        """What of a text can be stored."""
+        return text
+
+    # --- statements -----------------------------------------------------------------------------------------------
+
+    def _write_again_if_lost(self, body: Callable[[], T]) -> T:
+        """The same for what may happen twice: the connection may have broken while it was idle."""
+        try:
+            return self._write(body)
+        except LostConnectionError as error:
+            logger.info("writing the audit once more: %s", error)
+            return self._write(body)
+
+    def _status(self, execute: Callable[[Statement, Sequence[Any]], Cursor], load_id: int) -> LoadStatus | None:
+        statement = sql.SQL("SELECT status FROM {audit}.load_run WHERE load_id = %s").format(**self._parts)
+        row = execute(statement, [load_id]).fetchone()
+        return None if row is None else LoadStatus(row[0])
+
+    def _run(self, statement: LiteralString, params: Sequence[Any]) -> AnyCursor:
+        return self._session.execute_audit(sql.SQL(statement).format(**self._parts), params)

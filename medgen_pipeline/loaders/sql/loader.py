@@ -1,0 +1,281 @@
+"""The contract's methods for a warehouse that speaks SQL and has transactions over several tables.
+
+What is left to a backend: names and types, connections, the table's lock, and the native path into staging. Whatever
+else it has a better way for, it overrides.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Generic, LiteralString
+
+from psycopg import sql
+
+from medgen_pipeline.catalog import Table
+from medgen_pipeline.framing import RejectedRow
+from medgen_pipeline.loaders.base import (
+    AbstractNativeLoader,
+    ApplyMode,
+    ChangeCounts,
+    Drift,
+    LoadDetail,
+    LoaderError,
+    LoadRecord,
+    LoadStart,
+    LoadStatus,
+    Strategy,
+)
+from medgen_pipeline.loaders.sql import history
+from medgen_pipeline.loaders.sql.audit import SqlAudit
+from medgen_pipeline.loaders.sql.compare import (
+    Comparison,
+    baseline,
+    compare_staged_lines,
+    compare_with_production,
+    key_is_unique,
+)
+from medgen_pipeline.loaders.sql.guard import Guard, read_content
+from medgen_pipeline.loaders.sql.names import BaseTableNames, fill
+from medgen_pipeline.loaders.sql.publish import apply_delta, make_anew, prepare_feed, replace_rows
+from medgen_pipeline.loaders.sql.session import AnyCursor, SqlSession
+
+
+class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
+    """A loader whose audit and history are SQL tables.
+
+    Attributes:
+        scheme: Of the tables' URLs.
+    """
+
+    scheme: ClassVar[str]
+
+    def __init__(self, session: SqlSession[AnyCursor], audit: SqlAudit[AnyCursor]) -> None:
+        """Nothing is opened."""
+        self._session = session
+        self._audit = audit
+        self._start: LoadStart | None = None
+        self._load_id = 0
+        self._last: LoadRecord | None = None
+        self._strategy = Strategy.WAREHOUSE
+        self._found: Comparison | None = None
+
+    @abstractmethod
+    def _names(self, table: Table) -> BaseTableNames:
+        """The names of a table's relations."""
+
+    @abstractmethod
+    def _take_lock(self, table: Table) -> None:
+        """Take the table's lock, giving up one held before.
+
+        Raises:
+            TableBusyError: It was not free within ``lock_timeout_seconds``; the message names the holder.
+        """
+
+    def _obstacles(self, names: BaseTableNames) -> list[str]:
+        """What users have attached to production that would be lost with the table, as words; see ``_fits``."""
+        del names
+        return []
+
+    def connect(self) -> None:
+        """See the base class; creates the schemas and the audit's tables that are missing."""
+        self._session.open()
+        try:
+            self._audit.ensure_schemas()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """See the base class."""
+        self._session.close()
+
+    def table_uri(self, table: Table) -> str:
+        """See the base class."""
+        return f"{self.scheme}://{self._session.where}/{self._session.schema}/{table.name}"
+
+    # --- audit ---------------------------------------------------------------------------------------------------
+
+    def log_run_start(self, start: LoadStart) -> int:
+        """See the base class."""
+        self._take_lock(start.table)
+        self._load_id = self._audit.start(start)
+        self._start = start
+        self._last = self.last_load(start.table)
+        return self._load_id
+
+    def log_run_detail(self, load_id: int, detail: LoadDetail) -> None:
+        """See the base class."""
+        self._audit.detail(load_id, detail)
+
+    def log_rejected_rows(self, load_id: int, rows: Sequence[RejectedRow]) -> None:
+        """See the base class."""
+        self._audit.rejected_rows(load_id, rows)
+
+    def log_run_finish(self, load_id: int, status: LoadStatus, error: str | None = None) -> LoadStatus:
+        """See the base class."""
+        return self._audit.finish(load_id, status, error)
+
+    def last_load(self, table: Table) -> LoadRecord | None:
+        """See the base class."""
+        return self._audit.last_success(table.name)
+
+    # --- staging and comparison ----------------------------------------------------------------------------------
+
+    def initialize_staging(self, table: Table, strategy: Strategy = Strategy.WAREHOUSE) -> None:
+        """See the base class."""
+        names = self._names(table)
+        self._strategy, self._found = strategy, None
+
+        def create() -> None:
+            self._drop_scratch(names)
+            sign = sql.SQL("_sign CHAR(1) NOT NULL, " if strategy is Strategy.SNAPSHOT else "")
+            self._session.run("CREATE TABLE {staging} ({sign}{definitions}) {layout}", names, sign=sign)
+
+        with self._session.errors(f"creating the staging table of {table.name}"):
+            self._session.transaction(create)
+
+    def cleanup(self, table: Table) -> None:
+        """See the base class."""
+        with self._session.errors(f"cleaning up the staging of {table.name}"):
+            self._session.transaction(lambda: self._drop_scratch(self._names(table)))
+
+    def _drop_scratch(self, names: BaseTableNames) -> None:
+        for relation in names.scratch:
+            self._session.run("DROP TABLE IF EXISTS {relation}", names, relation=relation)
+
+    def execute_cdc(self, table: Table) -> ChangeCounts:
+        """See the base class."""
+        session, names, last = self._session, self._names(table), Guard.of(self._last)
+        with session.errors(f"comparing {table.name} with production"):
+            if self._strategy is Strategy.SNAPSHOT:
+                if last is None:
+                    raise LoaderError(f"{table.name}: no recorded load to apply staged changes to.")
+                found = session.transaction(lambda: compare_staged_lines(session, names, last))
+            elif self._fits(names):
+                found = session.transaction(lambda: compare_with_production(session, names, last))
+            else:
+                found = session.transaction(lambda: baseline(session, names))
+        self._found = found
+        return found.counts
+
+    def _fits(self, names: BaseTableNames) -> bool:
+        """Whether production stands in the catalog's shape.
+
+        Raises:
+            LoaderError: Something that is not this package's has production's name, or what users have attached to a
+                table of an earlier shape would be lost.
+        """
+        standing = self._session.columns(names.schema, names.table.name)
+        if not standing:
+            return False
+        wanted = {column.name: names.types[column.type] for column in names.table.columns}
+        missing = sorted(f"{name} {wanted[name]}" for name in wanted if standing.get(name) != wanted[name])
+        if not missing:
+            return True
+        if self._last is None:
+            found = sorted(" ".join(column) for column in standing.items())
+            raise LoaderError(
+                f"{names.schema}.{names.table.name} exists, but not as the catalog has it: missing {missing}, found "
+                f"{found}. Rename or drop it, and the next load makes it anew as a first load."
+            )
+        if obstacles := self._obstacles(names):
+            raise LoaderError(
+                f"{names.schema}.{names.table.name} has the shape of an earlier version (missing {missing}) and must "
+                f"be made anew, but {', '.join(obstacles)} would be lost. Remove that, load, and put it back."
+            )
+        return False
+
+    def keep_unchanged(self, table: Table, last: LoadRecord) -> ChangeCounts:
+        """See the base class."""
+        left = Guard.of(last)
+        if left is None:
+            raise no_guard(table, last)
+        counts = ChangeCounts(0, 0, 0, left.rows, by_key=left.unique_key)
+        self._found = Comparison(counts, left.content, left.checksum, left.unique_key)
+        return counts
+
+    # --- publication ---------------------------------------------------------------------------------------------
+
+    def can_swap(self, table: Table) -> bool:
+        """See the base class; here a swap replaces all rows and keeps the table."""
+        del table
+        return True
+
+    def apply_changes(self, table: Table, mode: ApplyMode) -> ChangeCounts:
+        """See the base class."""
+        names, session = self._names(table), self._session
+        start, found = self._begun(table)
+
+        def body() -> None:
+            if found.production is None:
+                make_anew(session, names)
+            elif mode is ApplyMode.SWAP:
+                replace_rows(session, names, start, self._load_id, found)
+            elif mode is ApplyMode.DELTA:
+                apply_delta(session, names, start, self._load_id, found)
+            self._audit.succeed(self._load_id, mode, found.counts, self._guard_after(names, found))
+
+        with session.errors(f"publishing {table.name}"):
+            if found.production is not None and mode is not ApplyMode.UNCHANGED:
+                prepare_feed(session, names)
+            session.transaction(body)
+        return found.counts
+
+    def _begun(self, table: Table) -> tuple[LoadStart, Comparison]:
+        """The start of the running load and what its comparison found, or an error where there is nothing to apply."""
+        if self._start is None or self._found is None:
+            raise nothing_to_apply(table)
+        return self._start, self._found
+
+    def _guard_after(self, names: BaseTableNames, found: Comparison) -> Guard:
+        """What the load leaves behind, inside its transaction."""
+        unique, last = found.unique_key, Guard.of(self._last)
+        return Guard(
+            rows=found.counts.rows_after,
+            checksum=found.checksum_after,
+            unique_key=key_is_unique(self._session, names, names.production) if unique is None else unique,
+            feed_since=self._load_id if last is None or found.counts.baseline else last.feed_since,
+        )
+
+    # --- history -------------------------------------------------------------------------------------------------
+
+    def is_as_left(self, table: Table, last: LoadRecord) -> bool:
+        """See the base class; reads production's columns once."""
+        names, left = self._names(table), Guard.of(last)
+        with self._session.errors(f"looking at {table.name}"):
+            if left is None or not history.stands(self._session, names):
+                return False
+            return read_content(self._session, names, names.production) == left.content
+
+    def find_drift(self, table: Table) -> Drift:
+        """See the base class."""
+        with self._session.errors(f"checking {table.name} for drift"):
+            return history.find_drift(self._session, self._names(table), Guard.of(self.last_load(table)))
+
+    def read_changes(self, table: Table, since: str, until: str | None = None) -> Iterator[tuple[Any, ...]]:
+        """See the base class."""
+        guard = Guard.of(self.last_load(table))
+        with self._session.errors(f"reading the changes of {table.name}"):
+            return history.read_changes(self._session, self._names(table), guard, since, until)
+
+    def read_as_of(self, table: Table, release: str) -> Iterator[tuple[Any, ...]]:
+        """See the base class."""
+        guard = Guard.of(self.last_load(table))
+        with self._session.errors(f"reading {table.name} as of {release}"):
+            return history.read_as_of(self._session, self._names(table), guard, release)
+
+    def query(
+        self, statement: LiteralString, params: Sequence[Any] = (), **parts: Table | sql.Composable
+    ) -> list[tuple[Any, ...]]:
+        """See the base class."""
+        with self._session.errors("answering a query"):
+            return self._session.execute(fill(statement, self._session.schema, parts), params).fetchall()
+
+
+def no_guard(table: Table, last: LoadRecord) -> LoaderError:
+    """The error where nothing can be taken for unchanged."""
+    return LoaderError(f"{table.name}: load {last.load_id} left no guard, so nothing can be taken for unchanged.")
+
+
+def nothing_to_apply(table: Table) -> LoaderError:
+    """The error where a step of the load is missing."""
+    return LoaderError(f"{table.name}: nothing to apply: log_run_start and execute_cdc come first.")

@@ -1,0 +1,125 @@
+"""The names of one load's relations as SQL that is safe to compose, and what makes two rows the same.
+
+No statement is executed here, and no type is named: each backend adds its own.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import ClassVar, LiteralString
+
+from psycopg import sql
+
+from medgen_pipeline.catalog import Column, ColumnType, Table
+
+
+def schemas(schema: str) -> tuple[str, str, str, str]:
+    """The schemas of tables, staging, change feeds and audit."""
+    return schema, f"{schema}_staging", f"{schema}_changes", f"{schema}_audit"
+
+
+def fill(statement: LiteralString, schema: str, parts: Mapping[str, Table | sql.Composable]) -> sql.Composed:
+    """A statement of ``AbstractNativeLoader.query`` with its names filled in."""
+    named = {
+        name: sql.Identifier(schema, part.name) if isinstance(part, Table) else part for name, part in parts.items()
+    }
+    return sql.SQL(statement).format(schema=sql.Literal(schema), audit=sql.Identifier(schemas(schema)[3]), **named)
+
+
+def define(columns: Sequence[Column], type_of: Callable[[Column], sql.Composable]) -> sql.Composed:
+    """Column names with their types, as CREATE TABLE takes them."""
+    return sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(column.name), type_of(column)) for column in columns
+    )
+
+
+class BaseTableNames(ABC):
+    """Every relation a load of one table touches.
+
+    Attributes:
+        schema: Schema of production.
+        table: The catalog's entry.
+        parts: The names a statement may use in braces.
+        types: Of the columns, as the backend's information_schema words them.
+    """
+
+    types: ClassVar[Mapping[ColumnType, LiteralString]]
+
+    def __init__(self, schema: str, table: Table) -> None:
+        """Derive the names; see ``schemas``."""
+        self.schema = schema
+        self.table = table
+        self.changes_name = f"{table.name}__changes"
+        _, staging, changes, audit = schemas(schema)
+        self.staging_schema = staging
+        self.production = sql.Identifier(schema, table.name)
+        self.staging = sql.Identifier(staging, table.name)
+        self.feed = sql.Identifier(changes, table.name)
+        self.parts: dict[str, sql.Composable] = {
+            "production": self.production,
+            "staging": self.staging,
+            "changes": sql.Identifier(staging, self.changes_name),
+            "difference": sql.Identifier(staging, f"{table.name}__difference"),
+            "kept": sql.Identifier(staging, f"{table.name}__kept"),
+            "feed": self.feed,
+            "audit": sql.Identifier(audit),
+            "columns": self.columns(),
+            "key": self.columns(None, table.key),
+            "definitions": define(table.columns, self.column_type),
+            "layout": sql.SQL(""),
+            "feed_layout": sql.SQL(""),
+        }
+
+    @property
+    def scratch(self) -> tuple[sql.Composable, ...]:
+        """What a load makes for itself and nobody else needs."""
+        return tuple(self.parts[name] for name in ("staging", "changes", "difference", "kept"))
+
+    def column_type(self, column: Column) -> sql.Composable:
+        """A column's type, as CREATE TABLE takes it."""
+        return sql.SQL(self.types[column.type])
+
+    @property
+    def index_columns(self) -> tuple[str, ...]:
+        """What the table is looked up by: its key, or the first column where only the whole row is one."""
+        return self.table.key or self.table.column_names[:1]
+
+    @property
+    def other_columns(self) -> list[str]:
+        """The columns outside the key."""
+        return [name for name in self.table.column_names if name not in self.table.key]
+
+    def columns(self, alias: str | None = None, names: Sequence[str] | None = None) -> sql.Composed:
+        """Comma-separated columns, all of the table's unless ``names`` says which."""
+        chosen = self.table.column_names if names is None else names
+        return sql.SQL(", ").join(
+            sql.Identifier(name) if alias is None else sql.Identifier(alias, name) for name in chosen
+        )
+
+    def key_matches(self, left: str, right: str) -> sql.Composed:
+        """The keys are equal and not NULL. Plain equality first: it is what a join can be planned by."""
+        return sql.SQL(" AND ").join(self.equal(left, right, self.table.key))
+
+    def same(self, left: str, right: str, names: Sequence[str] | None = None) -> sql.Composed:
+        """Row equality that takes NULL for equal to NULL and that a hash join can use."""
+        return sql.SQL(" AND ").join(self.equal_or_null(left, right, names or self.table.column_names))
+
+    def equal(self, left: str, right: str, names: Sequence[str]) -> Iterator[sql.Composed]:
+        """Conditions under which the columns are equal and none is NULL."""
+        for name in names:
+            yield sql.SQL("{} = {}").format(sql.Identifier(left, name), sql.Identifier(right, name))
+
+    def equal_or_null(self, left: str, right: str, names: Sequence[str]) -> Iterator[sql.Composed]:
+        """Conditions under which the columns are equal or both NULL."""
+        for name in names:
+            yield sql.SQL("{} IS NOT DISTINCT FROM {}").format(sql.Identifier(left, name), sql.Identifier(right, name))
+
+    def identity(self, alias: str | None = None, names: Sequence[str] | None = None) -> sql.Composed:
+        """What to group by so that a group holds equal rows only; NULL groups with NULL."""
+        return self.columns(alias, names)
+
+    @abstractmethod
+    def row_hash(self, alias: str) -> sql.Composed:
+        """A 64-bit hash of the whole row as a number whose sum over a table cannot overflow.
+
+        It must not be linear in the columns' hashes: the sum would be the same after two rows had swapped values.
+        """

@@ -1,0 +1,121 @@
+"""The seam between the SQL that backends share and the connections of one of them.
+
+What is shared is composed with ``psycopg.sql``, which needs no connection for that, and takes ``%s`` for a value. A
+backend whose driver wants another form translates it in ``execute``. No statement is kept here.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar, Generic, LiteralString, Protocol, TypeVar
+
+from psycopg import sql
+
+from medgen_pipeline.loaders.sql.names import BaseTableNames
+
+Statement = sql.SQL | sql.Composed
+Params = Sequence[Any] | Mapping[str, Any] | None
+
+
+class Cursor(Protocol):
+    """The answer to a statement, as DB-API 2.0 has it."""
+
+    def fetchone(self) -> Any:
+        """The next row, or None."""
+
+    def fetchall(self) -> list[Any]:
+        """All rows that are left."""
+
+
+T = TypeVar("T")
+AnyCursor = TypeVar("AnyCursor", bound=Cursor)
+
+
+class SqlSession(ABC, Generic[AnyCursor]):
+    """The open connections of one loader: one does the work, one writes the audit, which must survive a rollback.
+
+    Attributes:
+        schema: Schema of the tables.
+        now: The server's clock in SQL, best one that runs on within a transaction; ``{now}`` in statements.
+    """
+
+    schema: str
+    now: ClassVar[LiteralString] = "CURRENT_TIMESTAMP"
+
+    @abstractmethod
+    def open(self) -> None:
+        """Connect, also after ``close``; a second call on an open session changes nothing."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close all connections; harmless when they are closed."""
+
+    @property
+    @abstractmethod
+    def where(self) -> str:
+        """The database, without credentials, as the middle of a URL."""
+
+    @abstractmethod
+    def errors(self, doing: str) -> AbstractContextManager[None]:
+        """Turn the driver's errors into the contract's, naming what was being done."""
+
+    @abstractmethod
+    def execute(self, statement: Statement, params: Params = None) -> AnyCursor:
+        """Execute on the work connection."""
+
+    @abstractmethod
+    def execute_audit(self, statement: Statement, params: Params = None) -> AnyCursor:
+        """Execute on the audit's connection, which is opened when first used and again after a break."""
+
+    @abstractmethod
+    def transaction(self, body: Callable[[], T]) -> T:
+        """Run ``body`` in a transaction of the work connection: all of it happens or nothing.
+
+        Where others get in its way, a backend that can may run the whole of it again.
+        """
+
+    @abstractmethod
+    def stream(self, statement: Statement) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query on the work connection, in constant memory."""
+
+    def run(
+        self, statement: LiteralString, names: BaseTableNames, params: Params = None, **more: sql.Composable
+    ) -> AnyCursor:
+        """Execute ``statement`` on the work connection with the names of one table filled in."""
+        parts = {**names.parts, "now": sql.SQL(self.now), **more}
+        return self.execute(sql.SQL(statement).format(**parts), params)
+
+    def row(
+        self, statement: LiteralString, names: BaseTableNames, params: Params = None, **more: sql.Composable
+    ) -> Any:  # a row has the types its statement gives it
+        """The first row, or None."""
+        return self.run(statement, names, params, **more).fetchone()
+
+    def value(
+        self, statement: LiteralString, names: BaseTableNames, params: Params = None, **more: sql.Composable
+    ) -> Any:
+        """The first column of the first row, or None."""
+        row = self.row(statement, names, params, **more)
+        return None if row is None else row[0]
+
+    def relations(self, schemas: Sequence[str]) -> dict[str, set[str]]:
+        """The schemas of these that exist, each with the names of its tables and views.
+
+        From PostgreSQL's catalog, which Redshift and DuckDB have too, and which shows everything to everybody.
+        """
+        found: dict[str, set[str]] = {}
+        for schema, relation in self.execute(
+            sql.SQL(
+                "SELECT n.nspname, c.relname FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid"
+                " WHERE n.nspname IN ({})"
+            ).format(sql.SQL(", ").join(map(sql.Literal, schemas)))
+        ).fetchall():
+            found.setdefault(str(schema), set()).add(str(relation))
+        return found
+
+    def columns(self, schema: str, name: str) -> dict[str, str]:
+        """The columns of a table with their types; empty where nothing has this name."""
+        statement = sql.SQL(
+            "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
+        )
+        return {str(row[0]): str(row[1]) for row in self.execute(statement, [schema, name]).fetchall()}

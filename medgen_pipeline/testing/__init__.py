@@ -1,0 +1,23 @@
+"""The conformance suite: what every loader promises, as tests that a backend's author subclasses. Needs only pytest.
+
+    class TestMyWarehouse(LoaderConformance):
+        @pytest.fixture
+        def backend(self) -> Backend:
+            return MyBackend("mywarehouse://...")
+
+``backend`` is what a test needs of a warehouse; ``loads`` are loads by hand and from files; each of the other modules
+holds the tests of one part of the contract, and ``LoaderConformance`` is all of them. A test is skipped only for what
+the loader's capabilities say, or for a reason that the ``Backend`` gives. docs/extending.md shows an example.
+"""
+
+import pytest
+
+for _part in ("auditing", "comparing", "files", "loads", "processes", "publishing", "staging"):
+    pytest.register_assert_rewrite(f"{__name__}.{_part}")
+
+from medgen_pipeline.testing.backend import Backend, Row  # noqa: E402  # the asserts of what follows are rewritten
+from medgen_pipeline.testing.conformance import LoaderConformance  # noqa: E402
+from medgen_pipeline.testing.files import Mirror  # noqa: E402
+from medgen_pipeline.testing.loads import canonical, compared, load, start_of  # noqa: E402
+
+__all__ = ["Backend", "LoaderConformance", "Mirror", "Row", "canonical", "compared", "load", "start_of"]

@@ -1,0 +1,236 @@
+"""The change set: exact counts, duplicates and NULLs included, however it is found; and the feed that it becomes."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from medgen_pipeline.catalog import SourceTable
+from medgen_pipeline.loaders import ApplyMode, ChangeCounts, LoaderError, Strategy
+from medgen_pipeline.testing.backend import Backend, Row
+from medgen_pipeline.testing.loads import (
+    CHANGED_B,
+    HISTORY,
+    MERGED,
+    MONDO,
+    NAMES,
+    PUBMED,
+    RELEASES,
+    A,
+    B,
+    C,
+    D,
+    compared,
+    differences,
+    load,
+    random_releases,
+    signed,
+    start_of,
+    undone,
+)
+
+BASELINE = ChangeCounts(0, 0, 0, 0, by_key=True, baseline=True)
+
+
+class ComparisonContract:
+    """``execute_cdc`` under both strategies, ``keep_unchanged``."""
+
+    def test_a_first_load_publishes_every_row_and_writes_no_feed(self, backend: Backend) -> None:
+        assert load(backend.new_loader(), NAMES, [A, B, C]) == replace(BASELINE, inserted=3)
+        assert backend.production(NAMES) == Counter([A, B, C])
+        assert backend.feed(NAMES) == Counter()
+        assert backend.leftovers([NAMES]) == []
+
+    @pytest.mark.parametrize("mode", [ApplyMode.DELTA, ApplyMode.SWAP])
+    def test_a_second_load_says_exactly_what_changed_and_feeds_it(self, backend: Backend, mode: ApplyMode) -> None:
+        load(backend.new_loader(), NAMES, [A, B, C])
+        counts = load(backend.new_loader(), NAMES, [A, CHANGED_B, D], RELEASES[1], mode)
+        assert counts == ChangeCounts(inserted=1, updated=1, deleted=1, unchanged=1, by_key=True)
+        assert backend.production(NAMES) == Counter([A, CHANGED_B, D])
+        assert backend.feed(NAMES) == Counter(
+            [
+                ("delete", RELEASES[1], *C),
+                ("update_preimage", RELEASES[1], *B),
+                ("update_postimage", RELEASES[1], *CHANGED_B),
+                ("insert", RELEASES[1], *D),
+            ]
+        )
+        assert backend.leftovers([NAMES]) == []
+
+    def test_the_same_rows_again_change_nothing(self, backend: Backend) -> None:
+        load(backend.new_loader(), NAMES, [A, B])
+        counts = load(backend.new_loader(), NAMES, [B, A], RELEASES[1])
+        assert counts == ChangeCounts(0, 0, 0, 2, by_key=True)
+        assert backend.feed(NAMES) == Counter()
+        assert backend.loads("mode") == [("swap",), ("unchanged",)]
+
+    @pytest.mark.parametrize("mode", [ApplyMode.DELTA, ApplyMode.SWAP])
+    def test_an_empty_release_is_loaded_and_compared(self, backend: Backend, mode: ApplyMode) -> None:
+        assert load(backend.new_loader(), NAMES, []) == BASELINE
+        assert backend.production(NAMES) == Counter()
+        assert load(backend.new_loader(), NAMES, [A, B], RELEASES[1], mode).inserted == 2
+        assert load(backend.new_loader(), NAMES, [], RELEASES[2], mode) == ChangeCounts(0, 0, 2, 0, by_key=True)
+        assert backend.production(NAMES) == Counter()
+        assert backend.feed(NAMES).total() == 4
+
+    @pytest.mark.parametrize("mode", [ApplyMode.DELTA, ApplyMode.SWAP])
+    def test_duplicates_of_a_keyless_table_are_counted_one_by_one(self, backend: Backend, mode: ApplyMode) -> None:
+        row, other, null = ("C1", "C2", "Nov 2026"), ("C3", None, "Nov 2026"), (None, None, None)
+        load(backend.new_loader(), HISTORY, [row, row, row, other, null, null])
+        counts = load(backend.new_loader(), HISTORY, [row, other, other, null], RELEASES[1], mode)
+        assert counts == ChangeCounts(inserted=1, updated=0, deleted=3, unchanged=3, by_key=False)
+        assert backend.production(HISTORY) == Counter([row, other, other, null])
+        change = ("delete", RELEASES[1])
+        assert backend.feed(HISTORY) == Counter(
+            {(*change, *row): 2, (*change, *null): 1, ("insert", RELEASES[1], *other): 1}
+        )
+
+    def test_an_unproven_key_that_repeats_loses_no_row_and_can_become_unique_again(self, backend: Backend) -> None:
+        one, two, other = ("M1", "C1", "Jan", "0"), ("M1", "C1", "Jan", "1"), ("M2", "C2", "Jan", "1")
+        assert load(backend.new_loader(), MONDO, [one, other]).by_key
+        repeated = load(backend.new_loader(), MONDO, [one, two, other])
+        assert repeated == ChangeCounts(inserted=1, updated=0, deleted=0, unchanged=2, by_key=False)
+        assert backend.production(MONDO) == Counter([one, two, other])
+        assert not load(backend.new_loader(), MONDO, [two, other]).by_key  # production's key still repeats
+        assert load(backend.new_loader(), MONDO, [one, other]) == ChangeCounts(0, 1, 0, 1, by_key=True)
+
+    def test_an_unproven_key_that_repeats_in_the_first_release_is_loaded_whole(self, backend: Backend) -> None:
+        one, two = ("M1", "C1", "Jan", "0"), ("M1", "C1", "Jan", "1")
+        assert load(backend.new_loader(), MONDO, [one, two, one]) == replace(BASELINE, inserted=3, by_key=False)
+        assert backend.production(MONDO) == Counter([one, two, one])
+
+    def test_a_key_with_null_in_it_is_compared_by_whole_rows(self, backend: Backend) -> None:
+        whole, broken = ("M1", "C1", "Jan", "0"), (None, "C1", "Jan", "0")
+        assert not load(backend.new_loader(), MONDO, [whole, broken]).by_key
+        counts = load(backend.new_loader(), MONDO, [whole, broken, broken])
+        assert counts == ChangeCounts(inserted=1, updated=0, deleted=0, unchanged=2, by_key=False)
+        assert backend.production(MONDO) == Counter([whole, broken, broken])
+
+    def test_a_table_that_is_all_key_has_no_updates(self, backend: Backend) -> None:
+        one, two, three = ("C1", "C2"), ("C1", "C3"), ("C9", "C3")
+        load(backend.new_loader(), MERGED, [one, two])
+        counts = load(backend.new_loader(), MERGED, [two, three])
+        assert (counts.inserted, counts.updated, counts.deleted, counts.unchanged) == (1, 0, 1, 1)
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [("a", "a "), ("a", "A"), ("é", "e\u0301"), ("ß", "ss"), ("a", " a"), ("a", None), (None, "\\N"), ("1", "01")],
+    )
+    @pytest.mark.parametrize("table", [NAMES, HISTORY], ids=lambda table: table.name)
+    def test_values_that_look_alike_are_not_equal(
+        self, backend: Backend, table: SourceTable, old: str | None, new: str | None
+    ) -> None:
+        before, after = ((("C1", value, *(None for _ in table.columns[2:]))) for value in (old, new))
+        load(backend.new_loader(), table, [before])
+        counts = load(backend.new_loader(), table, [after])
+        changes = (counts.updated, counts.inserted, counts.deleted)
+        assert changes == ((1, 0, 0) if table.key else (0, 1, 1))
+        assert backend.production(table) == Counter([after])
+
+    def test_keys_that_look_alike_are_two_keys(self, backend: Backend) -> None:
+        rows = [(key, "x", None, "N") for key in ("C1", "C1 ", "c1", "Ć1", "C\u03011")]
+        assert load(backend.new_loader(), NAMES, rows) == replace(BASELINE, inserted=5)
+        assert load(backend.new_loader(), NAMES, rows[1:]) == ChangeCounts(0, 0, 1, 4, by_key=True)
+        assert backend.production(NAMES) == Counter(rows[1:])
+
+    def test_nulls_are_equal_to_nulls_in_every_column(self, backend: Backend) -> None:
+        rows: list[Row] = [(1, None, None, 5), (None, "C1", None, None), (2, None, "x", None)]
+        load(backend.new_loader(), PUBMED, rows)
+        assert load(backend.new_loader(), PUBMED, rows).changed == 0
+        counts = load(backend.new_loader(), PUBMED, [(1, None, None, None), *rows[1:]])
+        assert counts.inserted + counts.updated == 1
+        assert counts.unchanged == 2
+
+    @pytest.mark.parametrize("table", [MONDO, MERGED, HISTORY], ids=lambda table: table.name)
+    @pytest.mark.parametrize("seed", [1, 2])
+    @pytest.mark.parametrize("mode", [ApplyMode.DELTA, ApplyMode.SWAP])
+    def test_any_releases_give_the_counts_and_the_feed_of_brute_force(
+        self, backend: Backend, table: SourceTable, seed: int, mode: ApplyMode
+    ) -> None:
+        before: list[Row] | None = None
+        for number, rows in enumerate(random_releases(table, 8, seed)):
+            release = f"2026-02-{number + 1:02}"
+            counts = load(backend.new_loader(), table, rows, release, mode)
+            if before is not None:
+                assert counts == differences(before, rows, len(table.key)), (seed, release)
+                assert undone(backend, table, Counter(rows), release) == Counter(before)
+            assert backend.production(table) == Counter(rows)
+            before = rows
+
+    def test_comparing_touches_no_production_row(self, backend: Backend) -> None:
+        load(backend.new_loader(), NAMES, [A, B])
+        with backend.new_loader() as loader:
+            assert compared(loader, NAMES, [CHANGED_B]).changed == 2
+            assert backend.production(NAMES) == Counter([A, B])
+            assert backend.feed(NAMES) == Counter()
+
+    def test_staged_lines_are_the_change(self, backend: Backend) -> None:
+        load(backend.new_loader(), NAMES, [A, B, C])
+        counts = self._apply_lines(backend, NAMES, removed=[B, C], added=[CHANGED_B, D])
+        assert counts == ChangeCounts(inserted=1, updated=1, deleted=1, unchanged=1, by_key=True)
+        assert backend.production(NAMES) == Counter([A, CHANGED_B, D])
+        assert undone(backend, NAMES, backend.production(NAMES), RELEASES[1]) == Counter([A, B, C])
+
+    def test_staged_lines_of_a_keyless_table_are_copies(self, backend: Backend) -> None:
+        row, null = ("C1", None, "Jan"), (None, None, None)
+        load(backend.new_loader(), HISTORY, [row, row, row, null])
+        counts = self._apply_lines(backend, HISTORY, removed=[row, row, null], added=[null, null])
+        assert counts == ChangeCounts(inserted=1, updated=0, deleted=2, unchanged=2, by_key=False)
+        assert backend.production(HISTORY) == Counter([row, null, null])
+
+    def test_a_staged_line_that_repeats_a_kept_key_is_a_row_of_its_own(self, backend: Backend) -> None:
+        load(backend.new_loader(), MONDO, [("M1", "C1", "Jan", "0"), ("M2", "C1", "Jan", "0")])
+        counts = self._apply_lines(backend, MONDO, removed=[], added=[("M1", "C1", "Jan", "1")])
+        assert counts == ChangeCounts(inserted=1, updated=0, deleted=0, unchanged=2, by_key=False)
+        assert backend.production(MONDO).total() == 3
+        # and the next comparison knows that the key repeats
+        assert not load(backend.new_loader(), MONDO, [("M1", "C1", "Jan", "0")], RELEASES[2]).by_key
+
+    def test_no_staged_lines_are_no_change(self, backend: Backend) -> None:
+        load(backend.new_loader(), NAMES, [A, B])
+        assert self._apply_lines(backend, NAMES, [], [], ApplyMode.UNCHANGED) == ChangeCounts(0, 0, 0, 2, by_key=True)
+
+    def test_staged_lines_need_an_earlier_load(self, backend: Backend) -> None:
+        with backend.new_loader() as loader:
+            loader.log_run_start(start_of(NAMES))
+            loader.initialize_staging(NAMES, Strategy.SNAPSHOT)
+            loader.bulk_load(NAMES.name, iter([signed([], [A])]))
+            with pytest.raises(LoaderError, match=r"names: no recorded load"):
+                loader.execute_cdc(NAMES)
+
+    def test_an_unchanged_release_stands_in_for_staging_and_comparison(self, backend: Backend) -> None:
+        load(backend.new_loader(), NAMES, [A, B])
+        with backend.new_loader() as loader:
+            loader.log_run_start(start_of(NAMES, RELEASES[1]))
+            last = loader.last_load(NAMES)
+            assert last is not None
+            assert loader.is_as_left(NAMES, last)
+            assert loader.keep_unchanged(NAMES, last) == ChangeCounts(0, 0, 0, 2, by_key=True)
+            loader.apply_changes(NAMES, ApplyMode.UNCHANGED)
+        with backend.new_loader() as loader:
+            last = loader.last_load(NAMES)
+            assert last is not None
+            assert (last.release, last.mode, last.rows_after) == (RELEASES[1], "unchanged", 2)
+            assert loader.is_as_left(NAMES, last)
+
+    @staticmethod
+    def _apply_lines(
+        backend: Backend,
+        table: SourceTable,
+        removed: list[Row],
+        added: list[Row],
+        mode: ApplyMode = ApplyMode.DELTA,
+    ) -> ChangeCounts:
+        with backend.new_loader() as loader:
+            loader.log_run_start(start_of(table, RELEASES[1]))
+            loader.initialize_staging(table, Strategy.SNAPSHOT)
+            lines = signed(removed, added)
+            assert loader.bulk_load(table.name, iter([lines] if lines else [])) == len(removed) + len(added)
+            counts = loader.execute_cdc(table)
+            assert loader.apply_changes(table, mode) == counts
+            loader.cleanup(table)
+            last = loader.last_load(table)
+            assert last is not None
+            assert loader.is_as_left(table, last)
+            assert not loader.find_drift(table).found
+        return counts

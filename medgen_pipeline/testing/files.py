@@ -1,0 +1,224 @@
+"""Whole loads from files: both strategies, lines set aside, and what stands at the end either way."""
+
+import gzip
+import random
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from medgen_pipeline.catalog import Framing, SourceTable
+from medgen_pipeline.gates import GateLimits, GatesClosedError
+from medgen_pipeline.load import LoadOptions, LoadResult, load_table
+from medgen_pipeline.loaders import ApplyMode, Strategy
+from medgen_pipeline.release import Archive, ReleaseSource
+from medgen_pipeline.testing.backend import Backend, Row
+from medgen_pipeline.testing.loads import HISTORY, MERGED, MONDO, NAMES, RELEASES
+
+OPEN_GATES = GateLimits(
+    max_rejected_percent=100, max_shrink_percent=100, max_growth_percent=1e9, accept_broken_key=True
+)
+GOOD = [b"C%d|name %d|GTR|N|" % (number, number) for number in range(50)]
+_DELIMITERS = {Framing.PIPE: b"|", Framing.TAB: b"\t"}
+
+
+def write(folder: Path, table: SourceTable, lines: list[bytes]) -> None:
+    """A published file with ``lines`` under the catalog's header; a new stamp tells the archive that it changed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    delimiter = _DELIMITERS[table.framing].decode()
+    trailing = delimiter if table.framing is Framing.PIPE else ""
+    header = "#" + delimiter.join(column.header for column in table.columns) + trailing
+    content = b"".join(line + b"\n" for line in (header.encode(), *lines))
+    path = folder / table.file_name
+    path.unlink(missing_ok=True)
+    path.write_bytes(gzip.compress(content) if table.is_gzip else content)
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """One table kept up to date by whole loads, from files written for it into ``home``."""
+
+    backend: Backend
+    home: Path
+    table: SourceTable
+
+    @property
+    def dsn(self) -> str:
+        """The backend's."""
+        return self.backend.dsn
+
+    def load(self, lines: list[bytes], *, release: str = RELEASES[0], **options: object) -> LoadResult:
+        """Publish ``lines`` as a release and load it; ``options`` are those of ``LoadOptions``."""
+        folder = self.home / "source" / release
+        write(folder, self.table, lines)
+        archive = Archive(self.home / "archive")
+        source = ReleaseSource(folder.as_uri(), archive).fetch(self.table)
+        given = LoadOptions(**{"limits": OPEN_GATES, **options})  # type: ignore[arg-type]  # tests name real options
+        return load_table(self.backend.new_loader(), self.table, source, archive, given)
+
+    def production(self) -> Counter[Row]:
+        """The table's rows."""
+        return self.backend.production(self.table)
+
+    def feed(self) -> Counter[Row]:
+        """The feed's rows."""
+        return self.backend.feed(self.table)
+
+
+class FilesContract:
+    """Loads through ``load_table``."""
+
+    @pytest.fixture
+    def mirror(self, backend: Backend, tmp_path: Path) -> Mirror:
+        return Mirror(backend, tmp_path, NAMES)
+
+    @pytest.mark.parametrize("table", [NAMES, MONDO, MERGED, HISTORY], ids=lambda table: table.name)
+    @pytest.mark.parametrize("keys", [400, 10**9], ids=["repeated", "unique"])
+    def test_snapshot_and_warehouse_find_the_same_changes(
+        self, backend: Backend, tmp_path: Path, table: SourceTable, keys: int
+    ) -> None:
+        other = backend.in_schema(f"{backend.schema}_other")
+        by_diff, by_join = Mirror(backend, tmp_path, table), Mirror(other, tmp_path, table)
+        strategies = set()
+        for release, lines in zip(RELEASES, _random_files(table, len(RELEASES), keys), strict=True):
+            one = by_diff.load(lines, release=release)
+            two = by_join.load(lines, release=release, force_warehouse=True, swap_above_percent=1e9)
+            assert one.counts == two.counts
+            assert (one.report.rows, one.report.rejected, one.report.repaired) == (
+                two.report.rows,
+                two.report.rejected,
+                two.report.repaired,
+            )
+            assert by_diff.production() == by_join.production()
+            assert by_diff.feed() == by_join.feed()
+            strategies.add(one.strategy)
+        assert strategies == set(Strategy)
+
+    def test_a_release_that_changed_little_is_staged_as_its_difference(self, mirror: Mirror) -> None:
+        mirror.load(GOOD)
+        result = mirror.load([b"C0|renamed|GTR|N|", *GOOD[2:], b"C99|new|GTR|N|"], release=RELEASES[1])
+        assert (result.strategy, result.mode) == (Strategy.SNAPSHOT, ApplyMode.DELTA)
+        counts = result.counts
+        assert (counts.inserted, counts.updated, counts.deleted, counts.unchanged) == (1, 1, 1, 48)
+        assert len(mirror.feed()) == 4
+
+    def test_equal_content_writes_the_audit_row_and_nothing_else(self, mirror: Mirror) -> None:
+        mirror.load(GOOD)
+        result = mirror.load(GOOD, release=RELEASES[1])
+        assert (result.mode, result.counts.unchanged, result.counts.changed) == (ApplyMode.UNCHANGED, 50, 0)
+        assert mirror.production().total() == 50
+        assert mirror.feed() == Counter()
+        assert mirror.backend.loads("release", "mode", "rows_extracted", "rows_unchanged") == [
+            (RELEASES[0], "swap", 50, 0),
+            (RELEASES[1], "unchanged", 50, 50),
+        ]
+        # What it left is as good as what any other load leaves.
+        assert mirror.load([*GOOD[1:]], release=RELEASES[2]).strategy is Strategy.SNAPSHOT
+
+    def test_a_reordered_file_changes_nothing(self, mirror: Mirror) -> None:
+        mirror.load(GOOD)
+        result = mirror.load(GOOD[::-1], release=RELEASES[1])
+        assert (result.mode, result.counts.changed) == (ApplyMode.UNCHANGED, 0)
+
+    @pytest.mark.parametrize("edit", range(6))
+    @pytest.mark.parametrize("content_changes", [True, False])
+    def test_a_table_edited_by_hand_is_compared_whole_and_healed(
+        self, mirror: Mirror, edit: int, content_changes: bool
+    ) -> None:
+        mirror.load(GOOD)
+        healthy = mirror.production()
+        for statement in EDITS[edit]:
+            mirror.backend.run(statement, NAMES)
+        lines = [*GOOD[:-1], b"C49|renamed|GTR|N|"] if content_changes else GOOD
+        result = mirror.load(lines, release=RELEASES[1])
+        assert (result.strategy, result.strategy_reason) == (
+            Strategy.WAREHOUSE,
+            "production is not as the last load left it",
+        )
+        expected = healthy - Counter([("C49", "name 49", "GTR", "N")]) + Counter([("C49", "renamed", "GTR", "N")])
+        assert mirror.production() == (expected if content_changes else healthy)
+
+    def test_a_change_of_every_row_keeps_a_view_of_the_users(self, mirror: Mirror) -> None:
+        mirror.load(GOOD)
+        mirror.backend.run("CREATE VIEW {schema}.only_names AS SELECT name FROM {production}", NAMES)
+        changed = [line.replace(b"name", b"nom") for line in GOOD]
+        assert mirror.load(changed, release=RELEASES[1], force_warehouse=True).counts.updated == 50
+        assert Counter(mirror.backend.run("SELECT name FROM {schema}.only_names")) == Counter(
+            (f"nom {number}",) for number in range(50)
+        )
+        assert mirror.backend.leftovers() == []
+
+    def test_lines_that_are_no_rows_are_set_aside_with_number_reason_and_bytes(self, mirror: Mirror) -> None:
+        result = mirror.load([GOOD[0], b"too|few", GOOD[1], b"C9|nul\0|x|N|"])
+        assert (result.report.rows, result.report.rejected) == (2, 2)
+        assert mirror.production().total() == 2
+        found = mirror.backend.run('SELECT line_number, reason, "raw" FROM {rejected_row} ORDER BY line_number')
+        assert [number for number, _, _ in found] == [3, 5]
+        assert all(reason for _, reason, _ in found)
+        assert found[0][2] in (b"too|few", "too|few")
+        assert mirror.backend.loads("rows_extracted", "rows_rejected") == [(2, 2)]
+
+    def test_a_value_wider_than_its_column_is_set_aside_with_column_and_width(self, mirror: Mirror) -> None:
+        capabilities = mirror.backend.new_loader().capabilities
+        width = capabilities.text_bytes(NAMES.columns[1])
+        if width is None:
+            pytest.skip(f"{capabilities.backend} declares no width of text (capabilities.declares_text_width)")
+        fits = "é".encode() * (width // 2) + b"x" * (width % 2)
+        result = mirror.load([b"C1|" + fits + b"||N|", b"C2|" + fits + b"x||N|"])
+        assert (result.report.rows, result.report.rejected) == (1, 1)
+        assert mirror.production() == Counter([("C1", fits.decode(), None, "N")])
+        reason = f"name: {width + 1:,} bytes, the column has at most {width:,}"
+        assert mirror.backend.run("SELECT line_number, reason FROM {rejected_row}") == [(3, reason)]
+
+    def test_a_closed_gate_leaves_production_as_it_was_until_it_is_opened(self, mirror: Mirror) -> None:
+        mirror.load(GOOD)
+        with pytest.raises(GatesClosedError, match="shrink from 50 to 20 rows"):
+            mirror.load(GOOD[:20], release=RELEASES[1], limits=GateLimits())
+        assert mirror.production().total() == 50
+        assert mirror.backend.statuses() == ["succeeded", "failed"]
+        mirror.load(GOOD[:20], release=RELEASES[1], limits=GateLimits(max_shrink_percent=61))
+        assert mirror.production().total() == 20
+        assert mirror.backend.leftovers([NAMES]) == []
+
+    def test_a_table_that_somebody_dropped_is_made_again(self, mirror: Mirror) -> None:
+        mirror.load(GOOD)
+        mirror.backend.run("DROP TABLE {production}", NAMES)
+        result = mirror.load(GOOD, release=RELEASES[1])
+        assert (result.counts.baseline, result.counts.inserted) == (True, 50)
+        assert mirror.production().total() == 50
+
+
+EDITS = (
+    ("UPDATE {production} SET name = 'by hand' WHERE cui = 'C5'",),
+    ("UPDATE {production} SET source = NULL WHERE cui = 'C5'",),
+    ("DELETE FROM {production} WHERE cui = 'C5'",),
+    ("INSERT INTO {production} VALUES ('C500', 'by hand', NULL, NULL)",),
+    ("DELETE FROM {production} WHERE cui = 'C5'", "INSERT INTO {production} VALUES ('C5', 'x', 'y', 'N')"),
+    (  # two rows swap a value: every sum over one column stays as it was
+        "UPDATE {production} SET name = CASE cui WHEN 'C5' THEN 'name 6' ELSE 'name 5' END WHERE cui IN ('C5', 'C6')",
+    ),
+)
+
+
+def _random_files(table: SourceTable, number: int, keys: int) -> list[list[bytes]]:
+    """Releases of which each shares most lines with the one before, in another order; some lines are no rows.
+
+    The third is the first again, so that a change is made and unmade.
+    """
+    generator = random.Random(f"{table.name} {keys}")  # noqa: S311  # repeatable, not secret
+    delimiter = _DELIMITERS[table.framing]
+    trailing = delimiter if table.framing is Framing.PIPE else b""
+
+    def line() -> bytes:
+        if generator.random() < 0.05:
+            return generator.choice([b"bad", b"nul\0" + delimiter, b"1" + delimiter * 7])
+        values = (generator.choice([b"a", b"b", b"", b"\\N", b"c\rd", b"\xff", b"a "]) for _ in table.columns[1:])
+        return delimiter.join([b"%d" % generator.randrange(keys), *values]) + trailing
+
+    files: list[list[bytes]] = []
+    while len(files) < number:
+        kept = [line for line in files[-1] if generator.random() < 0.97] if files else []
+        files.append(list(files[-2]) if len(files) == 2 else kept + [line() for _ in range(8 if files else 200)])
+        generator.shuffle(files[-1])
+    return files

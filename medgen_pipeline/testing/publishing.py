@@ -1,0 +1,249 @@
+"""What reaches production, and what readers and other writers see of it: all of a release or nothing."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TypeVar
+
+import pytest
+
+from medgen_pipeline.catalog import Column, ColumnType
+from medgen_pipeline.loaders import ApplyMode, LoaderError, LostConnectionError, ProductionChangedError, Strategy
+from medgen_pipeline.testing.backend import Backend, Row
+from medgen_pipeline.testing.files import EDITS
+from medgen_pipeline.testing.loads import (
+    HISTORY,
+    NAMES,
+    RELEASES,
+    A,
+    B,
+    C,
+    D,
+    canonical,
+    compared,
+    load,
+    signed,
+    start_of,
+    undone,
+)
+
+OLD: list[Row] = [(f"C{number}", f"name {number}", "GTR", "N") for number in range(50)]
+WIDER = replace(NAMES, columns=(*NAMES.columns, Column("note", "note", "Invented for this test.")))
+_SWAPS = 4
+T = TypeVar("T")
+
+
+class PublicationContract:
+    """``can_swap``, ``apply_changes``; what the user has under the same names."""
+
+    def test_nothing_can_be_applied_before_it_is_compared(self, backend: Backend) -> None:
+        with backend.new_loader() as loader:
+            loader.log_run_start(start_of(NAMES))
+            loader.initialize_staging(NAMES)
+            with pytest.raises(LoaderError, match="names: nothing to apply"):
+                loader.apply_changes(NAMES, ApplyMode.DELTA)
+
+    @pytest.mark.parametrize("mode", [ApplyMode.DELTA, ApplyMode.SWAP])
+    @pytest.mark.parametrize("edit", range(len(EDITS)))
+    def test_an_edit_between_comparison_and_apply_is_noticed(
+        self, backend: Backend, edit: int, mode: ApplyMode
+    ) -> None:
+        load(backend.new_loader(), NAMES, OLD)
+        with backend.new_loader() as loader:
+            compared(loader, NAMES, [*OLD[:-1], A])
+            for statement in EDITS[edit]:
+                backend.run(statement, NAMES)
+            edited = backend.production(NAMES)
+            if mode is ApplyMode.SWAP and not loader.can_swap(NAMES):
+                pytest.skip("this table cannot be swapped")
+            with pytest.raises(ProductionChangedError, match="somebody else wrote to the table since it was compared"):
+                loader.apply_changes(NAMES, mode)
+            assert backend.production(NAMES) == edited
+            assert backend.feed(NAMES) == Counter()
+            assert backend.statuses() == ["succeeded", "running"]
+            # The same loader can compare again, and then publish.
+            loader.initialize_staging(NAMES)
+            loader.bulk_load(NAMES.name, iter([canonical(OLD[1:])]))
+            loader.execute_cdc(NAMES)
+            loader.apply_changes(NAMES, mode)
+        assert backend.production(NAMES) == Counter(OLD[1:])
+
+    def test_an_edit_before_staged_lines_are_applied_is_noticed(self, backend: Backend) -> None:
+        load(backend.new_loader(), NAMES, OLD)
+        with backend.new_loader() as loader:
+            loader.log_run_start(start_of(NAMES, RELEASES[1]))
+            loader.initialize_staging(NAMES, Strategy.SNAPSHOT)
+            loader.bulk_load(NAMES.name, iter([signed([OLD[0]], [])]))
+            loader.execute_cdc(NAMES)
+            backend.run(EDITS[2][0], NAMES)
+            edited = backend.production(NAMES)
+            with pytest.raises(ProductionChangedError):
+                loader.apply_changes(NAMES, ApplyMode.DELTA)
+        assert backend.production(NAMES) == edited
+
+    @pytest.mark.parametrize("mode", [ApplyMode.DELTA, ApplyMode.SWAP])
+    def test_a_publication_that_fails_half_way_changes_nothing(self, backend: Backend, mode: ApplyMode) -> None:
+        load(backend.new_loader(), NAMES, OLD)
+        # A feed that refuses what is written to it once production's rows have been.
+        backend.run(
+            "CREATE TABLE {feed} (_change_type VARCHAR(16), _release VARCHAR(255), _commit_timestamp TIMESTAMP,"
+            " _load_id BIGINT, cui VARCHAR(64), name VARCHAR(4096), source VARCHAR(64), suppress VARCHAR(64),"
+            " refuses INTEGER NOT NULL)",
+            NAMES,
+        )
+        with pytest.raises(LoaderError, match="publishing names"):
+            load(backend.new_loader(), NAMES, OLD[30:], RELEASES[1], mode)
+        assert backend.production(NAMES) == Counter(OLD)
+        assert backend.feed(NAMES) == Counter()
+        assert backend.statuses() == ["succeeded", "running"]
+        backend.run("DROP TABLE {feed}", NAMES)
+        assert load(backend.new_loader(), NAMES, OLD[30:], RELEASES[1], mode).deleted == 30
+        assert backend.leftovers([NAMES]) == []
+
+    @pytest.mark.parametrize("mode", [ApplyMode.DELTA, ApplyMode.SWAP])
+    def test_readers_see_the_old_rows_or_the_new_ones_and_nothing_else(self, backend: Backend, mode: ApplyMode) -> None:
+        old, new = OLD, [A, B, C, D]
+        load(backend.new_loader(), NAMES, old)
+        with _reading(lambda: frozenset(backend.production(NAMES).items())) as seen:
+            for number in range(_SWAPS):
+                rows = old if number % 2 else new
+                load(backend.new_loader(), NAMES, rows, f"2026-03-0{number + 1}", mode)
+        assert seen <= {frozenset(Counter(rows).items()) for rows in (old, new)}
+        assert backend.production(NAMES) == Counter(old)
+        assert backend.leftovers([NAMES]) == []
+
+    def test_readers_see_feed_and_audit_together(self, backend: Backend) -> None:
+        """A load that is said to have succeeded has its changes in the feed, and no other load has."""
+        load(backend.new_loader(), NAMES, OLD)
+        load(backend.new_loader(), NAMES, OLD[1:], RELEASES[1])
+
+        def told() -> tuple[int, int]:
+            ((changes, fed),) = backend.run(
+                "SELECT SUM(r.rows_inserted + r.rows_deleted + 2 * r.rows_updated), (SELECT COUNT(*) FROM {feed})"
+                " FROM {load_run} r WHERE r.status = 'succeeded' AND r.mode <> 'swap'",
+                NAMES,
+            )
+            return int(str(changes)), int(str(fed))
+
+        with _reading(told) as seen:
+            for number in range(_SWAPS):
+                load(backend.new_loader(), NAMES, OLD[number % 2 :], f"2026-03-0{number + 1}")
+        assert len(seen) > 1
+        assert all(changes == fed for changes, fed in seen)
+
+    def test_a_view_of_the_users_shows_the_new_rows(self, backend: Backend) -> None:
+        load(backend.new_loader(), NAMES, [A, B])
+        backend.run("CREATE VIEW {schema}.only_cuis AS SELECT cui FROM {production}", NAMES)
+        for mode, rows in ((ApplyMode.SWAP, [C, D]), (ApplyMode.DELTA, [A, D]), (ApplyMode.SWAP, [B])):
+            load(backend.new_loader(), NAMES, rows, mode=mode)
+            assert Counter(backend.run("SELECT cui FROM {schema}.only_cuis")) == Counter((row[0],) for row in rows)
+
+    def test_a_table_of_the_users_under_the_same_name_is_not_touched(self, backend: Backend) -> None:
+        with backend.new_loader():
+            pass  # the schemas stand
+        backend.run("CREATE TABLE {production} (cui VARCHAR(10), mine INTEGER)", NAMES)
+        backend.run("INSERT INTO {production} VALUES ('C1', 7)", NAMES)
+        with pytest.raises(LoaderError, match=r"names exists, but not as the catalog has it: missing"):
+            load(backend.new_loader(), NAMES, [A])
+        assert backend.run("SELECT cui, mine FROM {production}", NAMES) == [("C1", 7)]
+
+    def test_a_view_of_the_users_under_the_same_name_is_not_touched(self, backend: Backend) -> None:
+        with backend.new_loader():
+            pass
+        backend.run("CREATE VIEW {production} AS SELECT 1 AS mine", NAMES)
+        with pytest.raises(LoaderError, match="names"):
+            load(backend.new_loader(), NAMES, [A])
+        assert backend.run("SELECT mine FROM {production}", NAMES) == [(1,)]
+
+    def test_a_column_that_the_catalog_gains_is_there_after_the_next_load(self, backend: Backend) -> None:
+        load(backend.new_loader(), NAMES, [A, B])
+        load(backend.new_loader(), NAMES, [B, C], RELEASES[1])
+        rows = [(*B, "noted"), (*D, None)]
+        counts = load(backend.new_loader(), WIDER, rows, RELEASES[2])
+        assert counts.baseline
+        assert backend.production(WIDER) == Counter(rows)
+        assert backend.feed(NAMES).total() == 2  # the feed keeps what it has
+        counts = load(backend.new_loader(), WIDER, [(*B, "changed"), rows[1]], RELEASES[3])
+        assert (counts.updated, counts.unchanged) == (1, 1)
+        assert ("update_postimage", RELEASES[3], *B, "changed") in backend.feed(WIDER)
+        assert undone(backend, WIDER, backend.production(WIDER), RELEASES[3]) == Counter(rows)
+
+    def test_a_column_that_the_catalog_gives_up_hinders_nothing(self, backend: Backend) -> None:
+        load(backend.new_loader(), WIDER, [(*A, "noted"), (*B, None)])
+        load(backend.new_loader(), WIDER, [(*A, "changed"), (*B, None)], RELEASES[1])
+        load(backend.new_loader(), NAMES, [A, C], RELEASES[2])
+        assert backend.production(NAMES) == Counter([A, C])
+        load(backend.new_loader(), NAMES, [A, D], RELEASES[3])
+        assert undone(backend, NAMES, backend.production(NAMES), RELEASES[3]) == Counter([A, C])
+
+    def test_a_column_whose_type_changes_is_of_the_new_type_after_the_next_load(self, backend: Backend) -> None:
+        numbered = replace(
+            HISTORY,
+            columns=(*HISTORY.columns[:2], replace(HISTORY.columns[2], type=ColumnType.INTEGER)),
+        )
+        load(backend.new_loader(), numbered, [("C1", None, 7), ("C2", None, 8)])
+        load(backend.new_loader(), numbered, [("C1", None, 7), ("C2", None, 9)], RELEASES[1])
+        load(backend.new_loader(), HISTORY, [("C1", None, "Jan"), ("C2", None, "9")], RELEASES[2])
+        assert backend.production(HISTORY) == Counter([("C1", None, "Jan"), ("C2", None, "9")])
+        load(backend.new_loader(), HISTORY, [("C1", None, "Feb"), ("C2", None, "9")], RELEASES[3])
+        assert undone(backend, HISTORY, backend.production(HISTORY), RELEASES[3]) == Counter(
+            [("C1", None, "Jan"), ("C2", None, "9")]
+        )
+
+    def test_a_connection_lost_before_publication_changes_nothing_and_the_loader_goes_on(
+        self, backend: Backend
+    ) -> None:
+        self._require_connections(backend)
+        load(backend.new_loader(), NAMES, OLD)
+        loader = backend.new_loader()
+        with loader:
+            load_id = loader.log_run_start(start_of(NAMES, RELEASES[1]))
+            loader.initialize_staging(NAMES)
+
+            def breaks() -> Iterator[bytes]:
+                yield canonical([A])
+                backend.lose_connections()
+                yield canonical([B])
+
+            with pytest.raises(LostConnectionError):
+                loader.bulk_load(NAMES.name, breaks())
+            assert backend.production(NAMES) == Counter(OLD)
+            loader.cancel()  # as load_table does
+            loader.cleanup(NAMES)
+            assert loader.last_load(NAMES) is not None
+            assert str(load_id) == str(backend.loads("load_id")[-1][0])
+        assert backend.leftovers([NAMES]) == []
+        assert load(loader, NAMES, OLD[1:], RELEASES[2]).deleted == 1
+
+    @staticmethod
+    def _require_connections(backend: Backend) -> None:
+        if backend.no_connections:
+            pytest.skip(backend.no_connections)
+
+
+@contextmanager
+def _reading(look: Callable[[], T]) -> Iterator[set[T]]:
+    """What another client sees all the while; its errors are the test's."""
+    seen = {look()}
+    failures: list[Exception] = []
+    done = threading.Event()
+
+    def read_all_the_time() -> None:
+        try:
+            while not done.is_set():
+                seen.add(look())
+                time.sleep(0.001)
+        except Exception as error:  # noqa: BLE001  # whatever a driver raises; handed to the main thread
+            failures.append(error)
+
+    thread = threading.Thread(target=read_all_the_time)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        thread.join()
+    assert failures == []

@@ -1,0 +1,227 @@
+"""Another warehouse is another DSN: the same assets, checks and metadata, by environment and by run config."""
+
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+import dagster as dg
+import pytest
+import yaml
+
+from medgen_pipeline.build import build_definitions
+from medgen_pipeline.catalog import TABLES, table_by_name
+from medgen_pipeline.release.sample import write_sample
+from medgen_pipeline_tests.integration.support import Run, run_of
+from medgen_pipeline_tests.loaders.redshift_support import BUCKET, ROLE, GatedRedshift
+from medgen_pipeline_tests.loaders.support import PostgresBackend
+
+# One line set aside in a release this small is more than a tenth of a percent.
+LAUNCHPAD = {"ops": {f"medgen__{table.name}": {"config": {"max_rejected_percent": 1.0}} for table in TABLES}}
+SECRET = "s3cr3t-0f-the-dsn"
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("release") / "2026-01-07"
+    write_sample(folder, scale=0.02)
+    return folder
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a user of Dagster sees of a warehouse."""
+
+    assets: set[str]
+    checks: set[str]
+    kinds: set[str]
+    run: Run
+    passed: dict[str, bool]
+
+
+def seen_through(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Seen:
+    """Load and check all tables in this process, with nothing set but the environment."""
+    for name in list(os.environ):
+        if name.startswith("MEDGEN_"):
+            monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    definitions = build_definitions(executor=dg.in_process_executor)
+    run_id = str(uuid.uuid4())
+    with dg.DagsterInstance.ephemeral() as instance:
+        definitions.resolve_job_def("refresh_medgen").execute_in_process(
+            instance=instance, run_id=run_id, raise_on_error=False, run_config=LAUNCHPAD
+        )
+        run = run_of(instance.all_logs(run_id))
+        checked = definitions.resolve_job_def("check_medgen").execute_in_process(instance=instance)
+    graph = definitions.resolve_asset_graph()
+    return Seen(
+        assets={key.to_user_string() for key in graph.get_all_asset_keys()},
+        checks={f"{key.asset_key.to_user_string()}:{key.name}" for key in graph.asset_check_keys},
+        kinds=next(iter(spec.kinds for spec in definitions.resolve_all_asset_specs() if spec.group_name == "medgen")),
+        run=run,
+        passed={found.asset_key.path[-1]: found.passed for found in checked.get_asset_check_evaluations()},
+    )
+
+
+def test_redshift_and_an_installed_backend_are_a_dsn_and_nothing_else_changes(
+    redshift: GatedRedshift, release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = {"MEDGEN_SOURCE_URL": release.as_uri(), "MEDGEN_HOME": str(tmp_path / "home")}
+    redshift_by_name = {
+        "MEDGEN_DSN": redshift.dsn,
+        "MEDGEN_S3_BUCKET": BUCKET,
+        "MEDGEN_AWS_REGION": "us-east-1",
+        "MEDGEN_IAM_ROLE": ROLE,
+        "MEDGEN_SCHEMA": "shift",
+    }
+    warehouses = {
+        "postgres": {"MEDGEN_DSN": redshift.database},
+        "redshift": redshift_by_name,
+        "duckdb": {"MEDGEN_DSN": f"duckdb://{tmp_path}/warehouse.duckdb"},
+    }
+    seen = {name: seen_through({**source, **settings}, monkeypatch) for name, settings in warehouses.items()}
+    first = seen["postgres"]
+    assert len(first.run.metadata) == len(TABLES)
+    for name, other in seen.items():
+        assert other.run.success, other.run.failure
+        assert (other.assets, other.checks) == (first.assets, first.checks)
+        assert other.kinds == {name, "table"}
+        assert other.run.data_versions == first.run.data_versions
+        assert other.passed == dict.fromkeys(first.passed, True)
+        for table, metadata in other.run.metadata.items():
+            assert metadata.keys() == first.run.metadata[table].keys()
+            same = [key for key in metadata if key.startswith(("cdc/", "dagster/row_count", "medgen/re", "medgen/mo"))]
+            assert [metadata[key] for key in same] == [first.run.metadata[table][key] for key in same], table
+    assert redshift.left_outside() == []
+
+
+@dataclass(frozen=True)
+class Location:
+    """A directory from which a user runs Dagster's command line."""
+
+    folder: Path
+    release: Path
+
+    def materialize(self, config: Mapping[str, object] | None = None, **environment: str) -> str:
+        """Materialize two tables; returns what was printed."""
+        command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "medgen_pipeline.definitions"]
+        command += ["--select", 'key:"medgen/merged" or key:"medgen/medgen_sources"']
+        if config:
+            path = self.folder / "redshift.yaml"
+            path.write_text(yaml.safe_dump(config))
+            command += ["-c", str(path)]
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("MEDGEN_", "DAGSTER_"))}
+        source = {"MEDGEN_SOURCE_URL": self.release.as_uri(), "MEDGEN_HOME": str(self.folder / "home")}
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env={**clean, **source, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr[-5000:]
+        return done.stdout + done.stderr
+
+
+@pytest.fixture
+def location(tmp_path: Path, release: Path) -> Location:
+    return Location(tmp_path, release)
+
+
+def test_the_command_line_loads_redshift_by_environment_and_by_config_alike(
+    redshift: GatedRedshift, location: Location
+) -> None:
+    redshift.gate.passwords["loader"] = SECRET
+    dsn = redshift.gate.dsn("redshift", sslmode="disable")
+    by_environment = location.materialize(
+        MEDGEN_DSN=dsn,
+        MEDGEN_SCHEMA="by_environment",
+        MEDGEN_S3_BUCKET=BUCKET,
+        MEDGEN_AWS_REGION="us-east-1",
+        MEDGEN_IAM_ROLE=ROLE,
+    )
+    target = {
+        "dsn": {"env": "WAREHOUSE_DSN"},
+        "schema": "by_config",
+        "s3_bucket": BUCKET,
+        "s3_prefix": "etl/medgen",
+        "aws_region": "us-east-1",
+        "iam_role": ROLE,
+        "swap": "strict",
+    }
+    config = {"resources": {"warehouse": {"config": {"target": {"redshift": target}}}}}
+    by_config = location.materialize(config, WAREHOUSE_DSN=dsn)
+    for table in map(table_by_name, ("merged", "medgen_sources")):
+        rows = [PostgresBackend(redshift.database, schema=schema).production(table) for schema in _SCHEMAS]
+        assert rows[0].total() > 0
+        assert rows[0] == rows[1]
+    assert SECRET not in by_environment + by_config
+    requested = [unquote(request) for request in redshift.s3.requests]
+    assert not [request for request in requested if "by_config" in request and "etl/medgen/by_config" not in request]
+    assert [backend.left_outside() for backend in (redshift.in_schema(schema) for schema in _SCHEMAS)] == [[], []]
+
+
+_SCHEMAS = ("by_environment", "by_config")
+
+
+def test_a_profile_of_the_aws_configuration_is_used(
+    redshift: GatedRedshift, location: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    credentials = tmp_path / "credentials"
+    credentials.write_text("[etl]\naws_access_key_id = testing\naws_secret_access_key = testing\n")
+    target = {
+        "dsn": redshift.dsn,
+        "s3_bucket": BUCKET,
+        "aws_region": "us-east-1",
+        "iam_role": ROLE,
+        "aws_profile": "etl",
+    }
+    config = {"resources": {"warehouse": {"config": {"target": {"redshift": target}}}}}
+    location.materialize(config, AWS_SHARED_CREDENTIALS_FILE=str(credentials), AWS_EC2_METADATA_DISABLED="true")
+    assert redshift.production(table_by_name("merged")).total() > 0
+
+
+def test_the_command_line_loads_an_installed_backend_found_by_its_entry_point(location: Location) -> None:
+    file = location.folder / "warehouse.duckdb"
+    location.materialize(MEDGEN_DSN=f"duckdb://{file}")
+    assert file.exists()
+
+
+def test_without_the_redshift_extra_postgres_loads_and_redshift_says_what_is_missing(
+    database: str, location: Location
+) -> None:
+    """In a process in which nothing of the extra can be imported."""
+    blocked = location.folder / "blocked"
+    blocked.mkdir()
+    (blocked / "sitecustomize.py").write_text(
+        "import sys\nfor name in ('boto3', 'botocore', 'dagster_aws', 'duckdb'):\n    sys.modules[name] = None\n"
+    )
+    location.materialize(MEDGEN_DSN=database, PYTHONPATH=str(blocked))
+    assert PostgresBackend(database).production(table_by_name("merged")).total() > 0
+    listed = subprocess.run(
+        [sys.executable, "-m", "dagster", "asset", "list", "-m", "medgen_pipeline.definitions"],
+        cwd=location.folder,
+        env={**os.environ, "PYTHONPATH": str(blocked), "MEDGEN_DSN": "redshift://u:p@h/d"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert listed.stdout.split() == [f"medgen/{table.name}" for table in sorted(TABLES, key=lambda table: table.name)]
+    with pytest.raises(AssertionError, match=r"pip install 'medgen_pipeline\[redshift\]'"):
+        location.materialize(
+            MEDGEN_DSN="redshift://u:p@127.0.0.1:1/d",
+            MEDGEN_S3_BUCKET=BUCKET,
+            MEDGEN_AWS_REGION="us-east-1",
+            PYTHONPATH=str(blocked),
+        )
+    shutil.rmtree(blocked)
