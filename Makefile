@@ -15,7 +15,7 @@ On Debian and Ubuntu: apt-get install python3 python3-venv. Another one: make de
 endef
 export NO_PYTHON
 
-.PHONY: help demo ui psql stop test lint bench bench-delta docs screenshots lock clean
+.PHONY: help demo ui psql stop test lint bench bench-delta bench-upload docs screenshots lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1#/p' Makefile | awk -F'#' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -45,6 +45,9 @@ bench: $(TEST) ## Compare a full-size first load with raw COPY (ARGS=--help list
 
 bench-delta: $(TEST) ## Compare a full-size load of the next release with raw COPY
 	@$(BIN)/python -m medgen_pipeline_tests.bench.delta $(ARGS)
+
+bench-upload: $(TEST) ## Compare the upload of a 1 GB table for Redshift with a bare one
+	@$(BIN)/python -m medgen_pipeline_tests.bench.upload $(ARGS)
 
 docs: $(TEST) ## Build the documentation into site/; a broken link fails
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

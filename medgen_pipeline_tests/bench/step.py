@@ -18,8 +18,8 @@ from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline_tests.bench.ground import OPEN_GATES, Ground
 
 # As the code location's executor starts its steps: a fork of a process that has imported the package and done nothing.
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload([__name__])
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload([__name__])
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def run_step(ground: Ground, table: SourceTable, source_url: str, config: Mappin
     """Materialize ``table`` from ``source_url``; ``config`` is the asset's."""
     environment = {"MEDGEN_HOME": str(ground.home), "MEDGEN_SOURCE_URL": source_url}
     started = time.monotonic()
-    with ProcessPoolExecutor(1, _PROCESSES) as pool:
+    with ProcessPoolExecutor(1, PROCESSES) as pool:
         step = pool.submit(_materialize, table, environment, {**OPEN_GATES, **(config or {})}).result()
     return replace(step, wall_seconds=time.monotonic() - started)
 
@@ -67,11 +67,11 @@ def _materialize(table: SourceTable, environment: Mapping[str, str], config: Map
         # Dagster reports the output between the asset and the IO manager.
         fetch_seconds=at[dg.DagsterEventType.STEP_OUTPUT] - started,
         seconds=at[dg.DagsterEventType.STEP_SUCCESS] - started,
-        peak_rss_mb=_peak_rss_mb(),
+        peak_rss_mb=peak_rss_mb(),
     )
 
 
-def _peak_rss_mb() -> float:
+def peak_rss_mb() -> float:
     """The most memory this process has had.
 
     Linux's ru_maxrss does not forget what the parent had at the fork: below a parent of 500 MB a bare Python shows

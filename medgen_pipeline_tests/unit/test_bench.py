@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
 from medgen_pipeline.load import open_published
-from medgen_pipeline_tests.bench import delta, load
+from medgen_pipeline_tests.bench import delta, load, upload
 from medgen_pipeline_tests.bench.baseline import RawCopy
 from medgen_pipeline_tests.bench.ground import Ground, sample_weeks
 from medgen_pipeline_tests.bench.report import total
@@ -45,6 +45,9 @@ DELTA = {
 }
 
 
+MGREL = table_by_name("mgrel")
+
+
 @pytest.fixture(scope="module")
 def weeks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return sample_weeks(tmp_path_factory.mktemp("releases"), scale=0.05)
@@ -64,7 +67,8 @@ def run_bench(command: click.Command, home: Path, *options: str) -> dict[str, An
     written: dict[str, Any] = json.loads(figures.read_text())
     heading, *lines = done.output.splitlines()
     assert heading.split() == list(written["tables"][0])
-    assert [line.split()[0] for line in lines[:3]] == [one["table"] for one in (*written["tables"], written["total"])]
+    shown = [*written["tables"], written["total"]]
+    assert [line.split()[0] for line in lines[: len(shown)]] == [one["table"] for one in shown]
     assert lines[-len(written["limits"]) :] == written["limits"]
     assert list((home / "bench").iterdir()) == [], "the server and its archive are gone"
     return written
@@ -99,6 +103,17 @@ def test_a_delta_is_measured_by_both_strategies_and_an_unchanged_release_asks_on
         assert 0 < one["fetch_s"] < one["fetch_s"] + one["load_s"] < one["snapshot_s"] < one["wall_s"]
         assert one["unchanged_s"] > 0
         assert min(one["snapshot_mb"], one["warehouse_mb"]) > 20
+
+
+def test_an_upload_is_measured_beside_a_bare_one(tmp_path: Path, weeks: tuple[Path, Path]) -> None:
+    (tmp_path / "bench").mkdir()
+    written = run_bench(upload.main, tmp_path, "--release", str(weeks[0]), "--table", "mgrel")
+    (one,) = written["tables"]
+    with open_published(MGREL, weeks[0] / MGREL.file_name) as lines:
+        assert one["content_mb"] == pytest.approx(len(lines.read()) / 1e6)
+    assert 0 < one["ours_stored_mb"] == pytest.approx(one["raw_stored_mb"], rel=0.5)
+    assert one["throughput_ratio"] == pytest.approx(one["raw_s"] / one["ours_s"])
+    assert one["rss_mb"] > 20
 
 
 @pytest.mark.parametrize(
