@@ -1,9 +1,18 @@
 """README and docs/ as data: the fenced blocks and tables that tests hold against the code."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from medgen_pipeline_tests.instance import PROJECT
+
+
+def filled(block: str, given: Mapping[str, str]) -> str:
+    """A block with a reader's own values in place of the words in capitals; each of them is in it."""
+    for word, value in given.items():
+        assert word in block, f"{word} is not in the block"
+        block = block.replace(word, value)
+    return block
 
 
 @dataclass(frozen=True)

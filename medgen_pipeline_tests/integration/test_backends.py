@@ -1,6 +1,7 @@
 """Another warehouse is another DSN: the same assets, checks and metadata, by environment and by run config."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,9 @@ import yaml
 
 from medgen_pipeline.build import build_definitions
 from medgen_pipeline.catalog import TABLES, table_by_name
+from medgen_pipeline.checks import DRIFT_CHECK
 from medgen_pipeline.release.sample import write_sample
+from medgen_pipeline_tests.documents import Document, filled
 from medgen_pipeline_tests.integration.support import Run, run_of
 from medgen_pipeline_tests.loaders.redshift_support import BUCKET, ROLE, GatedRedshift
 from medgen_pipeline_tests.loaders.support import PostgresBackend
@@ -24,6 +27,7 @@ from medgen_pipeline_tests.loaders.support import PostgresBackend
 # One line set aside in a release this small is more than a tenth of a percent.
 LAUNCHPAD = {"ops": {f"medgen__{table.name}": {"config": {"max_rejected_percent": 1.0}} for table in TABLES}}
 SECRET = "s3cr3t-0f-the-dsn"
+PAGE = Document("docs/redshift.md")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +45,7 @@ class Seen:
     checks: set[str]
     kinds: set[str]
     run: Run
-    passed: dict[str, bool]
+    findings: dict[tuple[str, str], tuple[bool, str | None]]
 
 
 def seen_through(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Seen:
@@ -65,7 +69,10 @@ def seen_through(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
         checks={f"{key.asset_key.to_user_string()}:{key.name}" for key in graph.asset_check_keys},
         kinds=next(iter(spec.kinds for spec in definitions.resolve_all_asset_specs() if spec.group_name == "medgen")),
         run=run,
-        passed={found.asset_key.path[-1]: found.passed for found in checked.get_asset_check_evaluations()},
+        findings={
+            (found.asset_key.path[-1], found.check_name): (found.passed, found.description)
+            for found in checked.get_asset_check_evaluations()
+        },
     )
 
 
@@ -93,7 +100,8 @@ def test_redshift_and_an_installed_backend_are_a_dsn_and_nothing_else_changes(
         assert (other.assets, other.checks) == (first.assets, first.checks)
         assert other.kinds == {name, "table"}
         assert other.run.data_versions == first.run.data_versions
-        assert other.passed == dict.fromkeys(first.passed, True)
+        assert other.findings == first.findings
+        assert all(other.findings[table.name, DRIFT_CHECK][0] for table in TABLES)
         for table, metadata in other.run.metadata.items():
             assert metadata.keys() == first.run.metadata[table].keys()
             same = [key for key in metadata if key.startswith(("cdc/", "dagster/row_count", "medgen/re", "medgen/mo"))]
@@ -141,24 +149,13 @@ def test_the_command_line_loads_redshift_by_environment_and_by_config_alike(
 ) -> None:
     redshift.gate.passwords["loader"] = SECRET
     dsn = redshift.gate.dsn("redshift", sslmode="disable")
-    by_environment = location.materialize(
-        MEDGEN_DSN=dsn,
-        MEDGEN_SCHEMA="by_environment",
-        MEDGEN_S3_BUCKET=BUCKET,
-        MEDGEN_AWS_REGION="us-east-1",
-        MEDGEN_IAM_ROLE=ROLE,
-    )
-    target = {
-        "dsn": {"env": "WAREHOUSE_DSN"},
-        "schema": "by_config",
-        "s3_bucket": BUCKET,
-        "s3_prefix": "etl/medgen",
-        "aws_region": "us-east-1",
-        "iam_role": ROLE,
-        "swap": "strict",
-    }
-    config = {"resources": {"warehouse": {"config": {"target": {"redshift": target}}}}}
-    by_config = location.materialize(config, WAREHOUSE_DSN=dsn)
+    given = {"USER:PASSWORD@HOST:5439/DATABASE": dsn.partition("//")[2], "=BUCKET": f"={BUCKET}"}
+    variables = dict(re.findall(r"^export (\w+)=(.*)$", filled(PAGE.blocks("sh")[0], given), re.MULTILINE))
+    by_environment = location.materialize(**variables | {"MEDGEN_SCHEMA": "by_environment"})
+    config = yaml.safe_load(filled(PAGE.blocks("yaml")[0], {"BUCKET": BUCKET}))
+    target = config["resources"]["warehouse"]["config"]["target"]["redshift"]
+    target |= {"schema": "by_config", "s3_prefix": "etl/medgen", "swap": "strict"}
+    by_config = location.materialize(config, MEDGEN_DSN=dsn)
     for table in map(table_by_name, ("merged", "medgen_sources")):
         rows = [PostgresBackend(redshift.database, schema=schema).production(table) for schema in _SCHEMAS]
         assert rows[0].total() > 0

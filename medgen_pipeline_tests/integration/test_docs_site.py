@@ -22,6 +22,8 @@ TESTED_IN = {
     "docs/changes.md": "integration/test_docs_changes.py",
     "docs/ci.md": "integration/test_ci.py",
     "docs/deployment.md": "integration/test_deploy.py",
+    "docs/extending.md": "integration/test_docs_extending.py",
+    "docs/redshift.md": "integration/test_docs_redshift.py",
     "docs/run.md": "integration/test_readme.py",
     "docs/schedule.md": "integration/test_docs_sources.py",
     "docs/start.md": "integration/test_readme.py",

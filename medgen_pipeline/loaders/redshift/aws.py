@@ -12,7 +12,8 @@ from medgen_pipeline.loaders.base import LoaderError
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 
 _REFUSED = {
-    "AccessDenied": "allow s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListBucket on the prefix",
+    "AccessDenied": "allow s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload on the prefix, s3:ListBucket and "
+    "s3:ListBucketMultipartUploads on the bucket",
     "AllAccessDisabled": "allow access to the bucket",
     "InvalidAccessKeyId": "check the credentials boto3 finds",
     "SignatureDoesNotMatch": "check the credentials boto3 finds",

@@ -1,0 +1,50 @@
+"""docs/extending.md: every piece of code is the example's, and its commands run."""
+
+import re
+import sys
+from textwrap import indent
+
+import pytest
+import yaml
+
+from medgen_pipeline.io_manager import DatabaseTarget
+from medgen_pipeline.testing.loads import NAMES
+from medgen_pipeline_tests.documents import Document
+from medgen_pipeline_tests.instance import PROJECT
+from medgen_pipeline_tests.integration.conftest import Demo
+
+PAGE = Document("docs/extending.md")
+EXAMPLE = PROJECT / "examples" / "duckdb"
+FILES = [path.read_text() for path in EXAMPLE.rglob("*.*") if path.suffix in {".py", ".toml"}]
+SUITE, MATERIALIZE = PAGE.blocks("sh")
+
+
+@pytest.mark.parametrize("block", [*PAGE.blocks("python"), *PAGE.blocks("toml")])
+def test_a_piece_of_code_is_the_examples_own(block: str) -> None:
+    as_method = indent(block, "    ")
+    assert any(f"\n{piece}\n" in f"\n{text}" for piece in (block, as_method) for text in FILES)
+
+
+def test_the_example_is_as_long_as_the_page_says_and_short() -> None:
+    lines = sum(len(path.read_text().splitlines()) for path in (EXAMPLE / "medgen_pipeline_duckdb").glob("*.py"))
+    assert re.findall(r"package in (\d+) lines", PAGE.text) == [str(lines)]
+    assert lines < 300
+
+
+def test_the_command_for_the_suite_runs_it(demo: Demo) -> None:
+    """A few of its tests; all of them are part of the whole suite."""
+    command = SUITE.replace(".venv/bin/python", sys.executable)
+    done = demo.shell(f"cd {PROJECT} && {command} -k cannot_work")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 passed" in done.stdout
+
+
+def test_the_command_of_the_page_loads_into_a_file(demo: Demo) -> None:
+    file = demo.directory / "warehouse.duckdb"
+    done = demo.shell(MATERIALIZE.replace("/var/lib/", f"{demo.directory}/"))
+    assert done.returncode == 0, done.stderr
+    dsn = f"duckdb://{file}"
+    config = yaml.safe_load(PAGE.blocks("yaml")[0])["resources"]["warehouse"]["config"]["target"]["database"]
+    with DatabaseTarget(**{**config, "dsn": dsn}).loader() as loader:
+        ((rows,),) = loader.query("SELECT COUNT(*) FROM {names}", names=NAMES)
+    assert rows > 1000
