@@ -384,12 +384,13 @@ class EmbeddedPostgres:
         draft = self.location / "data.new"
         failures = []
         # Both sort by code point, so no upgrade of the system's locale data can spoil an index. Some systems have no
-        # C.UTF-8.
+        # C.UTF-8. Sorted is by "C" in any case: C.UTF-8 is the same order, but PostgreSQL compares by it through the C
+        # library, and an index on 2 M identifiers took twice as long (PostgreSQL 18.4, glibc).
         for locale in ("C.UTF-8", "C"):
             shutil.rmtree(draft, ignore_errors=True)
             self._make_private_folder(draft)
             done = self._run(
-                [binaries / "initdb", "-U", ROLE, "-A", "trust", "-E", "UTF8", f"--locale={locale}"],
+                [binaries / "initdb", "-U", ROLE, "-A", "trust", "-E", "UTF8", f"--locale={locale}", "--lc-collate=C"],
                 data=draft,
                 capture_output=True,
                 text=True,
