@@ -13,7 +13,16 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from medgen_pipeline.build import build_definitions
-from medgen_pipeline.catalog import TABLES, Column, ColumnType, SourceTable, Table
+from medgen_pipeline.catalog import (
+    CURATED_TABLES,
+    TABLES,
+    Column,
+    ColumnType,
+    CuratedTable,
+    SourceTable,
+    Table,
+    upstream_of,
+)
 
 _ROOT = Path(__file__).parents[1]
 _ROOT_FILES = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
@@ -52,35 +61,53 @@ def data_dictionary() -> Iterator[str]:
         "has none."
     )
     for table in TABLES:
-        yield ""
-        yield f"## {table.name} {{ #{table.name} }}"
-        yield ""
-        yield table.description
-        yield ""
-        yield " · ".join(_facts(table))
-        yield ""
-        yield from _columns(table)
+        yield from _entry(table, _source_facts(table))
+    yield ""
+    yield "# Curated tables"
+    yield ""
+    yield f"The {len(CURATED_TABLES)} tables made from these inside the warehouse."
+    for curated in CURATED_TABLES:
+        yield from _entry(curated, _curated_facts(curated))
 
 
-def _facts(table: SourceTable) -> Iterator[str]:
+def _entry(table: Table, facts: Iterator[str]) -> Iterator[str]:
+    yield ""
+    yield f"## {table.name} {{ #{table.name} }}"
+    yield ""
+    yield table.description
+    yield ""
+    yield " · ".join([*facts, _key(table)])
+    yield ""
+    yield from _columns(table)
+
+
+def _source_facts(table: SourceTable) -> Iterator[str]:
     yield f"File `{table.file_name}`"
     yield f"about {table.typical_rows:,} rows"
+
+
+def _curated_facts(table: CuratedTable) -> Iterator[str]:
+    yield f"Made from {', '.join(f'[`{upstream.name}`](#{upstream.name})' for upstream in upstream_of(table))}"
+
+
+def _key(table: Table) -> str:
     if table.key:
-        state = "unique in every release seen" if table.key_proven else "expected to be unique"
-        yield f"key ({', '.join(f'`{name}`' for name in table.key)}), {state}"
-    else:
-        yield "no key: a row is identified by all its columns"
+        state = "unique in every release seen" if isinstance(table, SourceTable) else "unique"
+        state = state if table.key_proven else "expected to be unique"
+        return f"key ({', '.join(f'`{name}`' for name in table.key)}), {state}"
+    return "no key: a row is identified by all its columns"
 
 
 def _columns(table: Table) -> Iterator[str]:
-    yield "| column | type | in the file | meaning |"
-    yield "|---|---|---|---|"
+    in_file = isinstance(table, SourceTable)
+    yield f"| column | type |{' in the file |' if in_file else ''} meaning |"
+    yield f"|---|---|{'---|' if in_file else ''}---|"
     references = {reference.column: reference for reference in table.references}
     for column in table.columns:
         meaning = column.description.replace("|", "\\|")
         if reference := references.get(column.name):
             meaning += f" Refers to [`{reference.to_table}.{reference.to_column}`](#{reference.to_table})."
-        yield f"| `{column.name}` | {_type(column)} | `{column.header}` | {meaning} |"
+        yield f"| `{column.name}` | {_type(column)} |{f' `{column.header}` |' if in_file else ''} {meaning} |"
 
 
 def _type(column: Column) -> str:

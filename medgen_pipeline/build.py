@@ -9,8 +9,9 @@ from typing import Any
 
 import dagster as dg
 
+from medgen_pipeline.assets.curated import build_curated_asset
 from medgen_pipeline.assets.tables import build_ncbi_files, build_table_asset, table_key
-from medgen_pipeline.catalog import TABLES
+from medgen_pipeline.catalog import ALL_TABLES, CURATED_TABLES, TABLES
 from medgen_pipeline.checks import build_shared_step, build_table_step
 from medgen_pipeline.hooks import NOTIFIER_KEY, FailureNotifier, tell_of_failure
 from medgen_pipeline.io_manager import (
@@ -21,7 +22,7 @@ from medgen_pipeline.io_manager import (
     backend_of,
     default_target,
 )
-from medgen_pipeline.jobs import check_medgen, refresh_medgen
+from medgen_pipeline.jobs import build_jobs
 from medgen_pipeline.schedules import weekly_refresh
 from medgen_pipeline.sensors import new_release_sensor
 
@@ -49,6 +50,7 @@ def build_definitions(
     resources: Mapping[str, Any] | None = None,
     executor: dg.ExecutorDefinition | None = None,
     environment: Mapping[str, str] | None = None,
+    curated: bool = True,
 ) -> dg.Definitions:
     """Build a fresh Definitions object.
 
@@ -56,19 +58,24 @@ def build_definitions(
         resources: Replacements by key (``source``, ``warehouse``, ``notifier``) and additions.
         executor: Instead of two step processes at a time.
         environment: Instead of ``os.environ``.
+        curated: Whether curated tables are made, too. From a mirror that has not all 17 files they cannot be.
     """
     variables = os.environ if environment is None else environment
+    tables = ALL_TABLES if curated else TABLES
     found = {**default_resources(variables), **(resources or {})}
     kind = backend_of(found[WAREHOUSE_KEY].target, variables)
-    made = [build_table_asset(table, kind=kind) for table in TABLES]
+    made = [
+        *(build_table_asset(table, kind=kind) for table in TABLES),
+        *(build_curated_asset(table, kind=kind) for table in CURATED_TABLES if curated),
+    ]
     return dg.Definitions(
         assets=[*build_ncbi_files(TABLES), *(asset.with_hooks({tell_of_failure}) for asset in made)],
         asset_checks=[
-            *(build_table_step(table_key(table), table) for table in TABLES),
-            build_shared_step({table_key(table): table for table in TABLES}),
+            *(build_table_step(table_key(table), table) for table in tables),
+            build_shared_step({table_key(table): table for table in tables}),
         ],
         resources=found,
-        jobs=[refresh_medgen, check_medgen],
+        jobs=build_jobs(tables),
         schedules=[weekly_refresh],
         sensors=[new_release_sensor],
         executor=executor or _EXECUTOR,

@@ -102,9 +102,11 @@ def demo() -> None:
         for release in releases:
             click.echo(f"Sample release {release.name}")
             started = time.monotonic()
-            for line in _table_of_loads(_materialize(release, instance)):
+            for line in _tables_of_loads(_materialize(release, instance)):
                 click.echo(line)
             click.echo(f"Dagster took {time.monotonic() - started:.1f} s in all.\n")
+    for line in _first_answer():
+        click.echo(line)
     click.echo("See the assets with their figures and history:  make ui")
     click.echo(
         'Query the tables:  psql "$MEDGEN_DSN"' if os.environ.get("MEDGEN_DSN") else "Query the tables:  make psql"
@@ -232,10 +234,10 @@ def psql(arguments: tuple[str, ...]) -> None:
 
 
 def _table(name: str) -> "Table":
-    from medgen_pipeline.catalog import table_by_name
+    from medgen_pipeline.catalog import any_table_by_name
 
     try:
-        return table_by_name(name)
+        return any_table_by_name(name)
     except LookupError as error:
         raise click.ClickException(str(error)) from error
 
@@ -304,10 +306,10 @@ def _materialize(release: Path, instance: "dg.DagsterInstance") -> list[dict[str
     """Materialize every table in this process; returns the figures of each, in the order they were loaded."""
     from medgen_pipeline.build import build_definitions
     from medgen_pipeline.io_manager import SOURCE_KEY, MedgenSource
-    from medgen_pipeline.jobs import refresh_medgen
+    from medgen_pipeline.jobs import REFRESH_JOB
 
     definitions = build_definitions(resources={SOURCE_KEY: MedgenSource(url=release.as_uri())})
-    result = definitions.resolve_job_def(refresh_medgen.name).execute_in_process(
+    result = definitions.resolve_job_def(REFRESH_JOB).execute_in_process(
         instance=instance,
         raise_on_error=False,
         # The run's whole log is in the UI; here it would bury the figures. Failures are shown below, without traceback.
@@ -333,17 +335,41 @@ def _failures(result: "dg.ExecuteInProcessResult") -> Iterator[str]:
         yield f"{event.step_key}: {said}"
 
 
+def _first_answer() -> Iterator[str]:
+    """What a disease looks like, as lines of text: the fifth question of docs/questions.md."""
+    from medgen_pipeline.catalog import Query
+
+    query = Query(
+        text="SELECT kind, phenotype_id, phenotype_name FROM {disease_phenotype}"
+        " WHERE disease_id = 'OMIM:154700' AND is_negated = 'N' ORDER BY kind, phenotype_id"
+    )
+    yield "Marfan syndrome (OMIM:154700), asked of medgen.disease_phenotype; more questions in docs/questions.md:"
+    with _loader() as loader:
+        for kind, number, name in loader.read_query(query, 100):
+            yield f"  {kind:<13}{number}  {name}"
+    yield ""
+
+
 def _figures(materialization: "dg.AssetMaterialization") -> dict[str, Any]:
     figures: dict[str, Any] = {name: materialization.metadata[key].value for name, key in _FIGURES.items()}
     rows = sum(figures[name] for name in _IN_PRODUCTION)
     return {"table": materialization.asset_key.path[-1], "rows": rows, **figures}
 
 
-def _table_of_loads(loads: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The loads as lines of text, with a header and totals."""
+def _tables_of_loads(loads: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The loads as lines of text: NCBI's tables, then those made from them."""
+    from medgen_pipeline.catalog import CURATED_TABLES
+
+    curated = {table.name for table in CURATED_TABLES}
+    wide = max(len(load["table"]) for load in loads)
+    for is_curated in (False, True):
+        yield from _table_of_loads([load for load in loads if (load["table"] in curated) is is_curated], wide)
+
+
+def _table_of_loads(loads: Sequence[Mapping[str, Any]], wide: int) -> Iterator[str]:
+    """Some loads as lines of text, with a header and totals."""
     names = ["rows", *_FIGURES]
     total = {"table": f"{len(loads)} tables", **{name: sum(load[name] for load in loads) for name in names}}
-    wide = max(len(load["table"]) for load in [*loads, total])
     yield "table".ljust(wide) + "".join(name.rjust(_WIDTH) for name in names)
     for load in [*sorted(loads, key=lambda load: str(load["table"])), total]:
         cells = [f"{load[name]:,.2f}" if isinstance(load[name], float) else f"{load[name]:,}" for name in names]

@@ -14,13 +14,14 @@ from typing import Any, ClassVar, Literal, Self
 import dagster as dg
 from pydantic import Field
 
-from medgen_pipeline.catalog import SourceTable, table_by_name
+from medgen_pipeline.catalog import CuratedTable, SourceTable, Table, any_table_by_name
 from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.failures import permanent_errors_as_failures
 from medgen_pipeline.home import embedded_postgres, medgen_home
-from medgen_pipeline.load import LoadOptions, load_table
+from medgen_pipeline.load import LoadOptions, LoadResult, load_table
+from medgen_pipeline.load_curated import CuratedOptions, load_curated, read_figures
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError, LoaderFactory
-from medgen_pipeline.metadata import load_metadata
+from medgen_pipeline.metadata import curated_metadata, load_metadata
 from medgen_pipeline.release import (
     DEFAULT_SOURCE_URL,
     Archive,
@@ -255,6 +256,13 @@ class PendingLoad:
 
 
 @dataclass(frozen=True)
+class PendingCurated:
+    """What a curated asset hands to the IO manager: how to make its table from what is in the warehouse already."""
+
+    options: CuratedOptions
+
+
+@dataclass(frozen=True)
 class WarehouseTable:
     """What a downstream asset gets for a table it names as an argument: where it is, never its rows."""
 
@@ -264,18 +272,45 @@ class WarehouseTable:
 
 
 class WarehouseIOManager(dg.ConfigurableIOManager):
-    """Publishes a release file in the warehouse through the backend's bulk path, and says exactly what changed."""
+    """Publishes a table in the warehouse, from a release file or from other tables, and says exactly what changed."""
 
     target: Target = Field(discriminator="kind", description="Where the tables are.")
 
-    def handle_output(self, context: dg.OutputContext, obj: PendingLoad) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: PendingLoad | PendingCurated) -> None:
         """Load ``obj`` and attach what happened to the materialization."""
-        if not isinstance(obj, PendingLoad):
-            raise TypeError(f"{context.asset_key.to_user_string()}: expected a PendingLoad, got {type(obj).__name__}.")
-        table = table_by_name(context.asset_key.path[-1])
+        table = any_table_by_name(context.asset_key.path[-1])
+        if isinstance(obj, PendingLoad) and isinstance(table, SourceTable):
+            self._load_file(context, table, obj)
+        elif isinstance(obj, PendingCurated) and isinstance(table, CuratedTable):
+            self._make(context, table, obj)
+        else:
+            raise TypeError(
+                f"{context.asset_key.to_user_string()}: expected a PendingLoad for a table of NCBI's or a "
+                f"PendingCurated for a curated one, got {type(obj).__name__}."
+            )
+
+    def _load_file(self, context: dg.OutputContext, table: SourceTable, pending: PendingLoad) -> None:
         with permanent_errors_as_failures(context.step_key):
             loader = self.target.loader()
-            result = load_table(loader, table, obj.source, obj.archive, obj.options, context.run_id)
+            result = load_table(loader, table, pending.source, pending.archive, pending.options, context.run_id)
+        self._report(context, table, loader, result)
+        try:
+            pending.archive.prune(pending.source.url)
+        except MedgenError as error:  # the load stands
+            context.log.warning("%s: older versions stay in the archive: %s", table.name, error)
+
+    def _make(self, context: dg.OutputContext, table: CuratedTable, pending: PendingCurated) -> None:
+        with permanent_errors_as_failures(context.step_key):
+            loader = self.target.loader()
+            result = load_curated(loader, table, pending.options, context.run_id)
+            with loader:
+                figures = read_figures(loader, table, pending.options)
+        self._report(context, table, loader, result)
+        context.add_output_metadata(curated_metadata(table, figures))
+
+    def _report(
+        self, context: dg.OutputContext, table: Table, loader: AbstractNativeLoader, result: LoadResult
+    ) -> None:
         context.log.info(
             "%s: %s rows, %s inserted, %s updated, %s deleted, %s unchanged, %s set aside, by %s in %.2f s",
             table.name,
@@ -288,13 +323,9 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             result.mode,
             result.load_seconds,
         )
-        try:
-            obj.archive.prune(obj.source.url)
-        except MedgenError as error:  # the load stands
-            context.log.warning("%s: older versions stay in the archive: %s", table.name, error)
         context.add_output_metadata(load_metadata(table, self.target.schema_, loader.table_uri(table), result))
 
     def load_input(self, context: dg.InputContext) -> WarehouseTable:
         """A handle to the upstream table."""
-        table = table_by_name(context.asset_key.path[-1])
+        table = any_table_by_name(context.asset_key.path[-1])
         return WarehouseTable(self.target.schema_, table.name, table.column_names)

@@ -1,7 +1,8 @@
 """One load of one table from its archived file to production: frame, stage, compare, gate, apply, audit.
 
 The order of the steps, the choice of strategy and mode, and the reactions to errors live here, once, for the IO
-manager, the benches and the tests. No Dagster, no SQL, no network.
+manager, the benches and the tests. What curated tables do instead of framing is in ``load_curated``. No Dagster, no
+SQL, no network.
 """
 
 import logging
@@ -15,7 +16,7 @@ from typing import BinaryIO, cast
 
 from isal import igzip_threaded
 
-from medgen_pipeline.catalog import SourceTable
+from medgen_pipeline.catalog import SourceTable, Table
 from medgen_pipeline.diff import LineChanges, diff_files
 from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.framing import FramedFile, FramingReport, MissingColumnError, RejectedRow, frame_lines
@@ -107,28 +108,19 @@ def load_table(
         load_id = loader.log_run_start(
             LoadStart(table, source.release, source.sha256, source.content_sha256, dagster_run_id)
         )
-        load = _Load(loader, table, source, archive, options or LoadOptions(), load_id)
+        load = _FileLoad(loader, table, source, archive, options or LoadOptions(), load_id)
         with load.recorded():
             load.run()
         return load.result(time.monotonic() - started)
 
 
-class _Load:
-    """The steps of one load and what they found."""
+class Load:
+    """The steps that all loads share, and what they found."""
 
-    def __init__(
-        self,
-        loader: AbstractNativeLoader,
-        table: SourceTable,
-        source: SourceFile,
-        archive: Archive,
-        options: LoadOptions,
-        load_id: int,
-    ) -> None:
+    def __init__(self, loader: AbstractNativeLoader, table: Table, options: LoadOptions, load_id: int) -> None:
+        """The loader is connected, and the load is recorded as running."""
         self._loader = loader
         self._table = table
-        self._source = source
-        self._archive = archive
         self._options = options
         self._load_id = load_id
         self._strategy = Strategy.WAREHOUSE
@@ -139,6 +131,7 @@ class _Load:
         self._staging_seconds = 0.0
 
     def result(self, seconds: float) -> LoadResult:
+        """What it did, in so many seconds."""
         return LoadResult(
             load_id=self._load_id,
             strategy=self._strategy,
@@ -149,6 +142,134 @@ class _Load:
             staging_seconds=self._staging_seconds,
             load_seconds=seconds,
         )
+
+    def _why_compare_everything(self, last: LoadRecord | None) -> str:
+        """The doubt that rules the cheaper strategies out, or nothing."""
+        if self._options.force_warehouse:
+            return "the run config asks for it"
+        if last is None:
+            return "there is no earlier load"
+        if last.table_shape != self._table.shape:
+            return "the catalog's entry has changed since the last load"
+        if not self._loader.is_as_left(self._table, last):
+            return "production is not as the last load left it"
+        return ""
+
+    def _keep_unchanged(self, last: LoadRecord) -> None:
+        self._report = FramingReport(last.rows_extracted or 0, last.rows_rejected or 0, last.rows_repaired or 0)
+        self._log_detail()
+        self._counts = self._loader.keep_unchanged(self._table, last)
+        self._loader.apply_changes(self._table, ApplyMode.UNCHANGED)
+
+    def _publish(self) -> None:
+        """Compare, pass the gates, apply."""
+        self._counts = self._loader.execute_cdc(self._table)
+        self._pass_gates()
+        self._mode = self._choose_mode()
+        try:
+            self._loader.apply_changes(self._table, self._mode)
+        except (TableBusyError, ProductionChangedError, LoaderError) as error:
+            if self._mode is not ApplyMode.SWAP or self._counts.baseline or _interrupt_in(error) is not None:
+                raise
+            # A swap locks readers out for a moment, which one long report prevents, and makes views anew, which a view
+            # on something out of the loader's reach prevents. A delta does without both, and checks for itself.
+            logger.warning("%s: changed in place instead of swapped: %s", self._table.name, error)
+            self._mode = ApplyMode.DELTA
+            self._loader.apply_changes(self._table, self._mode)
+
+    def _pass_gates(self) -> None:
+        """Raise where the change set looks wrong."""
+        closed = tuple(closed_gates(self._table, self._options.limits, self._report, self._counts))
+        if closed:
+            raise GatesClosedError(self._table, closed, self._load_id)
+
+    def _choose_mode(self) -> ApplyMode:
+        counts = self._counts
+        if counts.baseline:
+            return ApplyMode.SWAP
+        if not counts.changed:
+            return ApplyMode.UNCHANGED
+        # Staged lines are no whole table, so only the other strategy can swap.
+        much = counts.changed * 100 >= self._options.swap_above_percent * max(counts.rows_before, 1)
+        if self._strategy is Strategy.WAREHOUSE and much and self._loader.can_swap(self._table):
+            return ApplyMode.SWAP
+        return ApplyMode.DELTA
+
+    def _log_detail(self) -> None:
+        report = self._report
+        self._loader.log_run_detail(
+            self._load_id, LoadDetail(self._strategy, report.rows, report.rejected, report.repaired)
+        )
+
+    # --- the end, whatever it is ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Close the audit record and clean up, whatever happens inside.
+
+        ``except BaseException``: Dagster's interrupt is not an Exception, and neither is KeyboardInterrupt.
+        """
+        try:
+            yield
+        except GatesClosedError as error:
+            self._finish(LoadStatus.FAILED, str(error))
+            raise
+        except BaseException as error:
+            self._fresh_connection()
+            if (interrupt := _interrupt_in(error)) is not None:
+                self._finish(LoadStatus.INTERRUPTED, "interrupted from outside")
+                self._clean_up()
+                raise interrupt from None
+            status = self._finish(LoadStatus.FAILED, str(error))
+            if status is not LoadStatus.SUCCEEDED:
+                self._clean_up()
+                raise
+            logger.warning("%s: the load stands, but what follows its commit failed: %s", self._table.name, error)
+        self._clean_up()
+
+    def _fresh_connection(self) -> None:
+        """The old one may be broken, inside a transaction, or busy with a statement nobody waits for.
+
+        Where another load has taken the table's lock in the meantime, there is no connection afterwards: what is in
+        staging is that load's.
+        """
+        try:
+            self._loader.cancel()
+        except MedgenError as error:
+            logger.warning("%s: cannot reconnect after an error: %s", self._table.name, error)
+
+    def _finish(self, status: LoadStatus, why: str) -> LoadStatus | None:
+        """Close the record without hiding an error; a record that stays open is closed by the next load."""
+        try:
+            return self._loader.log_run_finish(self._load_id, status, why)
+        except MedgenError as error:
+            logger.warning("%s: the audit could not be closed; the next load will: %s", self._table.name, error)
+            return None
+
+    def _clean_up(self) -> None:
+        """Clean up without hiding an error; what stays behind is swept by the next load."""
+        try:
+            self._loader.cleanup(self._table)
+        except MedgenError as error:
+            logger.warning("%s: staging could not be cleaned up; the next load will: %s", self._table.name, error)
+
+
+class _FileLoad(Load):
+    """A load of one of NCBI's files."""
+
+    def __init__(
+        self,
+        loader: AbstractNativeLoader,
+        table: SourceTable,
+        source: SourceFile,
+        archive: Archive,
+        options: LoadOptions,
+        load_id: int,
+    ) -> None:
+        super().__init__(loader, table, options, load_id)
+        self._table: SourceTable = table
+        self._source = source
+        self._archive = archive
 
     def run(self) -> None:
         """Choose the cheapest strategy that is exact; fall back to comparing everything on any doubt."""
@@ -168,18 +289,6 @@ class _Load:
         else:
             self._from_the_whole_file()
 
-    def _why_compare_everything(self, last: LoadRecord | None) -> str:
-        """The doubt that rules the cheaper strategies out, or nothing."""
-        if self._options.force_warehouse:
-            return "the run config asks for it"
-        if last is None:
-            return "there is no earlier load"
-        if last.table_shape != self._table.shape:
-            return "the catalog's entry has changed since the last load"
-        if not self._loader.is_as_left(self._table, last):
-            return "production is not as the last load left it"
-        return ""
-
     def _from_the_whole_file(self) -> None:
         self._strategy = Strategy.WAREHOUSE
         started = time.monotonic()
@@ -187,44 +296,6 @@ class _Load:
         self._report = self._stage_file()
         self._staging_seconds = time.monotonic() - started
         self._publish()
-
-    def _keep_unchanged(self, last: LoadRecord) -> None:
-        self._report = FramingReport(last.rows_extracted or 0, last.rows_rejected or 0, last.rows_repaired or 0)
-        self._log_detail()
-        self._counts = self._loader.keep_unchanged(self._table, last)
-        self._loader.apply_changes(self._table, ApplyMode.UNCHANGED)
-
-    def _publish(self) -> None:
-        """Compare, pass the gates, apply."""
-        self._counts = self._loader.execute_cdc(self._table)
-        closed = tuple(closed_gates(self._table, self._options.limits, self._report, self._counts))
-        if closed:
-            raise GatesClosedError(self._table, closed, self._load_id)
-        self._mode = self._choose_mode()
-        try:
-            self._loader.apply_changes(self._table, self._mode)
-        except (TableBusyError, ProductionChangedError, LoaderError) as error:
-            if self._mode is not ApplyMode.SWAP or self._counts.baseline or _interrupt_in(error) is not None:
-                raise
-            # A swap locks readers out for a moment, which one long report prevents, and makes views anew, which a view
-            # on something out of the loader's reach prevents. A delta does without both, and checks for itself.
-            logger.warning("%s: changed in place instead of swapped: %s", self._table.name, error)
-            self._mode = ApplyMode.DELTA
-            self._loader.apply_changes(self._table, self._mode)
-
-    def _choose_mode(self) -> ApplyMode:
-        counts = self._counts
-        if counts.baseline:
-            return ApplyMode.SWAP
-        if not counts.changed:
-            return ApplyMode.UNCHANGED
-        # Staged lines are no whole table, so only the other strategy can swap.
-        much = counts.changed * 100 >= self._options.swap_above_percent * max(counts.rows_before, 1)
-        if self._strategy is Strategy.WAREHOUSE and much and self._loader.can_swap(self._table):
-            return ApplyMode.SWAP
-        return ApplyMode.DELTA
-
-    # --- staging -------------------------------------------------------------------------------------------------
 
     def _stage_file(self) -> FramingReport:
         with open_published(self._table, self._source.path) as stream, self._set_aside() as set_aside:
@@ -305,64 +376,6 @@ class _Load:
         rejects = _Rejects(self._loader, self._load_id)
         yield rejects
         rejects.flush()
-
-    def _log_detail(self) -> None:
-        report = self._report
-        self._loader.log_run_detail(
-            self._load_id, LoadDetail(self._strategy, report.rows, report.rejected, report.repaired)
-        )
-
-    # --- the end, whatever it is ---------------------------------------------------------------------------------
-
-    @contextmanager
-    def recorded(self) -> Iterator[None]:
-        """Close the audit record and clean up, whatever happens inside.
-
-        ``except BaseException``: Dagster's interrupt is not an Exception, and neither is KeyboardInterrupt.
-        """
-        try:
-            yield
-        except GatesClosedError as error:
-            self._finish(LoadStatus.FAILED, str(error))
-            raise
-        except BaseException as error:
-            self._fresh_connection()
-            if (interrupt := _interrupt_in(error)) is not None:
-                self._finish(LoadStatus.INTERRUPTED, "interrupted from outside")
-                self._clean_up()
-                raise interrupt from None
-            status = self._finish(LoadStatus.FAILED, str(error))
-            if status is not LoadStatus.SUCCEEDED:
-                self._clean_up()
-                raise
-            logger.warning("%s: the load stands, but what follows its commit failed: %s", self._table.name, error)
-        self._clean_up()
-
-    def _fresh_connection(self) -> None:
-        """The old one may be broken, inside a transaction, or busy with a statement nobody waits for.
-
-        Where another load has taken the table's lock in the meantime, there is no connection afterwards: what is in
-        staging is that load's.
-        """
-        try:
-            self._loader.cancel()
-        except MedgenError as error:
-            logger.warning("%s: cannot reconnect after an error: %s", self._table.name, error)
-
-    def _finish(self, status: LoadStatus, why: str) -> LoadStatus | None:
-        """Close the record without hiding an error; a record that stays open is closed by the next load."""
-        try:
-            return self._loader.log_run_finish(self._load_id, status, why)
-        except MedgenError as error:
-            logger.warning("%s: the audit could not be closed; the next load will: %s", self._table.name, error)
-            return None
-
-    def _clean_up(self) -> None:
-        """Clean up without hiding an error; what stays behind is swept by the next load."""
-        try:
-            self._loader.cleanup(self._table)
-        except MedgenError as error:
-            logger.warning("%s: staging could not be cleaned up; the next load will: %s", self._table.name, error)
 
 
 def _interrupt_in(error: BaseException) -> BaseException | None:

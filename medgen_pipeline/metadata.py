@@ -3,11 +3,13 @@
 Figures are plain numbers under stable keys, because Dagster plots those by itself.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
-from medgen_pipeline.catalog import Column, ColumnType, SourceTable, Table
+from medgen_pipeline.catalog import Column, ColumnType, CuratedTable, SourceTable, Table
+from medgen_pipeline.catalog.query import LOAD_RUN
 from medgen_pipeline.load import LoadResult
 from medgen_pipeline.release import FileVersion, SourceFile
 
@@ -52,6 +54,24 @@ def _table_column(table: Table, column: Column) -> dg.TableColumn:
 def definition_metadata(table: SourceTable) -> dict[str, Any]:
     """What is known of a table before its first load."""
     return {"dagster/column_schema": column_schema(table), "medgen/file": table.file_name}
+
+
+def curated_definition_metadata(table: CuratedTable) -> dict[str, Any]:
+    """What is known of a curated table before it is made."""
+    return {"dagster/column_schema": column_schema(table), "dagster/column_lineage": column_lineage(table)}
+
+
+def column_lineage(table: CuratedTable) -> dg.TableColumnLineage:
+    """The columns each column is made from. The audit is no asset, so what comes from there has no lineage."""
+    deps = {
+        column: [
+            dg.TableColumnDep(asset_key=dg.AssetKey(["medgen", upstream]), column_name=name)
+            for upstream, _, name in (source.partition(".") for source in sources)
+            if upstream != LOAD_RUN
+        ]
+        for column, sources in table.lineage.items()
+    }
+    return dg.TableColumnLineage(deps_by_column={column: found for column, found in deps.items() if found})
 
 
 def source_metadata(source: SourceFile) -> dict[str, Any]:
@@ -105,3 +125,30 @@ def load_metadata(table: Table, schema: str, uri: str, result: LoadResult) -> di
     if report.missing_columns:
         metadata["medgen/missing_columns"] = dg.MetadataValue.json(list(report.missing_columns))
     return metadata
+
+
+def curated_metadata(table: CuratedTable, figures: Mapping[str, Sequence[tuple[Any, ...]]]) -> dict[str, Any]:
+    """Lineage and figures of a curated table, for the materialization event: numbers plot, tables are Markdown."""
+    metadata: dict[str, Any] = {"dagster/column_lineage": column_lineage(table)}
+    for figure in table.figures:
+        rows = figures[figure.name]
+        if figure.columns:
+            metadata[figure.name] = dg.MetadataValue.md(markdown_table(figure.columns, rows))
+        else:
+            metadata[figure.name] = int(rows[0][0])
+    return metadata
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> str:
+    """A table in Markdown; names of MedGen's may hold any character."""
+    if not rows:
+        return "none"
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    text = "" if value is None else " ".join(str(value).split())
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

@@ -5,11 +5,11 @@ Schedule concept: https://docs.dagster.io/guides/automate/schedules.
 
 import dagster as dg
 
-from medgen_pipeline.jobs import refresh_medgen
+from medgen_pipeline.jobs import REFRESH_JOB
 
 weekly_refresh = dg.ScheduleDefinition(
     name="weekly_refresh",
-    job=refresh_medgen,
+    job_name=REFRESH_JOB,
     # NCBI announces Wednesdays and also publishes on others. A file that has not changed costs a HEAD request.
     cron_schedule="0 6 * * 4",
     execution_timezone="America/New_York",

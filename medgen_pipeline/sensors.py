@@ -20,7 +20,7 @@ from medgen_pipeline.catalog import TABLES, SourceTable
 from medgen_pipeline.errors import TransientError
 from medgen_pipeline.failures import CLOSED_GATES, reason_of
 from medgen_pipeline.io_manager import MedgenSource
-from medgen_pipeline.jobs import refresh_medgen
+from medgen_pipeline.jobs import REFRESH_JOB
 from medgen_pipeline.metadata import ATTEMPT_TAG, RELEASE_SPAN_TAG, RELEASE_TAG, file_metadata
 from medgen_pipeline.release import (
     RELEASE_WINDOW,
@@ -57,7 +57,7 @@ _TABLE_OF = {_key(table): table for table in TABLES}
 
 @dg.sensor(
     name=SENSOR_NAME,
-    job=refresh_medgen,
+    job_name=REFRESH_JOB,
     minimum_interval_seconds=15 * 60,
     description="Looks for a new release, waits until NCBI has finished publishing it, and starts one run of the "
     "tables whose files changed and of what hangs on them. A run that fails is asked for again, "
@@ -445,7 +445,7 @@ class _Tick:
 
     def _checks_of(self, keys: Iterable[dg.AssetKey]) -> list[dg.AssetCheckKey]:
         """The checks that the job makes of these assets; Dagster would take those as well that the job leaves out."""
-        checks = self._repository.get_job(refresh_medgen.name).asset_layer.asset_graph.asset_check_keys
+        checks = self._repository.get_job(REFRESH_JOB).asset_layer.asset_graph.asset_check_keys
         return sorted(check for check in checks if check.asset_key in set(keys))
 
     def _digest(self, states: Mapping[dg.AssetKey, str]) -> str:

@@ -4,7 +4,24 @@ Assets, DDL, UI schema, checks, data dictionary and sample release are generated
 MedGen table or column by hand.
 """
 
-from medgen_pipeline.catalog.model import Column, ColumnType, Framing, Reference, SourceTable, Table
+from medgen_pipeline.catalog.curated import ALL_TABLES, CURATED_TABLES, any_table_by_name, upstream_of
+from medgen_pipeline.catalog.model import Column, ColumnType, CuratedTable, Framing, Reference, SourceTable, Table
+from medgen_pipeline.catalog.query import Query
 from medgen_pipeline.catalog.tables import TABLES, table_by_name
 
-__all__ = ["TABLES", "Column", "ColumnType", "Framing", "Reference", "SourceTable", "Table", "table_by_name"]
+__all__ = [
+    "ALL_TABLES",
+    "CURATED_TABLES",
+    "TABLES",
+    "Column",
+    "ColumnType",
+    "CuratedTable",
+    "Framing",
+    "Query",
+    "Reference",
+    "SourceTable",
+    "Table",
+    "any_table_by_name",
+    "table_by_name",
+    "upstream_of",
+]

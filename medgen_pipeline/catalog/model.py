@@ -1,8 +1,11 @@
-"""The shape of a catalog entry. No table is described here (``tables.py`` does) and nothing is read or written."""
+"""The shape of a catalog entry. No table is described here (``tables.py`` and ``curated`` do), and nothing is read."""
 
 import hashlib
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+
+from medgen_pipeline.catalog.query import Query
 
 
 class Framing(Enum):
@@ -113,3 +116,111 @@ class SourceTable(Table):
     def is_gzip(self) -> bool:
         """Whether NCBI publishes the file compressed."""
         return self.file_name.endswith(".gz")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Increment:
+    """How a curated table follows the changes of the one table it is made from, instead of reading all of it.
+
+    Attributes:
+        query: Gives the whole new content from production (named like any table) and from the upstream's change feed,
+            after the load ``since`` up to the load ``until``, which are parameters.
+        conserved: Gives a number of production that is the number of rows of the upstream: production that does not add
+            up is rebuilt.
+    """
+
+    query: Query
+    conserved: Query
+
+
+class Severity(StrEnum):
+    """How bad a finding is: an error is wrong, a warning is worth a look."""
+
+    ERROR = "ERROR"
+    WARN = "WARN"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """Something that must hold in a curated table.
+
+    Attributes:
+        name: Name of the check.
+        description: What must hold and what a finding means, in the UI.
+        columns: What a finding tells, as headers.
+        query: Gives a row for each finding: its ``Severity``, then the columns. Ordered by severity first.
+        blocking: Whether tables made from this one must not be refreshed when it fails with an error.
+    """
+
+    name: str
+    description: str
+    columns: tuple[str, ...]
+    query: Query
+    blocking: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """A parameter of a curated table's query that users may choose.
+
+    Attributes:
+        parameter: Its name; the query has its default.
+        description: What it does, in the UI.
+        known: Gives the values there are, for a list; an unknown one is an error.
+        least: The lowest number there may be.
+    """
+
+    parameter: str
+    description: str
+    known: Query | None = None
+    least: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """Something to show beside each load of a curated table: one number, or a short table where it has columns.
+
+    Attributes:
+        name: Key of the metadata.
+        query: Its one number, or its rows in the order they are shown.
+        columns: Headers of the table.
+    """
+
+    name: str
+    query: Query
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CuratedTable(Table):
+    """A table made inside the warehouse from other tables.
+
+    Attributes:
+        query: Gives the rows, with the table's columns by name.
+        lineage: For each column, the columns it is made from, as ``table.column``.
+        increment: How it is brought up to date without reading its upstream whole.
+        settings: Parameters of the query that users may choose.
+        rules: What must hold in it.
+        figures: What is shown beside each load. Settings reach those of their parameters that have the same name.
+    """
+
+    query: Query
+    lineage: Mapping[str, tuple[str, ...]] = field(hash=False)
+    increment: Increment | None = None
+    settings: tuple[Setting, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    figures: tuple[Figure, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse an entry that contradicts itself."""
+        super().__post_init__()
+        if set(self.lineage) != set(self.column_names):
+            wrong = sorted(set(self.lineage) ^ set(self.column_names))
+            raise ValueError(f"catalog: lineage and columns of {self.name} do not match: {wrong}")
+        if strangers := {setting.parameter for setting in self.settings} - set(self.query.parameters):
+            raise ValueError(f"catalog: the query of {self.name} has no parameters {sorted(strangers)}")
+
+    @property
+    def version(self) -> str:
+        """A short hash of all that decides its rows besides the tables it reads."""
+        return hashlib.sha256(f"{self.shape} {self.query.fingerprint}".encode()).hexdigest()[:12]

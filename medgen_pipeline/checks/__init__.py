@@ -4,7 +4,15 @@
 check runs when, which blocks and why: docs/checks.md. Concept: https://docs.dagster.io/guides/test/asset-checks.
 """
 
-from medgen_pipeline.checks.findings import ACROSS_TABLES, DRIFT_CHECK, OF_ONE_TABLE, Check
+from medgen_pipeline.checks.findings import ACROSS_TABLES, DRIFT_CHECK, OF_ONE_TABLE, Check, of_one_table
 from medgen_pipeline.checks.steps import build_shared_step, build_table_step
 
-__all__ = ["ACROSS_TABLES", "DRIFT_CHECK", "OF_ONE_TABLE", "Check", "build_shared_step", "build_table_step"]
+__all__ = [
+    "ACROSS_TABLES",
+    "DRIFT_CHECK",
+    "OF_ONE_TABLE",
+    "Check",
+    "build_shared_step",
+    "build_table_step",
+    "of_one_table",
+]

@@ -1,18 +1,20 @@
 """What is checked of a table, and how it is judged. Reads through a loader; knows no Dagster and no backend.
 
 The SQL here runs on every backend: standard joins, aggregates and ``information_schema``, nothing else. A check is one
-row of ``OF_ONE_TABLE`` or ``ACROSS_TABLES`` and one function from a ``Subject`` to a ``Finding``.
+row of ``OF_ONE_TABLE`` or ``ACROSS_TABLES`` and one function from a ``Subject`` to a ``Finding``. What must hold in one
+curated table alone is a rule of the catalog's; ``of_one_table`` makes checks of rules, too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from statistics import median
 from typing import Any
 
 from psycopg import sql
 
-from medgen_pipeline.catalog import ColumnType, SourceTable, Table, table_by_name
+from medgen_pipeline.catalog import ColumnType, CuratedTable, SourceTable, Table, any_table_by_name
+from medgen_pipeline.catalog.model import Rule, Severity
 from medgen_pipeline.loaders import AbstractNativeLoader, LoadRecord, LoadStatus
 
 DRIFT_CHECK = "production_equals_file"
@@ -20,6 +22,8 @@ DRIFT_CHECK = "production_equals_file"
 # As information_schema spells them: PostgreSQL, Redshift, and what other backends may call the same.
 _TYPES = {ColumnType.TEXT: {"text", "character varying", "varchar"}, ColumnType.INTEGER: {"bigint"}}
 _SHOWN = 5
+# Enough to tell one finding of a rule from many.
+_COUNTED = 1000
 
 # A quarter of weekly releases: long enough for one odd week not to move the median, and a level that has changed for
 # good is accepted after seven.
@@ -39,11 +43,13 @@ class Finding:
         passed: Whether all is well.
         description: What is wrong and what to do; None where there is nothing to say.
         figures: Numbers and samples for the UI; plain numbers plot.
+        is_error: Whether a failure is an error; None where that is the same for all findings of the check.
     """
 
     passed: bool
     description: str | None = None
     figures: Mapping[str, Any] = field(default_factory=dict)
+    is_error: bool | None = None
 
 
 class Subject:
@@ -165,7 +171,7 @@ def _required(subject: Subject) -> Finding:
     if not empty:
         return Finding(True, figures=figures)
     said = ", ".join(f"{name} in {count:,}" for name, count in empty.items())
-    return Finding(False, f"Empty, of {rows:,} rows: {said}. NCBI's file has damaged rows.", figures)
+    return Finding(False, f"Empty, of {rows:,} rows: {said}. What it was made from has damaged rows.", figures)
 
 
 def _required_columns(table: Table) -> list[str]:
@@ -195,6 +201,11 @@ def _row_count(subject: Subject) -> Finding:
     )
 
 
+def _is_about_loads(table: Table) -> bool:
+    """Whether a table grows with every release."""
+    return isinstance(table, CuratedTable) and table.query.reads_loads
+
+
 def _rejected(subject: Subject) -> Finding:
     last = subject.last_load
     rejected = (last and last.rows_rejected) or 0
@@ -222,7 +233,7 @@ def _references(subject: Subject) -> Finding:
     figures: dict[str, Any] = {}
     said = []
     for reference in subject.table.references:
-        parent = Subject(subject.loader, table_by_name(reference.to_table))
+        parent = Subject(subject.loader, any_table_by_name(reference.to_table))
         if lacks := subject.lacks([reference.column]) or parent.lacks([reference.to_column]):
             return lacks
         rows = subject.loader.query(
@@ -270,6 +281,21 @@ def _drift(subject: Subject) -> Finding:
     )
 
 
+def _rule(rule: Rule, subject: Subject) -> Finding:
+    found = subject.loader.read_query(rule.query, _COUNTED)
+    figures: dict[str, Any] = {"check/findings": len(found)}
+    if not found:
+        return Finding(True, figures=figures)
+    figures["check/sample"] = [dict(zip(("severity", *rule.columns), row, strict=True)) for row in found[:_SHOWN]]
+    number = f"{len(found):,}{' or more' if len(found) == _COUNTED else ''}"
+    return Finding(
+        False,
+        f"Findings: {number}, the first are in check/sample. {rule.description}",
+        figures,
+        is_error=any(severity == Severity.ERROR for severity, *_ in found),
+    )
+
+
 OF_ONE_TABLE = (
     Check(
         "schema_matches_catalog",
@@ -299,6 +325,7 @@ OF_ONE_TABLE = (
         f"The number of rows is within {_USUAL_PERCENT:g} % of the median of the {_RELEASES} releases before, or "
         f"within {_USUAL_DISTANCES} times their usual distance from it.",
         _row_count,  # a warning: a load that shrinks or grows too much at once was stopped by its gate, or let through
+        applies=lambda table: not _is_about_loads(table),
     ),
     Check(
         "no_rejected_rows",
@@ -310,6 +337,17 @@ OF_ONE_TABLE = (
 """Concern one table and cost at most one scan of it: in a step per table, so that a failure stops only what hangs on
 that table."""
 
+
+def of_one_table(table: Table) -> tuple[Check, ...]:
+    """The checks of a table that share its step: those that all tables have, and its own rules.
+
+    A rule may read other tables that its own is made from: they stand already.
+    """
+    rules = table.rules if isinstance(table, CuratedTable) else ()
+    own = [Check(rule.name, rule.description, partial(_rule, rule), blocking=rule.blocking) for rule in rules]
+    return (*(check for check in OF_ONE_TABLE if check.applies(table)), *own)
+
+
 ACROSS_TABLES = (
     Check(
         "references_resolve",
@@ -319,7 +357,7 @@ ACROSS_TABLES = (
     ),
     Check(
         DRIFT_CHECK,
-        "Count and content of production's rows are those of the files it was made from. Fails where rows were edited "
+        "Count and content of production's rows are those that loads have left. Fails where rows were edited "
         "by hand and shows some of them.",
         _drift,
         is_error=True,  # not blocking: what hangs on the table has been made long ago when an edit is found

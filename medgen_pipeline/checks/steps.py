@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from medgen_pipeline.catalog import Table
-from medgen_pipeline.checks.findings import ACROSS_TABLES, OF_ONE_TABLE, Check, Finding, Subject
+from medgen_pipeline.checks.findings import ACROSS_TABLES, Check, Finding, Subject, of_one_table
 from medgen_pipeline.failures import RETRIES, permanent_errors_as_failures
 from medgen_pipeline.io_manager import WAREHOUSE_POOL, WarehouseIOManager
 
@@ -18,7 +18,7 @@ _NEVER_LOADED = Finding(False, "The table was never loaded.")
 
 def build_table_step(key: dg.AssetKey, table: Table) -> dg.AssetChecksDefinition:
     """The checks of one table."""
-    return _build_step(f"check_{table.name}", OF_ONE_TABLE, {key: table})
+    return _build_step(f"check_{table.name}", of_one_table(table), {key: table})
 
 
 def build_shared_step(tables: dict[dg.AssetKey, Table]) -> dg.AssetChecksDefinition:
@@ -64,7 +64,7 @@ def _build_step(name: str, checks: Sequence[Check], tables: dict[dg.AssetKey, Ta
 def _result(check: Check, key: dg.AssetKey, subject: Subject) -> dg.AssetCheckResult:
     loaded = subject.last_load is not None
     finding = _find(check, subject) if loaded else _NEVER_LOADED
-    is_error = check.is_error and loaded
+    is_error = (check.is_error if finding.is_error is None else finding.is_error) and loaded
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=check.name,

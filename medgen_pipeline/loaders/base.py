@@ -1,10 +1,12 @@
 """The contract every backend implements, and the records that cross it.
 
 A loader drives one load of one table at a time: ``log_run_start``, ``initialize_staging``, ``bulk_load``,
-``execute_cdc``, ``apply_changes``, ``cleanup``. Each method's docstring states its invariant. The order of a load, the
+``execute_cdc``, ``apply_changes``, ``cleanup``; ``stage_query`` takes ``bulk_load``'s place where
+rows come from other tables. Each method's docstring states its invariant. The order of a load, the
 gates and the reactions to errors are ``medgen_pipeline.load``'s; SQL is the backends'.
 """
 
+import json
 import secrets
 import time
 from abc import ABC, abstractmethod
@@ -17,7 +19,7 @@ from typing import Any, ClassVar, LiteralString, Self
 
 from psycopg import sql
 
-from medgen_pipeline.catalog import Table
+from medgen_pipeline.catalog import Query, Table
 from medgen_pipeline.errors import PermanentError, TransientError
 from medgen_pipeline.framing import RejectedRow
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
@@ -155,6 +157,12 @@ class LoadRecord:
         """Rows of production when the load had succeeded."""
         return (self.rows_inserted or 0) + (self.rows_updated or 0) + (self.rows_unchanged or 0)
 
+    @property
+    def feed_since(self) -> int | None:
+        """The load whose state the change feed reaches back to, or None where that is not known."""
+        known = json.loads(self.guard) if self.guard else {}
+        return int(known["feed_since"]) if "feed_since" in known else None
+
 
 @dataclass(frozen=True)
 class Drift:
@@ -243,6 +251,17 @@ class AbstractNativeLoader(ABC):
 
         Returns the rows the backend says it holds. They equal the rows sent, or it raises and staging is empty.
         """
+
+    @abstractmethod
+    def stage_query(self, table: Table, query: Query) -> int:
+        """Fill the empty staging table from a query that runs inside the warehouse, in one snapshot of it.
+
+        Returns the rows the backend says it holds. A failure leaves nothing of the query behind.
+        """
+
+    @abstractmethod
+    def read_query(self, query: Query, most: int) -> list[tuple[Any, ...]]:
+        """The first ``most`` rows of a query that runs inside the warehouse."""
 
     @abstractmethod
     def execute_cdc(self, table: Table) -> ChangeCounts:

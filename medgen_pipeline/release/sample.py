@@ -30,30 +30,42 @@ _INVENTED = ("C9", "CN")
 _DISEASE_ROOT, _FEATURE_ROOT = "C0012634", "C4021819"
 _INHERITANCE = ("C0443147", "C0441748", "C1845977")
 
-# HPO id, CUI, name
+# HPO id, CUI, name, parent. Parents leave out the levels of HPO between the two.
 _KNOWN_FEATURES = """
-HP:0000118|C4021819|Phenotypic abnormality
-HP:0000006|C0443147|Autosomal dominant inheritance
-HP:0000007|C0441748|Autosomal recessive inheritance
-HP:0001419|C1845977|X-linked recessive inheritance
-HP:0001166|C0003706|Arachnodactyly
-HP:0001083|C0013581|Ectopia lentis
-HP:0002650|C0036439|Scoliosis
-HP:0001634|C0026267|Mitral valve prolapse
-HP:0002072|C0008489|Chorea
-HP:0004322|C0349588|Short stature
-HP:0001903|C0002871|Anemia
-HP:0001250|C0036572|Seizure
-HP:0001249|C3714756|Intellectual disability
-HP:0001324|C0151786|Muscle weakness
-HP:0002110|C0006267|Bronchiectasis
-HP:0000957|C0221263|Cafe-au-lait spot
+HP:0000118|C4021819|Phenotypic abnormality|
+HP:0000005|C1708511|Mode of inheritance|
+HP:0000006|C0443147|Autosomal dominant inheritance|C1708511
+HP:0000007|C0441748|Autosomal recessive inheritance|C1708511
+HP:0001419|C1845977|X-linked recessive inheritance|C1708511
+HP:0000478|C4316870|Abnormality of the eye|C4021819
+HP:0000707|C0497552|Abnormality of the nervous system|C4021819
+HP:0000924|C4021790|Abnormality of the skeletal system|C4021819
+HP:0001507|C0262361|Growth abnormality|C4021819
+HP:0001574|C4025761|Abnormality of the integument|C4021819
+HP:0001626|C0243050|Abnormality of the cardiovascular system|C4021819
+HP:0002086|C4018871|Abnormality of the respiratory system|C4021819
+HP:0001166|C0003706|Arachnodactyly|C4021790
+HP:0001083|C0013581|Ectopia lentis|C4316870
+HP:0002650|C0036439|Scoliosis|C4021790
+HP:0001634|C0026267|Mitral valve prolapse|C0243050
+HP:0002072|C0008489|Chorea|C0497552
+HP:0004322|C0349588|Short stature|C0262361
+HP:0001903|C0002871|Anemia|C4021819
+HP:0001250|C0036572|Seizure|C0497552
+HP:0001249|C3714756|Intellectual disability|C0497552
+HP:0001324|C0151786|Muscle weakness|C4021819
+HP:0002110|C0006267|Bronchiectasis|C4018871
+HP:0000957|C0221263|Cafe-au-lait spot|C4025761
+HP:0000193|C4551488|Bifid uvula|C4021819
+HP:0000316|C0020534|Hypertelorism|C4021819
 """
-# Mondo id, CUI, name, parent, OMIM, Orphanet, features
+# Mondo id, CUI, name, parent, OMIM (PS: a phenotypic series), Orphanet, features (with "-": denied)
 _KNOWN_DISEASES = """
 MONDO:0000001|C0012634|Disease||||
 MONDO:0003900|C0009782|Connective tissue disorder|C0012634|||
 MONDO:0007947|C0024796|Marfan syndrome|C0009782|154700|558|C0003706 C0013581 C0036439 C0026267 C0443147
+MONDO:0018954|C2697932|Loeys-Dietz syndrome|C0009782|PS609192|60030|
+MONDO:0012212|C4551955|Loeys-Dietz syndrome 1|C2697932|609192||C0003706 -C0013581 C0036439 C4551488 C0020534 C0443147
 MONDO:0009061|C0010674|Cystic fibrosis|C0012634|219700|586|C0006267 C0441748
 MONDO:0007739|C0020179|Huntington disease|C0012634|143100|399|C0008489 C0443147
 MONDO:0007037|C0001080|Achondroplasia|C0012634|100800|15|C0349588 C0443147
@@ -63,6 +75,8 @@ MONDO:0018975|C0027831|Neurofibromatosis, type 1|C0012634|162200|636|C0221263 C0
 MONDO:0010679|C0013264|Duchenne muscular dystrophy|C0012634|310200|98896|C0151786 C1845977
 MONDO:0010200|C0019202|Wilson disease|C0012634|277900|905|C0441748
 """
+# Retired concepts that led to a known one, one to the other, and nowhere.
+_OLD_CUIS = (("CN799998", "CN799999"), ("CN799999", "C0024796"), ("CN799996", "CN799997"))
 # Names of the first invented concepts. All of them are data: nothing in MedGen's files quotes or escapes.
 _ODD_NAMES = (
     'Benign "quoted" spot syndrome',
@@ -88,6 +102,7 @@ _SAB_OF_ID = {
     "Orphanet": "ORDO",
     "OMIM allelic variant": "OMIM",
     "OMIM Allelic Variant": "OMIM",
+    "OMIM Phenotypic Series": "OMIM",
 }
 _TYPES = {  # TUI: STN, STY
     "T047": ("B2.2.1.2.1", "Disease or Syndrome"),
@@ -101,7 +116,10 @@ _SYLLABLES = ("ba", "cor", "den", "fil", "gam", "hes", "kol", "lum", "mer", "nov
 
 @dataclass(frozen=True)
 class Concept:
-    """One concept of the sample world; ``ids`` are (source, identifier) as in MedGenIDMappings."""
+    """One concept of the sample world; ``ids`` are (source, identifier) as in MedGenIDMappings.
+
+    ``features`` has those that are denied, too; ``denied`` says which.
+    """
 
     uid: int
     cui: str
@@ -110,6 +128,7 @@ class Concept:
     parent: str
     ids: tuple[tuple[str, str], ...]
     features: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -216,14 +235,18 @@ def _world(size: int, *, successor: bool, pubmed_links: int) -> World:
 
 def _known() -> Iterator[Concept]:
     for uid, line in enumerate(_KNOWN_FEATURES.split("\n")[1:-1], 1):
-        hpo, cui, name = line.split("|")
-        yield Concept(uid, cui, name, True, _FEATURE_ROOT, (("MedGen", str(uid)), ("HPO", hpo)))
+        hpo, cui, name, parent = line.split("|")
+        yield Concept(uid, cui, name, True, parent or cui, (("MedGen", str(uid)), ("HPO", hpo)))
     for uid, line in enumerate(_KNOWN_DISEASES.split("\n")[1:-1], 101):
         mondo, cui, name, parent, omim, orphanet, features = line.split("|")
         ids = [("MedGen", str(uid)), ("MONDO", mondo)]
         if omim:
-            ids += [("OMIM", omim), ("Orphanet", f"Orphanet_{orphanet}")]
-        yield Concept(uid, cui, name, False, parent or cui, tuple(ids), tuple(features.split()))
+            ids.append(("OMIM Phenotypic Series" if omim.startswith("PS") else "OMIM", omim))
+        if orphanet:
+            ids.append(("Orphanet", f"Orphanet_{orphanet}"))
+        listed = tuple(feature.removeprefix("-") for feature in features.split())
+        denied = tuple(feature[1:] for feature in features.split() if feature.startswith("-"))
+        yield Concept(uid, cui, name, False, parent or cui, tuple(ids), listed, denied)
 
 
 def _invented(number: int, size: int) -> Concept:
@@ -365,17 +388,24 @@ def _mgrel(world: World) -> Iterator[Values]:
 
 def _related(first: Concept, rel: str, second: Concept, rela: str, owner: Concept, number: int) -> Values:
     """A row of MGREL: ``second`` is the ``rel`` (parent, child, ...) of ``first``, and ``second rela first``."""
-    sab = _sab(owner)
+    sab = _sab_of_edges(owner)
     stype = "AUI" if sab in {"HPO", "OMIM"} else "SCUI"
     rui = f"{'RN' if owner.cui.startswith('CN') else 'R'}{owner.uid * 100 + number}"
     return first.cui, _aui(first), stype, rel, second.cui, _aui(second), rela, rui, sab, sab, "N"
+
+
+def _sab_of_edges(concept: Concept) -> str:
+    """Known concepts stand where HPO and Mondo have them; the others are anybody's."""
+    if concept.cui.startswith(_INVENTED):
+        return _sab(concept)
+    return "HPO" if concept.is_feature else "MONDO"
 
 
 def _relationship(disease: Concept, feature: str) -> str:
     if feature in _INHERITANCE:
         return "inheritance_type_of"
     if not disease.cui.startswith(_INVENTED):
-        return "manifestation_of"
+        return "not_manifestation_of" if feature in disease.denied else "manifestation_of"
     rare = ("not_manifestation_of", "related_to", "mapped_from", "")
     return dict(enumerate(rare)).get(_hash("rela", disease.cui, feature) % 50, "manifestation_of")
 
@@ -406,6 +436,7 @@ def _merged(world: World) -> Iterator[Values]:
             chained[number] = number - 1
         target = f"CN{700000 + chained[number]}" if number in chained else world.settled("merged", number)
         yield f"CN{700000 + number}", target
+    yield from _OLD_CUIS
     for concept in world.retired:
         yield concept.cui, concept.parent
 
@@ -501,7 +532,7 @@ def _sources(_: World) -> Iterator[Values]:
 
 # What a successor changes in some rows of a table, beside what follows from its concepts.
 _REVISIONS = {
-    "mgrel": {"cui2": _DISEASE_ROOT},  # NCBI gives a RUI to another pair of concepts
+    "mgrel": {"cui2": _DISEASE_ROOT},  # NCBI gives a RUI to another pair of concepts; but see _revision
     "mgsat": {"atv": "revised value"},
     "mgsty": {"stn": "A1.2"},
     "mgdef": {"source": "NCI"},
@@ -523,5 +554,12 @@ def _drift(table: SourceTable, rows: Iterable[Row]) -> Iterator[Row]:
             if number % 67 == 0:
                 continue
             if number % 41 == 0:
-                row.update(_REVISIONS.get(table.name, {}))
+                row.update(_revision(table, row))
         yield row
+
+
+def _revision(table: SourceTable, row: Row) -> Row:
+    """What is changed in a row. An edge of the hierarchy stays where it is: diseases are no kinds of findings."""
+    if row.get("rel") in {"PAR", "CHD"}:
+        return {"sab": "MONDO", "sl": "MONDO"}
+    return _REVISIONS.get(table.name, {})

@@ -8,7 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 
 from medgen_pipeline.build import build_definitions
-from medgen_pipeline.catalog import ColumnType, Framing, SourceTable
+from medgen_pipeline.catalog import ColumnType, Framing, SourceTable, Table
 from medgen_pipeline.io_manager import SOURCE_KEY, WAREHOUSE_KEY, DatabaseTarget, MedgenSource, WarehouseIOManager
 from medgen_pipeline.release import Archive
 from medgen_pipeline.testing import Row
@@ -142,6 +142,7 @@ class Run:
         failure: What the failed steps say: the description of a dg.Failure, or the error.
         retries: How often a step was up for another attempt.
         log: Every event of the run with all it carries, errors and their causes included.
+        checks: What was checked, as ``table.check``.
     """
 
     run_id: str
@@ -151,16 +152,21 @@ class Run:
     failure: str
     retries: int
     log: str
+    checks: dict[str, dg.AssetCheckEvaluation] = field(default_factory=dict)
 
 
 @dataclass
 class Deployment:
-    """A code location of its own: a database, an archive and an instance."""
+    """A code location of its own: a database, an archive and an instance.
+
+    Without curated tables where a test publishes fewer files than they are made from.
+    """
 
     dsn: str
     home: Path
     instance: dg.DagsterInstance
     schema: str = "medgen"
+    curated: bool = True
 
     @property
     def archive(self) -> Archive:
@@ -177,13 +183,14 @@ class Deployment:
             resources={
                 SOURCE_KEY: MedgenSource(url=source, home=str(self.home), **settings),
                 WAREHOUSE_KEY: WarehouseIOManager(target=DatabaseTarget(dsn=self.dsn, schema=self.schema)),
-            }
+            },
+            curated=self.curated,
         )
 
     def materialize(
         self,
         source: Path | str,
-        *tables: SourceTable,
+        *tables: Table,
         config: Mapping[str, object] | None = None,
         on_event: Callable[[dg.EventLogEntry], None] | None = None,
     ) -> Run:
@@ -230,4 +237,12 @@ def run_of(entries: Sequence[dg.EventLogEntry]) -> Run:
         ),
         retries=sum(event.event_type is dg.DagsterEventType.STEP_UP_FOR_RETRY for event in events),
         log="\n".join(map(repr, entries)),
+        checks={
+            f"{check.asset_key.path[-1]}.{check.check_name}": check
+            for check in (
+                event.asset_check_evaluation_data
+                for event in events
+                if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+            )
+        },
     )

@@ -10,7 +10,7 @@ import pytest
 
 from medgen_pipeline.assets.tables import FRESHNESS
 from medgen_pipeline.build import build_definitions
-from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.catalog import CURATED_TABLES, table_by_name
 from medgen_pipeline.checks import ACROSS_TABLES, OF_ONE_TABLE
 from medgen_pipeline.checks.findings import judge_row_count
 from medgen_pipeline.io_manager import SOURCE_KEY, WAREHOUSE_KEY, DatabaseTarget, MedgenSource, WarehouseIOManager
@@ -175,6 +175,12 @@ def test_the_page_lists_every_check_as_it_is() -> None:
         (check.name, "error" if check.is_error else "warning", "yes" if check.blocking else "no")
         for check in (*OF_ONE_TABLE, *ACROSS_TABLES)
     ]
+
+
+def test_the_page_lists_every_rule_of_curated_tables() -> None:
+    shown = re.findall(r"^\| `(\w+)` \| `(\w+)` \| .+? \| (yes|no) \|$", PAGE, re.MULTILINE)
+    rules = [(table.name, rule) for table in CURATED_TABLES for rule in table.rules]
+    assert sorted(shown) == sorted((table, rule.name, "yes" if rule.blocking else "no") for table, rule in rules)
 
 
 def test_the_page_s_figures_are_those_of_the_code() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from medgen_pipeline.catalog import TABLES
+from medgen_pipeline.catalog import CURATED_TABLES, TABLES
 from medgen_pipeline_tests.documents import Document
 from medgen_pipeline_tests.instance import PROJECT
 from medgen_pipeline_tests.integration.conftest import Demo
@@ -24,6 +24,7 @@ TESTED_IN = {
     "docs/deployment.md": "integration/test_deploy.py",
     "docs/extending.md": "integration/test_docs_extending.py",
     "docs/redshift.md": "integration/test_docs_redshift.py",
+    "docs/questions.md": "loaders/test_docs_questions.py",
     "docs/run.md": "integration/test_readme.py",
     "docs/schedule.md": "integration/test_docs_sources.py",
     "docs/start.md": "integration/test_readme.py",
@@ -72,12 +73,15 @@ def test_the_site_has_every_table_and_column_of_the_catalog(site: Path) -> None:
     words = set(Text(site / "tables" / "index.html").words)
     for table in TABLES:
         assert {table.file_name, *table.column_names} <= words
+    for curated in CURATED_TABLES:
+        assert {curated.name, *curated.column_names} <= words
 
 
 def test_the_diagram_has_every_asset_and_leads_from_its_file_to_it(site: Path) -> None:
     shown = "".join(Text(site / "how-it-works" / "index.html").words)
     for table in TABLES:
         assert f"ncbi__{table.name} --> medgen__{table.name}" in shown
+    assert "medgen__concept_parent --> medgen__concept_ancestor" in shown
 
 
 def test_the_home_page_is_the_readme_with_links_that_lead_somewhere(site: Path) -> None:

@@ -80,7 +80,7 @@ def sample(
     write_sample(folder / BASE, scale=0.3)
     write_sample(folder / SUCCESSOR, scale=0.3, successor=True)
     with fresh_database(postgres_server) as dsn:
-        deployment = Deployment(dsn, folder / "home", instance)
+        deployment = Deployment(dsn, folder / "home", instance, curated=False)
         first = deployment.materialize(folder / BASE)
         after_base = {table.name: multiset(dsn, table) for table in TABLES}
         config = {"force_warehouse": request.param == "warehouse"}

@@ -207,6 +207,7 @@ def definitions(ncbi: NcbiDouble, dsn: str) -> dg.Definitions:
             WAREHOUSE_KEY: WarehouseIOManager(target=DatabaseTarget(dsn=dsn)),
         },
         environment={},
+        curated=False,
     )
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from medgen_pipeline.assets.tables import LoadConfig
 from medgen_pipeline.build import build_definitions, default_resources
-from medgen_pipeline.catalog import TABLES
+from medgen_pipeline.catalog import CURATED_TABLES, TABLES
 from medgen_pipeline.io_manager import WAREHOUSE_KEY, DatabaseTarget
 from medgen_pipeline.loaders import LoaderFactory
 from medgen_pipeline.release import DEFAULT_SOURCE_URL, Archive, ReleaseSource
@@ -65,7 +65,8 @@ def test_every_command_is_run_by_a_test() -> None:
 
 
 def test_make_demo_prints_the_figures_shown(demo: Demo) -> None:
-    (shown,) = START.blocks("text")
+    shown, answer = START.blocks("text")
+    assert f"\n{answer}\n" in demo.output
     release = shown.splitlines()[0]
     printed = demo.output.split(release)[1]
     assert len(shown.splitlines()) > 5
@@ -184,6 +185,11 @@ def test_the_gates_are_those_of_the_run_config() -> None:
 def test_the_tables_are_those_of_the_catalog() -> None:
     shown = [cells[:3] for cells in START.table_under("Tables")]
     assert shown == [[f"medgen/{table.name}", table.file_name, f"{table.typical_rows:,}"] for table in TABLES]
+
+
+def test_the_curated_tables_are_those_of_the_catalog() -> None:
+    shown = [name for name, _ in START.table_under("Curated tables")]
+    assert sorted(shown) == sorted(f"medgen/{table.name}" for table in CURATED_TABLES)
 
 
 def test_every_variable_the_package_reads_is_explained() -> None:

@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from medgen_pipeline.assets.tables import table_key
-from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
+from medgen_pipeline.catalog import ALL_TABLES, TABLES, SourceTable, table_by_name
 from medgen_pipeline.checks import DRIFT_CHECK
 from medgen_pipeline.release import UnusableSourceError
 from medgen_pipeline.release.sample import write_sample
@@ -100,7 +100,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 @pytest.fixture
 def deployment(database: str, tmp_path: Path, instance: dg.DagsterInstance) -> Deployment:
     instance.wipe()
-    return Deployment(database, tmp_path / "home", instance)
+    return Deployment(database, tmp_path / "home", instance, curated=False)
 
 
 @contextmanager
@@ -159,6 +159,31 @@ def test_each_real_release_leads_to_one_run_of_exactly_the_tables_that_changed(
             assert [made[f"cdc/{kind}"] for kind in ("inserted", "updated", "deleted")] == [
                 counts[kind] for kind in ("inserted", "updated", "deleted")
             ]
+
+
+def test_curated_tables_are_asked_for_with_the_tables_they_are_made_from_and_no_others(
+    database: str, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    instance.wipe()
+    for path in write_sample(tmp_path / "ncbi", scale=0.2):
+        publish(path.parent, path.name, path.read_bytes(), WEDNESDAY - DAY)
+    write_sample(tmp_path / "next", scale=0.2, successor=True)
+    with following(Deployment(database, tmp_path / "home", instance), tmp_path / "ncbi") as found:
+        first = found.tick()
+        assert first.assets == sorted(f"medgen/{table.name}" for table in ALL_TABLES)
+        assert first.runs[0].success, first.runs[0].failure
+        content = (tmp_path / "next" / MGREL.file_name).read_bytes()
+        publish(found.ncbi.directory, MGREL.file_name, content, found.now)
+        (tick,) = found.settle()
+        assert tick.assets == [
+            "medgen/concept_ancestor",
+            "medgen/concept_parent",
+            "medgen/mgrel",
+            "medgen/release_report",
+        ]
+        assert tick.runs[0].success, tick.runs[0].failure
+        assert tick.runs[0].checks["concept_parent.parents_are_above"].passed
+        assert "Nothing new" in found.tick().skipped
 
 
 def test_a_first_tick_asks_for_everything_that_is_published_and_never_loaded(

@@ -78,6 +78,7 @@ FUNCTIONS: Mapping[str, str] = MappingProxyType(
         "len": "r_LEN",
         "length": "r_LENGTH",
         "lower": "r_LOWER",
+        "lpad": "r_LPAD",
         "ltrim": "r_LTRIM",
         "max": "r_MAX",
         "md5": "r_MD5",

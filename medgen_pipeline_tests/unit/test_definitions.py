@@ -33,6 +33,18 @@ TABLE_NAMES = [
     "names",
     "ordo_cui_history",
 ]
+CURATED_NAMES = [
+    "concept",
+    "concept_ancestor",
+    "concept_literature",
+    "concept_name",
+    "concept_parent",
+    "concept_xref",
+    "cui_redirect",
+    "disease_phenotype",
+    "release_report",
+]
+ALL_NAMES = sorted([*CURATED_NAMES, *TABLE_NAMES])
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +71,7 @@ def test_the_definitions_are_loadable(definitions: dg.Definitions) -> None:
 
 def test_keys_jobs_and_resources_are_the_promised_ones(definitions: dg.Definitions) -> None:
     assert sorted(key.to_user_string() for key in definitions.resolve_all_asset_keys()) == [
-        *(f"medgen/{name}" for name in TABLE_NAMES),
+        *(f"medgen/{name}" for name in ALL_NAMES),
         *(f"ncbi/{name}" for name in TABLE_NAMES),
     ]
     named = sorted(job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__"))
@@ -94,24 +106,36 @@ def checks_of(job: dg.JobDefinition) -> dict[str, set[str]]:
     return found
 
 
-# Of the catalog: what has a proven key, and what refers to another table.
+# Of the catalog: what has a proven key, what refers to another table, and the rules of curated tables.
 CHECKS = {
-    "schema_matches_catalog": set(TABLE_NAMES),
-    "key_is_unique": {"names"},
-    "required_columns_are_filled": set(TABLE_NAMES),
-    "row_count_within_history": set(TABLE_NAMES),
+    "schema_matches_catalog": set(ALL_NAMES),
+    "key_is_unique": {"names", *CURATED_NAMES} - {"concept_name"},
+    "required_columns_are_filled": set(ALL_NAMES),
+    "row_count_within_history": set(ALL_NAMES) - {"release_report"},
     "no_rejected_rows": set(TABLE_NAMES),
     "references_resolve": {
         *("medgen_hpo_mapping", "medgen_hpo_omim_mapping", "medgen_id_mappings", "medgen_pubmed_lnk"),
         *("merged", "mgconso", "mgdef", "mgrel", "mgsat", "mgsty"),
+        *("concept_ancestor", "concept_literature", "concept_name", "concept_parent", "concept_xref"),
+        "disease_phenotype",
     },
-    "production_equals_file": set(TABLE_NAMES),
+    "production_equals_file": set(ALL_NAMES),
+    "every_current_concept_is_here": {"concept"},
+    "well_known_diseases_are_diseases": {"concept"},
+    "concepts_are_current": {"concept_xref", "disease_phenotype"},
+    "vocabularies_are_known": {"concept_xref"},
+    "parents_are_above": {"concept_parent"},
+    "no_cycle": {"concept_ancestor"},
+    "known_facts_hold": {"concept_ancestor"},
+    "nothing_is_affirmed_and_denied": {"disease_phenotype"},
+    "targets_are_current": {"cui_redirect"},
+    "every_link_is_counted": {"concept_literature"},
 }
 
 
-def test_the_job_refreshes_exactly_the_17_tables_and_makes_the_cheap_checks(definitions: dg.Definitions) -> None:
+def test_the_job_refreshes_every_table_and_makes_the_cheap_checks(definitions: dg.Definitions) -> None:
     job = definitions.resolve_job_def("refresh_medgen")
-    assert job.asset_layer.selected_asset_keys == {dg.AssetKey(["medgen", name]) for name in TABLE_NAMES}
+    assert job.asset_layer.selected_asset_keys == {dg.AssetKey(["medgen", name]) for name in ALL_NAMES}
     assert checks_of(job) == {name: on for name, on in CHECKS.items() if name != "production_equals_file"}
     assert job.description
 
@@ -126,19 +150,19 @@ def test_the_check_job_makes_every_check_and_refreshes_nothing(definitions: dg.D
 def test_only_what_would_make_a_downstream_asset_wrong_blocks(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     blocking = {spec.name for spec in map(graph.get_check_spec, graph.asset_check_keys) if spec.blocking}
-    assert blocking == {"schema_matches_catalog", "key_is_unique"}
+    assert blocking == {"schema_matches_catalog", "key_is_unique", "parents_are_above", "targets_are_current"}
 
 
 def test_a_table_s_checks_share_a_step_and_those_across_tables_another(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    tables = {f"check_{name}": {name} for name in TABLE_NAMES}
+    tables = {f"check_{name}": {name} for name in ALL_NAMES}
     steps: dict[str, set[str]] = {}
     for check in definitions.asset_checks or []:
         assert isinstance(check, dg.AssetChecksDefinition)
         assert check.op.pool == "warehouse"
         assert check.op.retry_policy
         steps[check.op.name] = {key.asset_key.path[-1] for key in check.check_keys}
-    assert steps == {**tables, "check_across_tables": set(TABLE_NAMES)}
+    assert steps == {**tables, "check_across_tables": set(ALL_NAMES)}
     assert {key.name for key in graph.asset_check_keys} == set(CHECKS)
 
 

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from medgen_pipeline.catalog import Table
+from medgen_pipeline.catalog import Query, Table
 from medgen_pipeline.loaders.base import (
     ApplyMode,
     ChangeCounts,
@@ -19,7 +19,7 @@ from medgen_pipeline.loaders.base import (
     Strategy,
 )
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
-from medgen_pipeline.loaders.postgres import compare, guard, history, publish
+from medgen_pipeline.loaders.postgres import compare, guard, history, publish, query_stage
 from medgen_pipeline.loaders.postgres.audit import PostgresAudit
 from medgen_pipeline.loaders.postgres.config import CAPABILITIES, PostgresConfig
 from medgen_pipeline.loaders.postgres.names import TYPES, TableNames, definitions, schemas
@@ -117,6 +117,23 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
             self._staged_by = self._current_transaction()
         self._staged_rows = held
         return held
+
+    def stage_query(self, table: Table, query: Query) -> int:
+        """See the base class."""
+        names = self._names(table)
+        with self._session.errors(f"building {table.name}"):
+            # Rows of a query are not frozen as those of COPY are: a swap would show an empty table to readers whose
+            # snapshot is older. So only a table that is not there yet is published by one.
+            self._staged_for_good = self._staged_for_good and not self._production_stands(names)
+            with self._session.work.transaction():
+                self._staged_rows = query_stage.fill(self._session, names, query, logged=self._staged_for_good)
+                self._staged_by = self._current_transaction()
+        return self._staged_rows
+
+    def read_query(self, query: Query, most: int) -> list[tuple[Any, ...]]:
+        """See the base class."""
+        with self._session.errors("reading the warehouse"), self._session.work.transaction():
+            return query_stage.read(self._session, query, most)
 
     # --- change data capture -------------------------------------------------------------------------------------
 

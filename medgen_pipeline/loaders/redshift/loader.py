@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import psycopg
 from psycopg import sql
 
-from medgen_pipeline.catalog import Table
+from medgen_pipeline.catalog import Query, Table
 from medgen_pipeline.loaders.base import (
     ApplyMode,
     ChangeCounts,
@@ -15,7 +15,7 @@ from medgen_pipeline.loaders.base import (
     new_load_id,
 )
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
-from medgen_pipeline.loaders.redshift import attached, bulk, publish
+from medgen_pipeline.loaders.redshift import attached, bulk, publish, query_stage
 from medgen_pipeline.loaders.redshift.audit import RedshiftAudit
 from medgen_pipeline.loaders.redshift.config import CAPABILITIES, RedshiftConfig
 from medgen_pipeline.loaders.redshift.lock import TableLock
@@ -94,6 +94,17 @@ class RedshiftNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
                     self._session.close()
                     self._session.open()
                 return bulk.copy(self._session, table_name, staging, uploaded)
+
+    def stage_query(self, table: Table, query: Query) -> int:
+        """See the base class."""
+        names = self._names(table)
+        with self._session.errors(f"building {table.name}"):
+            return self._session.transaction(lambda: query_stage.fill(self._session, names, query))
+
+    def read_query(self, query: Query, most: int) -> list[tuple[Any, ...]]:
+        """See the base class."""
+        with self._session.errors("reading the warehouse"):
+            return self._session.transaction(lambda: query_stage.read(self._session, query, most))
 
     def cleanup(self, table: Table) -> None:
         """See the base class."""

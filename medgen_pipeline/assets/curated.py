@@ -1,0 +1,85 @@
+"""One asset per curated table, from the catalog: what it is made from, its settings, its lineage.
+
+An asset says what its table would be made from; making it is the IO manager's. No table is named here.
+"""
+
+from typing import Any
+
+import dagster as dg
+from pydantic import Field, create_model
+
+from medgen_pipeline.assets.tables import FRESHNESS, OWNERS, table_key
+from medgen_pipeline.catalog import CuratedTable, upstream_of
+from medgen_pipeline.failures import RETRIES, permanent_errors_as_failures
+from medgen_pipeline.io_manager import WAREHOUSE_KEY, WAREHOUSE_POOL, PendingCurated, WarehouseIOManager
+from medgen_pipeline.load_curated import CuratedOptions, read_inputs
+from medgen_pipeline.metadata import curated_definition_metadata
+
+CURATED_GROUP = "medgen_curated"
+
+
+class CuratedConfig(dg.Config):
+    """How a curated table is made."""
+
+    force_rebuild: bool = Field(
+        default=False,
+        description="Run the whole query, whatever the audit says, instead of keeping the table or following changes.",
+    )
+
+    def options(self) -> CuratedOptions:
+        """These settings as a load takes them."""
+        chosen = self.model_dump(exclude=set(CuratedConfig.model_fields))
+        parameters = {name: tuple(value) if isinstance(value, list) else value for name, value in chosen.items()}
+        return CuratedOptions(parameters=parameters, force_rebuild=self.force_rebuild)
+
+
+def config_of(table: CuratedTable) -> type[CuratedConfig]:
+    """The run config of a table: the settings that the catalog gives it."""
+    fields: dict[str, Any] = {}
+    for setting in table.settings:
+        default = table.query.parameters[setting.parameter]
+        is_list = isinstance(default, tuple)
+        fields[setting.parameter] = (
+            list[str] if is_list else type(default),
+            Field(default=list(default) if isinstance(default, tuple) else default, description=setting.description),
+        )
+    return create_model(f"{table.name}_config", __base__=CuratedConfig, **fields)
+
+
+def build_curated_asset(table: CuratedTable, *, kind: str) -> dg.AssetsDefinition:
+    """The asset of one curated table.
+
+    Args:
+        table: The catalog's entry.
+        kind: The warehouse's backend, for the icon in the UI.
+    """
+    config_type = config_of(table)
+
+    @dg.asset(
+        key=table_key(table),
+        deps=[table_key(upstream) for upstream in upstream_of(table)],
+        io_manager_key=WAREHOUSE_KEY,
+        group_name=CURATED_GROUP,
+        owners=OWNERS,
+        kinds={kind, "table"},
+        code_version=table.version,
+        description=f"{table.description}\n\nMade inside the warehouse by the IO manager `{WAREHOUSE_KEY}`.",
+        metadata=curated_definition_metadata(table),
+        retry_policy=RETRIES,
+        pool=WAREHOUSE_POOL,
+        freshness_policy=FRESHNESS,
+    )
+    def curated_table(
+        config: config_type,  # type: ignore[valid-type]  # Dagster reads the class that this name stands for
+        warehouse: dg.ResourceParam[WarehouseIOManager],
+    ) -> dg.MaterializeResult[PendingCurated]:
+        options = config.options()  # type: ignore[attr-defined]
+        with permanent_errors_as_failures(), warehouse.target.loader() as loader:
+            inputs = read_inputs(loader, table, options)
+        return dg.MaterializeResult(
+            value=PendingCurated(options),
+            metadata={"medgen/release": inputs.release},
+            data_version=dg.DataVersion(inputs.content_sha256),
+        )
+
+    return curated_table

@@ -1,0 +1,53 @@
+"""Tables made inside the warehouse from the 17 of MedGen: what most users want to know, ready to be read.
+
+One file per table: its docstring is what users see, then columns, query, lineage, rules. No SQL is executed here.
+"""
+
+from medgen_pipeline.catalog.curated import (
+    concept,
+    concept_ancestor,
+    concept_literature,
+    concept_name,
+    concept_parent,
+    concept_xref,
+    cui_redirect,
+    disease_phenotype,
+    release_report,
+)
+from medgen_pipeline.catalog.model import CuratedTable, Table
+from medgen_pipeline.catalog.tables import TABLES
+
+# Each after those that it is made from.
+CURATED_TABLES: tuple[CuratedTable, ...] = (
+    concept_literature.TABLE,
+    concept_name.TABLE,
+    concept.TABLE,
+    concept_xref.TABLE,
+    concept_parent.TABLE,
+    concept_ancestor.TABLE,
+    disease_phenotype.TABLE,
+    cui_redirect.TABLE,
+    release_report.TABLE,
+)
+
+ALL_TABLES: tuple[Table, ...] = (*TABLES, *CURATED_TABLES)
+
+
+def any_table_by_name(name: str) -> Table:
+    """Return the table of that name, be it NCBI's or curated.
+
+    Raises:
+        LookupError: No such table; the message lists the known ones.
+    """
+    for table in ALL_TABLES:
+        if table.name == name:
+            return table
+    raise LookupError(f"there is no table {name!r}; known tables: {', '.join(table.name for table in ALL_TABLES)}")
+
+
+def upstream_of(table: CuratedTable) -> tuple[Table, ...]:
+    """The tables that must stand before ``table`` can be made, and whose loads make it out of date."""
+    names = dict.fromkeys(table.query.tables)
+    if table.query.reads_loads:
+        names |= dict.fromkeys(source.name for source in TABLES)
+    return tuple(any_table_by_name(name) for name in names)

@@ -1,0 +1,81 @@
+"""Who is directly above whom: one row per concept, parent and vocabulary that says so.
+
+Made from the rows of `mgrel` with `rel` PAR or CHD, turned the same way round: a CHD row names the child second, a PAR
+row the parent. The same edge given in both directions is one row.
+
+- Left out: a concept above itself, relationships that are denied (`not_`) or that UMLS suppresses, and edges of which
+  one end is no current concept.
+- RB and RN (broader, narrower) are no hierarchy and are not here.
+- Vocabularies disagree: an edge and its reverse may both be here, from one source or from two. Walk the hierarchy with
+  `concept_ancestor`, which cuts such cycles.
+- Orphanet's edges lead from a disease to the groups it is part of, HPO's and SNOMED CT's to kinds of things: choose by
+  `source` what "above" shall mean.
+"""
+
+from medgen_pipeline.catalog.curated.columns import ID, text
+from medgen_pipeline.catalog.model import CuratedTable, Reference, Rule
+from medgen_pipeline.catalog.query import Constant, Query
+
+# Concepts that stand at or near the top of a vocabulary, in every release.
+_TOPS = Constant(
+    "tops",
+    ("cui", "name"),
+    (("C0012634", "Disease"), ("C4021819", "Phenotypic abnormality"), ("C1708511", "Mode of inheritance")),
+)
+
+TABLE = CuratedTable(
+    name="concept_parent",
+    columns=(
+        text("cui", "The concept.", ID),
+        text("parent_cui", "A concept directly above it.", ID),
+        text("source", "The vocabulary that says so, e.g. `HPO`, `MONDO`, `SNOMEDCT_US`.", ID),
+    ),
+    key=("cui", "parent_cui", "source"),
+    key_proven=True,
+    description=__doc__,
+    references=(Reference("cui", "names", "cui"), Reference("parent_cui", "names", "cui")),
+    query=Query(
+        text="""
+SELECT edge.cui, edge.parent_cui, edge.source
+FROM (
+    SELECT CASE WHEN rel = 'PAR' THEN cui1 ELSE cui2 END AS cui,
+        CASE WHEN rel = 'PAR' THEN cui2 ELSE cui1 END AS parent_cui,
+        sab AS source
+    FROM {mgrel}
+    WHERE rel IN ('PAR', 'CHD') AND cui1 <> cui2
+        AND (suppress IS NULL OR suppress NOT IN ('O', 'E', 'Y'))
+        AND (rela IS NULL OR STRPOS(rela, 'not_') = 0)
+) AS edge
+WHERE edge.cui IN (SELECT cui FROM {names}) AND edge.parent_cui IN (SELECT cui FROM {names})
+GROUP BY edge.cui, edge.parent_cui, edge.source
+"""
+    ),
+    lineage={
+        "cui": ("mgrel.cui1", "mgrel.cui2", "mgrel.rel", "names.cui"),
+        "parent_cui": ("mgrel.cui1", "mgrel.cui2", "mgrel.rel", "names.cui"),
+        "source": ("mgrel.sab",),
+    },
+    rules=(
+        Rule(
+            name="parents_are_above",
+            description="Well-known concepts at the top of a vocabulary have more concepts below them than above: "
+            "otherwise parents and children are the wrong way round. A warning for each that has no edges, so "
+            "that it proves nothing.",
+            blocking=True,
+            columns=("CUI", "name", "edges up", "edges down"),
+            query=Query(
+                constants=(_TOPS,),
+                text="""
+SELECT CASE WHEN up.edges IS NULL AND down.edges IS NULL THEN 'WARN' ELSE 'ERROR' END AS severity,
+    top_concept.cui, top_concept.name, COALESCE(up.edges, 0) AS above, COALESCE(down.edges, 0) AS below
+FROM {tops} AS top_concept
+    LEFT JOIN (SELECT cui, COUNT(*) AS edges FROM {concept_parent} GROUP BY cui) AS up ON up.cui = top_concept.cui
+    LEFT JOIN (SELECT parent_cui, COUNT(*) AS edges FROM {concept_parent} GROUP BY parent_cui) AS down
+        ON down.parent_cui = top_concept.cui
+WHERE COALESCE(up.edges, 0) >= COALESCE(down.edges, 0)
+ORDER BY 1, 2
+""",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,118 @@
+"""The same concept in other vocabularies: one row per concept and identifier, with its CURIE.
+
+Made from `medgen_id_mappings`; both spellings of a source are one.
+
+- `curie` is the identifier as most tools write it: `MONDO:0007947`, `OMIM:154700`, `OMIMPS:…`, `HP:0001166`,
+  `ORPHA:558`, `SNOMEDCT:…`, `MESH:D008382`, `GARD:0006975`, `MEDGEN:…`. It is empty for a source that MedGen has added
+  since; `source_id` always is as published.
+- `kind` says what is meant: `concept` for the concept itself, and apart from it what OMIM files under an entry:
+  `allelic variant`, `included`, and `phenotypic series`, which is wider than the concept.
+- Many-to-many: a concept may have several identifiers of one source, and an identifier several concepts.
+- Concepts that are not current are kept; the check `concepts_are_current` reports them.
+"""
+
+from medgen_pipeline.catalog.curated.columns import ID, text
+from medgen_pipeline.catalog.model import CuratedTable, Reference, Rule
+from medgen_pipeline.catalog.query import Constant, Query
+
+# By MedGen's name of the source in lower case: our name, the kind, the CURIE's prefix, what stands before the local
+# identifier in MedGen, and the digits it is filled up to. Prefixes as Mondo's and HPO's files use them
+# (https://mondo.readthedocs.io, https://hpo-annotation-qc.readthedocs.io).
+_VOCABULARIES = Constant(
+    "vocabularies",
+    ("published", "source", "kind", "prefix", "strip", "digits"),
+    (
+        ("medgen", "MedGen", "concept", "MEDGEN", "", 0),
+        ("mondo", "MONDO", "concept", "MONDO", "MONDO:", 7),
+        ("omim", "OMIM", "concept", "OMIM", "OMIM:", 0),
+        ("omim allelic variant", "OMIM", "allelic variant", "OMIM", "OMIM:", 0),
+        ("omim included", "OMIM", "included", "OMIM", "OMIM:", 0),
+        ("omim phenotypic series", "OMIM", "phenotypic series", "OMIMPS", "PS", 0),
+        ("hpo", "HPO", "concept", "HP", "HP:", 7),
+        ("orphanet", "Orphanet", "concept", "ORPHA", "Orphanet_", 0),
+        ("snomedct_us", "SNOMEDCT_US", "concept", "SNOMEDCT", "", 0),
+        ("mesh", "MeSH", "concept", "MESH", "", 0),
+        ("gard", "GARD", "concept", "GARD", "GARD:", 7),
+    ),
+)
+
+TABLE = CuratedTable(
+    name="concept_xref",
+    columns=(
+        text("cui", "The concept.", ID),
+        text(
+            "source", "The vocabulary: `MONDO`, `OMIM`, `HPO`, `Orphanet`, `SNOMEDCT_US`, `MeSH`, `GARD`, `MedGen`.", ID
+        ),
+        text("kind", "`concept`, `allelic variant`, `included` or `phenotypic series`.", ID),
+        text("source_id", "The identifier as MedGen writes it.", ID),
+        text(
+            "curie", "The identifier with its prefix; empty for a source that is not known here.", 2 * ID, nullable=True
+        ),
+    ),
+    key=("cui", "source", "kind", "source_id"),
+    key_proven=True,
+    description=__doc__,
+    references=(Reference("cui", "names", "cui"),),
+    query=Query(
+        constants=(_VOCABULARIES,),
+        text="""
+SELECT named.cui, named.source, named.kind, named.source_id,
+    named.prefix || ':' || CASE
+        WHEN named.digits > LENGTH(named.local_id) THEN LPAD(named.local_id, CAST(named.digits AS INTEGER), '0')
+        ELSE named.local_id
+    END AS curie
+FROM (
+    SELECT mapped.cui, mapped.source_id, known.prefix, known.digits,
+        COALESCE(known.source, mapped.any_spelling) AS source, COALESCE(known.kind, 'concept') AS kind,
+        CASE
+            WHEN LEFT(mapped.source_id, LENGTH(known.strip)) = known.strip
+                THEN SUBSTRING(mapped.source_id, LENGTH(known.strip) + 1, 255)
+            ELSE mapped.source_id
+        END AS local_id
+    FROM (
+        SELECT cui, source_id, LOWER(source) AS published, MAX(source) AS any_spelling
+        FROM {medgen_id_mappings} GROUP BY cui, source_id, LOWER(source)
+    ) AS mapped LEFT JOIN {vocabularies} AS known ON known.published = mapped.published
+) AS named
+""",
+    ),
+    lineage={
+        "cui": ("medgen_id_mappings.cui",),
+        "source": ("medgen_id_mappings.source",),
+        "kind": ("medgen_id_mappings.source",),
+        "source_id": ("medgen_id_mappings.source_id",),
+        "curie": ("medgen_id_mappings.source_id", "medgen_id_mappings.source"),
+    },
+    rules=(
+        Rule(
+            name="concepts_are_current",
+            description="Each identifier belongs to a current concept. An error where more than one row in a hundred "
+            "does not.",
+            columns=("CUI", "source", "identifier"),
+            query=Query(
+                text="""
+SELECT CASE WHEN lost.found * 100 > listed.found THEN 'ERROR' ELSE 'WARN' END AS severity,
+    lost.cui, lost.source, lost.source_id
+FROM (
+    SELECT xref.cui, xref.source, xref.source_id, COUNT(*) OVER () AS found
+    FROM {concept_xref} AS xref LEFT JOIN {names} AS living ON living.cui = xref.cui
+    WHERE living.cui IS NULL
+) AS lost CROSS JOIN (SELECT COUNT(*) AS found FROM {concept_xref}) AS listed
+ORDER BY 1, 2, 3, 4
+"""
+            ),
+        ),
+        Rule(
+            name="vocabularies_are_known",
+            description="Every source of `medgen_id_mappings` has a prefix here. A warning names one that MedGen has "
+            "added: its identifiers have no CURIE until the catalog knows it.",
+            columns=("source", "identifiers", "one of them"),
+            query=Query(
+                text="""
+SELECT 'WARN' AS severity, source, COUNT(*) AS identifiers, MIN(source_id) AS example
+FROM {concept_xref} WHERE curie IS NULL GROUP BY source ORDER BY 1, 2
+"""
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,270 @@
+"""One load of one curated table: what it would be made from, whether anything of that has changed, query, publish.
+
+A sibling of ``load``, which has the steps the two share. No Dagster, no network, and no SQL but that of the catalog.
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from medgen_pipeline.catalog import CuratedTable, Query, Table, upstream_of
+from medgen_pipeline.catalog.model import Increment
+from medgen_pipeline.catalog.query import Parameter
+from medgen_pipeline.errors import PermanentError, TransientError
+from medgen_pipeline.framing import FramingReport
+from medgen_pipeline.gates import GateLimits
+from medgen_pipeline.load import Load, LoadOptions, LoadResult
+from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError, LoadRecord, LoadStart
+
+logger = logging.getLogger(__name__)
+
+# A figure is a look, not an export; and so many loads of one table are twenty years of weeks.
+_SHOWN_ROWS = 200
+_LISTED = 1000
+_LOADS_LOOKED_AT = 1000
+_LOADS = (
+    "SELECT load_id, content_sha256, rows_inserted + rows_updated + rows_unchanged AS rows_after FROM {load_run}"
+    " WHERE table_name = {table_name} AND status = 'succeeded' ORDER BY load_id DESC"
+)
+# What a curated table is made from has passed its gates. It may be emptied by another choice of sources, and changed
+# rows go in place, see AbstractNativeLoader.stage_query.
+_NO_LIMITS = GateLimits(max_shrink_percent=100.0, max_growth_percent=float("inf"))
+_NEVER = float("inf")
+
+
+class MissingUpstreamError(PermanentError):
+    """A table that this one is made from was never loaded."""
+
+
+class SettingError(PermanentError):
+    """A setting of a curated table has a value that cannot be meant."""
+
+
+class UpstreamChangedError(TransientError):
+    """A table that this one is made from was loaded meanwhile; another attempt reads it as it is now."""
+
+
+@dataclass(frozen=True)
+class CuratedOptions:
+    """How a curated table is made.
+
+    Attributes:
+        parameters: Values of the query's parameters, instead of the catalog's.
+        force_rebuild: Run the whole query even where nothing seems to have changed.
+    """
+
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    force_rebuild: bool = False
+
+
+@dataclass(frozen=True)
+class CuratedInputs:
+    """What a curated table would be made from now.
+
+    Attributes:
+        query: Its query with the parameters chosen.
+        upstream: The last load of each table that it reads.
+        release: The newest release among them.
+        content_sha256: Changes exactly when the query or the content of a table that it reads does.
+    """
+
+    table: CuratedTable
+    query: Query
+    upstream: Mapping[str, LoadRecord]
+
+    @property
+    def release(self) -> str:
+        """The newest release of the tables it is made from."""
+        return max(load.release for load in self.upstream.values())
+
+    @property
+    def content_sha256(self) -> str:
+        """A hash of the query and of the content of every table it reads; of every load where it reads the audit."""
+        return self.hash_with({})
+
+    def hash_with(self, content: Mapping[str, str]) -> str:
+        """The same with other content of some tables."""
+        by_load = self.query.reads_loads
+        read = {
+            name: content.get(name, f"{load.load_id} {load.release}" if by_load else load.content_sha256)
+            for name, load in self.upstream.items()
+        }
+        parts = [self.table.shape, self.query.fingerprint, *(f"{name} {version}" for name, version in read.items())]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def read_inputs(loader: AbstractNativeLoader, table: CuratedTable, options: CuratedOptions) -> CuratedInputs:
+    """Look up in the audit what ``table`` would be made from.
+
+    Args:
+        loader: Connected.
+        table: The catalog's entry.
+        options: The parameters chosen.
+
+    Raises:
+        MissingUpstreamError: A table that it reads was never loaded.
+        SettingError: A setting cannot be meant.
+    """
+    found = {upstream.name: loader.last_load(upstream) for upstream in upstream_of(table)}
+    if missing := sorted(name for name, load in found.items() if load is None):
+        raise MissingUpstreamError(
+            f"{table.name} cannot be made: {', '.join(missing)} {'was' if len(missing) == 1 else 'were'} never loaded. "
+            f"Materialize {'it' if len(missing) == 1 else 'them'} first, for example with the job refresh_medgen. "
+            "From a source that has not all 17 files, use build_definitions(curated=False)."
+        )
+    _check_settings(loader, table, options)
+    query = table.query.with_parameters(options.parameters)
+    return CuratedInputs(table, query, {name: load for name, load in found.items() if load is not None})
+
+
+def _check_settings(loader: AbstractNativeLoader, table: CuratedTable, options: CuratedOptions) -> None:
+    """Refuse a value that would make an empty or meaningless table."""
+    settings = {setting.parameter: setting for setting in table.settings}
+    for name, value in options.parameters.items():
+        setting = settings.get(name)
+        if setting is None:
+            raise SettingError(f"{table.name} has no setting {name!r}; it has {sorted(settings) or 'none'}.")
+        if isinstance(value, int) and value < setting.least:
+            raise SettingError(f"{table.name}: {name} is {value}, expected at least {setting.least}.")
+        if isinstance(value, tuple) and value != table.query.parameters[name]:
+            known = [str(row[0]) for row in loader.read_query(setting.known, _LISTED)] if setting.known else []
+            strangers = sorted(set(value) - set(known))
+            if strangers or not value:
+                raise SettingError(
+                    f"{table.name}: {name} is {list(value)}, expected some of {known}, or "
+                    f"{list(table.query.parameters[name])} for all."  # type: ignore[arg-type]  # of the value's type
+                )
+
+
+def load_curated(
+    loader: AbstractNativeLoader,
+    table: CuratedTable,
+    options: CuratedOptions | None = None,
+    dagster_run_id: str | None = None,
+) -> LoadResult:
+    """Bring a curated table to what its upstream tables hold now, or leave it as it was and raise.
+
+    Args:
+        loader: Not connected yet; it is closed at the end.
+        table: The catalog's entry.
+        options: Parameters and choices.
+        dagster_run_id: For the audit.
+
+    Raises:
+        MissingUpstreamError: A table that it reads was never loaded.
+        UpstreamChangedError: A table that it reads was loaded meanwhile.
+        MedgenError: The warehouse refuses; see the message.
+    """
+    chosen = options or CuratedOptions()
+    with loader:
+        started = time.monotonic()
+        inputs = read_inputs(loader, table, chosen)
+        fingerprint = inputs.content_sha256
+        load_id = loader.log_run_start(LoadStart(table, inputs.release, fingerprint, fingerprint, dagster_run_id))
+        load = _CuratedLoad(loader, inputs, chosen, load_id)
+        with load.recorded():
+            load.run()
+        return load.result(time.monotonic() - started)
+
+
+def read_figures(
+    loader: AbstractNativeLoader, table: CuratedTable, options: CuratedOptions
+) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows of each figure of ``table``, by its name; ``loader`` is connected."""
+    rows = {}
+    for figure in table.figures:
+        known = {name: value for name, value in options.parameters.items() if name in figure.query.parameters}
+        rows[figure.name] = loader.read_query(figure.query.with_parameters(known), _SHOWN_ROWS)
+    return rows
+
+
+class _CuratedLoad(Load):
+    """A load of a table that is made inside the warehouse."""
+
+    def __init__(
+        self, loader: AbstractNativeLoader, inputs: CuratedInputs, options: CuratedOptions, load_id: int
+    ) -> None:
+        limits = LoadOptions(_NO_LIMITS, force_warehouse=options.force_rebuild, swap_above_percent=_NEVER)
+        super().__init__(loader, inputs.table, limits, load_id)
+        self._inputs = inputs
+        self._curated = inputs.table
+
+    def run(self) -> None:
+        """Keep the table where nothing it is made from has changed; follow the changes; or run the query."""
+        last = self._loader.last_load(self._table)
+        self._reason = self._why_compare_everything(last)
+        if self._reason or last is None:
+            self._build(self._inputs.query)
+        elif last.content_sha256 == self._inputs.content_sha256:
+            self._reason = "nothing it is made from has changed since the last load"
+            self._keep_unchanged(last)
+        else:
+            self._build(self._query_after(last))
+
+    def _build(self, query: Query) -> None:
+        started = time.monotonic()
+        self._loader.initialize_staging(self._table)
+        rows = self._loader.stage_query(self._table, query)
+        self._report = FramingReport(rows=rows)
+        self._log_detail()
+        self._staging_seconds = time.monotonic() - started
+        if self._curated.increment is not None:
+            self._require_same_upstream()
+        self._publish()
+
+    def _pass_gates(self) -> None:
+        if self._table.key_proven and not self._counts.by_key:
+            raise LoaderError(
+                f"{self._table.name} was not published, production is as it was: its query gives a row of the same "
+                f"key ({', '.join(self._table.key)}) twice, or one without. Either the key of a table it is made from "
+                f"repeats ({', '.join(self._inputs.upstream)}), or its query is wrong: please report that."
+            )
+
+    # --- following the changes -----------------------------------------------------------------------------------
+
+    def _query_after(self, last: LoadRecord) -> Query:
+        """The increment where the audit proves that it is exact, else the whole query."""
+        increment = self._curated.increment
+        if increment is None:
+            self._reason = "something it is made from has changed"
+            return self._inputs.query
+        ((name, newest),) = self._inputs.upstream.items()
+        base, doubt = self._base_of(increment, last, newest)
+        if doubt:
+            self._reason = f"read {name} whole: {doubt}"
+            return self._inputs.query
+        self._reason = f"followed the change feed of {name} since its load {base}"
+        return increment.query.with_parameters({"since": base, "until": newest.load_id})
+
+    def _base_of(self, increment: Increment, last: LoadRecord, newest: LoadRecord) -> tuple[int, str]:
+        """The upstream's load that production was made from, or the doubt that rules an increment out."""
+        loads = self._loader.read_query(
+            Query(text=_LOADS, parameters={"table_name": newest.table_name}), _LOADS_LOOKED_AT
+        )
+        made_from = last.content_sha256
+        bases = [load for load in loads if self._inputs.hash_with({newest.table_name: load[1]}) == made_from]
+        if not bases:
+            return 0, "the audit does not have the load that production was made from, or the query has changed"
+        load_id, _, rows_after = bases[0]
+        if newest.feed_since is None or newest.feed_since > load_id:
+            return 0, f"its change feed does not reach back to load {load_id}"
+        ((held,),) = self._loader.read_query(increment.conserved, 1)
+        if held != rows_after:
+            return 0, f"production stands for {held:,} of its rows, and load {load_id} left {rows_after:,}"
+        return int(load_id), ""
+
+    def _require_same_upstream(self) -> None:
+        """What was read must be what is recorded: the next increment starts there."""
+        for name, load in self._inputs.upstream.items():
+            now = self._loader.last_load(_named(self._curated, name))
+            if now is None or now.load_id != load.load_id:
+                raise UpstreamChangedError(
+                    f"{self._table.name} was not published: {name} was loaded while it was being read. Load again."
+                )
+
+
+def _named(table: CuratedTable, name: str) -> Table:
+    return next(upstream for upstream in upstream_of(table) if upstream.name == name)

@@ -1,0 +1,59 @@
+"""Runs a curated table's query: into the staging table, or to the client. The caller's transaction is its snapshot."""
+
+from typing import Any
+
+from psycopg import sql
+
+from medgen_pipeline.catalog import Query
+from medgen_pipeline.loaders.postgres.names import TYPES, TableNames
+from medgen_pipeline.loaders.postgres.session import PostgresSession
+from medgen_pipeline.loaders.sql.query import QueryPlace
+
+# For queries that read whole tables. Starting a parallel worker is priced for short ones; handing rows over from it
+# keeps its price, since a query that gives all its rows back is no faster in parallel. After a scratch table has grown,
+# the planner takes many rows for one and would look each of them up by a scan.
+_SETTINGS = (
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL enable_nestloop = off;"
+    " SET LOCAL parallel_setup_cost = 0; SET LOCAL default_statistics_target = 10"
+)
+
+# Where text sorts by its bytes, as in the embedded server, sorting before grouping beats hashing: it runs in parallel,
+# and leaves rows in the order of the index they get. All curated tables of 22 M rows took 10.6 s against 12.5 s. By the
+# rules of a language sorting is many times slower, so there the planner chooses.
+_SORTS_BY_BYTES = "SELECT 'B' < 'a'"
+_SORTED_GROUPS = "SET LOCAL enable_hashagg = off"
+
+
+def fill(session: PostgresSession, names: TableNames, query: Query, *, logged: bool) -> int:
+    """Make the staging table anew with the query's rows; returns their number.
+
+    By CREATE TABLE AS: INSERT cannot use a parallel plan.
+    """
+    columns = [
+        sql.SQL("CAST({name} AS {type}) AS {name}").format(name=sql.Identifier(column.name), type=TYPES[column.type])
+        for column in names.table.columns
+    ]
+    with _place(session).made(query) as composed:
+        session.run("DROP TABLE {staging}", names)
+        return session.run(
+            "CREATE {scratch} TABLE {staging} AS SELECT {casts} FROM ({query}) AS built",
+            names,
+            scratch=sql.SQL("" if logged else "UNLOGGED"),
+            casts=sql.SQL(", ").join(columns),
+            query=composed,
+        ).rowcount
+
+
+def read(session: PostgresSession, query: Query, most: int) -> list[tuple[Any, ...]]:
+    """The first rows of a query."""
+    with _place(session).made(query) as composed:
+        return session.work.execute(sql.SQL("{} LIMIT {}").format(composed, sql.Literal(most))).fetchall()
+
+
+def _place(session: PostgresSession) -> QueryPlace:
+    """Begin the snapshot."""
+    session.work.execute(_SETTINGS)
+    session.set_local("work_mem", session.config.work_mem)
+    if session.work.execute(_SORTS_BY_BYTES).fetchone() == (True,):
+        session.work.execute(_SORTED_GROUPS)
+    return QueryPlace(session, analyze=True)

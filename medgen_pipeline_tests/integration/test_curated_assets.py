@@ -1,0 +1,255 @@
+"""Curated tables as Dagster assets: made after their upstream, kept while it is unchanged, judged by rules."""
+
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, any_table_by_name, table_by_name
+from medgen_pipeline.release.sample import write_sample
+from medgen_pipeline_tests.integration.support import Deployment, Run, exists, fresh_database
+from medgen_pipeline_tests.loaders.support import query, read
+
+BASE, SUCCESSOR = "2026-01-07", "2026-01-14"
+MGREL, NAMES = table_by_name("mgrel"), table_by_name("names")
+EACH = pytest.mark.parametrize("table", CURATED_TABLES, ids=lambda table: table.name)
+
+
+def curated(name: str) -> CuratedTable:
+    return next(table for table in CURATED_TABLES if table.name == name)
+
+
+@pytest.fixture(scope="module")
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+@dataclass(frozen=True)
+class Weeks:
+    """Three runs of the whole job: a sample, the same again, and its successor."""
+
+    deployment: Deployment
+    folder: Path
+    first: Run
+    again: Run
+    successor: Run
+
+
+@pytest.fixture(scope="module")
+def weeks(
+    postgres_server: str, instance: dg.DagsterInstance, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Weeks]:
+    folder = tmp_path_factory.mktemp("weeks")
+    write_sample(folder / BASE, scale=0.2)
+    write_sample(folder / SUCCESSOR, scale=0.2, successor=True)
+    with fresh_database(postgres_server) as dsn:
+        deployment = Deployment(dsn, folder / "home", instance)
+        runs = [deployment.materialize(folder / BASE)]
+        query(dsn, "CREATE SCHEMA as_of_base")
+        for table in CURATED_TABLES:
+            query(dsn, f"CREATE TABLE as_of_base.{table.name} AS TABLE medgen.{table.name}")
+        runs += [deployment.materialize(folder / release) for release in (BASE, SUCCESSOR)]
+        assert all(run.success for run in runs), [run.failure for run in runs]
+        yield Weeks(deployment, folder, runs[0], runs[1], runs[2])
+
+
+@EACH
+def test_the_job_makes_a_table_and_says_what_it_did(table: CuratedTable, weeks: Weeks) -> None:
+    metadata = weeks.first.metadata[table.name]
+    assert metadata["dagster/row_count"] == len(read(weeks.deployment.dsn, "as_of_base", table))
+    assert metadata["dagster/table_name"] == f"medgen.{table.name}"
+    assert metadata["medgen/release"] == BASE
+    assert metadata["medgen/mode"] == "swap"
+    assert metadata["cdc/inserted"] == metadata["dagster/row_count"] > 0
+    assert {figure.name for figure in table.figures} <= set(metadata)
+
+
+@EACH
+def test_a_table_is_kept_and_keeps_its_data_version_while_nothing_changes(table: CuratedTable, weeks: Weeks) -> None:
+    if table.query.reads_loads:
+        pytest.skip("a table about loads changes with every load")
+    assert weeks.again.data_versions[table.name] == weeks.first.data_versions[table.name]
+    assert weeks.again.metadata[table.name]["medgen/mode"] == "unchanged"
+    assert weeks.again.metadata[table.name]["cdc/unchanged"] == weeks.first.metadata[table.name]["dagster/row_count"]
+
+
+@EACH
+def test_a_table_gets_another_data_version_with_what_it_is_made_from(table: CuratedTable, weeks: Weeks) -> None:
+    assert weeks.successor.data_versions[table.name] != weeks.again.data_versions[table.name]
+    assert weeks.successor.metadata[table.name]["medgen/release"] == SUCCESSOR
+    assert weeks.successor.metadata[table.name]["medgen/mode"] == "delta"
+
+
+def test_the_data_version_of_a_table_depends_on_its_own_upstream_alone(
+    weeks: Weeks, postgres_server: str, tmp_path: Path
+) -> None:
+    """A release in which one file is new changes the tables made from it, and those made from them."""
+    mixed = tmp_path / "2026-01-21"
+    mixed.mkdir()
+    for table in TABLES:
+        release = BASE if table is table_by_name("medgen_hpo_omim_mapping") else SUCCESSOR
+        (mixed / table.file_name).write_bytes((weeks.folder / release / table.file_name).read_bytes())
+    with fresh_database(postgres_server) as dsn:
+        deployment = Deployment(dsn, tmp_path / "home", weeks.deployment.instance)
+        run = deployment.materialize(mixed)
+    changed = {
+        name
+        for name, version in run.data_versions.items()
+        if version != weeks.successor.data_versions[name] and isinstance(any_table_by_name(name), CuratedTable)
+    }
+    assert changed == {"disease_phenotype", "release_report"}
+
+
+def test_every_rule_is_checked_by_the_job_and_holds_on_the_sample(weeks: Weeks) -> None:
+    rules = {f"{table.name}.{rule.name}" for table in CURATED_TABLES for rule in table.rules}
+    for run in (weeks.first, weeks.again, weeks.successor):
+        assert rules <= set(run.checks)
+        assert [name for name in rules if not run.checks[name].passed] == []
+
+
+def test_the_report_is_markdown_with_numbers_beside_it(weeks: Weeks) -> None:
+    metadata = weeks.successor.metadata["release_report"]
+    assert metadata["report/renamed"] == 50
+    assert metadata["report/concepts"].startswith("| what | CUI | name | before, or now |\n| --- | --- | --- | --- |\n")
+    assert "| renamed | " in metadata["report/concepts"]
+    assert "| names | " in metadata["report/tables"]
+    assert metadata["report/rows_inserted"] > 0
+
+
+def test_column_lineage_leads_to_the_upstream_assets(weeks: Weeks) -> None:
+    lineage = weeks.first.metadata["concept"]["dagster/column_lineage"]
+    assert lineage.deps_by_column["definition"] == [
+        dg.TableColumnDep(asset_key=dg.AssetKey(["medgen", "mgdef"]), column_name="def"),
+        dg.TableColumnDep(asset_key=dg.AssetKey(["medgen", "mgdef"]), column_name="source"),
+    ]
+
+
+def test_an_asset_that_is_made_on_its_own_reads_what_stands(weeks: Weeks) -> None:
+    run = weeks.deployment.materialize(weeks.folder / SUCCESSOR, curated("concept_parent"))
+    assert run.success, run.failure
+    assert set(run.metadata) == {"concept_parent"}
+
+
+# Settings
+
+
+def test_the_launchpad_offers_sources_and_depth_and_refuses_unknown_ones(weeks: Weeks) -> None:
+    ancestors = curated("concept_ancestor")
+    everything = weeks.successor.metadata["concept_ancestor"]["dagster/row_count"]
+
+    def made_with(**config: object) -> Run:
+        return weeks.deployment.materialize(weeks.folder / SUCCESSOR, ancestors, config=config)
+
+    run = made_with(sources=["HPO"], max_depth=1)
+    assert run.success, run.failure
+    assert 0 < run.metadata["concept_ancestor"]["dagster/row_count"] < everything
+    assert run.metadata["concept_ancestor"]["hierarchy/greatest_distance"] == 1
+    assert run.data_versions["concept_ancestor"] != weeks.successor.data_versions["concept_ancestor"]
+    refused = made_with(sources=["HP"])
+    assert not refused.success
+    assert "concept_ancestor: sources is ['HP'], expected some of ['GTR', 'HPO'" in refused.failure
+    assert refused.retries == 0
+    back = made_with(force_rebuild=True)
+    assert back.metadata["concept_ancestor"]["dagster/row_count"] == everything
+
+
+# Failures
+
+
+def test_a_table_whose_upstream_was_never_loaded_fails_for_good_and_names_it(
+    database: str, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    write_sample(tmp_path / BASE, scale=0.05)
+    deployment = Deployment(database, tmp_path / "home", instance)
+    run = deployment.materialize(tmp_path / BASE, curated("concept_parent"))
+    assert not run.success
+    assert "concept_parent cannot be made: mgrel, names were never loaded. Materialize them first" in run.failure
+    assert run.retries == 0
+
+
+@pytest.fixture
+def upside_down(tmp_path: Path) -> Path:
+    """A release in which parents and children are the wrong way round."""
+    release = tmp_path / BASE
+    write_sample(release, scale=0.2)
+    path = release / MGREL.file_name
+    text = gzip.decompress(path.read_bytes())
+    turned = text.replace(b"|PAR|", b"|???|").replace(b"|CHD|", b"|PAR|").replace(b"|???|", b"|CHD|")
+    path.write_bytes(gzip.compress(turned))
+    return release
+
+
+def test_a_hierarchy_that_is_upside_down_stops_what_would_be_made_from_it(
+    database: str, instance: dg.DagsterInstance, upside_down: Path, tmp_path: Path
+) -> None:
+    deployment = Deployment(database, tmp_path / "home", instance)
+    run = deployment.materialize(upside_down, *(table for table in (*TABLES, *CURATED_TABLES)))
+    check = run.checks["concept_parent.parents_are_above"]
+    assert not check.passed
+    assert check.severity is dg.AssetCheckSeverity.ERROR
+    assert check.metadata["check/findings"].value == 3
+    (first, *_) = check.metadata["check/sample"].value  # type: ignore[misc]  # a list, of what JSON has
+    assert first == {"severity": "ERROR", "CUI": "C0012634", "name": "Disease", "edges up": 17, "edges down": 0}
+    assert not run.success
+    assert not exists(database, "medgen.concept_ancestor")
+    assert exists(database, "medgen.concept_xref")  # which does not depend on it
+
+
+def test_rules_of_a_table_that_was_never_made_warn_and_drift_of_a_made_one_is_found(
+    database: str, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    write_sample(tmp_path / BASE, scale=0.05)
+    deployment = Deployment(database, tmp_path / "home", instance)
+    job = deployment.definitions((tmp_path / BASE).as_uri()).resolve_job_def("check_medgen")
+    parent = curated("concept_parent")
+    assert deployment.materialize(tmp_path / BASE, MGREL, NAMES, parent).success
+    query(database, "UPDATE medgen.concept_parent SET source = 'edited' WHERE cui = 'C0013581'")
+    result = job.execute_in_process(instance=instance, raise_on_error=False)
+    found = {
+        (evaluation.asset_key.path[-1], evaluation.check_name): evaluation
+        for evaluation in result.get_asset_check_evaluations()
+    }
+    never = found["concept_ancestor", "no_cycle"]
+    assert (never.passed, never.severity) == (False, dg.AssetCheckSeverity.WARN)
+    drifted = found["concept_parent", "production_equals_file"]
+    assert (drifted.passed, drifted.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert found["concept_parent", "parents_are_above"].passed
+
+
+# Staleness, as the UI shows it
+
+
+def test_a_table_is_unsynced_exactly_when_its_upstream_has_changed(postgres_server: str, tmp_path: Path) -> None:
+    from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+    from dagster._core.loader import LoadingContextForTest
+
+    write_sample(tmp_path / BASE, scale=0.05)
+    write_sample(tmp_path / SUCCESSOR, scale=0.05, successor=True)
+    with fresh_database(postgres_server) as dsn, dg.DagsterInstance.ephemeral() as own:
+        deployment = Deployment(dsn, tmp_path / "home", own)
+        graph = deployment.definitions("file:///nowhere").resolve_asset_graph()
+
+        def stale() -> set[str]:
+            resolver = CachingStaleStatusResolver(own, graph, loading_context=LoadingContextForTest(own))
+            return {
+                table.name
+                for table in CURATED_TABLES
+                if resolver.get_status(dg.AssetKey(["medgen", table.name])) is not StaleStatus.FRESH
+            }
+
+        parent, ancestor = curated("concept_parent"), curated("concept_ancestor")
+        deployment.materialize(tmp_path / BASE, MGREL, NAMES, parent, ancestor)
+        assert not {"concept_parent", "concept_ancestor"} & stale()
+        deployment.materialize(tmp_path / BASE, MGREL, NAMES)
+        assert not {"concept_parent", "concept_ancestor"} & stale()
+        deployment.materialize(tmp_path / SUCCESSOR, MGREL)
+        assert "concept_parent" in stale()
+        deployment.materialize(tmp_path / SUCCESSOR, parent)
+        assert "concept_parent" not in stale()
+        assert "concept_ancestor" in stale()
+        deployment.materialize(tmp_path / SUCCESSOR, ancestor)
+        assert not {"concept_parent", "concept_ancestor"} & stale()

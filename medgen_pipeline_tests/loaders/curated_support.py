@@ -1,0 +1,128 @@
+"""What tests of curated tables need of a warehouse, be it PostgreSQL or the Redshift behind the gate.
+
+Upstream tables are filled through the contract, a few rows at a time; curated tables are made by ``load_curated``.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from medgen_pipeline.catalog import (
+    CURATED_TABLES,
+    TABLES,
+    CuratedTable,
+    SourceTable,
+    Table,
+    any_table_by_name,
+    upstream_of,
+)
+from medgen_pipeline.catalog.query import Parameter
+from medgen_pipeline.load import LoadOptions, LoadResult, load_table
+from medgen_pipeline.load_curated import CuratedOptions, load_curated, read_figures
+from medgen_pipeline.loaders import AbstractNativeLoader, ApplyMode, LoadDetail, Strategy
+from medgen_pipeline.release import Archive, ReleaseSource
+from medgen_pipeline.testing import Row, canonical, start_of
+from medgen_pipeline.testing.files import OPEN_GATES
+from medgen_pipeline_tests.loaders.support import query, read
+
+RELEASE = "2026-01-07"
+
+
+def curated(name: str) -> CuratedTable:
+    return next(table for table in CURATED_TABLES if table.name == name)
+
+
+def _load(loader: AbstractNativeLoader, table: Table, rows: Sequence[Row], release: str) -> None:
+    """A whole load through the contract whose content hash is that of its rows, as a file's is of its lines."""
+    content = hashlib.sha256(repr(rows).encode()).hexdigest()
+    with loader:
+        load_id = loader.log_run_start(replace(start_of(table, release), content_sha256=content))
+        loader.initialize_staging(table)
+        loader.bulk_load(table.name, iter([canonical(rows)] if rows else []))
+        loader.log_run_detail(load_id, LoadDetail(Strategy.WAREHOUSE, len(rows), 0, 0))
+        counts = loader.execute_cdc(table)
+        mode = ApplyMode.SWAP if counts.baseline else ApplyMode.DELTA if counts.changed else ApplyMode.UNCHANGED
+        loader.apply_changes(table, mode)
+        loader.cleanup(table)
+
+
+@dataclass(frozen=True)
+class CuratedWarehouse:
+    """A schema in which upstream tables are given and curated ones are made.
+
+    Attributes:
+        new_loader: A loader for the schema.
+        database: URL of the PostgreSQL in which the tables are.
+        schema: Where they are.
+    """
+
+    new_loader: Callable[[], AbstractNativeLoader]
+    database: str
+    schema: str = "medgen"
+    given: dict[str, str] = field(default_factory=dict)
+
+    def give(self, name: str, rows: Sequence[Mapping[str, object] | Row], release: str = RELEASE) -> None:
+        """Make ``rows`` the content of an upstream table; columns that a row does not name are NULL."""
+        table = any_table_by_name(name)
+        whole = [
+            tuple(row.get(column) for column in table.column_names) if isinstance(row, Mapping) else row for row in rows
+        ]
+        _load(self.new_loader(), table, whole, release)
+        self.given[name] = release
+
+    def give_names(self, *cuis: str) -> None:
+        self.give("names", [{"cui": cui, "name": f"Name of {cui}", "source": "GTR"} for cui in cuis])
+
+    def make(self, name: str, **parameters: Parameter) -> LoadResult:
+        """Make a curated table, and before it whatever it is made from: empty where it was not given."""
+        table = curated(name)
+        for upstream in upstream_of(table):
+            if isinstance(upstream, CuratedTable):
+                self.make(upstream.name)
+            elif upstream.name not in self.given:
+                self.give(upstream.name, [])
+        return load_curated(self.new_loader(), table, CuratedOptions(parameters))
+
+    def bring_to(self, release: Path, archive: Archive, *tables: SourceTable) -> None:
+        """Load NCBI's tables from a directory, all of them unless some are named."""
+        source = ReleaseSource(release.as_uri(), archive)
+        for table in tables or TABLES:
+            load_table(self.new_loader(), table, source.fetch(table), archive, LoadOptions(limits=OPEN_GATES))
+
+    def make_all(self) -> dict[str, LoadResult]:
+        """Make every curated table from what is there."""
+        return {table.name: self.make_alone(table.name) for table in CURATED_TABLES}
+
+    def make_alone(self, name: str, *, force_rebuild: bool = False, **parameters: Parameter) -> LoadResult:
+        """Make one curated table from what is there."""
+        options = CuratedOptions(parameters, force_rebuild=force_rebuild)
+        return load_curated(self.new_loader(), curated(name), options)
+
+    def rows(self, table: Table | str, columns: Sequence[str] = ()) -> list[Row]:
+        """The rows of a table, sorted; of some columns only where they are named."""
+        found = any_table_by_name(table) if isinstance(table, str) else table
+        if not columns:
+            return read(self.database, self.schema, found)
+        places = [found.column_names.index(column) for column in columns]
+        return sorted((tuple(row[k] for k in places) for row in self.rows(found)), key=repr)
+
+    def findings(self, name: str, rule: str) -> list[Row]:
+        """What a rule of a curated table finds in it."""
+        (asked,) = (one.query for one in curated(name).rules if one.name == rule)
+        with self.new_loader() as loader:
+            return loader.read_query(asked, 100)
+
+    def figures(self, name: str, **parameters: Parameter) -> dict[str, list[Row]]:
+        with self.new_loader() as loader:
+            return read_figures(loader, curated(name), CuratedOptions(parameters))
+
+    def edit(self, statement: str) -> None:
+        """Change a table behind the loader's back."""
+        query(self.database, statement)
+
+    def feed(self, name: str) -> Counter[Row]:
+        if query(self.database, "SELECT to_regclass(%s) IS NULL", f"{self.schema}_changes.{name}") == [(True,)]:
+            return Counter()
+        return Counter(read(self.database, f"{self.schema}_changes", any_table_by_name(name), ("_change_type",)))

@@ -1,0 +1,591 @@
+"""What each curated table says, on small worlds made for one question each, on both backends."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from medgen_pipeline.load_curated import SettingError
+from medgen_pipeline.testing import Row
+from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
+
+
+def related(
+    first: str, rel: str, second: str, *, rela: str | None = None, sab: str = "HPO", suppress: str = "N"
+) -> Row:
+    """A row of MGREL: ``second`` is the ``rel`` of ``first``."""
+    rui = f"R-{first}-{rel}-{second}-{sab}-{rela}"
+    return first, "A1", "AUI", rel, second, "A2", rela, rui, sab, sab, suppress
+
+
+def parents(*edges: tuple[str, str], sab: str = "HPO") -> list[Row]:
+    return [related(child, "PAR", parent, sab=sab) for child, parent in edges]
+
+
+def hierarchy(warehouse: CuratedWarehouse, rows: Sequence[Row], **settings: object) -> list[Row]:
+    """The ancestors of a world whose concepts are all current."""
+    warehouse.give_names(*sorted({str(cui) for row in rows for cui in (row[0], row[4])}))
+    warehouse.give("mgrel", rows)
+    warehouse.make("concept_ancestor", **settings)  # type: ignore[arg-type]
+    return warehouse.rows("concept_ancestor")
+
+
+# Hierarchy
+
+
+def test_parents_and_children_of_mgrel_are_turned_the_same_way_round(curated_warehouse: CuratedWarehouse) -> None:
+    """REL says what CUI2 is to CUI1: a PAR row names the parent second, a CHD row the child."""
+    curated_warehouse.give_names("C1", "C2", "C3")
+    rows = [related("C1", "PAR", "C2"), related("C2", "CHD", "C1"), related("C2", "CHD", "C3", sab="MSH")]
+    curated_warehouse.give("mgrel", rows)
+    curated_warehouse.make("concept_parent")
+    assert curated_warehouse.rows("concept_parent") == [("C1", "C2", "HPO"), ("C3", "C2", "MSH")]
+
+
+def test_what_is_no_edge_of_the_hierarchy_is_left_out(curated_warehouse: CuratedWarehouse) -> None:
+    curated_warehouse.give_names("C1", "C2")
+    curated_warehouse.give(
+        "mgrel",
+        [
+            related("C1", "PAR", "C1"),  # itself
+            related("C1", "PAR", "C9"),  # not a current concept
+            related("C9", "PAR", "C1"),
+            related("C1", "PAR", "C2", rela="not_isa"),  # denied, in both ways that MedGen has of it
+            related("C2", "CHD", "C1", rela="is_not_finding_of_disease"),
+            related("C1", "PAR", "C2", suppress="O", sab="NCI"),
+            related("C1", "RB", "C2"),
+            related("C1", "RO", "C2", rela="isa"),
+            related("C1", "SIB", "C2"),
+        ],
+    )
+    curated_warehouse.make("concept_parent")
+    assert curated_warehouse.rows("concept_parent") == []
+
+
+def test_an_ancestor_is_as_far_away_as_the_shortest_way_up(curated_warehouse: CuratedWarehouse) -> None:
+    rows = parents(("C1", "C2"), ("C2", "C3"), ("C3", "C4"), ("C1", "C4"), ("C4", "C5"))
+    assert hierarchy(curated_warehouse, rows) == [
+        ("C1", "C2", 1),
+        ("C1", "C3", 2),
+        ("C1", "C4", 1),
+        ("C1", "C5", 2),
+        ("C2", "C3", 1),
+        ("C2", "C4", 2),
+        ("C2", "C5", 3),
+        ("C3", "C4", 1),
+        ("C3", "C5", 2),
+        ("C4", "C5", 1),
+    ]
+
+
+def test_of_a_cycle_the_edge_that_leads_away_from_the_top_is_cut_counted_and_listed(
+    curated_warehouse: CuratedWarehouse,
+) -> None:
+    rows = parents(("C3", "C2"), ("C2", "C1"), ("C2", "C3"), ("C4", "C3"))
+    assert hierarchy(curated_warehouse, rows) == [
+        ("C2", "C1", 1),
+        ("C3", "C1", 2),
+        ("C3", "C2", 1),
+        ("C4", "C1", 3),
+        ("C4", "C2", 2),
+        ("C4", "C3", 1),
+    ]
+    figures = curated_warehouse.figures("concept_ancestor")
+    assert figures["hierarchy/cut_edges"] == [(1,)]
+    assert figures["hierarchy/cut"] == [("C2", "Name of C2", "C3", "Name of C3")]
+    assert figures["hierarchy/greatest_distance"] == [(3,)]
+    assert curated_warehouse.findings("concept_ancestor", "no_cycle") == []
+
+
+def test_of_a_cycle_that_nothing_stands_above_the_concept_with_most_children_is_the_top(
+    curated_warehouse: CuratedWarehouse,
+) -> None:
+    rows = parents(("C1", "C2"), ("C2", "C3"), ("C3", "C1"), ("C4", "C2"))
+    assert {row for row in hierarchy(curated_warehouse, rows) if row[0] != "C4"} == {
+        ("C1", "C2", 1),
+        ("C3", "C1", 1),
+        ("C3", "C2", 2),
+    }
+    figures = curated_warehouse.figures("concept_ancestor")
+    assert figures["hierarchy/cut"] == [("C2", "Name of C2", "C3", "Name of C3")]
+
+
+def test_of_a_cycle_of_equals_the_lowest_cui_is_the_top(curated_warehouse: CuratedWarehouse) -> None:
+    found = hierarchy(curated_warehouse, parents(("C3", "C1"), ("C1", "C2"), ("C2", "C3")))
+    assert found == [("C2", "C1", 2), ("C2", "C3", 1), ("C3", "C1", 1)]
+
+
+def test_cycles_that_share_concepts_are_cut_one_after_the_other(curated_warehouse: CuratedWarehouse) -> None:
+    """C1 is the top. Without its way up C2 and C3 still go round: C2, the nearer to the top, stays above C3."""
+    rows = parents(("C1", "C3"), ("C2", "C1"), ("C3", "C2"), ("C2", "C3"), ("C1", "C0"))
+    found = hierarchy(curated_warehouse, rows)
+    assert {("C2", "C1", 1), ("C3", "C2", 1), ("C3", "C0", 3)} <= set(found)
+    cut = {(row[0], row[2]) for row in curated_warehouse.figures("concept_ancestor")["hierarchy/cut"]}
+    assert cut == {("C1", "C3"), ("C2", "C3")}
+
+
+def test_concepts_between_two_cycles_lose_nothing(curated_warehouse: CuratedWarehouse) -> None:
+    rows = parents(("C2", "C1"), ("C1", "C2"), ("C3", "C2"), ("C4", "C3"), ("C5", "C4"), ("C4", "C5"))
+    found = hierarchy(curated_warehouse, rows)
+    assert {("C1", "C2", 1), ("C3", "C2", 1), ("C4", "C3", 1), ("C5", "C4", 1), ("C5", "C2", 3)} <= set(found)
+    assert curated_warehouse.figures("concept_ancestor")["hierarchy/cut_edges"] == [(2,)]
+
+
+def test_sources_and_depth_are_the_user_s_choice(curated_warehouse: CuratedWarehouse) -> None:
+    rows = [*parents(("C1", "C2"), ("C2", "C3"), ("C3", "C4")), *parents(("C1", "C4"), ("C4", "C1"), sab="MSH")]
+    assert ("C1", "C4", 1) in hierarchy(curated_warehouse, rows)
+    assert curated_warehouse.figures("concept_ancestor")["hierarchy/cut_edges"] == [(1,)]
+    curated_warehouse.make("concept_ancestor", sources=("HPO",))
+    assert ("C1", "C4", 3) in curated_warehouse.rows("concept_ancestor")
+    assert curated_warehouse.figures("concept_ancestor", sources=("HPO",))["hierarchy/cut_edges"] == [(0,)]
+    curated_warehouse.make("concept_ancestor", sources=("HPO",), max_depth=2)
+    assert max(int(str(row[2])) for row in curated_warehouse.rows("concept_ancestor")) == 2
+    curated_warehouse.make("concept_ancestor", sources=("HPO", "MSH"), max_depth=1)
+    assert {row[2] for row in curated_warehouse.rows("concept_ancestor")} == {1}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sources": ("HPO", "hpo")}, r"sources is \['HPO', 'hpo'\], expected some of \['HPO'\], or \['\*'\] for all"),
+        ({"sources": ()}, r"sources is \[\], expected some of \['HPO'\]"),
+        ({"max_depth": 0}, "max_depth is 0, expected at least 1"),
+        ({"depth": 3}, r"concept_ancestor has no setting 'depth'; it has \['max_depth', 'sources'\]"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused(
+    curated_warehouse: CuratedWarehouse, settings: dict[str, object], message: str
+) -> None:
+    hierarchy(curated_warehouse, parents(("C1", "C2")))
+    with pytest.raises(SettingError, match=message):
+        curated_warehouse.make("concept_ancestor", **settings)  # type: ignore[arg-type]
+    assert curated_warehouse.rows("concept_ancestor") == [("C1", "C2", 1)]
+
+
+# Redirects
+
+
+def redirects(
+    warehouse: CuratedWarehouse, current: Sequence[str], merged: Sequence[Row], history: Sequence[Row]
+) -> list[Row]:
+    warehouse.give_names(*current)
+    warehouse.give("merged", merged)
+    warehouse.give("medgen_cui_history", [(*row, "Jan 2020") for row in history])
+    warehouse.make("cui_redirect")
+    assert warehouse.findings("cui_redirect", "targets_are_current") == []
+    return warehouse.rows("cui_redirect")
+
+
+def test_a_chain_through_both_tables_is_followed_to_the_current_concept(curated_warehouse: CuratedWarehouse) -> None:
+    found = redirects(curated_warehouse, ["C9"], [("C1", "C2"), ("C3", "C9")], [("C2", "C3")])
+    assert found == [
+        ("C1", "C9", "current", 3, 1),
+        ("C2", "C9", "current", 2, 1),
+        ("C3", "C9", "current", 1, 1),
+    ]
+
+
+def test_a_concept_that_is_current_again_is_not_redirected_and_ends_the_way(
+    curated_warehouse: CuratedWarehouse,
+) -> None:
+    found = redirects(curated_warehouse, ["C2", "C3"], [("C1", "C2"), ("C2", "C3")], [("C3", "No longer reported")])
+    assert found == [("C1", "C2", "current", 1, 1)]
+
+
+def test_dead_ends_say_why(curated_warehouse: CuratedWarehouse) -> None:
+    found = redirects(
+        curated_warehouse,
+        ["C9"],
+        [("C1", "C2"), ("C2", "C1"), ("C3", "C1"), ("C4", "C5"), ("C8", "C8")],
+        [("C6", "No longer reported"), ("C7", "C6"), ("CN1", None)],
+    )
+    assert found == [
+        ("C1", None, "cycle", None, 0),
+        ("C2", None, "cycle", None, 0),
+        ("C3", None, "cycle", None, 0),
+        ("C4", None, "unknown target", None, 0),
+        ("C6", None, "not reported", None, 0),
+        ("C7", None, "not reported", None, 0),
+        ("C8", None, "unknown target", None, 0),
+        ("CN1", None, "not reported", None, 0),
+    ]
+
+
+def test_a_way_out_of_a_cycle_is_found_and_a_split_counts_its_targets(curated_warehouse: CuratedWarehouse) -> None:
+    found = redirects(
+        curated_warehouse,
+        ["C7", "C8", "C9"],
+        [("C1", "C2"), ("C2", "C1"), ("C2", "C9"), ("C3", "C8"), ("C3", "C7"), ("C4", "C3"), ("C4", "C9")],
+        [("C3", "No longer reported")],
+    )
+    assert found == [
+        ("C1", "C9", "current", 2, 1),
+        ("C2", "C9", "current", 1, 1),
+        ("C3", "C7", "current", 1, 2),
+        ("C4", "C9", "current", 1, 3),
+    ]
+
+
+# Identifiers
+
+
+def test_identifiers_become_curies_and_what_omim_files_apart_stays_apart(curated_warehouse: CuratedWarehouse) -> None:
+    mapped = [
+        ("MONDO", "MONDO:0007947"),
+        ("MONDO", "7948"),
+        ("OMIM", "154700"),
+        ("OMIM allelic variant", "154700.0001"),
+        ("OMIM Allelic Variant", "154700.0001"),
+        ("OMIM included", "154701"),
+        ("OMIM Phenotypic Series", "PS609192"),
+        ("HPO", "HP:0001166"),
+        ("Orphanet", "Orphanet_558"),
+        ("SNOMEDCT_US", "19346006"),
+        ("MeSH", "D008382"),
+        ("GARD", "6975"),
+        ("MedGen", "44287"),
+        ("A new one", "x:1"),
+    ]
+    curated_warehouse.give("medgen_id_mappings", [("C1", "Any", identifier, source) for source, identifier in mapped])
+    curated_warehouse.make("concept_xref")
+    assert curated_warehouse.rows("concept_xref", ["source", "kind", "source_id", "curie"]) == sorted(
+        [
+            ("MONDO", "concept", "MONDO:0007947", "MONDO:0007947"),
+            ("MONDO", "concept", "7948", "MONDO:0007948"),
+            ("OMIM", "concept", "154700", "OMIM:154700"),
+            ("OMIM", "allelic variant", "154700.0001", "OMIM:154700.0001"),
+            ("OMIM", "included", "154701", "OMIM:154701"),
+            ("OMIM", "phenotypic series", "PS609192", "OMIMPS:609192"),
+            ("HPO", "concept", "HP:0001166", "HP:0001166"),
+            ("Orphanet", "concept", "Orphanet_558", "ORPHA:558"),
+            ("SNOMEDCT_US", "concept", "19346006", "SNOMEDCT:19346006"),
+            ("MeSH", "concept", "D008382", "MESH:D008382"),
+            ("GARD", "concept", "6975", "GARD:0006975"),
+            ("MedGen", "concept", "44287", "MEDGEN:44287"),
+            ("A new one", "concept", "x:1", None),
+        ],
+        key=repr,
+    )
+    assert curated_warehouse.findings("concept_xref", "vocabularies_are_known") == [("WARN", "A new one", 1, "x:1")]
+
+
+# Phenotypes
+
+
+def feature(disease: str, relationship: str | None, hpo: str) -> Row:
+    """A row of MedGen_HPO_OMIM_Mapping."""
+    about_omim = (disease, f"10000{disease[1:]}", "OMIM's name", relationship)
+    return *about_omim, hpo, f"HP:000000{hpo[1:]}", "HPO's name", "Any", "GTR", "Finding"
+
+
+def test_denied_features_stay_denied_and_modes_of_inheritance_apart(curated_warehouse: CuratedWarehouse) -> None:
+    curated_warehouse.give_names("C1", "C2", "C3", "C4", "C5", "C6")
+    rows = [
+        feature("C1", "manifestation_of", "C2"),
+        feature("C1", "manifestation_of", "C2"),  # the file repeats rows
+        feature("C1", "not_manifestation_of", "C3"),
+        feature("C1", "inheritance_type_of", "C4"),
+        feature("C1", "not_inheritance_type_of", "C5"),
+        feature("C1", None, "C6"),
+        feature("C1", "related_to", "C6"),
+    ]
+    curated_warehouse.give("medgen_hpo_omim_mapping", rows)
+    curated_warehouse.make("disease_phenotype")
+    found = curated_warehouse.rows("disease_phenotype", ["phenotype_cui", "kind", "relationship", "is_negated"])
+    assert found == [
+        ("C2", "phenotype", "manifestation_of", "N"),
+        ("C3", "phenotype", "manifestation_of", "Y"),
+        ("C4", "inheritance", "inheritance_type_of", "N"),
+        ("C5", "inheritance", "inheritance_type_of", "Y"),
+        ("C6", "other", "related_to", "N"),
+        ("C6", "other", "unspecified", "N"),
+    ]
+    (first, *_) = curated_warehouse.rows("disease_phenotype")
+    assert first[:6] == ("C1", "OMIM:100001", "Name of C1", "C2", "HP:0000002", "Name of C2")
+
+
+# Names and concepts
+
+
+def term(cui: str, text: str, sab: str = "GTR", suppress: str | None = "N") -> dict[str, object]:
+    return {"cui": cui, "aui": "A1", "sab": sab, "str": text, "suppress": suppress}
+
+
+def test_every_name_stands_once_per_source_without_blanks_around_it(curated_warehouse: CuratedWarehouse) -> None:
+    curated_warehouse.give(
+        "names",
+        [
+            {"cui": "C1", "name": "Marfan syndrome  ", "source": "GTR"},
+            {"cui": "C2", "name": "Only in names", "source": None},
+        ],
+    )
+    curated_warehouse.give(
+        "mgconso",
+        [
+            term("C1", "Marfan syndrome", "OMIM"),
+            term("C1", "Marfan syndrome ", "OMIM"),
+            term("C1", "MARFAN SYNDROME", "OMIM"),
+            term("C1", "Old name", "NCI", "O"),
+            term("C1", "Half old", "NCI", "O"),
+            term("C1", "Half old", "NCI", None),
+            term("C9", "Not current"),
+        ],
+    )
+    curated_warehouse.make("concept_name")
+    assert curated_warehouse.rows("concept_name") == [
+        ("C1", "Half old", "NCI", "N", "N"),
+        ("C1", "MARFAN SYNDROME", "OMIM", "N", "N"),
+        ("C1", "Marfan syndrome", "GTR", "Y", "N"),
+        ("C1", "Marfan syndrome", "OMIM", "Y", "N"),
+        ("C1", "Old name", "NCI", "N", "Y"),
+        ("C2", "Only in names", "MedGen", "Y", "N"),
+    ]
+
+
+def test_a_concept_has_one_row_with_the_best_definition_its_types_and_its_counts(
+    curated_warehouse: CuratedWarehouse,
+) -> None:
+    curated_warehouse.give_names("C1", "C2", "C3")
+    curated_warehouse.give(
+        "mgdef",
+        [
+            {"cui": "C1", "def": "By a dictionary, and a long one.", "source": "NCI"},
+            {"cui": "C1", "def": "Short.", "source": "GeneReviews"},
+            {"cui": "C1", "def": "The longer of two.", "source": "GeneReviews"},
+            {"cui": "C1", "def": "The longest of all, but given up.", "source": "GeneReviews", "suppress": "O"},
+            {"cui": "C2", "def": "By nobody that is listed.", "source": "SOMEBODY"},
+        ],
+    )
+    types = {"T047": "Disease or Syndrome", "T184": "Sign or Symptom", "T033": "Finding"}
+    curated_warehouse.give(
+        "mgsty",
+        [{"cui": cui, "tui": tui, "sty": types[tui]} for cui, tui in (("C1", "T184"), ("C1", "T047"), ("C2", "T033"))],
+    )
+    curated_warehouse.give(
+        "mgconso", [term("C1", "Other"), term("C1", "Other", "NCI"), term("C1", "Third"), term("C1", "Name of C1")]
+    )
+    curated_warehouse.give("medgen_pubmed_lnk", [(1, "C1", "Any", 11), (1, "C1", "Any", 12)])
+    mapped = [("C1", "Any", "9", "MedGen"), ("C1", "Any", "10", "MedGen"), ("C2", "Any", "none yet", "MedGen")]
+    curated_warehouse.give("medgen_id_mappings", mapped)
+    curated_warehouse.make("concept")
+    assert curated_warehouse.rows("concept") == [
+        (
+            "C1",
+            9,
+            "Name of C1",
+            "GTR",
+            "The longer of two.",
+            "GeneReviews",
+            "Disease or Syndrome; Sign or Symptom",
+            "Y",
+            2,
+            2,
+        ),
+        ("C2", None, "Name of C2", "GTR", "By nobody that is listed.", "SOMEBODY", "Finding", "N", 0, 0),
+        ("C3", None, "Name of C3", "GTR", None, None, None, "N", 0, 0),
+    ]
+    assert curated_warehouse.findings("concept", "every_current_concept_is_here") == []
+
+
+# Literature
+
+
+def links(**counts: int) -> list[Row]:
+    return [(1, cui, "Any", number) for cui, count in counts.items() for number in range(count)]
+
+
+def test_links_are_counted_and_the_percentile_counts_concepts_with_fewer(curated_warehouse: CuratedWarehouse) -> None:
+    rows: list[Row] = [*links(C1=1, C2=5, C3=5, C4=9), (1, "C1", "Any", 0)]  # the last link twice
+    curated_warehouse.give("medgen_pubmed_lnk", rows)
+    curated_warehouse.make("concept_literature")
+    assert curated_warehouse.rows("concept_literature") == [("C1", 2, 0), ("C2", 5, 25), ("C3", 5, 25), ("C4", 9, 75)]
+    assert curated_warehouse.findings("concept_literature", "every_link_is_counted") == []
+
+
+# The report
+
+
+def test_a_report_lists_what_a_release_brought(curated_warehouse: CuratedWarehouse) -> None:
+    warehouse = curated_warehouse
+    before = [
+        ("C1", "One", "GTR", "N"),
+        ("C2", "Two", "GTR", "N"),
+        ("C3", "Three", "GTR", "N"),
+        ("C4", "Four", "GTR", "N"),
+    ]
+    after = [
+        ("C1", "One", "GTR", "O"),  # changed, but not its name
+        ("C2", "Two, renamed", "GTR", "N"),
+        ("C5", "New disease", "GTR", "N"),
+        ("C6", "New finding", "GTR", "N"),
+        ("C7", "New and much published", "GTR", "N"),
+    ]
+    warehouse.give("names", before)
+    warehouse.give("mgsty", [])
+    warehouse.give("merged", [])
+    warehouse.give("medgen_pubmed_lnk", [(7, "C7", "Any", 1), (1, "C1", "Any", 1)])
+    warehouse.make("release_report")
+    assert [row for row in warehouse.rows("release_report") if row[1] not in {"table", "total"}] == []
+    warehouse.give("names", after, "2026-01-14")
+    types = [("C5", "T047"), ("C5", "T191"), ("C6", "T033"), ("C7", "T047")]
+    warehouse.give("mgsty", [{"cui": cui, "tui": tui} for cui, tui in types], "2026-01-14")
+    warehouse.give("merged", [("C3", "C1")], "2026-01-14")
+    warehouse.make("release_report")
+    columns = ["release", "topic", "position", "subject", "label", "detail"]
+    found = [row for row in warehouse.rows("release_report", columns) if row[1] not in {"table", "total"}]
+    assert found == [
+        ("2026-01-14", "merged", 1, "C3", "Three", "C1"),
+        ("2026-01-14", "new disease", 1, "C7", "New and much published", None),
+        ("2026-01-14", "new disease", 2, "C5", "New disease", None),
+        ("2026-01-14", "renamed", 1, "C2", "Two, renamed", "Two"),
+        ("2026-01-14", "retired", 1, "C4", "Four", "not explained"),
+    ]
+    totals = {row[2]: row[9] for row in warehouse.rows("release_report") if row[:2] == ("2026-01-14", "total")}
+    assert totals == {"new disease": 2, "renamed": 1, "merged": 1, "retired": 1}
+    tables = {row[2]: row[5:] for row in warehouse.rows("release_report") if row[:2] == ("2026-01-14", "table")}
+    assert tables == {
+        "names": ("delta", 3, 2, 2, 5),
+        "mgsty": ("delta", 4, 0, 0, 4),
+        "merged": ("delta", 1, 0, 0, 1),
+    }
+    figures = warehouse.figures("release_report")
+    assert figures["report/new_disease"] == [(2,)]
+    assert figures["report/rows_inserted"] == [(8,)]
+    assert [row[:2] for row in figures["report/concepts"]] == [
+        ("new disease", "C7"),
+        ("new disease", "C5"),
+        ("renamed", "C2"),
+        ("merged", "C3"),
+        ("retired", "C4"),
+    ]
+
+
+def test_a_report_lists_a_hundred_concepts_of_a_topic_and_counts_all(curated_warehouse: CuratedWarehouse) -> None:
+    names = [(f"C{number}", "Old name", "GTR", "N") for number in range(1000, 1103)]
+    curated_warehouse.give("names", names)
+    curated_warehouse.give("names", [(cui, "New name", *rest) for cui, _, *rest in names], "2026-01-14")
+    curated_warehouse.make("release_report")
+    renamed = [row for row in curated_warehouse.rows("release_report") if row[1] == "renamed"]
+    assert len(renamed) == 100
+    assert {row[2] for row in renamed} == {f"C{number}" for number in range(1000, 1100)}
+    (total,) = (row for row in curated_warehouse.rows("release_report") if row[1:3] == ("total", "renamed") and row[9])
+    assert total[9] == 103
+
+
+def test_a_rename_is_one_where_the_key_of_names_repeats_and_the_feed_has_no_updates(
+    curated_warehouse: CuratedWarehouse,
+) -> None:
+    curated_warehouse.give("names", [("C1", "One", "GTR", "N"), ("C2", "Two", "GTR", "N"), ("C2", "Two", "GTR", "N")])
+    curated_warehouse.give(
+        "names", [("C1", "Uno", "GTR", "N"), ("C2", "Two", "GTR", "N"), ("C2", "Two", "GTR", "N")], "2026-01-14"
+    )
+    curated_warehouse.make("release_report")
+    renamed = [row[2:6] for row in curated_warehouse.rows("release_report") if row[1] == "renamed"]
+    assert renamed == [("C1", 1, "Uno", "One")]
+
+
+# Rules: each finds what is wrong, and says how bad that is
+
+
+def facts(*, reverse: bool = False) -> list[Row]:
+    """A hierarchy in which the well-known facts hold, or all the wrong way round."""
+    edges = [
+        ("C0003706", "C4021790"),
+        ("C0036439", "C4021790"),
+        ("C4021790", "C4021819"),
+        ("C0013581", "C4316870"),
+        ("C4316870", "C4021819"),
+        ("C0026267", "C0243050"),
+        ("C0243050", "C4021819"),
+        ("C0036572", "C0497552"),
+        ("C0497552", "C4021819"),
+        ("C0443147", "C1708511"),
+        ("C0024796", "C0009782"),
+        ("C0009782", "C0012634"),
+    ]
+    return parents(*((parent, child) if reverse else (child, parent) for child, parent in edges))
+
+
+def test_facts_that_hold_pass_and_reversed_ones_are_errors(curated_warehouse: CuratedWarehouse) -> None:
+    hierarchy(curated_warehouse, facts())
+    assert curated_warehouse.findings("concept_parent", "parents_are_above") == []
+    assert curated_warehouse.findings("concept_ancestor", "known_facts_hold") == []
+    hierarchy(curated_warehouse, facts(reverse=True))
+    tops = curated_warehouse.findings("concept_parent", "parents_are_above")
+    assert [row[:2] for row in tops] == [("ERROR", "C0012634"), ("ERROR", "C1708511"), ("ERROR", "C4021819")]
+    found = curated_warehouse.findings("concept_ancestor", "known_facts_hold")
+    assert len(found) == 7
+    assert {row[:2] for row in found} == {("ERROR", "the wrong way round")}
+
+
+def test_facts_that_the_release_cannot_prove_are_warnings(curated_warehouse: CuratedWarehouse) -> None:
+    hierarchy(curated_warehouse, [*parents(("C0003706", "C1")), *parents(("C4021819", "C2"))])
+    found = {str(row[2]): row[:2] for row in curated_warehouse.findings("concept_ancestor", "known_facts_hold")}
+    assert found["C0003706"] == ("WARN", "missing")
+    assert found["C0013581"] == ("WARN", "one of the concepts is not in this release")
+    tops = {row[1]: row[0] for row in curated_warehouse.findings("concept_parent", "parents_are_above")}
+    assert tops == {"C4021819": "ERROR", "C0012634": "WARN", "C1708511": "WARN"}
+
+
+def test_a_cycle_in_the_ancestors_is_an_error(curated_warehouse: CuratedWarehouse) -> None:
+    hierarchy(curated_warehouse, parents(("C1", "C2")))
+    curated_warehouse.edit("INSERT INTO medgen.concept_ancestor VALUES ('C2', 'C1', 1), ('C3', 'C3', 1)")
+    assert [row[:3] for row in curated_warehouse.findings("concept_ancestor", "no_cycle")] == [
+        ("ERROR", "C1", "C2"),
+        ("ERROR", "C2", "C1"),
+        ("ERROR", "C3", "C3"),
+    ]
+
+
+def test_a_redirect_to_a_retired_concept_or_of_a_current_one_is_an_error(curated_warehouse: CuratedWarehouse) -> None:
+    redirects(curated_warehouse, ["C8", "C9"], [("C1", "C9"), ("C2", "C8")], [])
+    curated_warehouse.edit("UPDATE medgen.cui_redirect SET current_cui = 'C7' WHERE cui = 'C1'")
+    curated_warehouse.edit("UPDATE medgen.cui_redirect SET cui = 'C9' WHERE cui = 'C2'")
+    found = curated_warehouse.findings("cui_redirect", "targets_are_current")
+    assert found == [("ERROR", "C1", "C7", "current"), ("ERROR", "C9", "C8", "current")]
+
+
+def test_an_identifier_of_no_current_concept_is_a_warning_and_many_are_an_error(
+    curated_warehouse: CuratedWarehouse,
+) -> None:
+    curated_warehouse.give_names("C1")
+    known = [("C1", "Any", str(number), "OMIM") for number in range(200)]
+    curated_warehouse.give("medgen_id_mappings", [*known, ("C9", "Any", "9", "OMIM")])
+    curated_warehouse.make("concept_xref")
+    assert curated_warehouse.findings("concept_xref", "concepts_are_current") == [("WARN", "C9", "OMIM", "9")]
+    curated_warehouse.give("medgen_id_mappings", [*known[:50], ("C9", "Any", "9", "OMIM")], "2026-01-14")
+    curated_warehouse.make("concept_xref")
+    assert curated_warehouse.findings("concept_xref", "concepts_are_current") == [("ERROR", "C9", "OMIM", "9")]
+
+
+def test_phenotypes_of_no_current_concept_and_contradictions_are_found(curated_warehouse: CuratedWarehouse) -> None:
+    curated_warehouse.give_names("C1", "C2")
+    rows = [feature("C1", "manifestation_of", "C2"), feature("C1", "not_manifestation_of", "C2")]
+    curated_warehouse.give("medgen_hpo_omim_mapping", [*rows, feature("C1", "manifestation_of", "C9")])
+    curated_warehouse.make("disease_phenotype")
+    lost = curated_warehouse.findings("disease_phenotype", "concepts_are_current")
+    assert lost == [("ERROR", "OMIM:100001", "C1", "HP:0000009", "C9")]
+    both = curated_warehouse.findings("disease_phenotype", "nothing_is_affirmed_and_denied")
+    assert both == [("WARN", "OMIM:100001", "Name of C1", "HP:0000002", "Name of C2")]
+
+
+def test_missing_and_strange_concepts_and_lost_types_are_found(curated_warehouse: CuratedWarehouse) -> None:
+    curated_warehouse.give_names("C0024796", "C1")
+    curated_warehouse.give("mgsty", [{"cui": "C0024796", "tui": "T033", "sty": "Finding"}])
+    curated_warehouse.make("concept")
+    assert [row[:2] for row in curated_warehouse.findings("concept", "well_known_diseases_are_diseases")] == [
+        ("ERROR", "C0024796"),
+        ("WARN", "C0010674"),
+        ("WARN", "C0443147"),
+    ]
+    curated_warehouse.edit("UPDATE medgen.concept SET cui = 'C2' WHERE cui = 'C1'")
+    assert curated_warehouse.findings("concept", "every_current_concept_is_here") == [
+        ("ERROR", "C1", "Name of C1", "missing"),
+        ("ERROR", "C2", "Name of C1", "not in names"),
+    ]
+
+
+def test_links_that_are_not_counted_are_an_error(curated_warehouse: CuratedWarehouse) -> None:
+    curated_warehouse.give("medgen_pubmed_lnk", links(C1=3))
+    curated_warehouse.make("concept_literature")
+    curated_warehouse.edit("UPDATE medgen.concept_literature SET link_count = 2")
+    assert curated_warehouse.findings("concept_literature", "every_link_is_counted") == [("ERROR", 2, 3)]

@@ -1,0 +1,243 @@
+"""When a curated table is kept, when it follows changes, when it is rebuilt, and what a failure leaves."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from medgen_pipeline.load_curated import MissingUpstreamError, UpstreamChangedError, load_curated
+from medgen_pipeline.loaders import ApplyMode, LoaderError, LostConnectionError
+from medgen_pipeline.testing import Row
+from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse, curated
+from medgen_pipeline_tests.loaders.support import new_loader, query, session
+
+LINKS = [(1, "C1", "Any", 1), (1, "C1", "Any", 2), (2, "C2", "Any", 1)]
+MORE_LINKS = [(1, "C1", "Any", 2), (2, "C2", "Any", 1), (2, "C2", "Any", 9), (3, "C3", "Any", 1)]
+
+
+def counts_of(warehouse: CuratedWarehouse) -> list[Row]:
+    return warehouse.rows("concept_literature", ["cui", "link_count"])
+
+
+# Kept
+
+
+def test_a_table_is_kept_without_a_query_as_long_as_nothing_it_is_made_from_changes(
+    curated_warehouse: CuratedWarehouse,
+) -> None:
+    curated_warehouse.give("medgen_pubmed_lnk", LINKS)
+    assert curated_warehouse.make_alone("concept_literature").mode is ApplyMode.SWAP
+    curated_warehouse.give("medgen_pubmed_lnk", LINKS, "2026-01-14")
+    curated_warehouse.edit("ALTER TABLE medgen.medgen_pubmed_lnk RENAME TO elsewhere")  # a query would fail now
+    result = curated_warehouse.make_alone("concept_literature")
+    assert (result.mode, result.counts.unchanged, result.counts.changed) == (ApplyMode.UNCHANGED, 2, 0)
+    assert result.strategy_reason == "nothing it is made from has changed since the last load"
+    runs = "SELECT release, mode, status FROM medgen_audit.load_run WHERE table_name = 'concept_literature'"
+    assert sorted(query(curated_warehouse.database, runs)) == [
+        ("2026-01-07", "swap", "succeeded"),
+        ("2026-01-14", "unchanged", "succeeded"),
+    ]
+
+
+def test_another_choice_of_settings_and_a_forced_rebuild_run_the_query(curated_warehouse: CuratedWarehouse) -> None:
+    curated_warehouse.give("concept_parent", [("C1", "C2", "HPO"), ("C2", "C3", "MSH")])
+    assert curated_warehouse.make_alone("concept_ancestor").counts.rows_after == 3
+    one_step = curated_warehouse.make_alone("concept_ancestor", max_depth=1)
+    assert (one_step.mode, one_step.counts.deleted) == (ApplyMode.DELTA, 1)
+    assert curated_warehouse.make_alone("concept_ancestor", max_depth=1).strategy_reason.startswith("nothing")
+    forced = curated_warehouse.make_alone("concept_ancestor", force_rebuild=True)
+    assert forced.counts.inserted == 1
+    assert forced.strategy_reason == "the run config asks for it"
+
+
+def test_rows_edited_by_hand_are_found_and_healed(curated_warehouse: CuratedWarehouse) -> None:
+    curated_warehouse.give("medgen_pubmed_lnk", LINKS)
+    curated_warehouse.make_alone("concept_literature")
+    right = curated_warehouse.rows("concept_literature")
+    curated_warehouse.edit("UPDATE medgen.concept_literature SET link_count = 99 WHERE cui = 'C1'")
+    with curated_warehouse.new_loader() as loader:
+        assert loader.find_drift(curated("concept_literature")).found
+    result = curated_warehouse.make_alone("concept_literature")
+    assert result.strategy_reason == "production is not as the last load left it"
+    assert curated_warehouse.rows("concept_literature") == right
+
+
+def test_what_changed_and_what_was_can_be_read_as_of_any_table(curated_warehouse: CuratedWarehouse) -> None:
+    curated_warehouse.give("medgen_pubmed_lnk", LINKS)
+    curated_warehouse.make_alone("concept_literature")
+    before = curated_warehouse.rows("concept_literature")
+    curated_warehouse.give("medgen_pubmed_lnk", MORE_LINKS, "2026-01-14")
+    curated_warehouse.make_alone("concept_literature")
+    table = curated("concept_literature")
+    with curated_warehouse.new_loader() as loader:
+        changes = Counter(row[0] for row in loader.read_changes(table, "2026-01-07", "2026-01-14"))
+        assert changes == {"update_preimage": 2, "update_postimage": 2, "insert": 1}
+        assert sorted(loader.read_as_of(table, "2026-01-07")) == before
+
+
+# Followed
+
+
+def test_literature_follows_the_change_feed(curated_warehouse: CuratedWarehouse) -> None:
+    curated_warehouse.give("medgen_pubmed_lnk", LINKS)
+    curated_warehouse.make_alone("concept_literature")
+    curated_warehouse.give("medgen_pubmed_lnk", MORE_LINKS, "2026-01-14")
+    result = curated_warehouse.make_alone("concept_literature")
+    assert result.strategy_reason.startswith("followed the change feed of medgen_pubmed_lnk since its load ")
+    assert counts_of(curated_warehouse) == [("C1", 1), ("C2", 2), ("C3", 1)]
+
+
+def test_literature_follows_releases_that_it_was_not_made_for(curated_warehouse: CuratedWarehouse) -> None:
+    for release, rows in (("2026-01-07", LINKS), ("2026-01-14", MORE_LINKS), ("2026-01-21", LINKS[1:])):
+        curated_warehouse.give("medgen_pubmed_lnk", rows, release)
+        if release == "2026-01-07":
+            curated_warehouse.make_alone("concept_literature")
+    result = curated_warehouse.make_alone("concept_literature")
+    assert result.strategy_reason.startswith("followed")
+    assert counts_of(curated_warehouse) == [("C1", 1), ("C2", 1)]
+
+
+def test_a_feed_that_does_not_reach_back_means_a_rebuild(curated_warehouse: CuratedWarehouse) -> None:
+    curated_warehouse.give("medgen_pubmed_lnk", LINKS)
+    curated_warehouse.make_alone("concept_literature")
+    curated_warehouse.edit("DROP TABLE medgen.medgen_pubmed_lnk")  # the next load is a first one and feeds nothing
+    curated_warehouse.give("medgen_pubmed_lnk", MORE_LINKS, "2026-01-14")
+    result = curated_warehouse.make_alone("concept_literature")
+    assert "its change feed does not reach back" in result.strategy_reason
+    assert counts_of(curated_warehouse) == [("C1", 1), ("C2", 2), ("C3", 1)]
+
+
+def test_counts_that_do_not_add_up_mean_a_rebuild(curated_warehouse: CuratedWarehouse) -> None:
+    """As where the table was made from links that somebody had edited, and a load has healed since."""
+    curated_warehouse.give("medgen_pubmed_lnk", LINKS)
+    curated_warehouse.edit("DELETE FROM medgen.medgen_pubmed_lnk WHERE cui = 'C2'")
+    curated_warehouse.make_alone("concept_literature")
+    assert counts_of(curated_warehouse) == [("C1", 2)]
+    curated_warehouse.give("medgen_pubmed_lnk", MORE_LINKS, "2026-01-14")
+    result = curated_warehouse.make_alone("concept_literature")
+    assert "production stands for 2 of its rows, and load " in result.strategy_reason
+    assert counts_of(curated_warehouse) == [("C1", 1), ("C2", 2), ("C3", 1)]
+
+
+def test_an_upstream_that_is_loaded_meanwhile_is_not_recorded_as_what_was_read(
+    curated_warehouse: CuratedWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    curated_warehouse.give("medgen_pubmed_lnk", LINKS)
+    curated_warehouse.make_alone("concept_literature")
+    curated_warehouse.give("medgen_pubmed_lnk", MORE_LINKS, "2026-01-14")
+    loader = curated_warehouse.new_loader()
+    stage = loader.stage_query
+
+    def load_before_staging(*arguments: object) -> int:
+        curated_warehouse.give("medgen_pubmed_lnk", LINKS[:1], "2026-01-21")
+        return stage(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loader, "stage_query", load_before_staging)
+    with pytest.raises(UpstreamChangedError, match="medgen_pubmed_lnk was loaded while it was being read"):
+        load_curated(loader, curated("concept_literature"))
+    assert counts_of(curated_warehouse) == [("C1", 2), ("C2", 1)]
+    curated_warehouse.make_alone("concept_literature")
+    assert counts_of(curated_warehouse) == [("C1", 1)]
+
+
+LINK = st.tuples(st.integers(1, 3), st.sampled_from(["C1", "C2", "C3", "C4"]), st.just("Any"), st.integers(1, 4))
+RELEASES = st.lists(st.lists(LINK, max_size=8), min_size=2, max_size=5)
+
+
+def expected_literature(rows: Sequence[Row]) -> list[Row]:
+    counts = Counter(row[1] for row in rows)
+    return sorted(
+        (cui, count, 100 * sum(other < count for other in counts.values()) // len(counts))
+        for cui, count in counts.items()
+    )
+
+
+@given(releases=RELEASES)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_following_gives_what_a_rebuild_gives_whatever_changes(database: str, releases: list[list[Row]]) -> None:
+    """Inserts, deletes, updates (a link of another concept), repeated rows, releases without a link."""
+    query(database, "DROP SCHEMA IF EXISTS medgen, medgen_staging, medgen_changes, medgen_audit CASCADE")
+    warehouse = CuratedWarehouse(lambda: new_loader(database), database)
+    for number, rows in enumerate(releases):
+        warehouse.give("medgen_pubmed_lnk", rows, f"release {number}")
+        reason = warehouse.make_alone("concept_literature").strategy_reason
+        assert number == 0 or reason.startswith(("followed", "nothing"))
+        assert warehouse.rows("concept_literature") == expected_literature(rows)
+
+
+def test_following_gives_what_a_rebuild_gives_behind_the_gate_too(curated_warehouse: CuratedWarehouse) -> None:
+    twice = [LINKS[0], LINKS[0], *LINKS[2:]]
+    for number, rows in enumerate([LINKS, twice, MORE_LINKS, [], LINKS[:2], [(1, "C9", "Any", 1), *LINKS[1:]]]):
+        curated_warehouse.give("medgen_pubmed_lnk", rows, f"release {number}")
+        reason = curated_warehouse.make_alone("concept_literature").strategy_reason
+        assert number == 0 or reason.startswith("followed")
+        assert curated_warehouse.rows("concept_literature") == expected_literature(rows)
+
+
+# Refused and failed
+
+
+def test_a_table_whose_upstream_was_never_loaded_says_which(curated_warehouse: CuratedWarehouse) -> None:
+    curated_warehouse.give_names("C1")
+    with pytest.raises(MissingUpstreamError, match="concept_parent cannot be made: mgrel was never loaded"):
+        curated_warehouse.make_alone("concept_parent")
+    with pytest.raises(
+        MissingUpstreamError, match="concept_literature, concept_name, medgen_id_mappings, mgdef, mgsty"
+    ):
+        curated_warehouse.make_alone("concept")
+    runs = "SELECT count(*) FROM medgen_audit.load_run WHERE table_name <> 'names'"
+    assert query(curated_warehouse.database, runs) == [(0,)]
+
+
+def test_a_query_that_repeats_its_key_publishes_nothing(curated_warehouse: CuratedWarehouse) -> None:
+    """As where the key of an upstream table was accepted although it repeats."""
+    curated_warehouse.give("names", [("C1", "One", "GTR", "N"), ("C1", "Uno", "GTR", "N")])
+    for upstream in ("mgdef", "mgsty", "medgen_id_mappings", "mgconso", "medgen_pubmed_lnk"):
+        curated_warehouse.give(upstream, [])
+    with pytest.raises(LoaderError, match=r"its query gives a row of the same key \(cui\) twice.*names"):
+        curated_warehouse.make("concept")
+    statuses = "SELECT status FROM medgen_audit.load_run WHERE table_name = 'concept'"
+    assert query(curated_warehouse.database, statuses) == [("failed",)]
+    assert query(curated_warehouse.database, "SELECT to_regclass('medgen.concept') IS NULL") == [(True,)]
+    left = "SELECT count(*) FROM pg_tables WHERE schemaname = 'medgen_staging'"
+    assert query(curated_warehouse.database, left) == [(0,)]
+
+
+def test_a_load_whose_backend_is_ended_during_the_query_leaves_production_and_the_next_one_heals(
+    database: str,
+) -> None:
+    warehouse = CuratedWarehouse(lambda: new_loader(database), database)
+    warehouse.give("medgen_pubmed_lnk", LINKS)
+    warehouse.make_alone("concept_literature")
+    before = warehouse.rows("concept_literature")
+    warehouse.give("medgen_pubmed_lnk", MORE_LINKS, "2026-01-14")
+    with session(database) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("LOCK TABLE medgen.concept_literature IN ACCESS EXCLUSIVE MODE")  # the increment reads it
+        building = pool.submit(warehouse.make_alone, "concept_literature")
+        end_waiting_backend(database, building.done)
+        with pytest.raises(LostConnectionError):
+            building.result()
+    assert warehouse.rows("concept_literature") == before
+    statuses = "SELECT status FROM medgen_audit.load_run WHERE table_name = 'concept_literature' ORDER BY load_id"
+    assert query(database, statuses) == [("succeeded",), ("failed",)]
+    warehouse.make_alone("concept_literature")
+    assert warehouse.rows("concept_literature") == expected_literature(MORE_LINKS)
+
+
+def end_waiting_backend(database: str, has_ended: Callable[[], bool]) -> None:
+    """End the load that waits for a relation's lock."""
+    waiting = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
+    while not query(database, waiting):
+        assert not has_ended()
+
+
+def test_two_loads_of_a_curated_table_wait_for_each_other(database: str) -> None:
+    warehouse = CuratedWarehouse(lambda: new_loader(database), database)
+    warehouse.give("medgen_pubmed_lnk", LINKS)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: warehouse.make_alone("concept_literature"), range(4)))
+    assert sorted(result.mode for result in results) == ["swap", "unchanged", "unchanged", "unchanged"]
+    assert warehouse.rows("concept_literature") == expected_literature(LINKS)
