@@ -15,10 +15,10 @@ On Debian and Ubuntu: apt-get install python3 python3-venv. Another one: make de
 endef
 export NO_PYTHON
 
-.PHONY: help demo ui psql stop test lint bench bench-delta bench-upload docs screenshots lock clean
+.PHONY: help demo ui psql stop test lint bench bench-delta bench-curated bench-upload docs screenshots lock clean
 
 help: ## This list
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1#/p' Makefile | awk -F'#' '{ printf "make %-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1#/p' Makefile | awk -F'#' '{ printf "make %-13s %s\n", $$1, $$2 }'
 
 demo: $(RUNTIME) ## Load two sample releases into an embedded PostgreSQL and show what changed
 	@$(BIN)/medgen demo
@@ -45,6 +45,9 @@ bench: $(TEST) ## Compare a full-size first load with raw COPY (ARGS=--help list
 
 bench-delta: $(TEST) ## Compare a full-size load of the next release with raw COPY
 	@$(BIN)/python -m medgen_pipeline_tests.bench.delta $(ARGS)
+
+bench-curated: $(TEST) ## Compare the curated tables of a full-size release with plain copies of their inputs
+	@$(BIN)/python -m medgen_pipeline_tests.bench.curated $(ARGS)
 
 bench-upload: $(TEST) ## Compare the upload of a 1 GB table for Redshift with a bare one
 	@$(BIN)/python -m medgen_pipeline_tests.bench.upload $(ARGS)

@@ -1,6 +1,6 @@
 """SQL as data: a query of a curated table with names in braces, and the small things it is made from.
 
-Nothing is executed here, and no name is turned into SQL: that does ``loaders.sql.query``, for one schema of a warehouse.
+Nothing is executed here, and no name is turned into SQL: ``loaders.sql.query`` does that for one schema.
 """
 
 import hashlib

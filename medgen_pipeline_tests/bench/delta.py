@@ -5,6 +5,7 @@ Run as ``python -m medgen_pipeline_tests.bench.delta --help``. Prints and judges
 
 import logging
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -94,7 +95,7 @@ def verdicts(records: Sequence[Record]) -> Iterator[str]:
 
 @click.command()
 @reports.options
-@click.option("--next", "successor", type=reports.DIRECTORY, help="The release after --release.")
+@reports.successor_option
 def main(
     release: Path | None,
     successor: Path | None,
@@ -104,11 +105,9 @@ def main(
     json_file: Path | None,
 ) -> None:
     """Time the load of a next release beside psql's raw copy of it, and say which limits hold."""
-    if (release is None) != (successor is None):
-        raise click.UsageError("--release and --next go together")
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line per request
     folder = medgen_home() / "bench"
-    old, new = (release, successor) if release and successor else sample_weeks(folder, scale)
+    old, new = reports.releases(release, successor, partial(sample_weeks, folder, scale))
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line per request
     with open_ground(folder) as ground, ncbi_double(new) as double:
         reports.report((measure(ground, double, table, old, repeat) for table in tables), RATIOS, verdicts, json_file)
 

@@ -79,19 +79,41 @@ def _text(value: float | str) -> str:
     return f"{value:,.2f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
 
 
+_RELEASE = (
+    click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="For the figures."),
+    click.option("--scale", default=100.0, show_default=True, help="Size of the sample: 100 gives 22 million rows."),
+    click.option("--release", type=DIRECTORY, help="Instead of a sample."),
+)
+
+successor_option = click.option("--next", "successor", type=DIRECTORY, help="The release after --release.")
+
+
 def options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a bench's command the options that all have."""
+    """Give a bench's command the options of those that measure table by table."""
     for option in (
-        click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="For the figures."),
         click.option("--repeat", type=click.IntRange(1), help="Rounds [default: 3; 1 for the links to PubMed]"),
         click.option("--tables", default="", callback=_chosen, help="Comma-separated; all 17 where absent."),
-        click.option(
-            "--scale", default=100.0, show_default=True, help="Size of the sample: 100 gives 22 million rows."
-        ),
-        click.option("--release", type=DIRECTORY, help="Instead of a sample."),
     ):
         command = option(command)
+    return release_options(command)
+
+
+def release_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a bench's command the options that all have."""
+    for option in _RELEASE:
+        command = option(command)
     return command
+
+
+def releases(release: Path | None, successor: Path | None, weeks: Callable[[], tuple[Path, Path]]) -> tuple[Path, Path]:
+    """The two releases of a bench: those that were named, or else ``weeks``.
+
+    Raises:
+        click.UsageError: Only one of the two was named.
+    """
+    if (release is None) != (successor is None):
+        raise click.UsageError("--release and --next go together")
+    return (release, successor) if release and successor else weeks()
 
 
 def _chosen(_: click.Context, __: click.Parameter, names: str) -> list[SourceTable]:

@@ -12,9 +12,10 @@ from typing import Any
 
 import dagster as dg
 
+from medgen_pipeline.assets.curated import build_curated_asset
 from medgen_pipeline.assets.tables import build_table_asset
 from medgen_pipeline.build import default_resources
-from medgen_pipeline.catalog import SourceTable
+from medgen_pipeline.catalog import CuratedTable, SourceTable
 from medgen_pipeline_tests.bench.ground import OPEN_GATES, Ground
 
 # As the code location's executor starts its steps: a fork of a process that has imported the package and done nothing.
@@ -38,19 +39,32 @@ class Step:
 
 def run_step(ground: Ground, table: SourceTable, source_url: str, config: Mapping[str, Any] | None = None) -> Step:
     """Materialize ``table`` from ``source_url``; ``config`` is the asset's."""
-    environment = {"MEDGEN_HOME": str(ground.home), "MEDGEN_SOURCE_URL": source_url}
+    return _run(ground, table, {"MEDGEN_SOURCE_URL": source_url}, {**OPEN_GATES, **(config or {})})
+
+
+def run_curated_step(ground: Ground, table: CuratedTable) -> Step:
+    """Materialize ``table`` from what stands in the warehouse."""
+    return _run(ground, table, {}, {})
+
+
+def _run(
+    ground: Ground, table: SourceTable | CuratedTable, environment: Mapping[str, str], config: Mapping[str, Any]
+) -> Step:
     started = time.monotonic()
     with ProcessPoolExecutor(1, PROCESSES) as pool:
-        step = pool.submit(_materialize, table, environment, {**OPEN_GATES, **(config or {})}).result()
+        step = pool.submit(_materialize, table, {"MEDGEN_HOME": str(ground.home), **environment}, config).result()
     return replace(step, wall_seconds=time.monotonic() - started)
 
 
-def _materialize(table: SourceTable, environment: Mapping[str, str], config: Mapping[str, Any]) -> Step:
+def _materialize(table: SourceTable | CuratedTable, environment: Mapping[str, str], config: Mapping[str, Any]) -> Step:
     for name in list(os.environ):
         if name.startswith(("MEDGEN_", "DAGSTER_")):
             del os.environ[name]
     os.environ.update(environment)
-    asset = build_table_asset(table, kind="postgres")
+    if isinstance(table, CuratedTable):
+        asset = build_curated_asset(table, kind="postgres")
+    else:
+        asset = build_table_asset(table, kind="postgres")
     run_config = {
         "ops": {asset.op.name: {"config": config}},
         "loggers": {"console": {"config": {"log_level": "ERROR"}}},

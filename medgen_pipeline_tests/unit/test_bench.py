@@ -10,9 +10,9 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
+from medgen_pipeline.catalog import CURATED_TABLES, TABLES, SourceTable, table_by_name
 from medgen_pipeline.load import open_published
-from medgen_pipeline_tests.bench import delta, load, upload
+from medgen_pipeline_tests.bench import curated, delta, load, upload
 from medgen_pipeline_tests.bench.baseline import RawCopy
 from medgen_pipeline_tests.bench.ground import Ground, sample_weeks
 from medgen_pipeline_tests.bench.report import total
@@ -59,9 +59,9 @@ def read(table: SourceTable, path: Path) -> list[bytes]:
 
 
 def run_bench(command: click.Command, home: Path, *options: str) -> dict[str, Any]:
-    """Run a bench for two tables and return its JSON, after comparing it with what was printed."""
+    """Run a bench and return its JSON, after comparing it with what was printed."""
     figures = home / "figures.json"
-    arguments = [*options, "--repeat", "1", "--json", str(figures)]
+    arguments = [*options, "--json", str(figures)]
     done = CliRunner().invoke(command, arguments, env={"MEDGEN_HOME": str(home)})
     assert done.exit_code == 0, done.output
     written: dict[str, Any] = json.loads(figures.read_text())
@@ -75,7 +75,9 @@ def run_bench(command: click.Command, home: Path, *options: str) -> dict[str, An
 
 
 def test_a_first_load_is_measured_both_ways_printed_and_written(tmp_path: Path, weeks: tuple[Path, Path]) -> None:
-    written = run_bench(load.main, tmp_path, "--release", str(weeks[0]), "--tables", "mgdef,medgen_sources")
+    written = run_bench(
+        load.main, tmp_path, "--release", str(weeks[0]), *("--tables", "mgdef,medgen_sources", "--repeat", "1")
+    )
     for one in (*written["tables"], written["total"]):
         assert one["rows"] == one["raw_rows"] > 0
         assert one["staging_ratio"] == pytest.approx(one["staging_s"] / one["copy_s"])
@@ -92,7 +94,9 @@ def test_a_delta_is_measured_by_both_strategies_and_an_unchanged_release_asks_on
 ) -> None:
     old, new = weeks
     written = run_bench(
-        delta.main, tmp_path, "--release", str(old), "--next", str(new), "--tables", "medgen_hpo_mapping,names"
+        delta.main,
+        tmp_path,
+        *("--release", str(old), "--next", str(new), "--tables", "medgen_hpo_mapping,names", "--repeat", "1"),
     )
     for one in written["tables"]:
         assert (one["snapshot"], one["warehouse"], one["results"]) == ("snapshot delta", "warehouse delta", "same")
@@ -105,9 +109,38 @@ def test_a_delta_is_measured_by_both_strategies_and_an_unchanged_release_asks_on
         assert min(one["snapshot_mb"], one["warehouse_mb"]) > 20
 
 
+def test_curated_tables_are_measured_first_unchanged_and_after_the_next_release(
+    tmp_path: Path, weeks: tuple[Path, Path]
+) -> None:
+    old, new = weeks
+    written = run_bench(curated.main, tmp_path, "--release", str(old), "--next", str(new))
+    tables = {one["table"]: one for one in written["tables"]}
+    assert list(tables) == [table.name for table in CURATED_TABLES]
+    for one in tables.values():
+        assert one["rows"] > 0
+        assert one["changes"] > 0 or one["table"] == "concept_literature"
+        assert 0 <= one["once_s"] <= one["inputs_s"]
+        assert 0 < one["load_s"] < one["build_s"]
+        assert one["build_ratio"] == pytest.approx(one["build_s"] / one["inputs_s"])
+    # concept_ancestor reads concept_parent, which is made of what was counted for it.
+    assert tables["concept_ancestor"]["once_s"] == 0 < tables["concept_ancestor"]["inputs_s"]
+    total = written["total"]
+    assert total["build_ratio"] == pytest.approx(total["build_s"] / total["once_s"])
+    assert total["next_ratio"] == pytest.approx(total["next_s"] / total["once_s"])
+
+
+def test_the_verdicts_of_curated_tables_judge_all_together() -> None:
+    one = {"table": "a", "once_s": 1.0, "build_s": 3.0, "next_s": 1.0}
+    other = one | {"table": "b", "build_s": 1.0, "next_s": 0.5}
+    assert all(line.endswith(": yes") for line in curated.verdicts([one, other]))
+    first, after = curated.verdicts([one, other | {"once_s": 0.0}])
+    assert first.endswith(": NO: all 4.00")
+    assert after.endswith(": yes")
+
+
 def test_an_upload_is_measured_beside_a_bare_one(tmp_path: Path, weeks: tuple[Path, Path]) -> None:
     (tmp_path / "bench").mkdir()
-    written = run_bench(upload.main, tmp_path, "--release", str(weeks[0]), "--table", "mgrel")
+    written = run_bench(upload.main, tmp_path, "--release", str(weeks[0]), *("--table", "mgrel", "--repeat", "1"))
     (one,) = written["tables"]
     with open_published(MGREL, weeks[0] / MGREL.file_name) as lines:
         assert one["content_mb"] == pytest.approx(len(lines.read()) / 1e6)

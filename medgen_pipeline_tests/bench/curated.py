@@ -1,0 +1,106 @@
+"""All curated tables of a full-size release beside plain copies of the tables they are made from, in one run.
+
+Run as ``python -m medgen_pipeline_tests.bench.curated --help``. Prints and judges; asserts nothing.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import click
+
+from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, SourceTable, any_table_by_name
+from medgen_pipeline.home import medgen_home
+from medgen_pipeline.io_manager import DEFAULT_SCHEMA
+from medgen_pipeline_tests.bench import report as reports
+from medgen_pipeline_tests.bench.ground import Ground, open_ground, sample_weeks
+from medgen_pipeline_tests.bench.report import Record, verdict
+from medgen_pipeline_tests.bench.step import Step, run_curated_step
+
+# What each table's steps are divided by, and what all of them together are.
+RATIOS = {"build_ratio": ("build_s", "inputs_s"), "next_ratio": ("next_s", "inputs_s")}
+TOTAL_RATIOS = {"build_ratio": ("build_s", "once_s"), "next_ratio": ("next_s", "once_s")}
+_COPIES = "plain_copy"
+
+
+def measure(ground: Ground, old: Path, new: Path) -> list[Record]:
+    """All curated tables of ``old``, of the same once more, and of ``new``; each after copies of what it reads."""
+    for source in TABLES:
+        ground.bring_to(source, old)
+    copied: set[str] = set()
+    records, builds = [], []
+    for table in CURATED_TABLES:
+        copies = {name: _copy(ground, name) for name in table.query.tables if name != table.name}
+        fresh = {name for name in copies if isinstance(any_table_by_name(name), SourceTable)} - copied
+        copied |= fresh
+        build = _run(ground, table)
+        builds.append(build)
+        records.append(
+            {
+                "table": table.name,
+                "rows": build.metadata["dagster/row_count"],
+                "inputs_s": sum(copies.values()),
+                "once_s": float(sum(copies[name] for name in fresh)),
+                "build_s": build.seconds,
+                "load_s": build.metadata["medgen/load_seconds"],
+            }
+        )
+    again = [_run(ground, table) for table in CURATED_TABLES]
+    for source in TABLES:
+        ground.bring_to(source, new)
+    nexts = [_run(ground, table) for table in CURATED_TABLES]
+    return [
+        reports.with_ratios(
+            record
+            | {
+                "again_s": unchanged.seconds,
+                "next_s": following.seconds,
+                "changes": sum(following.metadata[f"cdc/{kind}"] for kind in ("inserted", "updated", "deleted")),
+            },
+            RATIOS,
+        )
+        for record, unchanged, following in zip(records, again, nexts, strict=True)
+    ]
+
+
+def _run(ground: Ground, table: CuratedTable) -> Step:
+    step = run_curated_step(ground, table)
+    ground.settle()
+    return step
+
+
+def _copy(ground: Ground, name: str) -> float:
+    """Seconds that a plain copy of a table takes, with what the server sets up by itself."""
+    ground.execute(f"CREATE SCHEMA {_COPIES}")
+    ground.settle()
+    started = time.monotonic()
+    ground.execute(f"CREATE TABLE {_COPIES}.{name} AS TABLE {DEFAULT_SCHEMA}.{name}")
+    seconds = time.monotonic() - started
+    ground.execute(f"DROP SCHEMA {_COPIES} CASCADE")
+    ground.settle()
+    return seconds
+
+
+def verdicts(records: Sequence[Record]) -> Iterator[str]:
+    """Which limits hold, and where they do not."""
+    whole = [reports.total("all", records, TOTAL_RATIOS)]
+    yield verdict(
+        "all tables at most 2 times a copy of each of NCBI's tables they read", reports.above(whole, "build_ratio", 2)
+    )
+    yield verdict("after the next release at most the same", reports.above(whole, "next_ratio", 2))
+
+
+@click.command()
+@reports.release_options
+@reports.successor_option
+def main(release: Path | None, successor: Path | None, scale: float, json_file: Path | None) -> None:
+    """Time the curated tables of a release and of the next beside copies of what they read; say which limits hold."""
+    folder = medgen_home() / "bench"
+    old, new = reports.releases(release, successor, partial(sample_weeks, folder, scale))
+    with open_ground(folder) as ground:
+        reports.report(measure(ground, old, new), TOTAL_RATIOS, verdicts, json_file)
+
+
+if __name__ == "__main__":
+    main()
