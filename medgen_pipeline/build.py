@@ -11,7 +11,7 @@ import dagster as dg
 
 from medgen_pipeline.assets.curated import build_curated_asset
 from medgen_pipeline.assets.tables import build_ncbi_files, build_table_asset, table_key
-from medgen_pipeline.catalog import ALL_TABLES, CURATED_TABLES, TABLES
+from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable
 from medgen_pipeline.checks import build_shared_step, build_table_step
 from medgen_pipeline.hooks import NOTIFIER_KEY, FailureNotifier, tell_of_failure
 from medgen_pipeline.io_manager import (
@@ -45,12 +45,19 @@ def default_resources(environment: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def _curated_tables(variables: Mapping[str, str]) -> tuple[CuratedTable, ...]:
+    chosen = variables.get("MEDGEN_CURATED", "true").lower()
+    if chosen not in {"true", "false"}:
+        raise ValueError(f"MEDGEN_CURATED is {chosen!r}, expected true (make curated tables, too) or false.")
+    return CURATED_TABLES if chosen == "true" else ()
+
+
 def build_definitions(
     *,
     resources: Mapping[str, Any] | None = None,
     executor: dg.ExecutorDefinition | None = None,
     environment: Mapping[str, str] | None = None,
-    curated: bool = True,
+    curated: bool | None = None,
 ) -> dg.Definitions:
     """Build a fresh Definitions object.
 
@@ -58,15 +65,20 @@ def build_definitions(
         resources: Replacements by key (``source``, ``warehouse``, ``notifier``) and additions.
         executor: Instead of two step processes at a time.
         environment: Instead of ``os.environ``.
-        curated: Whether curated tables are made, too. From a mirror that has not all 17 files they cannot be.
+        curated: Whether curated tables are made, too. From a mirror that has not all 17 files they cannot be. None: as
+            ``MEDGEN_CURATED`` says, and otherwise they are.
+
+    Raises:
+        ValueError: ``MEDGEN_CURATED`` is neither true nor false.
     """
     variables = os.environ if environment is None else environment
-    tables = ALL_TABLES if curated else TABLES
+    chosen = _curated_tables(variables) if curated is None else CURATED_TABLES if curated else ()
+    tables = (*TABLES, *chosen)
     found = {**default_resources(variables), **(resources or {})}
     kind = backend_of(found[WAREHOUSE_KEY].target, variables)
     made = [
         *(build_table_asset(table, kind=kind) for table in TABLES),
-        *(build_curated_asset(table, kind=kind) for table in CURATED_TABLES if curated),
+        *(build_curated_asset(table, kind=kind) for table in chosen),
     ]
     return dg.Definitions(
         assets=[*build_ncbi_files(TABLES), *(asset.with_hooks({tell_of_failure}) for asset in made)],

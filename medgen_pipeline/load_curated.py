@@ -113,7 +113,7 @@ def read_inputs(loader: AbstractNativeLoader, table: CuratedTable, options: Cura
         raise MissingUpstreamError(
             f"{table.name} cannot be made: {', '.join(missing)} {'was' if len(missing) == 1 else 'were'} never loaded. "
             f"Materialize {'it' if len(missing) == 1 else 'them'} first, for example with the job refresh_medgen. "
-            "From a source that has not all 17 files, use build_definitions(curated=False)."
+            "For a source that has not all 17 files, set MEDGEN_CURATED=false."
         )
     _check_settings(loader, table, options)
     query = table.query.with_parameters(options.parameters)

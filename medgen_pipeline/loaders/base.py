@@ -252,16 +252,25 @@ class AbstractNativeLoader(ABC):
         Returns the rows the backend says it holds. They equal the rows sent, or it raises and staging is empty.
         """
 
-    @abstractmethod
     def stage_query(self, table: Table, query: Query) -> int:
         """Fill the empty staging table from a query that runs inside the warehouse, in one snapshot of it.
 
-        Returns the rows the backend says it holds. A failure leaves nothing of the query behind.
+        For backends with the capability ``curated``. Returns the rows the backend says it holds. A failure leaves
+        nothing of the query behind.
         """
+        del query
+        raise self._no_queries(table.name)
 
-    @abstractmethod
     def read_query(self, query: Query, most: int) -> list[tuple[Any, ...]]:
-        """The first ``most`` rows of a query that runs inside the warehouse."""
+        """The first ``most`` rows of a query that runs inside the warehouse. For backends with ``curated``."""
+        del most
+        raise self._no_queries(f"an answer from {', '.join(query.tables)}")
+
+    def _no_queries(self, wanted: str) -> LoaderError:
+        return LoaderError(
+            f"{wanted} cannot be made: the backend {self.capabilities.backend} has no curated tables. "
+            "Set MEDGEN_CURATED=false."
+        )
 
     @abstractmethod
     def execute_cdc(self, table: Table) -> ChangeCounts:

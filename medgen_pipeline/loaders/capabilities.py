@@ -16,6 +16,7 @@ class LoaderCapabilities:
         transactional_ddl: Whether renaming a table can be rolled back with the rest of its transaction.
         enforced_keys: Whether a unique constraint is checked, and so proves that a key is unique.
         documentation: The vendor's pages these values were read from.
+        curated: Whether tables can be made from others inside the warehouse: ``stage_query`` and ``read_query``.
         declares_text_width: Whether a text column has a width in bytes, so that a longer value is a rejected row.
     """
 
@@ -25,6 +26,7 @@ class LoaderCapabilities:
     transactional_ddl: bool
     enforced_keys: bool
     documentation: tuple[str, ...]
+    curated: bool = False
     declares_text_width: bool = False
 
     def text_bytes(self, column: Column) -> int | None:

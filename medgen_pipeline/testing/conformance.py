@@ -5,6 +5,7 @@ import pytest
 from medgen_pipeline.testing.auditing import AuditContract, HistoryContract, QueryContract
 from medgen_pipeline.testing.backend import Backend
 from medgen_pipeline.testing.comparing import ComparisonContract
+from medgen_pipeline.testing.curated import CuratedContract
 from medgen_pipeline.testing.files import FilesContract
 from medgen_pipeline.testing.processes import ConcurrencyContract, InterruptionContract
 from medgen_pipeline.testing.publishing import PublicationContract
@@ -18,6 +19,7 @@ class LoaderConformance(
     AuditContract,
     HistoryContract,
     QueryContract,
+    CuratedContract,
     ConcurrencyContract,
     InterruptionContract,
     FilesContract,

@@ -23,7 +23,7 @@ SENSOR = "/locations/medgen_pipeline/sensors/new_release_sensor"
 def following(browser: Browser, postgres_server: str) -> Iterator[UiDeployment]:
     """A deployment of its own, with a small mirror as its source and all of it loaded."""
     del browser
-    with deployed(postgres_server, MEDGEN_QUIET_MINUTES="0") as made:
+    with deployed(postgres_server, MEDGEN_QUIET_MINUTES="0", MEDGEN_CURATED="false") as made:
         made.publish("2026-01-07", *MIRRORED)
         assert run_job(made.address, "refresh_medgen", *(("medgen", table.name) for table in MIRRORED)) == "SUCCESS"
         yield made

@@ -81,6 +81,17 @@ def test_keys_jobs_and_resources_are_the_promised_ones(definitions: dg.Definitio
     assert isinstance((definitions.resources or {})["warehouse"], WarehouseIOManager)
 
 
+@pytest.mark.parametrize("environment", [{"MEDGEN_CURATED": "false"}, {"MEDGEN_CURATED": "False"}])
+def test_curated_tables_can_be_left_out(environment: dict[str, str]) -> None:
+    definitions = build_definitions(environment=environment)
+    dg.Definitions.validate_loadable(definitions)
+    assert len(list(definitions.resolve_all_asset_keys())) == 2 * len(TABLE_NAMES)
+    job = definitions.resolve_job_def("refresh_medgen")
+    assert job.asset_layer.selected_asset_keys == {dg.AssetKey(["medgen", name]) for name in TABLE_NAMES}
+    with pytest.raises(ValueError, match="MEDGEN_CURATED is 'no', expected true"):
+        build_definitions(environment={"MEDGEN_CURATED": "no"})
+
+
 def test_sensor_and_schedule_are_off_until_somebody_turns_them_on(definitions: dg.Definitions) -> None:
     repository = definitions.get_repository_def()
     (sensor,), (schedule,) = repository.sensor_defs, repository.schedule_defs

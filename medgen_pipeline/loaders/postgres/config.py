@@ -12,6 +12,7 @@ CAPABILITIES = LoaderCapabilities(
     max_text_bytes=(1 << 30) - 1,
     transactional_ddl=True,
     enforced_keys=True,
+    curated=True,
     documentation=(
         "https://www.postgresql.org/docs/current/limits.html",
         "https://www.postgresql.org/docs/current/sql-copy.html",

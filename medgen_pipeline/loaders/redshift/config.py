@@ -14,6 +14,7 @@ CAPABILITIES = LoaderCapabilities(
     transactional_ddl=True,
     enforced_keys=False,
     declares_text_width=True,
+    curated=True,
     documentation=(
         "https://docs.aws.amazon.com/redshift/latest/dg/r_names.html",
         "https://docs.aws.amazon.com/redshift/latest/dg/r_Character_types.html",
