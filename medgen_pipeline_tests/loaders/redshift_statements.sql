@@ -6,6 +6,10 @@ ALTER TABLE "medgen"."growing__new" APPEND FROM "medgen_staging"."growing";
 
 ALTER TABLE "medgen"."growing__new" RENAME TO "growing";
 
+ALTER TABLE "medgen"."made_up__new" APPEND FROM "medgen_staging"."made_up";
+
+ALTER TABLE "medgen"."made_up__new" RENAME TO "made_up";
+
 ALTER TABLE "medgen"."medgen_cui_history" RENAME TO "medgen_cui_history__retired";
 
 ALTER TABLE "medgen"."medgen_cui_history__new" APPEND FROM "medgen_staging"."medgen_cui_history";
@@ -39,6 +43,10 @@ COMMENT ON COLUMN "medgen"."growing__new"."current_cui" IS 'The concept that rep
 COMMENT ON COLUMN "medgen"."growing__new"."date_of_action" IS 'Month and year as text.';
 
 COMMENT ON COLUMN "medgen"."growing__new"."previous_cui" IS 'The retired concept.';
+
+COMMENT ON COLUMN "medgen"."made_up"."cui" IS 'Text.';
+
+COMMENT ON COLUMN "medgen"."made_up"."number" IS 'A number.';
 
 COMMENT ON COLUMN "medgen"."medgen_cui_history"."current_cui" IS 'The concept that replaced it, or a text such as `No longer reported`.';
 
@@ -79,6 +87,8 @@ COMMENT ON TABLE "medgen"."growing__new" IS 'What became of retired concepts. Ke
 - `current_cui` is not always a CUI: test its shape before joining.
 - Chains and cycles are possible, as in `merged`.
 - A replacement may be retired in its turn and missing from `names`.';
+
+COMMENT ON TABLE "medgen"."made_up" IS 'For tests.';
 
 COMMENT ON TABLE "medgen"."medgen_cui_history" IS 'What became of retired concepts. Kept by NCBI MedGen.
 
@@ -126,6 +136,8 @@ CREATE TABLE "medgen"."growing__new" ("previous_cui" VARCHAR(60), "date_of_actio
 
 CREATE TABLE "medgen"."growing__new" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
 
+CREATE TABLE "medgen"."made_up__new" ("cui" VARCHAR(255), "number" BIGINT) DISTSTYLE KEY DISTKEY ("cui") COMPOUND SORTKEY ("cui");
+
 CREATE TABLE "medgen"."medgen_cui_history__new" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
 
 CREATE TABLE "medgen"."mondo_cui_history__new" ("mondo_id" VARCHAR(64), "cui" VARCHAR(64), "date" VARCHAR(64), "is_current" VARCHAR(16)) DISTSTYLE KEY DISTKEY ("mondo_id") COMPOUND SORTKEY ("mondo_id", "cui", "date");
@@ -145,6 +157,8 @@ CREATE TABLE "medgen_staging"."growing__difference" ("previous_cui" VARCHAR(64),
 CREATE TABLE "medgen_staging"."growing__kept" ("previous_cui" VARCHAR(60), "date_of_action" BIGINT) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
 
 CREATE TABLE "medgen_staging"."growing__kept" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
+
+CREATE TABLE "medgen_staging"."made_up" ("cui" VARCHAR(255), "number" BIGINT) DISTSTYLE KEY DISTKEY ("cui") COMPOUND SORTKEY ("cui");
 
 CREATE TABLE "medgen_staging"."medgen_cui_history" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
 
@@ -166,6 +180,8 @@ CREATE TABLE "medgen_staging"."mondo_cui_history__difference" ("mondo_id" VARCHA
 
 CREATE TABLE IF NOT EXISTS "medgen_audit"."lock_growing" (held SMALLINT);
 
+CREATE TABLE IF NOT EXISTS "medgen_audit"."lock_made_up" (held SMALLINT);
+
 CREATE TABLE IF NOT EXISTS "medgen_audit"."lock_medgen_cui_history" (held SMALLINT);
 
 CREATE TABLE IF NOT EXISTS "medgen_audit"."lock_mondo_cui_history" (held SMALLINT);
@@ -184,6 +200,8 @@ CREATE TABLE IF NOT EXISTS "medgen_changes"."medgen_cui_history" (_change_type V
 
 CREATE TABLE IF NOT EXISTS "medgen_changes"."mondo_cui_history" (_change_type VARCHAR(16) NOT NULL, _release VARCHAR(255) NOT NULL, _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, "mondo_id" VARCHAR(64), "cui" VARCHAR(64), "date" VARCHAR(64), "is_current" VARCHAR(16)) DISTSTYLE KEY DISTKEY ("mondo_id") COMPOUND SORTKEY (_load_id);
 
+CREATE TEMP TABLE "medgen_pipeline__held" AS SELECT cui FROM "medgen"."mondo_cui_history";
+
 DELETE FROM "medgen"."growing" USING "medgen_staging"."growing__changes" WHERE "growing__changes"._change_type = 'delete' AND COALESCE("growing"."previous_cui", '') = COALESCE("growing__changes"."previous_cui", '') AND COALESCE(OCTET_LENGTH("growing"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("growing__changes"."previous_cui"), -1) AND COALESCE("growing"."current_cui", '') = COALESCE("growing__changes"."current_cui", '') AND COALESCE(OCTET_LENGTH("growing"."current_cui"), -1) = COALESCE(OCTET_LENGTH("growing__changes"."current_cui"), -1) AND COALESCE("growing"."date_of_action", '') = COALESCE("growing__changes"."date_of_action", '') AND COALESCE(OCTET_LENGTH("growing"."date_of_action"), -1) = COALESCE(OCTET_LENGTH("growing__changes"."date_of_action"), -1);
 
 DELETE FROM "medgen"."growing" USING "medgen_staging"."growing__changes" WHERE "growing__changes"._change_type = 'delete' AND COALESCE("growing"."previous_cui", '') = COALESCE("growing__changes"."previous_cui", '') AND COALESCE(OCTET_LENGTH("growing"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("growing__changes"."previous_cui"), -1) AND COALESCE("growing"."date_of_action", 0) = COALESCE("growing__changes"."date_of_action", 0) AND NVL2("growing"."date_of_action", 1, 0) = NVL2("growing__changes"."date_of_action", 1, 0);
@@ -194,7 +212,11 @@ DELETE FROM "medgen"."mondo_cui_history";
 
 DELETE FROM "medgen"."mondo_cui_history" USING "medgen_staging"."mondo_cui_history__changes" WHERE "mondo_cui_history__changes"._change_type IN ('delete', 'update_preimage') AND "mondo_cui_history"."mondo_id" = "mondo_cui_history__changes"."mondo_id" AND OCTET_LENGTH("mondo_cui_history"."mondo_id") = OCTET_LENGTH("mondo_cui_history__changes"."mondo_id") AND "mondo_cui_history"."cui" = "mondo_cui_history__changes"."cui" AND OCTET_LENGTH("mondo_cui_history"."cui") = OCTET_LENGTH("mondo_cui_history__changes"."cui") AND "mondo_cui_history"."date" = "mondo_cui_history__changes"."date" AND OCTET_LENGTH("mondo_cui_history"."date") = OCTET_LENGTH("mondo_cui_history__changes"."date");
 
+DELETE FROM "medgen_pipeline__held" WHERE cui IN ('C2', 'C3');
+
 DELETE FROM "medgen_staging"."growing";
+
+DELETE FROM "medgen_staging"."made_up";
 
 DELETE FROM "medgen_staging"."medgen_cui_history";
 
@@ -202,9 +224,15 @@ DELETE FROM "medgen_staging"."medgen_cui_history__changes";
 
 DELETE FROM "medgen_staging"."mondo_cui_history";
 
+DROP TABLE "medgen_pipeline__held";
+
 DROP TABLE IF EXISTS "medgen"."growing__new";
 
 DROP TABLE IF EXISTS "medgen"."growing__retired";
+
+DROP TABLE IF EXISTS "medgen"."made_up__new";
+
+DROP TABLE IF EXISTS "medgen"."made_up__retired";
 
 DROP TABLE IF EXISTS "medgen"."medgen_cui_history__new";
 
@@ -221,6 +249,14 @@ DROP TABLE IF EXISTS "medgen_staging"."growing__changes";
 DROP TABLE IF EXISTS "medgen_staging"."growing__difference";
 
 DROP TABLE IF EXISTS "medgen_staging"."growing__kept";
+
+DROP TABLE IF EXISTS "medgen_staging"."made_up";
+
+DROP TABLE IF EXISTS "medgen_staging"."made_up__changes";
+
+DROP TABLE IF EXISTS "medgen_staging"."made_up__difference";
+
+DROP TABLE IF EXISTS "medgen_staging"."made_up__kept";
 
 DROP TABLE IF EXISTS "medgen_staging"."medgen_cui_history";
 
@@ -284,6 +320,8 @@ INSERT INTO "medgen_staging"."growing__kept" ("previous_cui", "current_cui", "da
 
 INSERT INTO "medgen_staging"."growing__kept" ("previous_cui", "date_of_action") SELECT "previous_cui", "date_of_action" FROM (SELECT "p"."previous_cui", "p"."date_of_action", d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "p"."previous_cui", "p"."date_of_action", OCTET_LENGTH("p"."previous_cui")) AS _nth  FROM "medgen"."growing" p JOIN (SELECT "previous_cui", "date_of_action", COUNT(*) AS _copies FROM "medgen_staging"."growing__changes"   WHERE _change_type = 'delete' GROUP BY "previous_cui", "date_of_action", OCTET_LENGTH("previous_cui")) d ON COALESCE("p"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("p"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("p"."date_of_action", 0) = COALESCE("d"."date_of_action", 0) AND NVL2("p"."date_of_action", 1, 0) = NVL2("d"."date_of_action", 1, 0)) AS numbered WHERE _nth > _copies;
 
+INSERT INTO "medgen_staging"."made_up" ("cui", "number") SELECT "cui", "number" FROM (SELECT held.cui, words.number FROM "medgen_pipeline__held" AS held JOIN (SELECT CAST('C1' AS VARCHAR(255)) AS "word", CAST(1 AS BIGINT) AS "number") AS words ON words.word = held.cui UNION ALL SELECT cui, _load_id FROM "medgen_changes"."mondo_cui_history" AS change WHERE 1 = 0) AS built;
+
 INSERT INTO "medgen_staging"."medgen_cui_history__changes" (_change_type, "previous_cui", "current_cui", "date_of_action") SELECT 'delete', "previous_cui", "current_cui", "date_of_action" FROM (SELECT "a"."previous_cui", "a"."current_cui", "a"."date_of_action", -d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."previous_cui", "a"."current_cui", "a"."date_of_action", OCTET_LENGTH("a"."previous_cui"), OCTET_LENGTH("a"."current_cui"), OCTET_LENGTH("a"."date_of_action")) AS _nth  FROM "medgen"."medgen_cui_history" a JOIN "medgen_staging"."medgen_cui_history__difference" d ON COALESCE("a"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("a"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("a"."current_cui", '') = COALESCE("d"."current_cui", '') AND COALESCE(OCTET_LENGTH("a"."current_cui"), -1) = COALESCE(OCTET_LENGTH("d"."current_cui"), -1) AND COALESCE("a"."date_of_action", '') = COALESCE("d"."date_of_action", '') AND COALESCE(OCTET_LENGTH("a"."date_of_action"), -1) = COALESCE(OCTET_LENGTH("d"."date_of_action"), -1)) AS numbered WHERE _nth <= _copies;
 
 INSERT INTO "medgen_staging"."medgen_cui_history__changes" (_change_type, "previous_cui", "current_cui", "date_of_action") SELECT 'delete', "previous_cui", "current_cui", "date_of_action" FROM (SELECT "a"."previous_cui", "a"."current_cui", "a"."date_of_action", -d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."previous_cui", "a"."current_cui", "a"."date_of_action", OCTET_LENGTH("a"."previous_cui"), OCTET_LENGTH("a"."current_cui"), OCTET_LENGTH("a"."date_of_action")) AS _nth  FROM (SELECT "previous_cui", "current_cui", "date_of_action" FROM "medgen_staging"."medgen_cui_history" WHERE _sign = '-') a JOIN "medgen_staging"."medgen_cui_history__difference" d ON COALESCE("a"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("a"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("a"."current_cui", '') = COALESCE("d"."current_cui", '') AND COALESCE(OCTET_LENGTH("a"."current_cui"), -1) = COALESCE(OCTET_LENGTH("d"."current_cui"), -1) AND COALESCE("a"."date_of_action", '') = COALESCE("d"."date_of_action", '') AND COALESCE(OCTET_LENGTH("a"."date_of_action"), -1) = COALESCE(OCTET_LENGTH("d"."date_of_action"), -1)) AS numbered WHERE _nth <= _copies;
@@ -314,6 +352,8 @@ INSERT INTO "medgen_staging"."mondo_cui_history__difference" ("mondo_id", "cui",
 
 LOCK "medgen_audit"."lock_growing";
 
+LOCK "medgen_audit"."lock_made_up";
+
 LOCK "medgen_audit"."lock_medgen_cui_history";
 
 LOCK "medgen_audit"."lock_mondo_cui_history";
@@ -339,6 +379,12 @@ SELECT 1 FROM "medgen_staging"."mondo_cui_history__changes" c JOIN "medgen"."mon
 SELECT COALESCE(SUM(CASE WHEN _change_type IN ('insert', 'update_postimage') THEN CAST(FNV_HASH(CAST(CASE WHEN "c"."mondo_id" IS NULL THEN 0 ELSE FNV_HASH("c"."mondo_id") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."cui" IS NULL THEN 0 ELSE FNV_HASH("c"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."date" IS NULL THEN 0 ELSE FNV_HASH("c"."date") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."is_current" IS NULL THEN 0 ELSE FNV_HASH("c"."is_current") END AS VARCHAR(20))) AS DECIMAL(38, 0)) ELSE -CAST(FNV_HASH(CAST(CASE WHEN "c"."mondo_id" IS NULL THEN 0 ELSE FNV_HASH("c"."mondo_id") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."cui" IS NULL THEN 0 ELSE FNV_HASH("c"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."date" IS NULL THEN 0 ELSE FNV_HASH("c"."date") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."is_current" IS NULL THEN 0 ELSE FNV_HASH("c"."is_current") END AS VARCHAR(20))) AS DECIMAL(38, 0)) END), 0) FROM "medgen_staging"."mondo_cui_history__changes" c;
 
 SELECT COALESCE(SUM(CASE WHEN _change_type IN ('insert', 'update_postimage') THEN CAST(FNV_HASH(CAST(CASE WHEN "c"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("c"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("c"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("c"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0)) ELSE -CAST(FNV_HASH(CAST(CASE WHEN "c"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("c"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("c"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("c"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0)) END), 0) FROM "medgen_staging"."medgen_cui_history__changes" c;
+
+SELECT COUNT(*) FROM "medgen_staging"."made_up";
+
+SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."cui" IS NULL THEN 0 ELSE FNV_HASH("t"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."number" IS NULL THEN 0 ELSE FNV_HASH("t"."number") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."made_up__new" t;
+
+SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."cui" IS NULL THEN 0 ELSE FNV_HASH("t"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."number" IS NULL THEN 0 ELSE FNV_HASH("t"."number") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen_staging"."made_up" t;
 
 SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."mondo_id" IS NULL THEN 0 ELSE FNV_HASH("t"."mondo_id") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."cui" IS NULL THEN 0 ELSE FNV_HASH("t"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date" IS NULL THEN 0 ELSE FNV_HASH("t"."date") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."is_current" IS NULL THEN 0 ELSE FNV_HASH("t"."is_current") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."mondo_cui_history" t;
 
@@ -383,6 +429,8 @@ SELECT a.attname, d.description FROM pg_description d JOIN pg_class t ON t.oid =
 SELECT column_name, character_maximum_length FROM svv_columns WHERE table_schema = $1 AND table_name = $2 AND character_maximum_length IS NOT NULL;
 
 SELECT column_name, data_type FROM svv_columns WHERE table_schema = $1 AND table_name = $2;
+
+SELECT held.cui, words.number FROM "medgen_pipeline__held" AS held JOIN (SELECT CAST('C1' AS VARCHAR(255)) AS "word", CAST(1 AS BIGINT) AS "number") AS words ON words.word = held.cui UNION ALL SELECT cui, _load_id FROM "medgen_changes"."mondo_cui_history" AS change WHERE 1 = 0 LIMIT 3;
 
 SELECT load_id FROM "medgen_audit".load_run WHERE table_name = $1 AND status <> $2;
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from medgen_pipeline.catalog import ColumnType, CuratedTable, upstream_of
 from medgen_pipeline.load_curated import MissingUpstreamError, UpstreamChangedError, load_curated
 from medgen_pipeline.loaders import ApplyMode, LoaderError, LostConnectionError
 from medgen_pipeline.testing import Row
@@ -40,6 +41,19 @@ def test_a_table_is_kept_without_a_query_as_long_as_nothing_it_is_made_from_chan
         ("2026-01-07", "swap", "succeeded"),
         ("2026-01-14", "unchanged", "succeeded"),
     ]
+
+
+def test_a_change_of_any_table_that_it_is_made_from_makes_a_table_again(database: str) -> None:
+    warehouse = CuratedWarehouse(lambda: new_loader(database), database)
+    for name in ("cui_redirect", "concept", "concept_parent"):
+        warehouse.make(name)
+        for upstream in upstream_of(curated(name)):
+            if not isinstance(upstream, CuratedTable):
+                row = dict.fromkeys(upstream.column_names, f"C{len(warehouse.given)}")
+                numbers = {column.name: 7 for column in upstream.columns if column.type is ColumnType.INTEGER}
+                warehouse.give(upstream.name, [{**row, **numbers, "cui": f"C-{name}"}], "2026-01-14")
+                assert warehouse.make_alone(name).strategy_reason == "something it is made from has changed", upstream
+            assert "nothing" in warehouse.make_alone(name).strategy_reason
 
 
 def test_another_choice_of_settings_and_a_forced_rebuild_run_the_query(curated_warehouse: CuratedWarehouse) -> None:

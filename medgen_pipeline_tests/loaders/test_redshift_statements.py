@@ -15,8 +15,10 @@ import pytest
 import medgen_pipeline.loaders.redshift as redshift_package
 import medgen_pipeline.loaders.sql as sql_package
 from medgen_pipeline.catalog import ColumnType
+from medgen_pipeline.catalog.query import Constant, Scratch
 from medgen_pipeline.loaders import ApplyMode, LoaderError, LoadStatus, Strategy, TableBusyError
 from medgen_pipeline.testing import Mirror, Row, canonical, load, start_of
+from medgen_pipeline.testing.curated import made_by, published
 from medgen_pipeline.testing.loads import HISTORY, MONDO
 from medgen_pipeline_tests.loaders.redshift_support import ROLE, GatedRedshift
 from medgen_pipeline_tests.redgate.lexer import split
@@ -50,6 +52,7 @@ def send_everything(redshift: GatedRedshift, home: Path) -> None:
         ("2026-01-28", {"swap": "strict"}, [one]),
     ):
         publish_by_swap(redshift, config, release, rows)
+    make_a_curated_table(redshift)
     load(redshift.new_loader(iam_role=""), HISTORY, [])
     mirror = Mirror(redshift, home, HISTORY)
     mirror.load([b"C1\tC2\tJan", b"C1\tC2\tJan", b"C3\t\tJan", b"bad"])
@@ -84,6 +87,21 @@ def change_the_catalog(redshift: GatedRedshift) -> None:
     redshift.direct("ALTER DEFAULT PRIVILEGES IN SCHEMA medgen GRANT SELECT ON TABLES TO golden_reader")
     load(redshift.new_loader(), second, [("C1", None, "x")], "2026-01-21")
     load(redshift.new_loader(), second, [("C1", None, "y")], "2026-01-28")
+
+
+def make_a_curated_table(redshift: GatedRedshift) -> None:
+    """A query with a scratch table that grows, a constant, a parameter and a feed; staged and read."""
+    scratch = Scratch("held", "SELECT cui FROM {mondo_cui_history}", ("DELETE FROM {held} WHERE cui IN ({unwanted})",))
+    table = made_by(
+        "SELECT held.cui, words.number FROM {held} AS held JOIN {words} AS words ON words.word = held.cui"
+        " UNION ALL SELECT cui, _load_id FROM {changes_of_mondo_cui_history} AS change WHERE 1 = 0",
+        scratch=[scratch],
+        constants=[Constant("words", ("word", "number"), (("C1", 1),))],
+    )
+    table = replace(table, query=replace(table.query, parameters={"unwanted": ("C2", "C3")}))
+    assert published(redshift, table)[0] == redshift.direct("SELECT count(*) FROM medgen.made_up")[0][0]
+    with redshift.new_loader() as loader:
+        loader.read_query(table.query, 3)
 
 
 def publish_by_swap(redshift: GatedRedshift, config: dict[str, str], release: str, rows: Sequence[Row]) -> None:

@@ -25,5 +25,8 @@ def read(session: RedshiftSession, query: Query, most: int) -> list[tuple[Any, .
 
 
 def _place(session: RedshiftSession) -> QueryPlace:
-    """CREATE TABLE AS analyses by itself: https://docs.aws.amazon.com/redshift/latest/dg/t_Analyzing_tables.html."""
+    """Without ANALYZE, which CREATE TABLE AS does by itself.
+
+    https://docs.aws.amazon.com/redshift/latest/dg/t_Analyzing_tables.html
+    """
     return QueryPlace(session, analyze=False)
