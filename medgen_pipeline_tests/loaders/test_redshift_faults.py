@@ -39,7 +39,7 @@ class Trouble:
     config: dict[str, object] = field(default_factory=dict)
 
 
-def s3(pattern: str, **what: float | bool) -> Callable[[GatedRedshift], object]:
+def s3(pattern: str, **what: float | bool | bytes) -> Callable[[GatedRedshift], object]:
     return lambda redshift: redshift.s3.order(S3Fault(pattern, **what))  # type: ignore[arg-type]  # its own fields
 
 
@@ -83,6 +83,9 @@ TROUBLES = {
         s3(f"GET {MANIFEST}", status=403), LoaderError, "The role may not read the manifest: allow s3:GetObject"
     ),
     "COPY finds no manifest": Trouble(s3(f"GET {MANIFEST}", status=404), LoaderError, "Problem reading manifest file"),
+    "COPY cannot read the manifest": Trouble(
+        s3(f"GET {MANIFEST}", body=b'{"entries": ['), LoaderError, "Problem reading manifest file"
+    ),
     "COPY may not read a part": Trouble(
         s3(f"(GET|HEAD) {PART}", status=403), LoaderError, "AccessDenied.*Allow the role s3:GetObject"
     ),

@@ -151,6 +151,21 @@ RULES: tuple[Rule, ...] = (
     Rule("set-operation-all", _shape(r"\b(?:EXCEPT|INTERSECT|MINUS) ALL\b"), "{} is not supported", "r_UNION"),
     Rule("filter-clause", _shape(r"\) (FILTER) \("), 'syntax error at or near "{}"', "c_Aggregate_Functions", "42601"),
     Rule("lateral", _shape(r"\b(LATERAL) "), 'syntax error at or near "{}"', "r_FROM_clause30", "42601"),
+    Rule(
+        "fetch-first",
+        _shape(r"\b(FETCH) (?:FIRST|NEXT)\b"),
+        'syntax error at or near "{}"',
+        "r_SELECT_synopsis",
+        "42601",
+    ),
+    Rule(
+        "order-using",
+        _shape(r"\bORDER BY .* (USING) [<>=]"),
+        'syntax error at or near "{}"',
+        "r_ORDER_BY_clause",
+        "42601",
+    ),
+    Rule("row-update", _shape(r"^UPDATE .*\bSET (\() "), 'syntax error at or near "{}"', "r_UPDATE", "42601"),
     Rule("row-lock", _shape(r"\bFOR (?:UPDATE|SHARE)\b"), "SELECT {} is not supported", "r_SELECT_synopsis"),
     Rule(
         "data-modifying-cte",
@@ -178,7 +193,7 @@ RULES: tuple[Rule, ...] = (
     Rule("truncate-several", _shape(rf"^TRUNCATE (?:TABLE )?{_TABLE} ,"), "only one table", "r_TRUNCATE", "42601"),
     Rule(
         "truncate-options",
-        _shape(r"^TRUNCATE\b.*\b(CASCADE|RESTRICT|RESTART|CONTINUE)\b"),
+        _shape(r"^TRUNCATE\b.*\b(ONLY|CASCADE|RESTRICT|RESTART|CONTINUE)\b"),
         'syntax error at or near "{}"',
         "r_TRUNCATE",
         "42601",

@@ -39,6 +39,7 @@ class S3Fault:
         status: Answer with this HTTP status and S3's code for it.
         seconds: Wait this long first.
         cut: Send the beginning of the true answer and then close the connection.
+        body: Answer 200 with this instead of the object.
         skip: Let as many matching requests pass before.
         times: How often it strikes; None means always.
     """
@@ -47,6 +48,7 @@ class S3Fault:
     status: int = 0
     seconds: float = 0.0
     cut: bool = False
+    body: bytes = b""
     skip: int = 0
     times: int | None = None
 
@@ -146,6 +148,9 @@ class S3Server:
             if fault is None:
                 return application(environ, start_response)
             time.sleep(fault.seconds)
+            if fault.body:
+                start_response("200 OK", [("Content-Type", "binary/octet-stream")])
+                return [fault.body]
             if not fault.status:
                 answer = application(environ, start_response)
                 return _cut(answer) if fault.cut else answer
