@@ -11,7 +11,7 @@ import dagster as dg
 
 from medgen_pipeline.assets.curated import build_curated_asset
 from medgen_pipeline.assets.tables import build_ncbi_files, build_table_asset, table_key
-from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable
+from medgen_pipeline.catalog import CURATED_TABLES, TABLES
 from medgen_pipeline.checks import build_shared_step, build_table_step
 from medgen_pipeline.hooks import NOTIFIER_KEY, FailureNotifier, tell_of_failure
 from medgen_pipeline.io_manager import (
@@ -19,10 +19,11 @@ from medgen_pipeline.io_manager import (
     WAREHOUSE_KEY,
     MedgenSource,
     WarehouseIOManager,
-    backend_of,
+    capabilities_of,
     default_target,
 )
 from medgen_pipeline.jobs import build_jobs
+from medgen_pipeline.loaders import LoaderCapabilities
 from medgen_pipeline.schedules import weekly_refresh
 from medgen_pipeline.sensors import new_release_sensor
 
@@ -45,11 +46,12 @@ def default_resources(environment: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _curated_tables(variables: Mapping[str, str]) -> tuple[CuratedTable, ...]:
-    chosen = variables.get("MEDGEN_CURATED", "true").lower()
+def _wants_curated(variables: Mapping[str, str], capabilities: LoaderCapabilities | None) -> bool:
+    possible = capabilities is None or capabilities.curated
+    chosen = variables.get("MEDGEN_CURATED", str(possible)).lower()
     if chosen not in {"true", "false"}:
         raise ValueError(f"MEDGEN_CURATED is {chosen!r}, expected true (make curated tables, too) or false.")
-    return CURATED_TABLES if chosen == "true" else ()
+    return chosen == "true"
 
 
 def build_definitions(
@@ -66,16 +68,17 @@ def build_definitions(
         executor: Instead of two step processes at a time.
         environment: Instead of ``os.environ``.
         curated: Whether curated tables are made, too. From a mirror that has not all 17 files they cannot be. None: as
-            ``MEDGEN_CURATED`` says, and otherwise they are.
+            ``MEDGEN_CURATED`` says, and otherwise where the backend can make them.
 
     Raises:
         ValueError: ``MEDGEN_CURATED`` is neither true nor false.
     """
     variables = os.environ if environment is None else environment
-    chosen = _curated_tables(variables) if curated is None else CURATED_TABLES if curated else ()
-    tables = (*TABLES, *chosen)
     found = {**default_resources(variables), **(resources or {})}
-    kind = backend_of(found[WAREHOUSE_KEY].target, variables)
+    capabilities = capabilities_of(found[WAREHOUSE_KEY].target, variables)
+    kind = capabilities.backend if capabilities else "database"
+    chosen = CURATED_TABLES if (_wants_curated(variables, capabilities) if curated is None else curated) else ()
+    tables = (*TABLES, *chosen)
     made = [
         *(build_table_asset(table, kind=kind) for table in TABLES),
         *(build_curated_asset(table, kind=kind) for table in chosen),

@@ -20,7 +20,7 @@ from medgen_pipeline.failures import permanent_errors_as_failures
 from medgen_pipeline.home import embedded_postgres, medgen_home
 from medgen_pipeline.load import LoadOptions, LoadResult, load_table
 from medgen_pipeline.load_curated import CuratedOptions, load_curated, read_figures
-from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError, LoaderFactory
+from medgen_pipeline.loaders import AbstractNativeLoader, LoaderCapabilities, LoaderError, LoaderFactory
 from medgen_pipeline.metadata import curated_metadata, load_metadata
 from medgen_pipeline.release import (
     DEFAULT_SOURCE_URL,
@@ -235,15 +235,20 @@ def default_target(environment: Mapping[str, str]) -> Target:
     return _TARGETS.get(scheme, DatabaseTarget).of_environment(environment)
 
 
-def backend_of(target: Target, environment: Mapping[str, str]) -> str:
-    """The backend's name, shown as the assets' kind; ``database`` where the DSN cannot be read before a run."""
-    if not isinstance(target, DatabaseTarget):
-        return "postgres" if isinstance(target, EmbeddedTarget) else target.kind
-    dsn = environment.get("MEDGEN_DSN", "") if isinstance(target.dsn, dg.EnvVar) else target.dsn
+def capabilities_of(target: Target, environment: Mapping[str, str]) -> LoaderCapabilities | None:
+    """What the target's backend can do; None where its DSN cannot be read before a run."""
     try:
-        return LoaderFactory.loader_class(dsn).capabilities.backend
+        return LoaderFactory.loader_class(_scheme(target, environment) + ":").capabilities
     except ValueError:
-        return "database"
+        return None
+
+
+def _scheme(target: Target, environment: Mapping[str, str]) -> str:
+    if isinstance(target, EmbeddedTarget):
+        return "postgresql"
+    if isinstance(target.dsn, dg.EnvVar):
+        return environment.get(target.dsn.env_var_name, target.kind).partition(":")[0]
+    return target.dsn.partition(":")[0]
 
 
 @dataclass(frozen=True)

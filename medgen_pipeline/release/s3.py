@@ -1,7 +1,6 @@
 """A release in S3: as a source (a mirror in a bucket), and as the second tier of the archive.
 
-boto3 is imported when a bucket is used and not before. It finds credentials, region and ``AWS_ENDPOINT_URL`` by its own
-rules; nothing of them passes through this package.
+Clients and errors are ``medgen_pipeline.aws``'s.
 """
 
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
+from medgen_pipeline.aws import Aws, is_missing
 from medgen_pipeline.release.archive import (
     Fingerprint,
     MissingSourceFileError,
@@ -19,7 +19,20 @@ from medgen_pipeline.release.archive import (
 )
 from medgen_pipeline.release.transport import Progress, TransferOptions, Transport
 
-_MISSING = frozenset({"404", "NoSuchKey", "NoSuchBucket"})
+_NO_OBJECT = "check the URL: S3 has no such object or bucket"
+_AWS = Aws(
+    extra="s3",
+    refused=UnusableSourceError,
+    missing=MissingSourceFileError,
+    unavailable=UnavailableSourceError,
+    advice={
+        "AccessDenied": "check the credentials boto3 finds, their rights and AWS_REGION",
+        "404": _NO_OBJECT,  # a HEAD has no body to carry the code in
+        "NoSuchKey": _NO_OBJECT,
+        "NoSuchBucket": _NO_OBJECT,
+        "PermanentRedirect": "correct AWS_REGION: the bucket is in another region",
+    },
+)
 
 
 class S3Transport(Transport):
@@ -50,13 +63,13 @@ class S3Transport(Transport):
     def probe(self, url: str) -> Fingerprint:
         """See :meth:`Transport.probe`."""
         bucket, key = _address(url)
-        with _errors(url):
+        with _AWS.errors(url):
             return self._fingerprint(url, self._client.head_object(Bucket=bucket, Key=key))
 
     def list_files(self, base_url: str) -> dict[str, str]:
         """See :meth:`Transport.list_files`."""
         bucket, prefix = _address(base_url)
-        with _errors(base_url):
+        with _AWS.errors(base_url):
             answer = self._client.list_objects_v2(Bucket=bucket, Prefix=prefix, Delimiter="/")
         return {
             item["Key"].removeprefix(prefix): f"{item['LastModified'].isoformat()} {item['Size']} {item['ETag']}"
@@ -68,7 +81,7 @@ class S3Transport(Transport):
         fingerprint = self.probe(url)
         self._refuse_oversize(url, fingerprint.size or 0)
         progress = Progress(url, fingerprint.size)
-        with part.open("wb") as out, _errors(url):
+        with part.open("wb") as out, _AWS.errors(url):
             self._client.download_fileobj(
                 *_address(url), out, Callback=lambda _: progress.report(out.tell()), Config=_one_connection()
             )
@@ -117,7 +130,7 @@ class S3Store:
 
     @contextmanager
     def _ready(self, name: str) -> Iterator[Any]:
-        with _errors(self.url + name):
+        with _AWS.errors(self.url + name):
             self._client = self._client or _client(TransferOptions())
             yield self._client
 
@@ -127,7 +140,7 @@ class S3Store:
         try:
             return int(client.head_object(Bucket=bucket, Key=key)["ContentLength"])
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in _MISSING:
+            if is_missing(error):
                 return None
             raise
 
@@ -139,49 +152,15 @@ def _address(url: str) -> tuple[str, str]:
 
 
 def _client(options: TransferOptions) -> Any:  # boto3 has no types
-    try:
-        import boto3  # type: ignore[import-untyped]  # ships no types
-        from botocore.config import Config  # type: ignore[import-untyped]  # ships no types
-    except ImportError as error:
-        raise UnusableSourceError("S3 needs boto3: pip install 'medgen_pipeline[s3]'.") from error
-    config = Config(
-        retries={"mode": "standard", "total_max_attempts": options.attempts},
+    return _AWS.client(
+        "s3",
+        attempts=options.attempts,
         connect_timeout=options.connect_timeout,
         read_timeout=options.read_timeout,
-        user_agent_extra="medgen_pipeline",
     )
-    with _errors("S3"):
-        return boto3.session.Session().client("s3", config=config)  # boto3.client() shares one, not for threads
 
 
 def _one_connection() -> Any:
     from boto3.s3.transfer import TransferConfig  # type: ignore[import-untyped]  # ships no types
 
     return TransferConfig(use_threads=False)
-
-
-@contextmanager
-def _errors(url: str) -> Iterator[None]:
-    """Turn botocore's errors into this room's."""
-    from botocore import exceptions  # type: ignore[import-untyped]  # ships no types
-    from s3transfer.exceptions import RetriesExceededError  # type: ignore[import-untyped]  # ships no types
-
-    try:
-        yield
-    except exceptions.ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code in _MISSING:
-            raise MissingSourceFileError(f"{url}: S3 has no such object or bucket ({code}). Check the URL.") from error
-        if status >= 500 or status == 429 or code in {"SlowDown", "RequestTimeout", "Throttling"}:
-            raise UnavailableSourceError(f"{url}: S3 answers {status} {code}. Try again later.") from error
-        raise UnusableSourceError(
-            f"{url}: S3 refuses with {status} {code}: {error}. Check the credentials boto3 finds, their rights "
-            "and AWS_REGION."
-        ) from error
-    except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
-        raise UnusableSourceError(f"{url}: boto3 finds no AWS credentials ({error}).") from error
-    except (exceptions.HTTPClientError, exceptions.ConnectionError, RetriesExceededError) as error:
-        raise UnavailableSourceError(f"{url}: S3 cannot be reached ({error}). Try again later.") from error
-    except exceptions.BotoCoreError as error:
-        raise UnusableSourceError(f"{url}: {error}") from error

@@ -91,7 +91,7 @@ def test_redshift_and_an_installed_backend_are_a_dsn_and_nothing_else_changes(
         "postgres": {"MEDGEN_DSN": redshift.database},
         "redshift": redshift_by_name,
         # The example makes no curated tables: capabilities.curated.
-        "duckdb": {"MEDGEN_DSN": f"duckdb://{tmp_path}/warehouse.duckdb", "MEDGEN_CURATED": "false"},
+        "duckdb": {"MEDGEN_DSN": f"duckdb://{tmp_path}/warehouse.duckdb"},
     }
     seen = {name: seen_through({**source, **settings}, monkeypatch) for name, settings in warehouses.items()}
     first = seen["postgres"]

@@ -98,9 +98,9 @@ def test_a_body_that_breaks_off_is_read_again(s3: S3Server, source: ReleaseSourc
 @pytest.mark.parametrize(
     ("fault", "error", "message"),
     [
-        (S3Fault("NAMES", status=503), UnavailableSourceError, "S3 answers 503.*Try again later"),
-        (S3Fault("NAMES", status=403), UnusableSourceError, "S3 refuses with 403.*credentials boto3 finds"),
-        (S3Fault("GET .*NAMES", cut=True), UnavailableSourceError, "S3 cannot be reached"),
+        (S3Fault("NAMES", status=503), UnavailableSourceError, "AWS answers 503.*Try again later"),
+        (S3Fault("NAMES", status=403), UnusableSourceError, "AWS refuses with 403.*credentials boto3 finds"),
+        (S3Fault("GET .*NAMES", cut=True), UnavailableSourceError, "AWS cannot be reached"),
     ],
     ids=["503", "403", "cut"],
 )
@@ -114,7 +114,7 @@ def test_trouble_with_a_bucket_is_named_and_leaves_no_trace(
 
 
 def test_a_missing_object_and_a_missing_bucket_are_permanent_errors(s3: S3Server, archive: Archive) -> None:
-    with pytest.raises(MissingSourceFileError, match=r"NAMES.RRF.gz: S3 has no such object"):
+    with pytest.raises(MissingSourceFileError, match=r"NAMES.RRF.gz: AWS refuses with 404.*S3 has no such object"):
         ReleaseSource(MIRROR, archive).fetch(NAMES)
     with pytest.raises(MissingSourceFileError, match="no such object or bucket"):
         ReleaseSource("s3://nobody-s-bucket/", archive).look(TABLES, SourceMemory("s3://nobody-s-bucket/", NOW), NOW)
@@ -157,7 +157,7 @@ build_definitions(environment={{}})
 ReleaseSource("s3://bucket/", Archive(Path({str(tmp_path)!r}))).fetch(TABLES[0])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert "UnusableSourceError: S3 needs boto3: pip install 'medgen_pipeline[s3]'" in done.stderr
+    assert "UnusableSourceError: AWS needs boto3: pip install 'medgen_pipeline[s3]'" in done.stderr
 
 
 # --- a bucket as the archive's second tier ---

@@ -78,7 +78,7 @@ TROUBLES = {
     "S3 refuses the manifest": Trouble(
         s3(f"PUT {MANIFEST}", status=403), LoaderError, r"writing s3://stage/\S+/manifest: AWS refuses with 403"
     ),
-    "S3 is down": Trouble(s3(f"PUT {PART}", status=500), TransientError, "AWS answers 500 .*Load again later"),
+    "S3 is down": Trouble(s3(f"PUT {PART}", status=500), TransientError, "AWS answers 500 .*Try again later"),
     "COPY may not read the manifest": Trouble(
         s3(f"GET {MANIFEST}", status=403), LoaderError, "The role may not read the manifest: allow s3:GetObject"
     ),
