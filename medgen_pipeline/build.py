@@ -25,7 +25,7 @@ from medgen_pipeline.io_manager import (
 from medgen_pipeline.jobs import build_jobs
 from medgen_pipeline.loaders import LoaderCapabilities
 from medgen_pipeline.schedules import weekly_refresh
-from medgen_pipeline.sensors import new_release_sensor
+from medgen_pipeline.sensors import INTERVAL_MINUTES, build_release_sensor
 
 # Two tables at a time: NCBI drops clients with more connections, and each step process takes 100 MB before its data.
 # forkserver with a preloaded package starts a step in half the time of spawn (13 s against 22 s for 8 steps, 2 cores).
@@ -54,6 +54,17 @@ def _wants_curated(variables: Mapping[str, str], capabilities: LoaderCapabilitie
     return chosen == "true"
 
 
+def _sensor_minutes(variables: Mapping[str, str]) -> float:
+    text = variables.get("MEDGEN_SENSOR_MINUTES") or str(INTERVAL_MINUTES)
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0
+    if not 0 < minutes < float("inf"):
+        raise ValueError(f"MEDGEN_SENSOR_MINUTES is {text!r}, expected a number of minutes above 0.")
+    return minutes
+
+
 def build_definitions(
     *,
     resources: Mapping[str, Any] | None = None,
@@ -71,7 +82,7 @@ def build_definitions(
             ``MEDGEN_CURATED`` says, and otherwise where the backend can make them.
 
     Raises:
-        ValueError: ``MEDGEN_CURATED`` is neither true nor false.
+        ValueError: ``MEDGEN_CURATED`` is neither true nor false, or ``MEDGEN_SENSOR_MINUTES`` no number above 0.
     """
     variables = os.environ if environment is None else environment
     found = {**default_resources(variables), **(resources or {})}
@@ -92,6 +103,6 @@ def build_definitions(
         resources=found,
         jobs=build_jobs(tables),
         schedules=[weekly_refresh],
-        sensors=[new_release_sensor],
+        sensors=[build_release_sensor(_sensor_minutes(variables))],
         executor=executor or _EXECUTOR,
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from medgen_pipeline.catalog import Column, ColumnType, CuratedTable, SourceTable, Table
+from medgen_pipeline.catalog import Column, ColumnType, CuratedTable, Figure, SourceTable, Table
 from medgen_pipeline.catalog.query import LOAD_RUN
 from medgen_pipeline.load import LoadResult
 from medgen_pipeline.release import FileVersion, SourceFile
@@ -18,6 +18,9 @@ RELEASE_TAG = "medgen/release"
 RELEASE_SPAN_TAG = "medgen/release_span"
 ATTEMPT_TAG = "medgen/attempt"
 
+# Dagster shows Markdown without images, so a plot in it is made of characters.
+_BAR_BLOCKS = 24
+_EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 _TYPE_NAMES = {ColumnType.TEXT: "text", ColumnType.INTEGER: "bigint"}
 
 
@@ -133,18 +136,30 @@ def curated_metadata(table: CuratedTable, figures: Mapping[str, Sequence[tuple[A
     for figure in table.figures:
         rows = figures[figure.name]
         if figure.columns:
-            metadata[figure.name] = dg.MetadataValue.md(markdown_table(figure.columns, rows))
+            metadata[figure.name] = dg.MetadataValue.md(_markdown(figure, rows))
         else:
             metadata[figure.name] = int(rows[0][0])
     return metadata
 
 
-def markdown_table(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> str:
-    """A table in Markdown; names of MedGen's may hold any character."""
+def _markdown(figure: Figure, rows: Sequence[tuple[Any, ...]]) -> str:
+    """A table in Markdown, with bars where the figure has some; names of MedGen's may hold any character."""
     if not rows:
         return "none"
+    columns = figure.columns
+    if figure.bars:
+        drawn = [row[columns.index(figure.bars)] for row in rows]
+        most = max(drawn)
+        columns = (*columns, "")
+        rows = [(*row, _bar(value, most)) for row, value in zip(rows, drawn, strict=True)]
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _bar(value: int, most: int) -> str:
+    """A bar of blocks and eighths of one; whatever is not nothing can be seen."""
+    eighths = max(round(8 * _BAR_BLOCKS * value / most), 1) if value else 0
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8]
 
 
 def _cell(value: Any) -> str:

@@ -32,6 +32,7 @@ from medgen_pipeline.release import (
 )
 
 SENSOR_NAME = "new_release_sensor"
+INTERVAL_MINUTES = 15.0
 
 # How long after a request the next one for the same versions may follow; the number of requests is one more.
 RETRY_AFTER = (timedelta(minutes=15), timedelta(hours=3))
@@ -55,17 +56,21 @@ def _key(table: SourceTable) -> dg.AssetKey:
 _TABLE_OF = {_key(table): table for table in TABLES}
 
 
-@dg.sensor(
-    name=SENSOR_NAME,
-    job_name=REFRESH_JOB,
-    minimum_interval_seconds=15 * 60,
-    description="Looks for a new release, waits until NCBI has finished publishing it, and starts one run of the "
-    "tables whose files changed and of what hangs on them. A run that fails is asked for again, "
-    f"{len(RETRY_AFTER) + 1} times in all.",
-)
-def new_release_sensor(context: dg.SensorEvaluationContext, source: MedgenSource) -> dg.SensorResult:
-    """One tick."""
-    return follow_source(context, source, datetime.now(UTC).replace(microsecond=0))
+def build_release_sensor(minutes: float = INTERVAL_MINUTES) -> dg.SensorDefinition:
+    """The sensor, with a tick every so many minutes."""
+
+    @dg.sensor(
+        name=SENSOR_NAME,
+        job_name=REFRESH_JOB,
+        minimum_interval_seconds=max(round(minutes * 60), 1),
+        description="Looks for a new release, waits until NCBI has finished publishing it, and starts one run of the "
+        "tables whose files changed and of what hangs on them. A run that fails is asked for again, "
+        f"{len(RETRY_AFTER) + 1} times in all.",
+    )
+    def new_release_sensor(context: dg.SensorEvaluationContext, source: MedgenSource) -> dg.SensorResult:
+        return follow_source(context, source, datetime.now(UTC).replace(microsecond=0))
+
+    return new_release_sensor
 
 
 def follow_source(context: dg.SensorEvaluationContext, source: MedgenSource, now: datetime) -> dg.SensorResult:

@@ -5,7 +5,16 @@ MedGen table or column by hand.
 """
 
 from medgen_pipeline.catalog.curated import ALL_TABLES, CURATED_TABLES, any_table_by_name, upstream_of
-from medgen_pipeline.catalog.model import Column, ColumnType, CuratedTable, Framing, Reference, SourceTable, Table
+from medgen_pipeline.catalog.model import (
+    Column,
+    ColumnType,
+    CuratedTable,
+    Figure,
+    Framing,
+    Reference,
+    SourceTable,
+    Table,
+)
 from medgen_pipeline.catalog.query import Query
 from medgen_pipeline.catalog.tables import TABLES, table_by_name
 
@@ -16,6 +25,7 @@ __all__ = [
     "Column",
     "ColumnType",
     "CuratedTable",
+    "Figure",
     "Framing",
     "Query",
     "Reference",

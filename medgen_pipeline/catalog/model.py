@@ -184,11 +184,13 @@ class Figure:
         name: Key of the metadata.
         query: Its one number, or its rows in the order they are shown.
         columns: Headers of the table.
+        bars: Header of the column whose numbers are drawn as bars, too.
     """
 
     name: str
     query: Query
     columns: tuple[str, ...] = ()
+    bars: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

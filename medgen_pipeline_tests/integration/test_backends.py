@@ -2,12 +2,11 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -20,6 +19,7 @@ from medgen_pipeline.catalog import CURATED_TABLES, TABLES, table_by_name
 from medgen_pipeline.checks import DRIFT_CHECK
 from medgen_pipeline.release.sample import write_sample
 from medgen_pipeline_tests.documents import Document, filled
+from medgen_pipeline_tests.integration.conftest import PROJECT
 from medgen_pipeline_tests.integration.support import Run, run_of
 from medgen_pipeline_tests.loaders.redshift_support import BUCKET, ROLE, GatedRedshift
 from medgen_pipeline_tests.loaders.support import PostgresBackend
@@ -127,19 +127,14 @@ class Location:
 
     folder: Path
     release: Path
+    python: Path = Path(sys.executable)
 
-    def materialize(self, config: Mapping[str, object] | None = None, **environment: str) -> str:
-        """Materialize two tables; returns what was printed."""
-        command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "medgen_pipeline.definitions"]
-        command += ["--select", 'key:"medgen/merged" or key:"medgen/medgen_sources"']
-        if config:
-            path = self.folder / "redshift.yaml"
-            path.write_text(yaml.safe_dump(config))
-            command += ["-c", str(path)]
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run Python with these arguments and settings."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("MEDGEN_", "DAGSTER_"))}
         source = {"MEDGEN_SOURCE_URL": self.release.as_uri(), "MEDGEN_HOME": str(self.folder / "home")}
-        done = subprocess.run(
-            command,
+        return subprocess.run(
+            [self.python, *arguments],
             cwd=self.folder,
             env={**clean, **source, **environment},
             capture_output=True,
@@ -147,6 +142,16 @@ class Location:
             check=False,
             timeout=300,
         )
+
+    def materialize(self, config: Mapping[str, object] | None = None, **environment: str) -> str:
+        """Materialize two tables; returns what was printed."""
+        command = ["-m", "dagster", "asset", "materialize", "-m", "medgen_pipeline.definitions"]
+        command += ["--select", 'key:"medgen/merged" or key:"medgen/medgen_sources"']
+        if config:
+            path = self.folder / "redshift.yaml"
+            path.write_text(yaml.safe_dump(config))
+            command += ["-c", str(path)]
+        done = self.run(*command, **environment)
         assert done.returncode == 0, done.stderr[-5000:]
         return done.stdout + done.stderr
 
@@ -206,31 +211,27 @@ def test_the_command_line_loads_an_installed_backend_found_by_its_entry_point(lo
     assert file.exists()
 
 
-def test_without_the_redshift_extra_postgres_loads_and_redshift_says_what_is_missing(
-    database: str, location: Location
+@pytest.fixture(scope="module")
+def plain_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of a fresh environment with ``pip install .``: no extras, and not this source tree."""
+    environment = tmp_path_factory.mktemp("plain") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    python = environment / "bin" / "python"
+    install = ["-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    subprocess.run([python, *install, "--constraint", PROJECT / "constraints.txt", PROJECT], check=True)
+    return python
+
+
+def test_installed_without_extras_postgres_loads_and_redshift_says_what_is_missing(
+    database: str, location: Location, plain_python: Path
 ) -> None:
-    """In a process in which nothing of the extra can be imported."""
-    blocked = location.folder / "blocked"
-    blocked.mkdir()
-    (blocked / "sitecustomize.py").write_text(
-        "import sys\nfor name in ('boto3', 'botocore', 'dagster_aws', 'duckdb'):\n    sys.modules[name] = None\n"
-    )
-    location.materialize(MEDGEN_DSN=database, PYTHONPATH=str(blocked))
+    plain = replace(location, python=plain_python)
+    for module in ("boto3", "dagster_aws", "duckdb", "pytest", "medgen_pipeline_tests"):
+        assert plain.run("-c", f"import {module}").returncode == 1
+    plain.materialize(MEDGEN_DSN=database)
     assert PostgresBackend(database).production(table_by_name("merged")).total() > 0
-    listed = subprocess.run(
-        [sys.executable, "-m", "dagster", "asset", "list", "-m", "medgen_pipeline.definitions"],
-        cwd=location.folder,
-        env={**os.environ, "PYTHONPATH": str(blocked), "MEDGEN_DSN": "redshift://u:p@h/d"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    redshift = {"MEDGEN_DSN": "redshift://u:p@127.0.0.1:1/d", "MEDGEN_S3_BUCKET": BUCKET, "MEDGEN_AWS_REGION": "x"}
+    listed = plain.run("-m", "dagster", "asset", "list", "-m", "medgen_pipeline.definitions", **redshift)
     assert listed.stdout.split() == sorted(f"medgen/{table.name}" for table in (*TABLES, *CURATED_TABLES))
     with pytest.raises(AssertionError, match=r"pip install 'medgen_pipeline\[redshift\]'"):
-        location.materialize(
-            MEDGEN_DSN="redshift://u:p@127.0.0.1:1/d",
-            MEDGEN_S3_BUCKET=BUCKET,
-            MEDGEN_AWS_REGION="us-east-1",
-            PYTHONPATH=str(blocked),
-        )
-    shutil.rmtree(blocked)
+        plain.materialize(None, **redshift)

@@ -116,7 +116,18 @@ def test_the_report_is_markdown_with_numbers_beside_it(weeks: Weeks) -> None:
     assert metadata["report/renamed"] == 50
     assert metadata["report/concepts"].startswith("| what | CUI | name | before, or now |\n| --- | --- | --- | --- |\n")
     assert "| renamed | " in metadata["report/concepts"]
-    assert "| names | " in metadata["report/tables"]
+    tables = metadata["report/tables"].splitlines()
+    assert tables[0] == "| table | loaded as | rows | inserted | updated | deleted | changed |  |"
+    rows = [row.removeprefix("| ").removesuffix(" |").split(" | ") for row in tables[2:]]
+    assert [row[0] for row in rows] == sorted(table.name for table in TABLES)
+    most = max(int(row[6].replace(",", "")) for row in rows)
+    for name, *_, changed, bar in rows:
+        full = 24 * int(changed.replace(",", "")) / most
+        assert bar.count("█") == pytest.approx(full, abs=1), name
+        assert bool(bar) == (changed != "0"), name
+    releases = metadata["report/releases"].splitlines()
+    assert releases[0].startswith("| release | new disease | renamed | merged | retired | rows changed |")
+    assert [row.split(" | ")[2] for row in releases[2:]] == ["50", "0"]
     assert metadata["report/rows_inserted"] > 0
 
 

@@ -17,7 +17,7 @@ from medgen_pipeline.hooks import LoadFailure
 from medgen_pipeline.io_manager import MedgenSource
 from medgen_pipeline.release import DEFAULT_SOURCE_URL, RELEASE_WINDOW, TransferOptions
 from medgen_pipeline.release.fetch import TRANSPORTS
-from medgen_pipeline.sensors import RETRY_AFTER, Cursor, new_release_sensor
+from medgen_pipeline.sensors import INTERVAL_MINUTES, RETRY_AFTER, Cursor
 from medgen_pipeline_tests.integration import test_fetch, test_sensor
 from medgen_pipeline_tests.integration.conftest import PROJECT, Demo
 from medgen_pipeline_tests.unit import test_archive
@@ -153,7 +153,7 @@ def test_the_notifier_of_the_page_passes_a_failure_on(monkeypatch: pytest.Monkey
 def test_the_times_on_the_page_are_those_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MEDGEN_QUIET_MINUTES", raising=False)
     source = MedgenSource()
-    assert new_release_sensor.minimum_interval_seconds == 15 * 60
+    assert INTERVAL_MINUTES == 15
     assert "looks at the source every 15 minutes" in SCHEDULE
     assert [wait.total_seconds() / 60 for wait in RETRY_AFTER] == [15, 180]
     assert "again after 15 minutes, and once more after 3 hours" in SCHEDULE

@@ -1,4 +1,4 @@
-"""The sensor, turned on by a click, when NCBI has published some of the files anew."""
+"""The sensor, turned on by a click, before NCBI publishes some of the files anew."""
 
 import time
 from collections.abc import Iterator
@@ -23,7 +23,8 @@ SENSOR = "/locations/medgen_pipeline/sensors/new_release_sensor"
 def following(browser: Browser, postgres_server: str) -> Iterator[UiDeployment]:
     """A deployment of its own, with a small mirror as its source and all of it loaded."""
     del browser
-    with deployed(postgres_server, MEDGEN_QUIET_MINUTES="0", MEDGEN_CURATED="false") as made:
+    settings = {"MEDGEN_QUIET_MINUTES": "0", "MEDGEN_SENSOR_MINUTES": "0.1", "MEDGEN_CURATED": "false"}
+    with deployed(postgres_server, **settings) as made:
         made.publish("2026-01-07", *MIRRORED)
         assert run_job(made.address, "refresh_medgen", *(("medgen", table.name) for table in MIRRORED)) == "SUCCESS"
         yield made
@@ -57,9 +58,11 @@ def test_a_release_on_the_server_leads_to_one_run_of_just_the_changed_tables(
     sensor_window: Window, following: UiDeployment
 ) -> None:
     before = loads(following)
-    following.publish("2026-01-14", NAMES, MERGED, successor=True)
     page = sensor_window.open(SENSOR)
     page.get_by_role("checkbox").first.press(" ")
+    page.get_by_text("0 requested").first.wait_for()
+    assert runs_of_the_sensor(following) == []
+    following.publish("2026-01-14", NAMES, MERGED, successor=True)
     page.get_by_text("1 run requested").first.wait_for()
     deadline = time.monotonic() + 300
     while [status for status, _ in runs_of_the_sensor(following)] not in (["SUCCESS"], ["FAILURE"]):

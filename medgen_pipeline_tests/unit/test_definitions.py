@@ -111,6 +111,14 @@ def test_sensor_and_schedule_are_off_until_somebody_turns_them_on(definitions: d
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 6 * * 4", "America/New_York")
 
 
+def test_the_sensor_ticks_as_often_as_it_is_set_to() -> None:
+    (sensor,) = build_definitions(environment={"MEDGEN_SENSOR_MINUTES": "0.1"}).get_repository_def().sensor_defs
+    assert sensor.minimum_interval_seconds == 6
+    for text in ("0", "-1", "nan", "inf", "often"):
+        with pytest.raises(ValueError, match=f"MEDGEN_SENSOR_MINUTES is '{text}', expected a number of minutes"):
+            build_definitions(environment={"MEDGEN_SENSOR_MINUTES": text})
+
+
 def checks_of(job: dg.JobDefinition) -> dict[str, set[str]]:
     """The names of a job's checks, each with the tables it is made of."""
     found: dict[str, set[str]] = {}

@@ -190,12 +190,31 @@ ORDER BY topics.place, report.position
         ),
         Figure(
             name="report/tables",
-            columns=("table", "rows", "inserted", "updated", "deleted", "loaded as"),
+            columns=("table", "loaded as", "rows", "inserted", "updated", "deleted", "changed"),
+            bars="changed",
             query=Query(
                 scratch=(_NEWEST,),
                 text="""
-SELECT subject, total, rows_inserted, rows_updated, rows_deleted, detail
+SELECT subject, detail, total, rows_inserted, rows_updated, rows_deleted, rows_inserted + rows_updated + rows_deleted
 FROM {newest} WHERE topic = 'table' ORDER BY position
+""",
+            ),
+        ),
+        Figure(
+            name="report/releases",
+            columns=("release", *CONCEPT_TOPICS, "rows changed"),
+            bars="rows changed",
+            query=Query(
+                parameters={f"topic_{place}": topic for place, topic in enumerate(CONCEPT_TOPICS, 1)},
+                text="""
+SELECT release,
+    COALESCE(MAX(CASE WHEN subject = {topic_1} THEN total END), 0),
+    COALESCE(MAX(CASE WHEN subject = {topic_2} THEN total END), 0),
+    COALESCE(MAX(CASE WHEN subject = {topic_3} THEN total END), 0),
+    COALESCE(MAX(CASE WHEN subject = {topic_4} THEN total END), 0),
+    SUM(CASE WHEN topic = 'table' THEN rows_inserted + rows_updated + rows_deleted ELSE 0 END)
+FROM {release_report} AS report WHERE topic IN ('table', 'total')
+GROUP BY release ORDER BY release DESC
 """,
             ),
         ),
