@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Protocol
 
 from filelock import FileLock, Timeout
-from isal import isal_zlib
+from isal import igzip_lib
 
 from medgen_pipeline.diff import BlockList, EndlessLineError
 from medgen_pipeline.errors import MedgenError, PermanentError, TransientError
@@ -43,9 +43,9 @@ _log = logging.getLogger(__name__)
 # Small, because one block of a hostile gzip file inflates a thousandfold; larger blocks were not faster.
 _BLOCK_BYTES = 64 << 10
 _GZIP_MAGIC = b"\x1f\x8b"
-_GZIP_WBITS = 31  # zlib's code for "with a gzip header and trailer"
+_INFLATED_BYTES = 1 << 20
 # isal 1.9.1 declares the class as if it were an instance.
-_GzipError: type[Exception] = isal_zlib.error  # type: ignore[assignment]
+_GzipError: type[Exception] = igzip_lib.error  # type: ignore[assignment]
 _UTF8_BOM = b"\xef\xbb\xbf"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -487,18 +487,23 @@ def _inflate(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """Decompress member after member; CRC and length of each are checked, and nothing may follow the last.
 
     ``isal.igzip.open`` would do but for zero padding, which it accepts (isal 1.9.1): a crash can leave zeros
-    where a further member should be.
+    where a further member should be. What is yielded has a limit: a file of one letter is a thousandth of itself
+    compressed.
     """
-    member = isal_zlib.decompressobj(wbits=_GZIP_WBITS)
+    member = _new_member()
     for block in blocks:
         rest = block
-        while rest:
+        while rest or not (member.needs_input or member.eof):
             if member.eof:
-                member = isal_zlib.decompressobj(wbits=_GZIP_WBITS)
-            yield member.decompress(rest)
-            rest = member.unused_data
+                member = _new_member()
+            yield member.decompress(rest, _INFLATED_BYTES)
+            rest = member.unused_data if member.eof else b""
     if not member.eof:
         raise EOFError("it ends too early, or stray bytes follow its end")
+
+
+def _new_member() -> igzip_lib.IgzipDecompressor:
+    return igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
 
 
 def _acquired(lock: FileLock, url: str) -> AbstractContextManager[object]:

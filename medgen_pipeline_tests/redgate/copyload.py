@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]  # ships no types
-from isal import isal_zlib
+from isal import igzip_lib
 from urllib3.exceptions import HTTPError
 
 from medgen_pipeline_tests.redgate.copycommand import CopyCommand
@@ -20,9 +20,8 @@ from medgen_pipeline_tests.redgate.lexer import quoted_literal, quoted_name
 from medgen_pipeline_tests.redgate.records import SUPPORTED_TYPES, LoadColumn, LoadError, RecordConverter
 
 BLOCK_BYTES = 1 << 20
-_GZIP_WINDOW = 16 + isal_zlib.MAX_WBITS
 # isal 1.9.1 declares the class as if it were an instance.
-_GzipError: type[Exception] = isal_zlib.error  # type: ignore[assignment]
+_GzipError: type[Exception] = igzip_lib.error  # type: ignore[assignment]
 _COLUMNS = """
     SELECT a.attname, split_part(format_type(a.atttypid, NULL), '(', 1), a.atttypmod - 4, NOT a.attnotnull,
            a.attidentity::text
@@ -125,16 +124,21 @@ class S3Source:
 
 
 def _inflate(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    member = isal_zlib.decompressobj(wbits=_GZIP_WINDOW)
+    """Member after member, in blocks of a bounded size: a text of one letter is a thousandth of itself compressed."""
+    member = _new_member()
     for block in blocks:
         rest = block
-        while rest:
+        while rest or not (member.needs_input or member.eof):
             if member.eof:
-                member = isal_zlib.decompressobj(wbits=_GZIP_WINDOW)
-            yield member.decompress(rest)
-            rest = member.unused_data
+                member = _new_member()
+            yield member.decompress(rest, BLOCK_BYTES)
+            rest = member.unused_data if member.eof else b""
     if not member.eof:
         raise EOFError("unexpected end of file")
+
+
+def _new_member() -> igzip_lib.IgzipDecompressor:
+    return igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
 
 
 def _entry(uri: str, mandatory: bool) -> Part:

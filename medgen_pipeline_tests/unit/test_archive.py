@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -102,6 +103,21 @@ def test_a_gzip_file_of_several_members_is_one_table(tmp_path: Path) -> None:
         path.write_bytes(first + gzip.compress(b"") + gzip.compress(TEXT))
         expected = sha256(gzip.decompress(path.read_bytes()))
         assert examine(path, url=URL, is_gzip=True).content_sha256 == expected
+
+
+def test_a_file_that_inflates_a_thousandfold_is_examined_in_little_memory(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    text = b"C0000001|\n" * 6_000_000
+    path.write_bytes(gzip.compress(text))
+    assert path.stat().st_size < 200_000
+    tracemalloc.start()
+    try:
+        examined = examine(path, url=URL, is_gzip=True)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert examined.content_sha256 == sha256(text)
+    assert peak < 10_000_000
 
 
 @pytest.mark.parametrize(
