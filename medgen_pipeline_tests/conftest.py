@@ -60,9 +60,20 @@ def database(postgres_server: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def s3_server() -> "Iterator[S3Server]":
+    from botocore.loaders import JSONFileLoader  # type: ignore[import-untyped]  # ships no types
+
     from medgen_pipeline_tests.redgate.s3server import S3Server  # moto takes a second to import
 
-    with S3Server() as server:
+    # botocore parses a megabyte of JSON for every session, which is most of the time of a small load.
+    parse, parsed = JSONFileLoader.load_file, dict[str, object]()
+
+    def load_file(loader: object, path: str) -> object:
+        if path not in parsed:
+            parsed[path] = parse(loader, path)
+        return parsed[path]
+
+    with pytest.MonkeyPatch.context() as patch, S3Server() as server:
+        patch.setattr(JSONFileLoader, "load_file", load_file)
         yield server
 
 

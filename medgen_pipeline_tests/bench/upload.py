@@ -26,6 +26,7 @@ from medgen_pipeline.catalog import SourceTable, table_by_name
 from medgen_pipeline.framing import FramedFile
 from medgen_pipeline.home import medgen_home
 from medgen_pipeline.load import open_published
+from medgen_pipeline.loaders.redshift.aws import s3_client
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.loaders.redshift.stage import Stage
 from medgen_pipeline_tests.bench.ground import sample_release
@@ -92,7 +93,7 @@ def _send_raw(table: SourceTable, path: Path) -> Sent:
 def _send_ours(table: SourceTable, path: Path) -> Sent:
     config = RedshiftConfig(BUCKET, REGION)
     started = time.monotonic()
-    with Stage(config, table.name, load_id=1) as stage, open_published(table, path) as stream:
+    with Stage(s3_client(config), config, table.name, load_id=1) as stage, open_published(table, path) as stream:
         stage.upload(iter(FramedFile(table, stream, lambda _: None)))
         seconds = time.monotonic() - started
         return Sent(seconds, _take_away(), peak_rss_mb())

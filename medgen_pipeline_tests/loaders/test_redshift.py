@@ -32,6 +32,7 @@ from medgen_pipeline.loaders import (
     LostConnectionError,
     TableBusyError,
 )
+from medgen_pipeline.loaders.redshift.aws import s3_client
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.loaders.redshift.connect import connection_parts
 from medgen_pipeline.loaders.redshift.stage import Stage
@@ -305,7 +306,7 @@ def test_limits_leave_everything_else_about_framing_as_it_was() -> None:
 
 
 def stage_of(config: RedshiftConfig, load_id: int = 7) -> Stage:
-    return Stage(config, "names", load_id)
+    return Stage(s3_client(config), config, "names", load_id)
 
 
 def contents(s3: S3Server, url: str) -> bytes:

@@ -66,3 +66,12 @@ def test_the_checks_of_a_table(window: Window) -> None:
     window.open("/assets/medgen/mgconso?view=checks&checkDetail=no_rejected_rows")
     window.text("check/rejected_rows").wait_for()
     keep(window, "checks")
+
+
+@pytest.mark.usefixtures("two_releases")
+def test_the_report_of_a_release(window: Window) -> None:
+    page = window.open("/assets/medgen/release_report?view=overview")
+    row = page.locator("tr", has_text="report/tables").last
+    row.get_by_role("button", name="Show Markdown").click()
+    expect(page.get_by_text("█").first).to_be_visible()
+    keep(window, "report")

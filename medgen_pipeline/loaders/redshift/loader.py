@@ -17,6 +17,7 @@ from medgen_pipeline.loaders.base import (
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
 from medgen_pipeline.loaders.redshift import attached, bulk, publish, query_stage
 from medgen_pipeline.loaders.redshift.audit import RedshiftAudit
+from medgen_pipeline.loaders.redshift.aws import s3_client
 from medgen_pipeline.loaders.redshift.config import CAPABILITIES, RedshiftConfig
 from medgen_pipeline.loaders.redshift.lock import TableLock
 from medgen_pipeline.loaders.redshift.names import TableNames
@@ -45,6 +46,7 @@ class RedshiftNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         self._config = config
         self._lock = TableLock(session)
         self._swapped_at: float | None = None
+        self._s3: Any = None  # boto3 has no types
 
     @classmethod
     def from_dsn(cls, db_dsn: str, config: Mapping[str, Any]) -> Self:
@@ -55,6 +57,9 @@ class RedshiftNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         """See the base class."""
         super().close()
         self._lock.release()
+        if self._s3 is not None:
+            self._s3.close()
+            self._s3 = None
 
     def cancel(self) -> None:
         """See the base class. The table's lock is on a connection of its own and stays."""
@@ -118,7 +123,9 @@ class RedshiftNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
             super().cleanup(table)
 
     def _stage(self, table_name: str) -> Stage:
-        return Stage(self._config, table_name, self._load_id or new_load_id(None))
+        # boto3 parses a megabyte of JSON to make a client, so a load makes one.
+        self._s3 = self._s3 or s3_client(self._config)
+        return Stage(self._s3, self._config, table_name, self._load_id or new_load_id(None))
 
     # --- publication ---------------------------------------------------------------------------------------------
 

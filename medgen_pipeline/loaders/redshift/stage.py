@@ -18,7 +18,7 @@ from typing import Any, Self
 from isal import isal_zlib
 
 from medgen_pipeline.errors import MedgenError
-from medgen_pipeline.loaders.redshift.aws import aws_errors, client
+from medgen_pipeline.loaders.redshift.aws import aws_errors
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 
 logger = logging.getLogger(__name__)
@@ -52,13 +52,12 @@ class Uploaded:
 class Stage:
     """The objects of one load of one table."""
 
-    def __init__(self, config: RedshiftConfig, table_name: str, load_id: int) -> None:
-        """Nothing is sent."""
+    def __init__(self, s3: Any, config: RedshiftConfig, table_name: str, load_id: int) -> None:
+        """Nothing is sent; ``s3`` is boto3's client, which has no types."""
         self._config = config
         self._table_folder = f"{config.s3_prefix}/{config.schema}/{table_name}/"
         self._folder = f"{self._table_folder}{load_id}/"
-        with aws_errors("creating a client for s3"):
-            self._s3 = config.s3_client() if config.s3_client else client("s3", config)
+        self._s3 = s3
         self._keys: list[str] = []
         self._open_uploads: dict[str, str] = {}
 
@@ -72,8 +71,6 @@ class Stage:
             self.remove()
         except MedgenError as error:
             logger.warning("objects stay in S3 until the next load sweeps them: %s", error)
-        finally:
-            self._s3.close()
 
     def upload(self, chunks: Iterable[bytes]) -> Uploaded:
         """Send chunks of whole records, a manifest last."""
