@@ -33,7 +33,7 @@ stop: $(RUNTIME) ## Stop the embedded PostgreSQL; its data stay
 	@$(BIN)/medgen server stop
 
 test: $(TEST) ## Run all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(TEST) ## Check style and types
 	@$(BIN)/ruff check

@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 _REAL_RELEASES = Path(__file__).parents[2] / "shared" / "real"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The UI's tests first: few, slow, and mostly waiting. At the end one worker would do them alone.
+
+    pytest-xdist keeps this order with ``--no-loadscope-reorder``; by itself it begins with the files of most tests.
+    """
+    items.sort(key=lambda item: "ui" not in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """URL of a server on which databases may be created: ``MEDGEN_TEST_DSN``, or one of our own for this run.

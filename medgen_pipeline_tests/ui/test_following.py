@@ -60,7 +60,7 @@ def test_a_release_on_the_server_leads_to_one_run_of_just_the_changed_tables(
     before = loads(following)
     page = sensor_window.open(SENSOR)
     page.get_by_role("checkbox").first.press(" ")
-    page.get_by_text("0 requested").first.wait_for()
+    page.get_by_text("0 runs requested").first.wait_for()
     assert runs_of_the_sensor(following) == []
     following.publish("2026-01-14", NAMES, MERGED, successor=True)
     page.get_by_text("1 run requested").first.wait_for()
