@@ -72,6 +72,6 @@ def test_the_checks_of_a_table(window: Window) -> None:
 def test_the_report_of_a_release(window: Window) -> None:
     page = window.open("/assets/medgen/release_report?view=overview")
     row = page.locator("tr", has_text="report/tables").last
-    row.get_by_role("button", name="Show Markdown").click()
-    expect(page.get_by_text("█").first).to_be_visible()
+    row.get_by_text("[Show Markdown]").click()
+    expect(page.get_by_text("█").first).to_be_visible(timeout=20_000)
     keep(window, "report")
