@@ -16,6 +16,7 @@ from functools import cached_property
 
 import dagster as dg
 
+from medgen_pipeline.assets.tables import table_key
 from medgen_pipeline.catalog import TABLES, SourceTable
 from medgen_pipeline.errors import TransientError
 from medgen_pipeline.failures import CLOSED_GATES, reason_of
@@ -49,11 +50,7 @@ _NOT_FINISHED = [
 ]
 
 
-def _key(table: SourceTable) -> dg.AssetKey:
-    return dg.AssetKey(["medgen", table.name])
-
-
-_TABLE_OF = {_key(table): table for table in TABLES}
+_TABLE_OF = {table_key(table): table for table in TABLES}
 
 
 def build_release_sensor(minutes: float = INTERVAL_MINUTES) -> dg.SensorDefinition:
@@ -194,7 +191,7 @@ class _Tick:
         """The tick's outcome."""
         self._note_missing_files()
         self._forget_what_came_about()
-        pending = {_key(table): table for table in TABLES if self._is_pending(table)}
+        pending = {table_key(table): table for table in TABLES if self._is_pending(table)}
         wanted = [*pending, *self._left_behind()]
         if not wanted:
             files = sum(1 for table in TABLES if self._memory.version_of(table))
@@ -241,17 +238,19 @@ class _Tick:
 
     def _is_pending(self, table: SourceTable) -> bool:
         published, loaded = self._memory.version_of(table), self._loaded(table)
-        return published is not None and not (loaded and published.matches(loaded)) and self._graph.has(_key(table))
+        return (
+            published is not None and not (loaded and published.matches(loaded)) and self._graph.has(table_key(table))
+        )
 
     def _loaded(self, table: SourceTable) -> FileVersion | None:
         """The version that production was last made from, by Dagster's record."""
-        made = self._materialization(_key(table))
+        made = self._materialization(table_key(table))
         value = made.metadata.get("medgen/source_version") if made else None
         return FileVersion.parse(str(value.value)) if value else None
 
     def _went_back(self, table: SourceTable) -> bool:
         """Whether the published file is older than the loaded one, both from the same source."""
-        made, loaded = self._materialization(_key(table)), self._loaded(table)
+        made, loaded = self._materialization(table_key(table)), self._loaded(table)
         published = self._memory.version_of(table)
         if made is None or loaded is None or published is None or published.modified >= loaded.modified:
             return False
@@ -422,7 +421,7 @@ class _Tick:
         """One run of ``keys``, which are the chosen assets and what hangs on them, and the files' new versions."""
         versions = {table: version for table in tables.values() if (version := self._memory.version_of(table))}
         states = {key: self._state(key) for key in keys}
-        states |= {_key(table): str(version) for table, version in versions.items()}
+        states |= {table_key(table): str(version) for table, version in versions.items()}
         before = {key: last for key in chosen if (last := self._asked(key, tables.get(key)))}
         attempt = 1 + max((last.attempts for last in before.values()), default=0)
         published = versions.values() or [seen.version for seen in self._memory.files.values() if seen.version]

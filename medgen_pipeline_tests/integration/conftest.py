@@ -1,4 +1,4 @@
-"""The demo, run once for the tests that look at what it leaves behind."""
+"""The demo, run once for the tests that look at what it leaves behind, and an instance of Dagster."""
 
 import os
 import shutil
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from medgen_pipeline.loaders.embedded import EmbeddedPostgres
@@ -63,6 +64,13 @@ class Demo:
 
     def shell(self, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return self.run(["bash", "-euo", "pipefail", "-c", script], **environment)
+
+
+@pytest.fixture(scope="module")
+def instance() -> Iterator[dg.DagsterInstance]:
+    """One for all runs of a module: making one takes as long as a small run."""
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -91,13 +91,6 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def instance() -> Iterator[dg.DagsterInstance]:
-    """One for all runs: making one takes as long as a small run."""
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One archive: it keeps files by content, so tests cannot disturb each other in it."""
     return tmp_path_factory.mktemp("home")

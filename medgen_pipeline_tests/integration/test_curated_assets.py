@@ -22,12 +22,6 @@ def curated(name: str) -> CuratedTable:
     return next(table for table in CURATED_TABLES if table.name == name)
 
 
-@pytest.fixture(scope="module")
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
-
-
 @dataclass(frozen=True)
 class Weeks:
     """Three runs of the whole job: a sample, the same again, and its successor."""

@@ -44,13 +44,6 @@ BASE, SUCCESSOR = "2026-01-07", "2026-01-14"
 EVERY_TABLE = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 
 
-@pytest.fixture(scope="module")
-def instance() -> Iterator[dg.DagsterInstance]:
-    """One for all runs: making one takes as long as a small run."""
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
-
-
 # The sample: first load, successor, and the successor again
 
 

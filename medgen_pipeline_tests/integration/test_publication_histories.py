@@ -211,12 +211,6 @@ def definitions(ncbi: NcbiDouble, dsn: str) -> dg.Definitions:
     )
 
 
-@pytest.fixture(scope="module")
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as found:
-        yield found
-
-
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
     """Pytest keeps every log line, and here are a hundred thousand."""

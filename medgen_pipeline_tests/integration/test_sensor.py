@@ -91,12 +91,6 @@ class Following:
         return found
 
 
-@pytest.fixture(scope="module")
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
-
-
 @pytest.fixture
 def deployment(database: str, tmp_path: Path, instance: dg.DagsterInstance) -> Deployment:
     instance.wipe()

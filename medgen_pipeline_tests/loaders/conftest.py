@@ -1,7 +1,10 @@
-"""The warehouses that tests of curated tables run on."""
+"""What tests of several modules load: warehouses for curated tables, and small releases."""
+
+from pathlib import Path
 
 import pytest
 
+from medgen_pipeline.release.sample import write_sample
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
 from medgen_pipeline_tests.loaders.support import new_loader
@@ -14,3 +17,13 @@ def curated_warehouse(request: pytest.FixtureRequest, database: str) -> CuratedW
         redshift: GatedRedshift = request.getfixturevalue("redshift")
         return CuratedWarehouse(redshift.new_loader, database)
     return CuratedWarehouse(lambda: new_loader(database), database)
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A small synthetic release and its successor."""
+    folder = tmp_path_factory.mktemp("samples")
+    base, successor = folder / "2026-01-07", folder / "2026-01-14"
+    write_sample(base, scale=0.05)
+    write_sample(successor, scale=0.05, successor=True)
+    return base, successor

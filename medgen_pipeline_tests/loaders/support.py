@@ -8,6 +8,7 @@ import psycopg
 from psycopg import sql
 
 from medgen_pipeline.catalog import SourceTable, Table
+from medgen_pipeline.load import LoadResult
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderFactory
 from medgen_pipeline.testing import Backend, Mirror, Row
 
@@ -54,3 +55,8 @@ def query(dsn: str, statement: str, *params: object) -> list[Row]:
 def session(dsn: str) -> Iterator[psycopg.Connection[Row]]:
     with psycopg.connect(dsn) as connection:
         yield connection
+
+
+def outcome(result: LoadResult) -> tuple[object, ...]:
+    """What of a load must not depend on the backend."""
+    return result.counts, result.report, result.strategy, result.mode

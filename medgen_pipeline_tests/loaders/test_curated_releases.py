@@ -6,21 +6,11 @@ from pathlib import Path
 import pytest
 
 from medgen_pipeline.catalog import CURATED_TABLES
-from medgen_pipeline.load import LoadResult
 from medgen_pipeline.loaders import LoaderFactory
 from medgen_pipeline.release import Archive
-from medgen_pipeline.release.sample import write_sample
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
-
-
-@pytest.fixture(scope="module")
-def samples(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A small synthetic release and its successor."""
-    folder = tmp_path_factory.mktemp("samples")
-    for name, successor in (("2026-01-07", False), ("2026-01-14", True)):
-        write_sample(folder / name, scale=0.05, successor=successor)
-    return folder / "2026-01-07", folder / "2026-01-14"
+from medgen_pipeline_tests.loaders.support import outcome
 
 
 @dataclass(frozen=True)
@@ -29,11 +19,6 @@ class BothBackends:
 
     postgres: CuratedWarehouse
     redshift: CuratedWarehouse
-
-
-def outcome(result: LoadResult) -> tuple[object, ...]:
-    """What must not depend on the backend."""
-    return result.counts, result.report, result.strategy, result.mode
 
 
 @pytest.fixture

@@ -7,24 +7,14 @@ from pathlib import Path
 import pytest
 
 from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
-from medgen_pipeline.load import LoadOptions, LoadResult, load_table
+from medgen_pipeline.load import LoadOptions, load_table
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderFactory
 from medgen_pipeline.release import Archive, ReleaseSource
-from medgen_pipeline.release.sample import write_sample
 from medgen_pipeline.testing.files import OPEN_GATES
 from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
-from medgen_pipeline_tests.loaders.support import read
+from medgen_pipeline_tests.loaders.support import outcome, read
 
 REAL = ("2021-08-20", "2021-11-11", "2021-12-02")
-
-
-@pytest.fixture(scope="module")
-def samples(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A small synthetic release and its successor."""
-    folder = tmp_path_factory.mktemp("samples")
-    for name, successor in (("first", False), ("second", True)):
-        write_sample(folder / name, scale=0.05, successor=successor)
-    return folder / "first", folder / "second"
 
 
 @dataclass(frozen=True)
@@ -52,11 +42,6 @@ class Backends:
         if not self.redshift.exists(f"{schema}.{table.name}"):
             return Counter()
         return Counter(read(self.redshift.database, schema, table, columns))
-
-
-def outcome(result: LoadResult) -> tuple[object, ...]:
-    """What must not depend on the backend."""
-    return result.counts, result.report, result.strategy, result.mode
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
