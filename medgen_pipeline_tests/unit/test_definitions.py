@@ -111,6 +111,16 @@ def test_sensor_and_schedule_are_off_until_somebody_turns_them_on(definitions: d
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 6 * * 4", "America/New_York")
 
 
+def test_a_dsn_in_a_variable_of_any_name_picks_the_backend() -> None:
+    warehouse = WarehouseIOManager(target=DatabaseTarget(dsn=dg.EnvVar("WAREHOUSE_DSN")))
+    definitions = build_definitions(
+        resources={"warehouse": warehouse}, environment={"WAREHOUSE_DSN": "duckdb:///w.duckdb"}
+    )
+    specs = {spec.key: spec for spec in definitions.resolve_all_asset_specs()}
+    assert specs[key(TABLES[0])].kinds == {"duckdb", "table"}
+    assert len(specs) == 2 * len(TABLE_NAMES)  # no curated ones
+
+
 def test_the_sensor_ticks_as_often_as_it_is_set_to() -> None:
     (sensor,) = build_definitions(environment={"MEDGEN_SENSOR_MINUTES": "0.1"}).get_repository_def().sensor_defs
     assert sensor.minimum_interval_seconds == 6
