@@ -53,7 +53,7 @@ class LoadOptions:
 
     limits: GateLimits = field(default_factory=GateLimits)
     force_warehouse: bool = False
-    swap_above_percent: float = 15.0
+    swap_above_percent: float = 5.0
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from psycopg import sql
 from medgen_pipeline.build import build_definitions
 from medgen_pipeline.catalog import ColumnType, Framing, SourceTable, Table
 from medgen_pipeline.io_manager import SOURCE_KEY, WAREHOUSE_KEY, DatabaseTarget, MedgenSource, WarehouseIOManager
+from medgen_pipeline.load import LoadOptions
 from medgen_pipeline.release import Archive
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.loaders.support import query
@@ -246,3 +247,13 @@ def run_of(entries: Sequence[dg.EventLogEntry]) -> Run:
             )
         },
     )
+
+
+def mode_of(metadata: dict[str, Any], strategy: str) -> str:
+    """How a change of this size is applied; only a table that was staged whole can take production's place."""
+    changed = metadata["cdc/inserted"] + metadata["cdc/updated"] + metadata["cdc/deleted"]
+    rows_before = metadata["cdc/unchanged"] + metadata["cdc/updated"] + metadata["cdc/deleted"]
+    if not changed:
+        return "unchanged"
+    much = changed * 100 >= LoadOptions().swap_above_percent * rows_before
+    return "swap" if strategy == "warehouse" and much else "delta"

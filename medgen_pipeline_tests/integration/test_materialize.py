@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import psycopg
@@ -16,7 +16,6 @@ from psycopg import sql
 from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
 from medgen_pipeline.cli import _DAGSTER_YAML
 from medgen_pipeline.io_manager import WarehouseTable
-from medgen_pipeline.load import LoadOptions
 from medgen_pipeline.release.sample import write_sample
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.integration.support import (
@@ -28,6 +27,7 @@ from medgen_pipeline_tests.integration.support import (
     exists,
     fresh_database,
     load_runs,
+    mode_of,
     multiset,
     publish,
     rows_of,
@@ -100,16 +100,6 @@ def difference(table: SourceTable, before: Counter[Row], after: Counter[Row]) ->
         "cdc/deleted": before.total() - unchanged - updated,
         "cdc/unchanged": unchanged,
     }
-
-
-def mode_of(metadata: dict[str, Any], strategy: str) -> str:
-    """How a change of this size is applied; only a table that was staged whole can take production's place."""
-    changed = metadata["cdc/inserted"] + metadata["cdc/updated"] + metadata["cdc/deleted"]
-    rows_before = metadata["cdc/unchanged"] + metadata["cdc/updated"] + metadata["cdc/deleted"]
-    if not changed:
-        return "unchanged"
-    much = changed * 100 >= LoadOptions().swap_above_percent * rows_before
-    return "swap" if strategy == "warehouse" and much else "delta"
 
 
 def test_one_run_of_the_job_materializes_every_table(sample: Sample) -> None:

@@ -26,6 +26,7 @@ from medgen_pipeline_tests.integration.support import (
     earlier_release,
     fresh_database,
     load_runs,
+    mode_of,
     multiset,
     rows_of,
     run_of,
@@ -152,7 +153,7 @@ def test_the_changes_are_the_expected_ones_in_metadata_and_audit(
     assert {key: found[key] for key in metadata} == metadata
     audit = {row[1]: row[1:] for row in load_runs(history.dsn, "table_name", *AUDIT) if row[0] == table.name}
     assert audit[after] == (
-        *(after, "succeeded", "delta", expected["after"], 0, 0),
+        *(after, "succeeded", mode_of(found, metadata["medgen/strategy"]), expected["after"], 0, 0),
         *(expected["inserted"], expected["updated"], expected["deleted"], unchanged),
     )
 

@@ -516,15 +516,19 @@ def commits(statements: Sequence[LoggedStatement]) -> int:
     return found
 
 
-def test_what_is_sent_holds_no_secret_no_backslash_and_few_commits(redshift: GatedRedshift, home: Path) -> None:
+@pytest.mark.parametrize(("swap_above", "most_commits"), [(1e9, 10), (0, 12)], ids=["in place", "swap"])
+def test_what_is_sent_holds_no_secret_no_backslash_and_few_commits(
+    redshift: GatedRedshift, home: Path, swap_above: float, most_commits: int
+) -> None:
     mirror = Mirror(redshift, home, NAMES)
     mirror.load([*GOOD, b"C51|\\N|a\\b|N|", b"bad \\", b"bad"])
     redshift.gate.log.clear()
-    mirror.load([*GOOD[1:], b"C52|\\N|a\\b|N|"], release="2026-01-14", force_warehouse=True)
+    lines = [*GOOD[1:], b"C52|\\N|a\\b|N|"]
+    mirror.load(lines, release="2026-01-14", force_warehouse=True, swap_above_percent=swap_above)
     sent = [statement.sql for statement in redshift.gate.log.statements]
     assert not [text for text in sent if "\\" in text or "testing" in text or "secret-of-the-test" in text]
     assert len(redshift.gate.log.matching("^COPY")) == 1
-    assert commits(redshift.gate.log.statements) <= 10
+    assert commits(redshift.gate.log.statements) <= most_commits
     assert len(redshift.gate.log.matching("^INSERT INTO")) <= 5
     assert redshift.gate.log.matching("^TRUNCATE|SAVEPOINT|DEALLOCATE") == []
 
