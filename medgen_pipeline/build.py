@@ -48,7 +48,7 @@ def default_resources(environment: Mapping[str, str]) -> dict[str, Any]:
 
 def _wants_curated(variables: Mapping[str, str], capabilities: LoaderCapabilities | None) -> bool:
     possible = capabilities is None or capabilities.curated
-    chosen = variables.get("MEDGEN_CURATED", str(possible)).lower()
+    chosen = (variables.get("MEDGEN_CURATED") or str(possible)).lower()
     if chosen not in {"true", "false"}:
         raise ValueError(f"MEDGEN_CURATED is {chosen!r}, expected true (make curated tables, too) or false.")
     return chosen == "true"

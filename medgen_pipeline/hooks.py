@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from medgen_pipeline.catalog import TABLES
 from medgen_pipeline.failures import CLOSED_GATES, one_line
@@ -54,6 +55,9 @@ class FailureNotifier(dg.ConfigurableResource[Any]):
     To send mail or write to a chat, subclass it and pass ``resources={"notifier": ...}`` to ``build_definitions``.
     """
 
+    # A resource needs a field: of a model without any, Dagster 1.13.27 asks pydantic for a deprecated attribute.
+    enabled: bool = Field(default=True, description="False: failures are in the run's log only.")
+
     def notify(self, failure: LoadFailure) -> None:
         """Pass the failure on. An error in here is logged and changes nothing for the run."""
         del failure
@@ -73,7 +77,8 @@ def tell_of_failure(context: dg.HookContext) -> None:
         next_action=_next_action(error),
     )
     context.log.error(str(failure), extra={"medgen_failure": asdict(failure)})
-    context.resources.notifier.notify(failure)
+    if context.resources.notifier.enabled:
+        context.resources.notifier.notify(failure)
 
 
 def _release(context: dg.HookContext, asset: str, error: BaseException | None) -> str:

@@ -207,9 +207,7 @@ def test_dagster_asset_materialize_fails_when_an_asset_fails(demo: Demo, databas
 def test_the_definitions_load_without_a_warning(demo: Demo) -> None:
     code = """
 import warnings
-from pydantic.warnings import PydanticDeprecatedSince20
 warnings.simplefilter("error")
-warnings.filterwarnings("ignore", category=PydanticDeprecatedSince20)  # dagster 1.13.27 reads __fields__
 import dagster
 from medgen_pipeline.definitions import defs
 dagster.Definitions.validate_loadable(defs)

@@ -62,10 +62,13 @@ def test_the_job_makes_a_table_and_says_what_it_did(table: CuratedTable, weeks: 
     assert {figure.name for figure in table.figures} <= set(metadata)
 
 
-@EACH
+@pytest.mark.parametrize(
+    # A table about loads changes with every load.
+    "table",
+    [table for table in CURATED_TABLES if not table.query.reads_loads],
+    ids=lambda table: table.name,
+)
 def test_a_table_is_kept_and_keeps_its_data_version_while_nothing_changes(table: CuratedTable, weeks: Weeks) -> None:
-    if table.query.reads_loads:
-        pytest.skip("a table about loads changes with every load")
     assert weeks.again.data_versions[table.name] == weeks.first.data_versions[table.name]
     assert weeks.again.metadata[table.name]["medgen/mode"] == "unchanged"
     assert weeks.again.metadata[table.name]["cdc/unchanged"] == weeks.first.metadata[table.name]["dagster/row_count"]

@@ -40,14 +40,20 @@ def deployment(database: str, tmp_path: Path) -> Iterator[Deployment]:
 
 
 def materialize(
-    deployment: Deployment, source: Path, *, works: bool = True, more: dg.Definitions | None = None, **tags: str
+    deployment: Deployment,
+    source: Path,
+    *,
+    works: bool = True,
+    enabled: bool = True,
+    more: dg.Definitions | None = None,
+    **tags: str,
 ) -> dg.ExecuteInProcessResult:
     """Materialize all tables by no job of ours, as the UI does, with a notifier that remembers."""
     definitions = build_definitions(
         resources={
             SOURCE_KEY: MedgenSource(url=source.as_uri(), home=str(deployment.home)),
             WAREHOUSE_KEY: WarehouseIOManager(target=DatabaseTarget(dsn=deployment.dsn)),
-            NOTIFIER_KEY: Told(works=works),
+            NOTIFIER_KEY: Told(works=works, enabled=enabled),
         }
     )
     if more:
@@ -168,3 +174,10 @@ def test_every_asset_of_ours_has_the_hook() -> None:
     definitions = build_definitions(environment={})
     for key in definitions.resolve_asset_graph().materializable_asset_keys:
         assert definitions.resolve_assets_def(key).hook_defs == {tell_of_failure}, key
+
+
+def test_a_notifier_that_is_not_enabled_is_told_nothing(deployment: Deployment, release: Path) -> None:
+    result = materialize(deployment, release, enabled=False)
+    assert [event.step_key for event in result.get_step_failure_events()] == ["medgen__names"]
+    assert deployment.instance.all_logs(result.run_id, of_type=dg.DagsterEventType.HOOK_ERRORED) == []
+    assert _told == []

@@ -87,9 +87,11 @@ def test_keys_jobs_and_resources_are_the_promised_ones(definitions: dg.Definitio
 def test_curated_tables_can_be_left_out_and_are_where_the_backend_cannot_make_them(environment: dict[str, str]) -> None:
     definitions = build_definitions(environment=environment)
     dg.Definitions.validate_loadable(definitions)
-    assert len(list(definitions.resolve_all_asset_keys())) == 2 * len(TABLE_NAMES)
+    keys = list(definitions.resolve_all_asset_keys())
+    assert len(keys) == 2 * len(TABLE_NAMES)
     job = definitions.resolve_job_def("refresh_medgen")
     assert job.asset_layer.selected_asset_keys == {dg.AssetKey(["medgen", name]) for name in TABLE_NAMES}
+    assert len(list(build_definitions(environment={"MEDGEN_CURATED": ""}).resolve_all_asset_keys())) > len(keys)
     with pytest.raises(ValueError, match="MEDGEN_CURATED is 'no', expected true"):
         build_definitions(environment={"MEDGEN_CURATED": "no"})
 

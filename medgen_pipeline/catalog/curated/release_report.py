@@ -212,7 +212,7 @@ SELECT release,
     COALESCE(MAX(CASE WHEN subject = {topic_2} THEN total END), 0),
     COALESCE(MAX(CASE WHEN subject = {topic_3} THEN total END), 0),
     COALESCE(MAX(CASE WHEN subject = {topic_4} THEN total END), 0),
-    SUM(CASE WHEN topic = 'table' THEN rows_inserted + rows_updated + rows_deleted ELSE 0 END)
+    CAST(SUM(CASE WHEN topic = 'table' THEN rows_inserted + rows_updated + rows_deleted ELSE 0 END) AS BIGINT)
 FROM {release_report} AS report WHERE topic IN ('table', 'total')
 GROUP BY release ORDER BY release DESC
 """,
