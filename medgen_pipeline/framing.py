@@ -251,7 +251,7 @@ class LineFramer:
         trailing = self._delimiter if table.framing is Framing.PIPE else b""
         between = re.escape(self._delimiter)
         line = between.join(fields) + re.escape(trailing) + rb"\n"
-        self._good_lines = re.compile(rb"(?:" + line + rb")*+")
+        self._good_lines = re.compile(rb"(?:" + line + rb")*")
         self._rearrange = self._rearrangement(trailing)
 
     def _rearrangement(self, trailing: bytes) -> tuple[re.Pattern[bytes], bytes] | None:
@@ -289,13 +289,8 @@ class LineFramer:
         return b"".join(pieces)
 
     def _end_of_good_lines(self, buffer: bytes, start: int) -> int:
-        """Where the run of good lines from ``start`` on ends.
-
-        Python before 3.11.5 (Debian 12 has 3.11.2) leaves the end of ``(?:...)*+`` inside the line that failed
-        (https://github.com/python/cpython/issues/106052). Only a line's last byte is LF, so going back to one will do.
-        """
-        end = self._good_lines.match(buffer, start).end()  # type: ignore[union-attr]  # matches the empty string too
-        return buffer.rfind(b"\n", start, end) + 1 or start
+        """Where the run of good lines from ``start`` on ends."""
+        return self._good_lines.match(buffer, start).end()  # type: ignore[union-attr]  # matches the empty string too
 
     def _keep(self, good: bytes) -> bytes:
         """Count good lines. Those that repairing would make too wide for a column are set aside after all."""

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import yaml
@@ -88,7 +89,7 @@ def test_the_view_of_the_page_shows_the_rows_of_the_next_load(redshift: GatedRed
 def test_the_suite_runs_on_the_redshift_that_the_page_s_variables_name(redshift: GatedRedshift) -> None:
     """Three of its tests, on the gate; which is no cluster, but all that the command knows is the variables."""
     place = redshift.dsn.partition("//")[2].replace("&", r"\&")
-    given = {"USER:PASSWORD@HOST:5439/DATABASE": place, "=BUCKET": f"={BUCKET}"}
+    given = {"USER:PASSWORD@HOST:5439/DATABASE": place, "=BUCKET": f"={BUCKET}", ".venv/bin/python": sys.executable}
     script = filled(PAGE.blocks("sh")[1], given)
     done = subprocess.run(
         ["/bin/bash", "-euo", "pipefail", "-c", script],

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 _TOKEN = re.compile(
     r"""(?P<blank>\s+ | --[^\n]* | /\*.*?\*/)
-      | (?P<string>'(?:[^'\\]++ | '' | \\.)*+')
-      | (?P<name>"(?:[^"]++ | "")*+")
+      | (?P<string>'(?>(?:[^'\\]++ | '' | \\.)*)')
+      | (?P<name>"(?>(?:[^"]++ | "")*)")
       | (?P<parameter>\$\d+)
       | (?P<number>(?:\d+(?:\.\d*)? | \.\d+)(?:[eE][+-]?\d+)?)
       | (?P<word>[A-Za-z_\#\x80-\U0010ffff][\w$]*)

@@ -68,7 +68,7 @@ class RecordConverter:
         self._null = command.null.encode()
         self.null_marker = b"" if self._empty_is_null else b"\\N"
         stop = re.escape(self._delimiter)
-        until = rb"(?:[^\\%s]++|\\.)*+" if self._escape else rb"[^%s]*+"
+        until = rb"(?>(?:[^\\%s]++|\\.)*)" if self._escape else rb"[^%s]*+"
         self._record = re.compile(until % rb"\n" + rb"\n", re.DOTALL)
         self._field = re.compile(rb"(%s)(?:%s|\Z)" % (until % stop, stop), re.DOTALL)
         self._plain_run = self._run_pattern(stop)
@@ -77,7 +77,7 @@ class RecordConverter:
         if self._null not in (b"", DEFAULT_NULL.encode()):
             return _NEVER
         fields = stop.join(self._plain_field(column, stop) for column in self.columns)
-        return re.compile(rb"(?:%s\n)*+" % fields)
+        return re.compile(rb"(?:%s\n)*" % fields)
 
     def _plain_field(self, column: LoadColumn, stop: bytes) -> bytes:
         least = 0 if column.nullable or not self._empty_is_null else 1
@@ -92,12 +92,12 @@ class RecordConverter:
             forms.append(rb"%s{%d,%d}+" % (inner, least, column.length))
             if self._escape:
                 escaped = rb"\\[^\0%s%s]" % (_DECODED_BY_POSTGRES, high)
-                forms.append(rb"(?!\\\\N%s)(?:%s|%s){%d,%d}+" % (ends, inner, escaped, least, column.length))
+                forms.append(rb"(?!\\\\N%s)(?>(?:%s|%s){%d,%d})" % (ends, inner, escaped, least, column.length))
         else:
             return rb"(?!)"  # dates, decimals and the like are looked at one by one
         if column.nullable:
             forms.append(rb"" if self._empty_is_null else rb"\\N")
-        return rb"(?:%s)" % b"|".join(form + ends for form in forms)
+        return rb"(?>%s)" % b"|".join(form + ends for form in forms)
 
     def convert(self, chunks: Iterable[bytes], failed: Callable[[LoadError], None]) -> Iterator[bytes]:
         """The records of one part as PostgreSQL's text, in blocks; ``failed`` hears of each that is left out."""

@@ -129,7 +129,7 @@ def _oversized(statement: Statement) -> str:
 
 
 _NAME = r'(?:"q"|[\w#$]+)'
-_TABLE = rf"{_NAME}(?: \. {_NAME})*+"
+_TABLE = rf"{_NAME}(?>(?: \. {_NAME})*)"
 _FEATURES = "c_unsupported-postgresql-features"
 _FUNCTIONS = "c_unsupported-postgresql-functions"
 _TYPES = "c_unsupported-postgresql-datatypes"
