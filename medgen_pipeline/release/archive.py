@@ -484,17 +484,23 @@ def _one_ahead(chunks: Iterator[bytes], beside: ThreadPoolExecutor) -> Iterator[
 
 
 def _inflate(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Decompress member after member; CRC and length of each are checked, and nothing may follow the last.
+    """Decompress member after member; CRC and length of each are checked.
 
-    ``isal.igzip.open`` would do but for zero padding, which it accepts (isal 1.9.1): a crash can leave zeros
-    where a further member should be. What is yielded has a limit: a file of one letter is a thousandth of itself
-    compressed.
+    After the last one, as for ``gzip -t``, there may be NUL bytes up to the end, which tapes and some copies leave, and
+    nothing else. ``isal.igzip.open`` would take a member after them, too (isal 1.9.1), and so hide a hole in a file.
+    What is yielded has a limit: a file of one letter is a thousandth of itself compressed.
     """
-    member = _new_member()
+    member, padded = _new_member(), False
     for block in blocks:
         rest = block
         while rest or not (member.needs_input or member.eof):
             if member.eof:
+                padded = padded or rest.startswith(b"\0")
+                if padded:
+                    rest = rest.lstrip(b"\0")
+                    if rest:
+                        raise EOFError("bytes follow the NUL bytes after its end")
+                    continue
                 member = _new_member()
             yield member.decompress(rest, _INFLATED_BYTES)
             rest = member.unused_data if member.eof else b""
