@@ -48,13 +48,17 @@ class ClosedGate:
 class GatesClosedError(PermanentError):
     """At least one gate is closed; production is as it was."""
 
-    def __init__(self, table: Table, closed: tuple[ClosedGate, ...], load_id: int) -> None:
+    def __init__(self, table: Table, closed: tuple[ClosedGate, ...], load_id: int, *, staged: bool = True) -> None:
         """Compose the message a user reads first: what, why, and that nothing was lost."""
         reasons = " ".join(gate.reason for gate in closed)
-        super().__init__(
-            f"{table.name} was not published, production is as it was. {reasons} The staged rows and the rows set "
-            f"aside (load {load_id}) are kept for a look until the next load of the table."
+        kept = (
+            f" The staged rows and the rows set aside (load {load_id}) are kept for a look until the next load of the "
+            "table."
+            if staged
+            else ""
         )
+        super().__init__(f"{table.name} was not published, production is as it was. {reasons}{kept}")
+        self.staged = staged
         self.table = table
         self.closed = closed
 

@@ -151,6 +151,8 @@ class Load:
             return "there is no earlier load"
         if last.table_shape != self._table.shape:
             return "the catalog's entry has changed since the last load"
+        if last.guard and not last.left:
+            return f"what load {last.load_id} left behind cannot be read (guard in load_run)"
         if not self._loader.is_as_left(self._table, last):
             return "production is not as the last load left it"
         return ""
@@ -213,6 +215,8 @@ class Load:
             yield
         except GatesClosedError as error:
             self._finish(LoadStatus.FAILED, str(error))
+            if not error.staged:
+                self._clean_up()
             raise
         except BaseException as error:
             self._fresh_connection()
@@ -359,7 +363,7 @@ class _FileLoad(Load):
             yield
         except MissingColumnError as error:
             gate = ClosedGate(str(error), "accept_missing_columns", list(error.columns))
-            raise GatesClosedError(self._table, (gate,), self._load_id) from error
+            raise GatesClosedError(self._table, (gate,), self._load_id, staged=False) from error
 
     @property
     def _accepted_missing(self) -> frozenset[str]:

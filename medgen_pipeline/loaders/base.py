@@ -160,8 +160,17 @@ class LoadRecord:
     @property
     def feed_since(self) -> int | None:
         """The load whose state the change feed reaches back to, or None where that is not known."""
-        known = json.loads(self.guard) if self.guard else {}
-        return int(known["feed_since"]) if "feed_since" in known else None
+        since = self.left.get("feed_since")
+        return since if isinstance(since, int) else None
+
+    @property
+    def left(self) -> dict[str, Any]:
+        """What the guard says; empty where there is none, or none that a load has written."""
+        try:
+            found = json.loads(self.guard or "{}")
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from psycopg import sql
 
 from medgen_pipeline.catalog import Framing, SourceTable
 from medgen_pipeline.gates import GateLimits, GatesClosedError
 from medgen_pipeline.load import LoadOptions, LoadResult, load_table
-from medgen_pipeline.loaders import ApplyMode, Strategy
+from medgen_pipeline.loaders import ApplyMode, LoaderError, Strategy
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing.backend import Backend, Row
 from medgen_pipeline.testing.loads import HISTORY, MERGED, MONDO, NAMES, RELEASES
@@ -138,6 +139,18 @@ class FilesContract:
         )
         expected = healthy - Counter([("C49", "name 49", "GTR", "N")]) + Counter([("C49", "renamed", "GTR", "N")])
         assert mirror.production() == (expected if content_changes else healthy)
+
+    @pytest.mark.parametrize("guard", ["{", "[1]", '{"rows": 50}', '{"rows": 50, "checksum": "x"}', ""])
+    def test_a_guard_that_no_load_has_written_makes_the_next_one_compare_everything(
+        self, mirror: Mirror, guard: str
+    ) -> None:
+        mirror.load(GOOD)
+        mirror.backend.run("UPDATE {load_run} SET guard = {guard}", guard=sql.Literal(guard))
+        with mirror.backend.new_loader() as loader, pytest.raises(LoaderError, match="guard in load_run"):
+            loader.find_drift(NAMES)
+        result = mirror.load([*GOOD[1:]], release=RELEASES[1])
+        assert (result.strategy, result.counts.deleted, result.counts.unchanged) == (Strategy.WAREHOUSE, 1, 49)
+        assert mirror.load(GOOD, release=RELEASES[2]).strategy is Strategy.SNAPSHOT
 
     def test_a_change_of_every_row_keeps_a_view_of_the_users(self, mirror: Mirror) -> None:
         mirror.load(GOOD)

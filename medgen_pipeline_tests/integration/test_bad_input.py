@@ -316,6 +316,8 @@ def test_a_missing_column_is_named_and_loads_as_null_once_accepted(names: Site) 
     with names.production_stays():
         refused = names.load(WITHOUT_SOURCE)
     assert_failed_for_good(refused, "the header lacks source")
+    assert "staged rows" not in refused.failure  # there are none
+    assert query(names.dsn, "SELECT tablename FROM pg_tables WHERE schemaname = 'medgen_staging'") == []
     assert "accept_missing_columns:\n      - source\n" in refused.failure
     assert names.runs()[1][0] == "failed"
     accepted = names.load(WITHOUT_SOURCE, {"accept_missing_columns": ["source"]})
@@ -606,7 +608,7 @@ def test_a_role_without_permission_on_the_table_is_refused_and_the_audit_says_so
     try:
         with names.production_stays():
             run = elsewhere(names, as_role(names.dsn, reader, "x"))
-        assert_failed_for_good(run, "publishing names: permission denied for table names")
+        assert_failed_for_good(run, "publishing names: permission denied for table names. The role must own the table")
         (good, (status, error)) = names.runs()
         assert (good, status) == (SUCCEEDED, "failed")
         assert "permission denied for table names" in str(error)

@@ -28,7 +28,7 @@ class DuckDBNativeLoader(SqlNativeLoader[duckdb.DuckDBPyConnection]):
     scheme: ClassVar[str] = "duckdb"
     capabilities: ClassVar[LoaderCapabilities] = LoaderCapabilities(
         backend="duckdb",
-        max_identifier_bytes=1 << 16,  # there is no limit
+        max_identifier_bytes=128,  # DuckDB has no limit, but files of a load are named after schema and table
         max_text_bytes=(1 << 26) - (1 << 16),  # a line must fit MAX_LINE_SIZE
         transactional_ddl=True,
         enforced_keys=True,
@@ -57,6 +57,10 @@ class DuckDBNativeLoader(SqlNativeLoader[duckdb.DuckDBPyConnection]):
         if strangers := sorted(config.keys() - known):
             raise ValueError(f"DuckDB loader: unknown settings {strangers}; known: {sorted(known)}.")
         settings: dict[str, Any] = {**known, **config}
+        if "/" in settings["schema"]:
+            raise ValueError(
+                f"DuckDB loader: schema {settings['schema']!r} has a / in it, which no file's name can have."
+            )
         if path.stem in schemas(settings["schema"]):
             raise ValueError(
                 f"DuckDB loader: {path.name} would be the catalog {path.stem}, which DuckDB cannot tell from the "

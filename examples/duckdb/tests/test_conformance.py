@@ -32,6 +32,11 @@ class TestDuckDB(LoaderConformance):
         return DuckDBFile(f"duckdb://{tmp_path}/warehouse.duckdb")
 
 
+def test_a_schema_that_no_file_can_be_named_after_is_refused() -> None:
+    with pytest.raises(ValueError, match="has a / in it"):
+        LoaderFactory.create_loader("duckdb:///data/warehouse.duckdb", {"schema": "../medgen"})
+
+
 @pytest.mark.parametrize(
     ("dsn", "said"),
     [

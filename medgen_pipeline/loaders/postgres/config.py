@@ -38,16 +38,12 @@ class PostgresConfig:
 
     @classmethod
     def from_mapping(cls, config: Mapping[str, Any]) -> Self:
-        """Check names and the schema's length.
+        """Check names.
 
         Raises:
-            ValueError: An unknown setting, or a schema name that leaves no room for the suffixes.
+            ValueError: An unknown setting.
         """
         known = {field.name for field in fields(cls)}
         if strangers := sorted(set(config) - known):
             raise ValueError(f"PostgreSQL loader: unknown settings {strangers}; known: {sorted(known)}.")
-        made = cls(**config)
-        longest = CAPABILITIES.max_identifier_bytes - len("_staging")
-        if not 0 < len(made.schema.encode()) <= longest:
-            raise ValueError(f"PostgreSQL loader: schema {made.schema!r} must have 1 to {longest} bytes.")
-        return made
+        return cls(**config)

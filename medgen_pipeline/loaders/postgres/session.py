@@ -18,8 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 from medgen_pipeline.catalog import Table
 from medgen_pipeline.loaders.base import LoaderError, LostConnectionError, TableBusyError
 from medgen_pipeline.loaders.postgres.config import PostgresConfig
-from medgen_pipeline.loaders.postgres.names import schemas
-from medgen_pipeline.loaders.sql.session import Params, SqlSession, Statement
+from medgen_pipeline.loaders.sql.session import Params, SqlSession, Statement, missing_right
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -135,10 +134,9 @@ class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
         try:
             yield
         except pg_errors.InsufficientPrivilege as error:
+            message = error.diag.message_primary or str(error)
             raise LoaderError(
-                f"PostgreSQL at {self.where}: {doing}: {error.diag.message_primary or error}. "
-                "The role needs CREATE on the database, or on the schemas "
-                f"{', '.join(schemas(self.config.schema))} that somebody else has created."
+                f"PostgreSQL at {self.where}: {doing}: {message}. {missing_right(message, 'role', self.schema)}"
             ) from error
         except pg_errors.LockNotAvailable as error:
             raise TableBusyError(

@@ -108,9 +108,6 @@ class RedshiftConfig:
         for name, choices in (("swap", get_args(Swap)), ("auth", get_args(Auth))):
             if getattr(self, name) not in choices:
                 raise ValueError(f"Redshift loader: {name} is {getattr(self, name)!r}, expected one of {choices}.")
-        longest = CAPABILITIES.max_identifier_bytes - len("_staging")
-        if len(self.schema) > longest:
-            raise ValueError(f"Redshift loader: schema {self.schema!r} must have 1 to {longest} bytes.")
         if self.auth == "iam" and bool(self.cluster_identifier) == bool(self.workgroup):
             raise ValueError("Redshift loader: auth 'iam' needs either 'cluster_identifier' or 'workgroup' config.")
         if not 1 <= self.s3_parts <= _MOST_PARTS:

@@ -20,8 +20,7 @@ from medgen_pipeline.errors import TransientError
 from medgen_pipeline.loaders.base import LoaderError, LostConnectionError
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.loaders.redshift.connect import Connector
-from medgen_pipeline.loaders.sql.names import schemas
-from medgen_pipeline.loaders.sql.session import Params, SqlSession, Statement
+from medgen_pipeline.loaders.sql.session import Params, SqlSession, Statement, missing_right
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -115,10 +114,8 @@ class RedshiftSession(SqlSession[psycopg.Cursor[Any]]):
         try:
             yield
         except pg_errors.InsufficientPrivilege as error:
-            raise LoaderError(
-                f"{start}: {describe(error)}. The user needs CREATE on the database, or on the schemas "
-                f"{', '.join(schemas(self.config.schema))} that somebody else has created."
-            ) from error
+            message = describe(error)
+            raise LoaderError(f"{start}: {message}. {missing_right(message, 'user', self.schema)}") from error
         except psycopg.Error as error:
             if is_conflict(error):
                 raise ConflictError(

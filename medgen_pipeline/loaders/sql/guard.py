@@ -52,11 +52,15 @@ class Guard:
 
     @classmethod
     def of(cls, record: LoadRecord | None) -> Self | None:
-        """The guard of a recorded load, or None where it has none."""
-        if record is None or record.guard is None:
-            return None
+        """The guard of a recorded load, or None where it has none that a load has written."""
         known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in json.loads(record.guard).items() if name in known})
+        left = {name: value for name, value in record.left.items() if name in known} if record else {}
+        if not all(isinstance(left.get(name), int) for name in ("rows", "checksum", "unique_key", "feed_since")):
+            return None
+        try:
+            return cls(**left)
+        except TypeError:
+            return None
 
 
 AnyGuard = TypeVar("AnyGuard", bound=Guard)

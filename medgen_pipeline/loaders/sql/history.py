@@ -36,7 +36,8 @@ def required(guard: AnyGuard | None, names: BaseTableNames) -> AnyGuard:
     """The guard, or an error that says why there is none."""
     if guard is None:
         raise LoaderError(
-            f"{names.schema}.{names.table.name}: no load is recorded, so there is nothing to compare with."
+            f"{names.schema}.{names.table.name}: no load is recorded, or what the last one left (guard in load_run) "
+            "cannot be read, so there is nothing to compare with. Load the table."
         )
     return guard
 

@@ -34,7 +34,7 @@ from medgen_pipeline.loaders.sql.compare import (
     key_is_unique,
 )
 from medgen_pipeline.loaders.sql.guard import Guard, read_content
-from medgen_pipeline.loaders.sql.names import BaseTableNames, fill
+from medgen_pipeline.loaders.sql.names import BaseTableNames, fill, require_schema
 from medgen_pipeline.loaders.sql.publish import apply_delta, make_anew, prepare_feed, replace_rows
 from medgen_pipeline.loaders.sql.session import AnyCursor, SqlSession
 
@@ -49,7 +49,12 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
     scheme: ClassVar[str]
 
     def __init__(self, session: SqlSession[AnyCursor], audit: SqlAudit[AnyCursor]) -> None:
-        """Nothing is opened."""
+        """Nothing is opened.
+
+        Raises:
+            ValueError: The schema cannot have its name.
+        """
+        require_schema(session.schema, self.capabilities.max_identifier_bytes)
         self._session = session
         self._audit = audit
         self._start: LoadStart | None = None

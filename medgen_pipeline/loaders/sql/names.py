@@ -17,6 +17,29 @@ def schemas(schema: str) -> tuple[str, str, str, str]:
     return schema, f"{schema}_staging", f"{schema}_changes", f"{schema}_audit"
 
 
+def require_schema(schema: str, max_identifier_bytes: int) -> None:
+    """Refuse a name that the schema of the tables cannot have, or that another installation's schema might have.
+
+    Raises:
+        ValueError: With what is wrong and what to do.
+    """
+    longest = max_identifier_bytes - max(len(name) for name in schemas("")[1:])
+    suffix = next((name for name in schemas("")[1:] if schema.casefold().endswith(name)), "")
+    if suffix:
+        wrong = f"ends in {suffix}, as the schema does that goes with the tables in {schema[: -len(suffix)]!r}"
+    elif not 0 < len(schema.encode()) <= longest:
+        wrong = f"has {len(schema.encode())} bytes, expected 1 to {longest}: {max(schemas(''), key=len)} is appended"
+    elif schema != schema.strip():
+        wrong = "begins or ends with a blank"
+    elif not schema.isprintable() or "%" in schema:
+        wrong = "has a control character or % in it"
+    elif schema.casefold().startswith("pg_") or schema.casefold() == "information_schema":
+        wrong = "is one of those that belong to the database itself"
+    else:
+        return
+    raise ValueError(f"The schema {schema!r} {wrong}. Choose another name in MEDGEN_SCHEMA, such as medgen.")
+
+
 def fill(statement: LiteralString, schema: str, parts: Mapping[str, Table | sql.Composable]) -> sql.Composed:
     """A statement of ``AbstractNativeLoader.query`` with its names filled in."""
     named = {

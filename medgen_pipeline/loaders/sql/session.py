@@ -4,6 +4,7 @@ What is shared is composed with ``psycopg.sql``, which needs no connection for t
 backend whose driver wants another form translates it in ``execute``. No statement is kept here.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -12,9 +13,31 @@ from typing import Any, ClassVar, Generic, LiteralString, Protocol, TypeVar
 from psycopg import sql
 
 from medgen_pipeline.loaders.sql.names import BaseTableNames
+from medgen_pipeline.loaders.sql.names import schemas as schemas_of
 
 Statement = sql.SQL | sql.Composed
 Params = Sequence[Any] | Mapping[str, Any] | None
+
+
+def missing_right(message: str, role: str, schema: str) -> str:
+    """What to do about a refusal for want of rights, by what the server says; all of it where its words are unknown."""
+    names = ", ".join(schemas_of(schema))
+    create = f"The {role} needs CREATE on the database, or on the schemas {names} that somebody else has created."
+    own = (
+        f"The {role} must own the table, or be a member of the role that does: it makes, replaces and drops the tables "
+        f"in {names}. ALTER TABLE ... OWNER TO gives it one."
+    )
+    hidden = (
+        f"A policy would hide rows from the {role}, and the load would take them for missing: ALTER TABLE ... NO FORCE "
+        "ROW LEVEL SECURITY where it owns the table, else ALTER ROLE ... BYPASSRLS."
+    )
+    if "row-level security" in message:
+        return hidden
+    if re.search(r"permission denied for (schema|database)", message):
+        return create
+    if re.search(r"permission denied for (table|relation|view)|must be owner of", message):
+        return own
+    return f"{create} {own} {hidden}"
 
 
 class Cursor(Protocol):
