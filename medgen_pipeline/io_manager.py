@@ -5,6 +5,7 @@ does is ``medgen_pipeline.load``'s. Resource concept: https://docs.dagster.io/gu
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -67,6 +68,14 @@ class MedgenSource(dg.ConfigurableResource[Any]):
     rollback_hours: float = Field(
         default=24.0, description="How long a file must stand that is older than the loaded one before it is loaded."
     )
+    redirect_hosts: str = Field(
+        default="",
+        description="Servers besides the source's own to which it may redirect, with commas: HOST or HOST:PORT; "
+        "empty: MEDGEN_SOURCE_HOSTS, else none.",
+    )
+    min_kib_per_second: float = Field(
+        default=4.0, gt=0, description="A download that comes more slowly than this is broken off and tried again."
+    )
     max_file_gib: float = Field(default=5.0, description="A published file larger than this is refused.")
     max_release_gib: float = Field(default=20.0, description="The same for all files of a source together.")
 
@@ -78,7 +87,10 @@ class MedgenSource(dg.ConfigurableResource[Any]):
         """The place that the URL names; nothing is contacted yet."""
         url = self.url or os.environ.get("MEDGEN_SOURCE_URL") or DEFAULT_SOURCE_URL
         limits = TransferOptions(
-            max_bytes=int(self.max_file_gib * _GIB), max_release_bytes=int(self.max_release_gib * _GIB)
+            min_bytes_per_second=self.min_kib_per_second * 1024,
+            max_bytes=int(self.max_file_gib * _GIB),
+            max_release_bytes=int(self.max_release_gib * _GIB),
+            hosts=tuple(re.findall(r"[^,\s]+", self.redirect_hosts or os.environ.get("MEDGEN_SOURCE_HOSTS", ""))),
         )
         return ReleaseSource(url, self.archive(), limits)
 

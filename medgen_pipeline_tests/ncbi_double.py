@@ -8,9 +8,10 @@ one later request. Nothing of the package is used here.
 import gzip
 import os
 import re
+import socketserver
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -170,6 +171,37 @@ def ncbi_double(
         server.server.RequestHandlerClass = Dated
         yield double
         server.check()
+
+
+@contextmanager
+def raw_server(answer: Callable[[bytes], Iterable[bytes]]) -> Iterator[str]:
+    """A server that says what no web server would: it sends ``answer(request)`` piece by piece, and hangs up.
+
+    Yields its URL.
+    """
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            request = b"".join(iter(self.rfile.readline, b"\r\n"))
+            try:
+                for piece in answer(request):
+                    self.wfile.write(piece)
+                    self.wfile.flush()
+            except OSError:  # the client has had enough
+                return
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        block_on_close = False
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}{PREFIX}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def publish(directory: Path, name: str, data: bytes, modified: datetime) -> None:

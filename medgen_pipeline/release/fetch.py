@@ -148,7 +148,13 @@ class ReleaseSource:
             UnusableSourceError: What it answers cannot be used.
             ArchiveError: The archive's directory, where connections are counted, cannot be used.
         """
-        hasty = replace(self._options, attempts=1, connect_timeout=5.0, read_timeout=_LOOK_READ_TIMEOUT)
+        hasty = replace(
+            self._options,
+            attempts=1,
+            connect_timeout=5.0,
+            read_timeout=_LOOK_READ_TIMEOUT,
+            answer_timeout=_LOOK_READ_TIMEOUT,
+        )
         with self._connected(hasty, _LOOK_TURN_SECONDS) as transport:
             return look(transport, tables, memory, now, _LOOK_SECONDS)
 

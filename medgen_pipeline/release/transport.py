@@ -7,21 +7,20 @@ knows the archive's layout nor judges what a file contains.
 import logging
 import os
 import re
-import shutil
-import time
+import stat
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.client import responses as http_phrases
 from pathlib import Path
-from typing import BinaryIO, ClassVar
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from typing import Any, BinaryIO, ClassVar
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 from urllib.request import url2pathname
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError
+from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, ProtocolError, ReadTimeoutError
 from urllib3.util.retry import Retry
 
 from medgen_pipeline import __version__
@@ -31,17 +30,28 @@ from medgen_pipeline.release.archive import (
     UnavailableSourceError,
     UnusableSourceError,
 )
+from medgen_pipeline.release.limits import AnswerLimits, LimitedAdapter
 
 _log = logging.getLogger(__name__)
 
 _BLOCK_BYTES = 256 << 10
 _RETRIED_STATUSES = frozenset({408, 429, *range(500, 600)})
 _MAX_RETRY_AFTER_SECONDS = 300
-_MAX_LISTING_BYTES = 4 << 20
-_LISTED = re.compile(r"<a\s[^>]*?href=[\"'](?P<href>[^\"'?]+)[\"'][^>]*>.*?</a>(?P<text>(?:(?!<a\s).)*)", re.IGNORECASE)
-_TAG = re.compile(r"<[^>]*>")
+_MAX_REDIRECTS = 5
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"[a-z0-9._:-]{1,253}", re.ASCII)
+# NCBI's has 5 kB. Each of these patterns takes time in proportion to the text, whatever it is: what can be repeated
+# ends at the sign that the pattern begins with.
+_MAX_LISTING_BYTES = 256 << 10
+_LINK = re.compile(r"<a(?=\s)", re.IGNORECASE)
+_HREF = re.compile(r"\shref=[\"'](?P<href>[^\"'?]+)[\"']", re.IGNORECASE)
+_END_OF_LINK = re.compile(r"</a>", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*>")
 _TIME_OF_DAY = re.compile(r"\b\d\d:\d\d")
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_SIZE = re.compile(r"\d{1,18}", re.ASCII)
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", re.ASCII)
+_MAX_HEADER_CHARACTERS = 256
+_YEARS = range(1970, 2200)
 
 
 @dataclass(frozen=True)
@@ -53,20 +63,26 @@ class TransferOptions:
         backoff_factor: Seconds; waits between tries are 0, then 2, 4, 8 ... times this, plus some at random.
         connect_timeout: Seconds until a connection stands.
         read_timeout: Seconds without a byte.
+        answer_timeout: Seconds for one whole answer of a web server, but for a file's body.
+        min_bytes_per_second: A body that comes more slowly is broken off, and asked for again.
         max_bytes: A published file larger than this is refused; the largest seen had 240 MB.
         max_bytes_setting: What the error tells the user to raise.
         max_release_bytes: The same for all files of a source together; they had 350 MB in 2025.
-        auth: User and password of a private mirror.
+        auth: User and password of a private mirror; no other host gets them.
+        hosts: Servers besides the source's own to which it may redirect: ``host``, or ``host:port``.
     """
 
     attempts: int = 6
     backoff_factor: float = 1.0
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
+    answer_timeout: float = 60.0
+    min_bytes_per_second: float = 4096.0
     max_bytes: int = 5 << 30
     max_bytes_setting: str = "max_file_gib"
     max_release_bytes: int = 20 << 30
     auth: tuple[str, str] | None = field(default=None, repr=False)
+    hosts: tuple[str, ...] = ()
 
 
 class Transport(ABC):
@@ -150,26 +166,71 @@ class FileTransport(Transport):
             fingerprint = _file_fingerprint(url, file)
             self._refuse_oversize(url, fingerprint.size or 0)
             with part.open("wb") as out:
-                shutil.copyfileobj(file, out, _BLOCK_BYTES)
+                while block := _read_source_file(url, file):
+                    out.write(block)
             if _file_fingerprint(url, file) != fingerprint or part.stat().st_size != fingerprint.size:
                 raise UnavailableSourceError(f"{url}: the file changed while it was copied. Fetch it again.")
         return fingerprint
 
-    def modified_at(self, fingerprint: Fingerprint) -> datetime:
+    def modified_at(self, fingerprint: Fingerprint) -> datetime | None:
         """See :meth:`Transport.modified_at`."""
-        return datetime.fromtimestamp(int(fingerprint.modified) / 1e9, UTC)
+        return _plausible(datetime.fromtimestamp, int(fingerprint.modified) / 1e9, UTC)
 
 
 def _open_source_file(url: str) -> BinaryIO:
+    """The file, wherever in its directory a link of that name leads; never one outside of the directory."""
     path = Path(url2pathname(urlsplit(url).path))
     try:
-        if path.is_file():
-            return path.open("rb")
-    except PermissionError as error:
-        raise UnusableSourceError(f"{url}: {error}. Make {path} readable.") from error
+        directory = path.parent.resolve(strict=True)
+        target = path.resolve(strict=True)
+        if not target.is_relative_to(directory):
+            raise UnusableSourceError(
+                f"{url}: is a link that leads out of {path.parent}. Put the file itself there, or name the directory "
+                "that it is in."
+            )
+        if target.is_file():
+            return _open_below(directory, target.relative_to(directory).parts)
+    except FileNotFoundError:
+        pass
+    except (OSError, RuntimeError) as error:  # pathlib's for links in a circle, until Python 3.13
+        raise _unreadable(url, error) from error
     if path.parent.is_dir():
         raise MissingSourceFileError(f"{url}: the directory {path.parent} holds no file {path.name}. Put it there.")
     raise MissingSourceFileError(f"{url}: there is no directory {path.parent}. Check MEDGEN_SOURCE_URL.")
+
+
+def _open_below(directory: Path, parts: tuple[str, ...]) -> BinaryIO:
+    """Open a file by its path below a directory, and follow no link on the way: one may have been put there just now.
+
+    Where the system cannot do that (Windows), the path is opened as it was found.
+    """
+    if os.open not in os.supports_dir_fd:
+        return directory.joinpath(*parts).open("rb")
+    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in parts[:-1]:
+            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        # Without O_NONBLOCK a pipe of that name would be waited for.
+        file = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    finally:
+        os.close(folder)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise FileNotFoundError
+    return os.fdopen(file, "rb")
+
+
+def _read_source_file(url: str, file: BinaryIO) -> bytes:
+    try:
+        return file.read(_BLOCK_BYTES)
+    except OSError as error:
+        raise _unreadable(url, error) from error
+
+
+def _unreadable(url: str, error: Exception) -> UnusableSourceError:
+    return UnusableSourceError(f"{url}: the file cannot be read: {error}. Make it readable, or check its disk.")
 
 
 def _file_fingerprint(url: str, file: BinaryIO) -> Fingerprint:
@@ -189,11 +250,11 @@ class HttpTransport(Transport):
     def __init__(self, options: TransferOptions) -> None:
         """Prepare a session; no connection is opened yet."""
         super().__init__(options)
-        adapter = HTTPAdapter(max_retries=self._retries(other=0))
-        self._session = requests.Session()
+        self._limits = AnswerLimits(options.answer_timeout, options.read_timeout)
+        adapter = LimitedAdapter(self._limits, max_retries=self._retries(other=0))
+        self._session = _Session()
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
-        self._session.auth = options.auth
         self._session.headers["User-Agent"] = f"medgen_pipeline/{__version__} (mirror of NCBI MedGen)"
         # NCBI compresses .txt on the fly for who accepts it, with a wrong Content-Length or none.
         self._session.headers["Accept-Encoding"] = "identity"
@@ -208,6 +269,8 @@ class HttpTransport(Transport):
         host = source.netloc.rpartition("@")[2]
         if not source.hostname:
             raise UnusableSourceError(f"source {source.scheme}://{host}{source.path}: the URL names no server.")
+        if not _HOST.fullmatch(source.hostname):
+            raise UnusableSourceError("source: the server's name has letters beyond ASCII; write it as xn--….")
         path = quote(source.path, safe="/%:@!$&'()*+,;=~")
         return f"{source.scheme}://{host}{path.rstrip('/')}/"
 
@@ -223,15 +286,15 @@ class HttpTransport(Transport):
         except UnusableSourceError as error:
             _log.warning("%s", error)
             return {}
-        page, deadline = b"", time.monotonic() + self._options.read_timeout
+        page = bytearray()
         with response:
             try:
                 while block := response.raw.read1(_BLOCK_BYTES, decode_content=False):  # read() would wait for more
                     page += block
                     if len(page) > _MAX_LISTING_BYTES:
                         return {}
-                    if time.monotonic() > deadline:  # a drop now and then would never time out
-                        raise UnavailableSourceError(f"{base_url}: the listing comes too slowly. Try again later.")
+            except ReadTimeoutError as error:
+                raise UnavailableSourceError(f"{base_url}: the listing comes too slowly. Try again later.") from error
             except HTTPError as error:
                 raise _unreachable(base_url, error) from error
         return dict(_listed_files(page.decode("utf-8", "replace")))
@@ -273,18 +336,47 @@ class HttpTransport(Transport):
 
     def _receive(self, response: requests.Response, out: BinaryIO, version: Fingerprint) -> None:
         progress = Progress(version.url, version.size)
+        patience = _BLOCK_BYTES / self._options.min_bytes_per_second
+        due = out.tell() + _BLOCK_BYTES
+        self._limits.extend(patience)
         for block in response.raw.stream(_BLOCK_BYTES, decode_content=False):
             out.write(block)
             self._refuse_oversize(version.url, out.tell())
             progress.report(out.tell())
+            if out.tell() >= due:
+                due = out.tell() + _BLOCK_BYTES
+                self._limits.extend(patience)
         if version.size is not None and out.tell() != version.size:
             raise ProtocolError(f"{out.tell()} bytes arrived and {version.size} were announced")
 
     def _request(self, method: str, url: str, headers: dict[str, str] | None = None) -> requests.Response:
-        timeout = (self._options.connect_timeout, self._options.read_timeout)
+        """The answer to a request, from where the source redirects to, as far as it may."""
+        current = url
+        for _ in range(_MAX_REDIRECTS + 1):
+            response = self._send(method, url, current, headers)
+            if not response.is_redirect:
+                break
+            response.close()
+            current = self._redirected(url, current, response.headers["Location"])
+        else:
+            raise UnusableSourceError(
+                f"{url}: the server redirects more than {_MAX_REDIRECTS} times. Check MEDGEN_SOURCE_URL."
+            )
+        self.clock = _http_date(_header(response, "Date"))
         try:
-            response = self._session.request(
-                method, url, headers=headers, timeout=timeout, stream=True, allow_redirects=True
+            self._refuse_status(url, response, resuming=bool(headers))
+        except BaseException:
+            response.close()
+            raise
+        return response
+
+    def _send(self, method: str, url: str, current: str, headers: dict[str, str] | None) -> requests.Response:
+        """One answer from ``current``, to which ``url`` has led; user and password are for the source's host alone."""
+        timeout = (self._options.connect_timeout, self._options.read_timeout)
+        auth = self._options.auth if _server(current)[0] == _server(url)[0] else None
+        try:
+            return self._session.request(
+                method, current, headers=headers, timeout=timeout, auth=auth, stream=True, allow_redirects=False
             )
         except requests.exceptions.SSLError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
@@ -293,25 +385,50 @@ class HttpTransport(Transport):
                     "TLS, set REQUESTS_CA_BUNDLE to its certificate."
                 ) from error
             raise _unreachable(url, error) from error
-        except (requests.exceptions.InvalidURL, requests.exceptions.TooManyRedirects) as error:
-            raise UnusableSourceError(f"{url}: {error}. Check MEDGEN_SOURCE_URL.") from error
+        except requests.exceptions.InvalidURL:  # which holds the whole URL, of the proxy too
+            raise UnusableSourceError(
+                f"{url}: this URL, or that of the proxy (HTTPS_PROXY), is malformed. Check MEDGEN_SOURCE_URL and the "
+                "proxy; percent-encode special characters of a password."
+            ) from None
         except requests.RequestException as error:
             raise _unreachable(url, error) from error
-        self.clock = _http_date(response.headers.get("Date", ""))
+
+    def _redirected(self, url: str, current: str, location: str) -> str:
+        """The URL that ``location`` stands for, if the source may lead there.
+
+        Anybody on the way could otherwise have us fetch, keep and show what only this machine can reach, such as the
+        answers of a cloud's metadata server.
+        """
         try:
-            self._refuse_status(url, response, resuming=bool(headers))
-        except BaseException:
-            response.close()
-            raise
-        return response
+            target = urljoin(current, location)
+            scheme = urlsplit(target).scheme
+            host, port = _server(target)
+        except ValueError:
+            raise UnusableSourceError(
+                f"{url}: the server redirects to something that is no URL of a web server. Check MEDGEN_SOURCE_URL."
+            ) from None
+        if scheme == "http" and current.startswith("https:"):
+            raise UnusableSourceError(
+                f"{url}: the server redirects from https:// to http://, where anybody could change the file. "
+                "Set MEDGEN_SOURCE_URL to a mirror that has https:// throughout."
+            )
+        own_host, own_port = _server(url)
+        ours = host == own_host and (port == own_port or {port, own_port} <= set(_DEFAULT_PORTS.values()))
+        names = [f"{host}:{port}", host] if port == _DEFAULT_PORTS[scheme] else [f"{host}:{port}"]
+        if not ours and not any(name.lower() in names for name in self._options.hosts):
+            raise UnusableSourceError(
+                f"{url}: the server redirects to another one, {host}:{port}, expected {own_host}:{own_port}. If it is "
+                f"meant to, allow it: MEDGEN_SOURCE_HOSTS={host}:{port}."
+            )
+        return target
 
     def _refuse_status(self, url: str, response: requests.Response, *, resuming: bool) -> None:
         status = response.status_code
         if status == requests.codes.ok or (resuming and status in {206, 416}):
             return
-        answer = f"{url}: the server answered {status} {response.reason}"
+        answer = f"{url}: the server answered {status} {http_phrases.get(status, '(unknown to HTTP)')}"
         if status in _RETRIED_STATUSES:
-            wish = response.headers.get("Retry-After")
+            wish = _header(response, "Retry-After")
             raise UnavailableSourceError(
                 f"{answer}, at the last of {self._options.attempts} attempts; expected 200. "
                 f"Try again {f'after what it asks for (Retry-After: {wish})' if wish else 'later'}."
@@ -346,11 +463,21 @@ class HttpTransport(Transport):
         return left
 
 
+class _Session(requests.Session):
+    """Takes no redirect for one: even where it follows none, requests would read all of the answer and parse it."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        del resp
+
+
 class _PoliteRetry(Retry):
-    """Retry-After is honoured up to five minutes; urllib3's own limit is six hours (2.8)."""
+    """Retry-After is honoured up to five minutes; urllib3's own limit is six hours (2.8). Nonsense is not honoured."""
 
     def parse_retry_after(self, retry_after: str) -> float:
-        return min(super().parse_retry_after(retry_after), _MAX_RETRY_AFTER_SECONDS)
+        try:
+            return min(super().parse_retry_after(retry_after), _MAX_RETRY_AFTER_SECONDS)
+        except (ValueError, OverflowError, InvalidHeader):
+            return 0  # as if it were not there
 
 
 class Progress:
@@ -371,22 +498,57 @@ class Progress:
             _log.info("%s: %d %% of %.1f MB", self._url, tenths * 10, self._size / 1e6)
 
 
+def _header(response: requests.Response, name: str) -> str:
+    """A header, or "" where it is missing or too long to be meant."""
+    value = response.headers.get(name, "")
+    return value if len(value) <= _MAX_HEADER_CHARACTERS else ""
+
+
 def _http_fingerprint(url: str, response: requests.Response) -> Fingerprint:
-    length = response.headers.get("Content-Length", "")
+    length = response.headers.get("Content-Length", "").strip()
+    if length.isdecimal() and not _SIZE.fullmatch(length):
+        raise UnusableSourceError(
+            f"{url}: the server announces a size of {len(length)} digits (Content-Length). Check MEDGEN_SOURCE_URL "
+            "and the proxy."
+        )
     return Fingerprint(
         url=url,
-        modified=response.headers.get("Last-Modified", ""),
+        modified=_header(response, "Last-Modified"),
         size=int(length) if length.isdecimal() else None,
-        etag=response.headers.get("ETag", ""),
+        etag=_header(response, "ETag"),
     )
 
 
 def _http_date(text: str) -> datetime | None:
-    try:
+    """A header's time in UTC, or None where it is none or cannot be meant."""
+
+    def parsed() -> datetime:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+    return _plausible(parsed)
+
+
+def _plausible(read: Callable[..., datetime], *arguments: Any) -> datetime | None:
+    """A time as it is read, or None where that fails or gives a year in which nothing was published."""
+    try:
+        moment = read(*arguments)
+    except (ValueError, OverflowError, OSError):
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment if moment.year in _YEARS else None
+
+
+def _server(url: str) -> tuple[str, int]:
+    """Host and port of a web server.
+
+    Raises:
+        ValueError: The URL names none, or a user, whom only the source's own URL may name.
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    if parts.scheme not in _DEFAULT_PORTS or "@" in parts.netloc or not _HOST.fullmatch(host):
+        raise ValueError("no URL of a web server")
+    return host, _DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
 
 
 def _listed_files(page: str) -> Iterator[tuple[str, str]]:
@@ -394,9 +556,14 @@ def _listed_files(page: str) -> Iterator[tuple[str, str]]:
 
     Only that the text holds a time of day is asked of it: whatever else it is, it changes when the file does.
     """
-    for link in _LISTED.finditer(page):
-        name = unquote(link["href"]).rsplit("/", 1)[-1]
-        text = " ".join(_TAG.sub(" ", link["text"]).split())
+    for link in _LINK.split(page)[1:]:
+        inside, _, rest = link.partition(">")
+        found = _HREF.search(inside)
+        behind = _END_OF_LINK.split(rest.partition("\n")[0], maxsplit=1)
+        if found is None or len(behind) < 2:
+            continue
+        name = unquote(found["href"]).rsplit("/", 1)[-1]
+        text = " ".join(_TAG.sub(" ", behind[1]).split())
         if name:
             yield name, text if _TIME_OF_DAY.search(text) else ""
 

@@ -40,6 +40,16 @@ FAULTS = {
         "test_retry_after_is_honoured",
         "test_a_server_that_stays_down_is_a_transient_error_after_a_bounded_number_of_attempts",
     ],
+    "an answer that comes drop by drop": ["test_an_answer_that_comes_drop_by_drop_is_given_up"],
+    "headers that cannot be meant": [
+        "test_a_header_that_cannot_be_meant_is_a_clear_error",
+        "test_a_time_that_cannot_be_meant_counts_as_none",
+    ],
+    "a redirect to another server": ["test_a_redirect_to_another_server_is_followed_only_where_the_user_has_named_it"],
+    "a redirect from https to http": ["test_a_redirect_from_https_to_http_is_refused"],
+    "a link that leads out of the directory": [
+        "test_a_link_that_leads_out_of_the_directory_is_refused_and_nothing_of_it_is_shown"
+    ],
     "404, 403, 401": ["test_a_refusal_is_permanent_and_not_repeated"],
     "the certificate is not trusted": ["test_an_untrusted_certificate_is_a_permanent_error_and_a_trusted_one_works"],
     "a wrong Content-Length": ["test_a_wrong_length_in_one_answer_does_no_harm"],

@@ -1,8 +1,11 @@
 """Fetching over real HTTP from a double of NCBI's server, and from directories."""
 
+import errno
 import gzip
 import hashlib
+import io
 import logging
+import os
 import random
 import re
 import shutil
@@ -12,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -41,6 +44,8 @@ from medgen_pipeline.release import (
     UnavailableSourceError,
     UnusableSourceError,
 )
+from medgen_pipeline.release.probe import SourceMemory
+from medgen_pipeline.release.transport import _listed_files, _read_source_file
 from medgen_pipeline_tests.ncbi_double import (
     NcbiDouble,
     at_most,
@@ -51,6 +56,7 @@ from medgen_pipeline_tests.ncbi_double import (
     ncbi_double,
     overlook_if_range,
     publish,
+    raw_server,
     status,
 )
 
@@ -109,6 +115,16 @@ def ncbi(directory: Path) -> Iterator[NcbiDouble]:
     """As NCBI was seen: no ETag, no Range."""
     with ncbi_double(directory, etag=False, ranges=False) as double:
         yield double
+
+
+@pytest.fixture
+def trusted_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    return context
 
 
 @pytest.fixture
@@ -388,17 +404,14 @@ def test_a_connection_that_always_breaks_is_a_transient_error_and_leaves_no_trac
 
 
 def test_an_untrusted_certificate_is_a_permanent_error_and_a_trusted_one_works(
-    directory: Path, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    directory: Path, archive: Archive, trusted_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    with ncbi_double(directory, tls=context) as ncbi:
+    with ncbi_double(directory, tls=trusted_tls) as ncbi:
         source = ReleaseSource(ncbi.url, archive, IMPATIENT)
-        with pytest.raises(UnusableSourceError, match=r"certificate is not trusted.*REQUESTS_CA_BUNDLE"):
-            source.fetch(NAMES)
-        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+        with monkeypatch.context() as untrusting:
+            untrusting.delenv("REQUESTS_CA_BUNDLE")
+            with pytest.raises(UnusableSourceError, match=r"certificate is not trusted.*REQUESTS_CA_BUNDLE"):
+                source.fetch(NAMES)
         assert source.fetch(NAMES).sha256 == sha256(OLD)
 
 
@@ -469,7 +482,7 @@ def test_a_file_that_vanishes_while_it_was_downloaded_is_a_permanent_error(
 @pytest.mark.parametrize(
     ("data", "complaint"),
     [
-        pytest.param(b"<html><body>We are moving</body></html>", "HTML or XML page.*We are moving", id="html"),
+        pytest.param(b"<html><body>We are moving</body></html>", "HTML or XML page", id="html"),
         pytest.param(b"", "an empty file", id="empty"),
         pytest.param(OLD[:100_000], "damaged gzip", id="short, and announced so"),
         pytest.param(OLD + b"<!-- served in 3 ms -->", "damaged gzip", id="garbage after the end"),
@@ -581,14 +594,14 @@ def test_a_file_in_a_directory_is_copied_once_and_the_copy_is_the_archives_own(
 def test_a_file_that_changes_while_it_is_copied_is_a_transient_error(
     directory: Path, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def copy_and_overwrite(source: BinaryIO, target: BinaryIO, length: int) -> None:
-        target.write(source.read())
-        del length
+    def read_and_overwrite(url: str, source: BinaryIO) -> bytes:
+        data = _read_source_file(url, source)
         with (directory / NAMES.file_name).open("r+b") as file:
             file.write(NEW[:1000])
+        return data
 
     with monkeypatch.context() as patched:
-        patched.setattr(shutil, "copyfileobj", copy_and_overwrite)
+        patched.setattr("medgen_pipeline.release.transport._read_source_file", read_and_overwrite)
         with pytest.raises(UnavailableSourceError, match="changed while it was copied"):
             ReleaseSource(directory.as_uri(), archive).fetch(NAMES)
     assert files_under(archive.root) == []
@@ -654,6 +667,279 @@ def test_a_password_in_the_url_is_sent_to_the_server_and_shown_nowhere(
     records = "".join(path.read_text() for path in (archive.root / "records").iterdir())
     shown = [fetched, source.url, source._options, failure.value, refusals, caplog.text, records]
     assert not re.search("cret|cmVhZGVy", " ".join(map(repr, shown)))
+
+
+# --- where a source may lead ---
+
+
+def test_a_redirect_on_the_source_s_own_host_is_followed(source: ReleaseSource, ncbi: NcbiDouble) -> None:
+    shutil.copy(ncbi.directory / NAMES.file_name, ncbi.directory / "today.gz")
+    for on in ("GET", "HEAD"):
+        ncbi.inject(status(302, Location="today.gz"), on=on)
+    assert source.fetch(NAMES).content_sha256 == sha256(OLD_TEXT)
+
+
+def test_a_redirect_to_another_server_is_followed_only_where_the_user_has_named_it(
+    source: ReleaseSource, ncbi: NcbiDouble, archive: Archive, tmp_path: Path
+) -> None:
+    with ncbi_double(ncbi.directory) as other:
+        elsewhere = status(302, Location=other.url + NAMES.file_name)
+        ncbi.inject(elsewhere)
+        with pytest.raises(UnusableSourceError, match="redirects to another one") as refusal:
+            source.fetch(NAMES)
+        assert other.seen == []
+        assert not (archive.root / "records" / NAMES.file_name).exists()
+        (name,) = re.findall(r"MEDGEN_SOURCE_HOSTS=(\S+)\.$", str(refusal.value))
+        trusting = replace(IMPATIENT, hosts=(name,))
+        for on in ("GET", "HEAD"):
+            ncbi.inject(elsewhere, on=on)
+        url = ncbi.url.replace("//localhost", "//reader:secret@127.0.0.1")
+        fetched = ReleaseSource(url, Archive(tmp_path / "another"), trusting).fetch(NAMES)
+        assert fetched.content_sha256 == sha256(OLD_TEXT)
+        assert [seen.method for seen in other.seen] == ["GET", "HEAD"]
+        assert all("Authorization" in seen.headers for seen in ncbi.seen[1:])
+        assert not any("Authorization" in seen.headers for seen in other.seen)
+
+
+def test_a_redirect_from_https_to_http_is_refused(
+    directory: Path, archive: Archive, trusted_tls: ssl.SSLContext
+) -> None:
+    with ncbi_double(directory) as plain, ncbi_double(directory, tls=trusted_tls) as secure:
+        secure.inject(status(302, Location=plain.url + NAMES.file_name))
+        trusting = replace(IMPATIENT, hosts=tuple(re.findall(r"//(localhost:\d+)", plain.url)))
+        with pytest.raises(UnusableSourceError, match="from https:// to http://"):
+            ReleaseSource(secure.url, archive, trusting).fetch(NAMES)
+        assert plain.seen == []
+
+
+def test_a_redirect_that_never_ends_is_refused(source: ReleaseSource, ncbi: NcbiDouble) -> None:
+    ncbi.inject(*[status(302, Location=NAMES.file_name)] * 9)
+    with pytest.raises(UnusableSourceError, match="redirects more than 5 times"):
+        source.fetch(NAMES)
+
+
+SECRET = b"root:s3cret:0\n"
+
+
+@pytest.mark.parametrize(
+    "lead",
+    [
+        pytest.param(lambda file, outside: file.symlink_to(outside / "shadow"), id="a link to a file"),
+        pytest.param(lambda file, _: file.symlink_to("../outside/shadow"), id="a relative link"),
+        pytest.param(
+            lambda file, outside: ((file.parent / "folder").symlink_to(outside), file.symlink_to("folder/shadow")),
+            id="a link through a folder that is a link",
+        ),
+    ],
+)
+def test_a_link_that_leads_out_of_the_directory_is_refused_and_nothing_of_it_is_shown(
+    directory: Path, archive: Archive, tmp_path: Path, lead: Callable[[Path, Path], object]
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "shadow").write_bytes(SECRET)
+    (directory / SOURCES.file_name).unlink()
+    lead(directory / SOURCES.file_name, outside)
+    with pytest.raises(UnusableSourceError, match="leads out of") as refusal:
+        ReleaseSource(directory.as_uri(), archive).fetch(SOURCES)
+    assert "s3cret" not in str(refusal.value)
+    assert files_under(archive.root) == []
+
+
+def test_a_link_put_in_a_file_s_place_while_it_is_opened_is_not_followed(
+    directory: Path, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shadow").write_bytes(SECRET)
+    file, opened = directory / SOURCES.file_name, os.open
+
+    def racing(path: str, flags: int, *args: int, **settings: int) -> int:
+        if path == file.name:
+            file.unlink()
+            file.symlink_to(tmp_path / "shadow")
+        return opened(path, flags, *args, **settings)
+
+    monkeypatch.setattr(os, "open", racing)
+    monkeypatch.setattr(os, "supports_dir_fd", {racing})
+    with pytest.raises(UnusableSourceError, match="cannot be read"):
+        ReleaseSource(directory.as_uri(), archive).fetch(SOURCES)
+
+
+def test_a_source_that_cannot_be_read_is_not_taken_for_the_archive(
+    directory: Path, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OnABadDisk(io.FileIO):
+        def read(self, size: int | None = -1) -> bytes:
+            del size
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdopen", OnABadDisk)
+        with pytest.raises(UnusableSourceError, match=r"NAMES.RRF.gz: the file cannot be read: .*Input/output error"):
+            ReleaseSource(directory.as_uri(), archive).fetch(NAMES)
+
+
+def test_links_within_the_directory_and_a_link_to_the_directory_are_followed(
+    directory: Path, archive: Archive, tmp_path: Path
+) -> None:
+    (directory / "store").mkdir()
+    (directory / SOURCES.file_name).rename(directory / "store" / "1")
+    (directory / SOURCES.file_name).symlink_to("store/1")
+    (tmp_path / "current").symlink_to(directory)
+    fetched = ReleaseSource((tmp_path / "current").as_uri(), archive).fetch(SOURCES)
+    assert fetched.path.read_bytes() == SOURCES_TEXT
+
+
+def test_a_pipe_under_a_files_name_is_not_waited_for(directory: Path, archive: Archive) -> None:
+    os.mkfifo(directory / "MGREL.RRF.gz")
+    with pytest.raises(MissingSourceFileError, match=re.escape("MGREL.RRF.gz")):
+        ReleaseSource(directory.as_uri(), archive).fetch(table_by_name("mgrel"))
+
+
+@pytest.mark.parametrize("secret", [SECRET, b"<Error>s3cret</Error>", b"#s3cret\n"])
+def test_what_is_refused_is_not_shown(source: ReleaseSource, directory: Path, secret: bytes) -> None:
+    publish(directory, NAMES.file_name, secret, FRIDAY)
+    with pytest.raises(RefusedFileError) as refusal:
+        source.fetch(NAMES)
+    assert "s3cret" not in str(refusal.value)
+
+
+def test_what_another_service_says_is_not_shown(archive: Archive) -> None:
+    with raw_server(lambda _: [SECRET]) as url, pytest.raises(UnavailableSourceError) as failure:
+        ReleaseSource(url, archive, IMPATIENT).fetch(NAMES)
+    assert "no answer of a web server" in str(failure.value)
+    assert "s3cret" not in str(failure.value)
+
+
+# --- answers that no web server gives ---
+
+NINES = b"9" * 5_000
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "complaint"),
+    [
+        (b"200 OK\r\nContent-Length: " + NINES, UnusableSourceError, "the server announces a size of 5000 digits"),
+        (b"302 Found\r\nLocation: http://[::1/", UnusableSourceError, "no URL of a web server"),
+        (b"302 Found\r\nLocation: http://127.0.0.1:99999/", UnusableSourceError, "no URL of a web server"),
+        (b"302 Found\r\nLocation: http://u:p@127.0.0.1/", UnusableSourceError, "no URL of a web server"),
+        (b"302 Found\r\nLocation: file:///etc/passwd", UnusableSourceError, "no URL of a web server"),
+        (b"302 Found\r\nLocation: http://169.254.169.254/", UnusableSourceError, "another one, 169.254.169.254:80"),
+        (b"302 Found", UnusableSourceError, "the server answered 302"),
+        (b"503 Busy\r\nRetry-After: " + NINES, UnavailableSourceError, "answered 503 .* Try again later"),
+        (b"503 Busy\r\nRetry-After: Fri, 31 Dec 99999 23:59:59 GMT", UnavailableSourceError, "answered 503"),
+        (b"503 Busy\r\nRetry-After: soon", UnavailableSourceError, "answered 503"),
+        (b"599 " + b"x" * 9_000, UnavailableSourceError, "answered 599 .unknown to HTTP., at the last"),
+        (b"102 Processing", UnusableSourceError, "answered 102"),
+        (b"500 Error\r\n\r\n" + bytes(3 << 20), UnavailableSourceError, "answered 500|cannot be reached"),
+    ],
+    ids=lambda value: value[:50].decode() if isinstance(value, bytes) else "",
+)
+def test_a_header_that_cannot_be_meant_is_a_clear_error(
+    archive: Archive, answer: bytes, kind: type[SourceError], complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medgen_pipeline.release.transport._MAX_RETRY_AFTER_SECONDS", 0.01)
+    with raw_server(lambda _: [b"HTTP/1.1 " + answer + b"\r\n\r\n"]) as url:
+        with pytest.raises(kind, match=complaint) as failure:
+            ReleaseSource(url, archive, IMPATIENT).fetch(NAMES)
+        assert len(str(failure.value)) < 1_000
+
+
+@pytest.mark.parametrize(
+    "date", ["Fri, 31 Dec 9999 23:59:59 -0800", "Fri, 31 Dec 99999999999 23:59:59 GMT", "x" * 9_000]
+)
+def test_a_time_that_cannot_be_meant_counts_as_none(
+    source: ReleaseSource, ncbi: NcbiDouble, directory: Path, date: str
+) -> None:
+    publish(directory, NAMES.file_name, gzip.compress(NEW_TEXT, mtime=WEDNESDAY.timestamp()), FRIDAY)
+    for on in ("GET", "HEAD"):
+        ncbi.inject(headed(Last_Modified=date, Date=date), on=on)
+    assert source.fetch(NAMES).release == "2026-11-18"
+    ncbi.inject(headed(Last_Modified=date), on="HEAD", of=NAMES.file_name)
+    with pytest.raises(UnusableSourceError, match="does not say when the file changed"):
+        source.look([NAMES], SourceMemory(source.url, FRIDAY), FRIDAY)
+
+
+def test_a_file_s_time_that_cannot_be_meant_counts_as_none(directory: Path, archive: Archive) -> None:
+    os.utime(directory / SOURCES.file_name, (0, 20_000_000_000))
+    fetched = ReleaseSource(directory.as_uri(), archive).fetch(SOURCES)
+    assert fetched.release == datetime.now(UTC).date().isoformat()
+
+
+def dripping(*pieces: bytes) -> Iterator[bytes]:
+    """The pieces, and then the last of them again and again."""
+    yield from pieces
+    while True:
+        time.sleep(0.02)
+        yield pieces[-1]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        pytest.param([b"HTTP/1.1 200 OK\r\nX: ", b"x"], id="a header"),
+        pytest.param([b"HTTP/1.1 100 Continue\r\n\r\n"], id="1xx answers"),
+        pytest.param([b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"x"], id="a body"),
+        pytest.param([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"], id="chunks"),
+        pytest.param([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"x"], id="a chunk's extension"),
+        pytest.param([b"HTTP/1.1 503 Busy\r\n\r\n", b"x"], id="an error's page"),
+    ],
+)
+def test_an_answer_that_comes_drop_by_drop_is_given_up(
+    archive: Archive, pieces: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medgen_pipeline.release.fetch._LOOK_READ_TIMEOUT", 0.2)
+    hasty = replace(IMPATIENT, attempts=2, answer_timeout=0.2, min_bytes_per_second=(256 << 10) / 0.2)
+    started = time.monotonic()
+    with raw_server(lambda _: dripping(*pieces)) as url:
+        source = ReleaseSource(url, archive, hasty)
+        with pytest.raises(UnavailableSourceError, match=r"cannot be reached|broken off 2 times|answered 503"):
+            source.fetch(NAMES)
+        with pytest.raises(UnavailableSourceError):
+            source.look([NAMES], SourceMemory(url, FRIDAY), FRIDAY)
+    assert time.monotonic() - started < 15  # it would be for ever
+
+
+def test_a_download_may_take_longer_than_any_other_answer_as_long_as_it_goes_on(archive: Archive) -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(OLD)}\r\n\r\n".encode()
+
+    def slowly(request: bytes) -> Iterator[bytes]:
+        yield head
+        for position in range(0, len(OLD) if request.startswith(b"GET") else 0, 64 << 10):
+            time.sleep(0.4)
+            yield OLD[position : position + (64 << 10)]
+
+    steady = replace(IMPATIENT, attempts=1, answer_timeout=1.0, min_bytes_per_second=(256 << 10) / 15)
+    assert len(OLD) > 3 * (64 << 10)
+    with raw_server(slowly) as url:
+        assert ReleaseSource(url, archive, steady).fetch(NAMES).content_sha256 == sha256(OLD_TEXT)
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        "<a href='",
+        "<a x>",
+        "<",
+        "<a href='b'>",
+        "<a href='b'></a><",
+        "<a href='b'>c</a>\n",
+        "href='",
+        "\u00a0 12:",
+        "</a>",
+    ],
+)
+def test_a_listing_is_read_in_time_that_grows_with_its_size(repeated: str) -> None:
+    def seconds(size: int) -> float:
+        page = "<a href='x'>" + repeated * (size // len(repeated))
+        times = []
+        for _ in range(3):
+            started = time.process_time()
+            list(_listed_files(page))
+            times.append(time.process_time() - started)
+        return min(times)
+
+    small, large = seconds(16 << 10), seconds(256 << 10)
+    assert large < 80 * (small + 1e-3)  # 16 times the size; in quadratic time it would be 256 times as much
 
 
 # --- the release label ---

@@ -131,9 +131,9 @@ def test_a_file_that_inflates_a_thousandfold_is_examined_in_little_memory(tmp_pa
     ("data", "complaint"),
     [
         pytest.param(b"", "an empty file", id="empty"),
-        pytest.param(b"<!DOCTYPE html><html>Down", "HTML or XML page.*DOCTYPE html", id="html"),
+        pytest.param(b"<!DOCTYPE html><html>Down", "HTML or XML page", id="html"),
         pytest.param(b"\xef\xbb\xbf\n <html>", "HTML or XML page", id="html after BOM and blanks"),
-        pytest.param(TEXT, r"something else.*#CUI\|name", id="plain text"),
+        pytest.param(TEXT, "something else", id="plain text"),
         pytest.param(gzip.compress(b""), "holds no data", id="gzip of nothing"),
         pytest.param(gzip.compress(b"#CUI|\n" + bytes(65 << 20), 1), "longer than 67,108,864 bytes", id="endless line"),
         pytest.param(GZIP[:5], "ends too early", id="cut in the header"),
