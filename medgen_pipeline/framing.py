@@ -1,15 +1,29 @@
-r"""NCBI's bytes in, canonical bytes out: checked and converted a buffer at a time, bad rows set aside.
+r"""NCBI's bytes in, canonical bytes out: checked and converted a buffer at a time, bad rows rejected.
 
 Canonical bytes are the one format every loader takes: TAB between fields, LF ends the record, an empty field is NULL,
-and a backslash stands before each backslash, TAB and CR that belongs to a value. The value ``\N`` is written ``\\\N``,
-because Redshift's COPY ... ESCAPE reads ``\\N`` as NULL; PostgreSQL and ClickHouse read both as the two characters.
+and a backslash stands before each backslash, TAB, CR and LF that belongs to a value. The value ``\N`` is written
+``\\\N``, because Redshift's COPY ... ESCAPE reads ``\\N`` as NULL; PostgreSQL and ClickHouse read both as the two
+characters.
 
 Nothing here runs Python code per row. One possessive regular expression (Python 3.11) walks all well-formed lines of
 a buffer at C speed and stops exactly at the first line that is not; only such a line is looked at by itself. It proves
 per line the field count, the absence of NUL, that integers are integers, and that key values fit an index.
 Counting delimiters in the whole buffer would be no proof: a line with one too many hides a line with one too few.
 
-What does not belong here: opening files, databases, and the decision whether set-aside rows are acceptable.
+A value may hold a line break: then its record is several lines, each with too few fields. Such lines are joined where
+that is the only way to read them. All neighbouring lines with too few fields are looked at together. From the first one
+on, lines are added to a record until it has the fields of its table, then the next record begins. They are joined if
+that uses up all of them, and
+
+- the first line of a record has a delimiter (the first field, an identifier, is never broken),
+- no further line begins like the first one: a first field with letters, digits and signs in the same order makes it a
+  record of its own that was cut short,
+- what comes of it is a good record, and all together they are no larger than 1 MiB.
+
+Otherwise all of them are rejected. Lines that have all their fields, or more, or a NUL, are never joined. In a file
+without a trailing delimiter a break in the last field cannot be told from a bad line, so that is not mended.
+
+What does not belong here: opening files, databases, and the decision whether rejected rows are acceptable.
 """
 
 import io
@@ -27,12 +41,19 @@ from medgen_pipeline.errors import PermanentError
 CHUNK_BYTES = 64 << 10
 MAX_LINE_BYTES = 64 << 20
 MAX_INTEGER_DIGITS = 18  # always fits BIGINT
-# PostgreSQL refuses index rows over 2,704 bytes, and the widest key of the catalog has three columns.
+# Of each column that a table is indexed by. PostgreSQL refuses index rows over 2,704 bytes, and the widest key of the
+# catalog has three columns.
 MAX_KEY_VALUE_BYTES = 800
 _DELIMITERS = {Framing.PIPE: b"|", Framing.TAB: b"\t"}
 _PIPE_TO_TAB = bytes.maketrans(b"|", b"\t")
 _UTF8_BOM = b"\xef\xbb\xbf"
+# How many bytes of a rejected line are kept, and of lines together that may be pieces of records.
+MAX_REJECTED_BYTES = 8 << 10
+MAX_PIECES_BYTES = 1 << 20
+# Stands for an LF inside a value on its way through the patterns: never part of UTF-8.
+_INNER_LF = b"\xff"
 NO_LIMITS: Mapping[str, int] = MappingProxyType({})
+_LETTERS, _DIGITS = re.compile(rb"[A-Za-z\x80-\xff]+"), re.compile(rb"[0-9]+")
 _LOOKS_NULL = re.compile(rb"(?<![^\t\n])\\\\N(?![^\t\n])")
 
 
@@ -51,7 +72,7 @@ class MissingColumnError(FramingError):
 
 @dataclass(frozen=True)
 class RejectedRow:
-    """A line set aside: its number in the file (the header is line 1), why, and its bytes without the line end."""
+    """A rejected line: its number in the file (the header is line 1), why, and how its bytes begin."""
 
     line_number: int
     reason: str
@@ -64,8 +85,9 @@ class FramingReport:
 
     Attributes:
         rows: Good rows, in canonical form.
-        rejected: Lines set aside.
-        repaired: Rows in which invalid UTF-8 became U+FFFD.
+        rejected: Lines that are no rows.
+        repaired: Rows in which invalid UTF-8 became U+FFFD, or that were joined from several lines.
+        pieces: Lines with too few fields, be they joined or rejected.
         extra_columns: Header names the catalog does not know; their values are left out.
         missing_columns: Catalog columns the header lacks, accepted by the caller; their values are NULL.
     """
@@ -73,6 +95,7 @@ class FramingReport:
     rows: int = 0
     rejected: int = 0
     repaired: int = 0
+    pieces: int = 0
     extra_columns: tuple[str, ...] = ()
     missing_columns: tuple[str, ...] = ()
 
@@ -135,7 +158,7 @@ def _field_pattern(table: SourceTable, column: Column | None, delimiter: bytes, 
     least, most = b"0", None
     if column is not None:
         most = max_bytes.get(column.name)
-        if column.name in table.key:
+        if column.name in table.index_columns:
             least = b"1" if table.key_proven else b"0"
             most = min(most or MAX_KEY_VALUE_BYTES, MAX_KEY_VALUE_BYTES)
     return text + (rb"*+" if most is None else rb"{%b,%d}+" % (least, most))
@@ -150,9 +173,10 @@ class FramedFile:
     Attributes:
         table: What the file should be.
         stream: The decompressed bytes, header line first.
-        on_reject: Called with each line that is set aside, in file order.
+        on_reject: Called with each line that is rejected, in file order.
         accept_missing: Columns that may be absent from the header.
-        max_bytes: Widest UTF-8 value of each column that has a limit; a line with a wider one is set aside.
+        max_bytes: Widest UTF-8 value of each column that has a limit; a line with a wider one is rejected.
+        joins: Whether lines may be pieces of one record; not where they were taken out of their file.
     """
 
     table: SourceTable
@@ -161,6 +185,7 @@ class FramedFile:
     accept_missing: frozenset[str] = frozenset()
     max_bytes: Mapping[str, int] = field(default_factory=dict)
     report: FramingReport = field(default_factory=FramingReport)
+    joins: bool = True
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield canonical chunks of about 64 KiB.
@@ -169,10 +194,12 @@ class FramedFile:
             FramingError: The stream is empty, has no header, lacks a column, or has a line over 64 MiB.
         """
         layout = self._read_header()
-        lines = LineFramer(self.table, layout, self.on_reject, self.report, self.max_bytes)
+        lines = LineFramer(self.table, layout, self.on_reject, self.report, self.max_bytes, joins=self.joins)
         for buffer in whole_lines(self.stream, self.table.file_name):
             if chunk := lines.convert(buffer):
                 yield chunk
+        if rest := lines.finish():
+            yield rest
 
     def _read_header(self) -> _Layout:
         header = self.stream.readline(CHUNK_BYTES)
@@ -202,8 +229,16 @@ def frame_lines(
 ) -> tuple[bytes, FramingReport]:
     """Canonical bytes of lines taken out of a file with ``header``; their line numbers mean nothing."""
     content = header + b"".join(line + b"\n" for line in lines)
-    framed = FramedFile(table, io.BytesIO(content), on_reject, accept_missing, max_bytes)
+    framed = FramedFile(table, io.BytesIO(content), on_reject, accept_missing, max_bytes, joins=False)
     return b"".join(framed), framed.report
+
+
+def count_rows(chunk: bytes) -> int:
+    """Records in canonical bytes: not every LF ends one."""
+    rows = chunk.count(b"\n")
+    if b"\\" in chunk:
+        rows -= chunk.replace(b"\\\\", b"").count(b"\\\n")
+    return rows
 
 
 def whole_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
@@ -239,6 +274,8 @@ class LineFramer:
         on_reject: Callable[[RejectedRow], None],
         report: FramingReport,
         max_bytes: Mapping[str, int] = NO_LIMITS,
+        *,
+        joins: bool = True,
     ) -> None:
         """Compile the patterns of this layout."""
         self._table = table
@@ -253,6 +290,16 @@ class LineFramer:
         line = between.join(fields) + re.escape(trailing) + rb"\n"
         self._good_lines = re.compile(rb"(?:" + line + rb")*")
         self._rearrange = self._rearrangement(trailing)
+        self._delimiters = len(fields) if trailing else len(fields) - 1
+        self._joins = joins
+        self._pieces: list[bytes] = []  # neighbouring lines with too few fields
+        self._pieces_bytes = 0
+        self._joined: list[bytes] = []  # canonical records that they make
+        self._finished: list[bytes] = []  # the same, once it is certain
+        self._record_start = 0  # where in them the last record begins
+        self._found_delimiters = 0  # in that record
+        self._adds_up = joins
+        self._lines_beside_rows = 1  # the header, rejected lines, and all but one of each joined record
 
     def _rearrangement(self, trailing: bytes) -> tuple[re.Pattern[bytes], bytes] | None:
         """How to bring a file's columns into catalog order, or None where they are."""
@@ -268,33 +315,36 @@ class LineFramer:
         """Canonical bytes of the good lines of ``buffer``, which ends on LF; the others go to ``on_reject``."""
         if self._layout.line_end == b"\r\n":
             buffer = buffer.replace(b"\r\n", b"\n")
-        good = self._set_bad_lines_aside(buffer)
-        if not good.isascii():
-            good = self._repair_utf8(good)
-        if self._rearrange is not None:
-            pattern, template = self._rearrange
-            good = pattern.sub(template, good)
-        return self._escape(good)
-
-    def _set_bad_lines_aside(self, buffer: bytes) -> bytes:
         end = self._end_of_good_lines(buffer, 0)
-        if end == len(buffer):
-            return self._keep(buffer)
-        pieces = [self._keep(buffer[:end])]
-        while end < len(buffer):
+        if end == len(buffer) and not self._pieces:
+            return self._canonical(self._keep(buffer))
+        good = self._canonical(b"".join(self._good_lines_of(buffer, end)))
+        return good + self._take_joined()
+
+    def finish(self) -> bytes:
+        """Canonical bytes of what the last lines turned out to be."""
+        self._end_pieces()
+        return self._take_joined()
+
+    def _good_lines_of(self, buffer: bytes, end: int) -> Iterator[bytes]:
+        start = 0
+        while True:
+            if end > start:
+                self._end_pieces()
+                yield self._keep(buffer[start:end])
+            if end == len(buffer):
+                return
             start = buffer.index(b"\n", end) + 1
-            self._set_aside(buffer[end : start - 1])
+            self._look_at_bad_line(buffer[end : start - 1])
             end = self._end_of_good_lines(buffer, start)
-            pieces.append(self._keep(buffer[start:end]))
-        return b"".join(pieces)
 
     def _end_of_good_lines(self, buffer: bytes, start: int) -> int:
         """Where the run of good lines from ``start`` on ends."""
         return self._good_lines.match(buffer, start).end()  # type: ignore[union-attr]  # matches the empty string too
 
     def _keep(self, good: bytes) -> bytes:
-        """Count good lines. Those that repairing would make too wide for a column are set aside after all."""
-        if self._max_bytes and not good.isascii() and not _is_utf8(good):
+        """Count good lines and mend their UTF-8. Those that this makes too wide for a column are rejected after all."""
+        if not good.isascii() and not _is_utf8(good):
             return b"".join(self._lines_that_stay_good(good))
         self._report.rows += good.count(b"\n")
         return good
@@ -302,35 +352,106 @@ class LineFramer:
     def _lines_that_stay_good(self, good: bytes) -> Iterator[bytes]:
         # Not splitlines(): a CR is data.
         for line in (piece + b"\n" for piece in good[:-1].split(b"\n")):
-            repaired = line.decode("utf-8", "replace").encode()
-            if self._end_of_good_lines(repaired, 0) == len(repaired):
+            repaired = _repaired(line)
+            if repaired == line or self._end_of_good_lines(repaired, 0) == len(repaired):
                 self._report.rows += 1
-                yield line
+                self._report.repaired += repaired != line
+                yield repaired
             else:
-                self._set_aside(line[:-1])
+                self._reject(line[:-1])
 
-    def _set_aside(self, line: bytes) -> None:
+    # --- lines that are no rows ----------------------------------------------------------------------------------
+
+    def _look_at_bad_line(self, line: bytes) -> None:
+        """Reject a line, or keep it for as long as it may be a piece of a record."""
+        delimiters = line.count(self._delimiter)
+        if delimiters >= self._delimiters or b"\0" in line:
+            self._end_pieces()
+            self._reject(line)
+            return
+        self._report.pieces += 1
+        self._adds_up = self._adds_up and self._add_piece(line, delimiters)
+        if not self._adds_up:
+            self._reject_pieces()
+            self._reject(line)
+
+    def _add_piece(self, line: bytes, delimiters: int) -> bool:
+        """Add a line to the record that its neighbours may make; False where they cannot."""
+        self._pieces_bytes += len(line)
+        if self._pieces_bytes > MAX_PIECES_BYTES:
+            return False
+        if self._record_start == len(self._pieces):
+            self._found_delimiters = delimiters
+            fits = delimiters > 0
+        else:
+            self._found_delimiters += delimiters
+            first = self._pieces[self._record_start]
+            fits = self._found_delimiters <= self._delimiters and self._beginning(first) != self._beginning(line)
+        if fits and self._found_delimiters == self._delimiters:
+            record = _INNER_LF.join(map(_repaired, (*self._pieces[self._record_start :], line))) + b"\n"
+            fits = self._end_of_good_lines(record, 0) == len(record)
+            self._joined.append(self._canonical(record).replace(_INNER_LF, b"\\\n"))
+            self._record_start = len(self._pieces) + 1
+        if fits:
+            self._pieces.append(line)
+        return fits
+
+    def _beginning(self, line: bytes) -> bytes:
+        """What the first field is made of: ``A9`` for an identifier such as C0000727."""
+        first = line.partition(self._delimiter)[0]
+        return _DIGITS.sub(b"9", _LETTERS.sub(b"A", first))
+
+    def _end_pieces(self) -> None:
+        """A line that is no piece follows, or the file's end."""
+        if self._pieces and self._record_start == len(self._pieces):
+            self._report.rows += len(self._joined)
+            self._report.repaired += len(self._joined)
+            self._lines_beside_rows += len(self._pieces) - len(self._joined)
+            self._finished += self._joined
+            self._forget_pieces()
+        self._reject_pieces()
+        self._adds_up = self._joins
+
+    def _reject_pieces(self) -> None:
+        pieces = self._pieces
+        self._forget_pieces()
+        for line in pieces:
+            self._reject(line)
+
+    def _forget_pieces(self) -> None:
+        self._pieces, self._joined = [], []
+        self._pieces_bytes = self._record_start = 0
+
+    def _take_joined(self) -> bytes:
+        finished = b"".join(self._finished)
+        self._finished.clear()
+        return finished
+
+    def _reject(self, line: bytes) -> None:
         self._report.rejected += 1
-        # The header is line 1, so the n-th line after it is line n + 1.
-        line_number = self._report.rows + self._report.rejected + 1
-        self._on_reject(RejectedRow(line_number, self._reason(line), line))
+        self._lines_beside_rows += 1
+        reason = self._reason(line)
+        if len(line) > MAX_REJECTED_BYTES:
+            reason += f" (kept are the first {MAX_REJECTED_BYTES:,} of {len(line):,} bytes)"
+        self._on_reject(RejectedRow(self._report.rows + self._lines_beside_rows, reason, line[:MAX_REJECTED_BYTES]))
 
     def _reason(self, line: bytes) -> str:
         """Why the pattern refused ``line``, for the person who reads the audit."""
         if b"\0" in line:
             return "NUL byte"
-        fields = line.split(self._delimiter)
-        if self._table.framing is Framing.PIPE and fields.pop() != b"":
+        if self._table.framing is Framing.PIPE and line and not line.endswith(b"|"):
             return "no trailing '|'"
-        if len(fields) != len(self._layout.columns):
-            return f"{len(fields)} fields, expected {len(self._layout.columns)}"
+        # Counted before it is split: a line may have as many fields as bytes.
+        found = line.count(self._delimiter) + (self._table.framing is Framing.TAB)
+        if found != len(self._layout.columns):
+            return f"{found} fields, expected {len(self._layout.columns)}"
+        fields = line.split(self._delimiter)[: len(self._layout.columns)]
         return "; ".join(self._misfits(fields)) or "refused by the line pattern"
 
     def _misfits(self, fields: Sequence[bytes]) -> Iterator[str]:
         for column, value in zip(self._layout.columns, fields, strict=True):
             pattern = _field_pattern(self._table, column, self._delimiter, self._max_bytes)
-            # As the warehouse gets it; without limits nothing can be too wide for being repaired.
-            value = value.decode("utf-8", "replace").encode() if self._max_bytes else value
+            value = _repaired(value)  # as the warehouse gets it
             if column is None or re.fullmatch(pattern, value):
                 continue
             if not value:
@@ -338,18 +459,17 @@ class LineFramer:
             elif column.type is ColumnType.INTEGER:
                 shown = value[:40].decode("utf-8", "replace")
                 yield f"{column.name}: {shown!r} is not an integer of at most {MAX_INTEGER_DIGITS} digits"
-            elif column.name in self._table.key and len(value) > MAX_KEY_VALUE_BYTES:
-                yield f"{column.name}: {len(value):,} bytes, a key value has at most {MAX_KEY_VALUE_BYTES}"
+            elif column.name in self._table.index_columns and len(value) > MAX_KEY_VALUE_BYTES:
+                kind = "a key" if column.name in self._table.key else "an indexed"
+                yield f"{column.name}: {len(value):,} bytes, {kind} value has at most {MAX_KEY_VALUE_BYTES}"
             else:
                 yield f"{column.name}: {len(value):,} bytes, the column has at most {self._max_bytes[column.name]:,}"
 
-    def _repair_utf8(self, buffer: bytes) -> bytes:
-        if _is_utf8(buffer):
-            return buffer
-        lines = buffer.split(b"\n")
-        repaired = [line.decode("utf-8", "replace").encode() for line in lines]
-        self._report.repaired += sum(new != old for new, old in zip(repaired, lines, strict=True))
-        return b"\n".join(repaired)
+    def _canonical(self, good: bytes) -> bytes:
+        if self._rearrange is not None:
+            pattern, template = self._rearrange
+            good = pattern.sub(template, good)
+        return self._escape(good)
 
     def _escape(self, buffer: bytes) -> bytes:
         if b"\\" in buffer:
@@ -365,6 +485,11 @@ class LineFramer:
         if b"\\\\N" in buffer:
             buffer = _LOOKS_NULL.sub(rb"\\\\\\N", buffer)
         return buffer
+
+
+def _repaired(text: bytes) -> bytes:
+    """With U+FFFD for what is not UTF-8."""
+    return text.decode("utf-8", "replace").encode()
 
 
 def _is_utf8(buffer: bytes) -> bool:

@@ -327,10 +327,10 @@ class _FileLoad(Load):
             self._reason = "too much differs from the file of the last load"
             return False
         with self._missing_columns_close_a_gate():
-            removed, added, set_aside = self._frame(changes)
-        if set_aside:
-            # Exact line numbers need the whole file; new bad lines are rare enough for that.
-            self._reason = "the file has new lines to set aside"
+            removed, added = self._frame(changes)
+        if removed.report.pieces or added.report.rejected or self._may_hold_pieces(last):
+            # Line numbers, and which lines are one record, take the whole file; bad lines are rare enough for that.
+            self._reason = "the file has, or had, lines that are no rows by themselves"
             return False
         self._strategy, self._reason = Strategy.SNAPSHOT, "staged what differs from the file of the last load"
         self._report = FramingReport(
@@ -346,16 +346,24 @@ class _FileLoad(Load):
         self._staging_seconds = time.monotonic() - started
         return True
 
-    def _frame(self, changes: LineChanges) -> "tuple[_FramedLines, _FramedLines, list[RejectedRow]]":
-        rejected: list[RejectedRow] = []
+    def _may_hold_pieces(self, last: LoadRecord) -> bool:
+        """Whether lines that both files have may be pieces of a record in one of them and not in the other.
+
+        A line between them that came or went is enough for that. Where the last load neither rejected nor repaired any
+        line, and no such line was added, there are none; else the file is read for them, which takes no warehouse.
+        """
+        if not last.rows_rejected and not last.rows_repaired:
+            return False
+        with open_published(self._table, self._source.path) as stream:
+            framed = FramedFile(self._table, stream, _ignore, self._accepted_missing, self._text_limits)
+            return any(framed.report.pieces for _ in framed) or framed.report.pieces > 0
+
+    def _frame(self, changes: LineChanges) -> "tuple[_FramedLines, _FramedLines]":
         removed, added = (
-            _FramedLines(*frame_lines(self._table, header, lines, on_reject, self._accepted_missing, self._text_limits))
-            for header, lines, on_reject in (
-                (changes.old_header, changes.removed, _ignore),
-                (changes.new_header, changes.added, rejected.append),
-            )
+            _FramedLines(*frame_lines(self._table, header, lines, _ignore, self._accepted_missing, self._text_limits))
+            for header, lines in ((changes.old_header, changes.removed), (changes.new_header, changes.added))
         )
-        return removed, added, rejected
+        return removed, added
 
     @contextmanager
     def _missing_columns_close_a_gate(self) -> Iterator[None]:
@@ -421,7 +429,7 @@ class _FramedLines:
     report: FramingReport
 
     def signed(self, sign: bytes) -> tuple[bytes, ...]:
-        """The rows with ``sign`` as their first field. LF only ever ends a record, so it can be searched for."""
+        """The rows with ``sign`` as their first field. They are lines of a file, so LF only ever ends a record."""
         if not self.canonical:
             return ()
         start = sign + b"\t"
@@ -429,7 +437,7 @@ class _FramedLines:
 
 
 def _ignore(row: RejectedRow) -> None:
-    """Lines that were set aside last time are not in production, so nothing has to go."""
+    """Rejected lines of the last file are not in production, so nothing has to go; new ones are only counted."""
 
 
 @contextmanager

@@ -92,6 +92,11 @@ class Table:
         return tuple(column.name for column in self.columns)
 
     @property
+    def index_columns(self) -> tuple[str, ...]:
+        """What it is looked up by: its key, or the first column where only the whole row is one."""
+        return self.key or self.column_names[:1]
+
+    @property
     def shape(self) -> str:
         """A short hash of all that decides how rows are read and stored; a change of it means a rebuild."""
         parts = [(column.name, column.type.value) for column in self.columns]

@@ -82,7 +82,8 @@ class FilesContract:
         other = backend.in_schema(f"{backend.schema}_other")
         by_diff, by_join = Mirror(backend, tmp_path, table), Mirror(other, tmp_path, table)
         strategies = set()
-        for release, lines in zip(RELEASES, _random_files(table, len(RELEASES), keys), strict=True):
+        releases = (*RELEASES, "2026-02-04")
+        for release, lines in zip(releases, _random_files(table, len(releases), keys), strict=True):
             one = by_diff.load(lines, release=release)
             two = by_join.load(lines, release=release, force_warehouse=True, swap_above_percent=1e9)
             assert one.counts == two.counts
@@ -162,6 +163,20 @@ class FilesContract:
         )
         assert mirror.backend.leftovers() == []
 
+    def test_a_record_that_holds_a_line_break_is_a_row_in_table_and_feed(self, mirror: Mirror) -> None:
+        broken = [b"C77|Name|", b"GTR|N|", b"C78|One", b"two|\\|N|"]
+        result = mirror.load([*GOOD, *broken])
+        assert (result.report.rows, result.report.rejected, result.report.repaired) == (52, 0, 2)
+        assert mirror.backend.loads("rows_extracted", "rows_rejected", "rows_repaired") == [(52, 0, 2)]
+        rows = Counter([("C77", "Name", "\nGTR", "N"), ("C78", "One\ntwo", "\\", "N")])
+        whole = mirror.production()
+        assert rows <= whole
+        mirror.load(GOOD, release=RELEASES[1])
+        assert mirror.feed() == Counter(("delete", RELEASES[1], *row) for row in rows)
+        with mirror.backend.new_loader() as loader:
+            assert Counter(loader.read_as_of(NAMES, RELEASES[0])) == whole
+            assert Counter(row[4:] for row in loader.read_changes(NAMES, RELEASES[0])) == rows
+
     def test_lines_that_are_no_rows_are_set_aside_with_number_reason_and_bytes(self, mirror: Mirror) -> None:
         result = mirror.load([GOOD[0], b"too|few", GOOD[1], b"C9|nul\0|x|N|"])
         assert (result.report.rows, result.report.rejected) == (2, 2)
@@ -217,7 +232,8 @@ EDITS = (
 def _random_files(table: SourceTable, number: int, keys: int) -> list[list[bytes]]:
     """Releases of which each shares most lines with the one before, in another order; some lines are no rows.
 
-    The third is the first again, so that a change is made and unmade.
+    The third is the first again, so that a change is made and unmade. From the fourth on there are records that hold a
+    line break, and lines that look like pieces of one.
     """
     generator = random.Random(f"{table.name} {keys}")  # noqa: S311  # repeatable, not secret
     delimiter = _DELIMITERS[table.framing]
@@ -225,8 +241,13 @@ def _random_files(table: SourceTable, number: int, keys: int) -> list[list[bytes
 
     def line() -> bytes:
         if generator.random() < 0.05:
-            return generator.choice([b"bad", b"nul\0" + delimiter, b"1" + delimiter * 7])
-        values = (generator.choice([b"a", b"b", b"", b"\\N", b"c\rd", b"\xff", b"a "]) for _ in table.columns[1:])
+            return generator.choice([b"nul\0" + delimiter, b"1" + delimiter * 7])
+        kinds = [b"a", b"b", b"", b"\\N", b"c\rd", b"\xff", b"a "]
+        if len(files) > 2:
+            if generator.random() < 0.2:
+                return generator.choice([b"bad", b"7" + delimiter, b"x" + delimiter])
+            kinds += [b"a\nb", b"\n"]
+        values = (generator.choice(kinds) for _ in table.columns[1:])
         return delimiter.join([b"%d" % generator.randrange(keys), *values]) + trailing
 
     files: list[list[bytes]] = []

@@ -34,7 +34,7 @@ def canonical(rows: Iterable[Row]) -> bytes:
 
 def _field(value: object) -> bytes:
     text = "" if value is None else str(value)
-    for special in ("\\", "\t", "\r"):
+    for special in ("\\", "\t", "\r", "\n"):
         text = text.replace(special, "\\" + special)
     return text.encode() if text != "\\\\N" else b"\\\\\\N"
 

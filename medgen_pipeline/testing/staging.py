@@ -115,6 +115,7 @@ class StagingContract:
         texts = [
             *("\\N", "\\.", "\\", "\\\\", "\\\\N", "N", "\\t", "\\n", "x\\"),
             *("tab\there", "\t", "cr\rhere", "\r", "\\\t\\\r\\", "a\\\tb"),
+            *("line\nbreak", "\n", "\n\n", "\\\n", "\n\\N", "\r\n", "end\n", "\n\t\\."),
             *('a "quote"', '"', "'", "''", "a,b|c;d", "#", "--", "/* */", "%s", "{x}", "$1", "NULL", "null"),
             *("  blanks  ", " ", "a ", "0", "-1", "1e5", "true", "\x01\x1f\x7f"),
         ]
@@ -200,9 +201,9 @@ class StagingContract:
         with backend.new_loader() as loader:
             loader.initialize_staging(HISTORY, Strategy.SNAPSHOT)
             null = (None, None, None)
-            assert loader.bulk_load(HISTORY.name, iter([signed([null, null], [("C1", "\\N", "\r")])])) == 3
+            assert loader.bulk_load(HISTORY.name, iter([signed([null, null], [("C1", "\\N\n", "\r")])])) == 3
         found = Counter(map(tuple, backend.run("SELECT _sign, {columns} FROM {staging}", HISTORY)))
-        assert found == Counter([("-", *null), ("-", *null), ("+", "C1", "\\N", "\r")])
+        assert found == Counter([("-", *null), ("-", *null), ("+", "C1", "\\N\n", "\r")])
 
     @staticmethod
     def _staged(backend: Backend) -> Counter[Row]:

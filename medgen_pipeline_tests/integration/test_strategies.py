@@ -17,6 +17,8 @@ from medgen_pipeline.testing.files import GOOD
 from medgen_pipeline.testing.loads import HISTORY, MERGED, MONDO, NAMES
 from medgen_pipeline_tests.loaders.support import postgres_mirror, query
 
+PIECES = "the file has, or had, lines that are no rows by themselves"
+
 
 @pytest.fixture
 def home() -> Iterator[Path]:
@@ -189,15 +191,42 @@ def test_a_reordered_file_changes_nothing(database: str, home: Path) -> None:
     assert mirror.load(GOOD, release="2026-01-21").strategy is Strategy.SNAPSHOT
 
 
-def test_lines_set_aside_before_stay_set_aside_and_are_counted(database: str, home: Path) -> None:
+def test_lines_rejected_before_stay_rejected_and_are_counted(database: str, home: Path) -> None:
     mirror = postgres_mirror(database, home, NAMES, "medgen")
-    mirror.load([*GOOD, b"bad one", b"bad two"])
-    kept = mirror.load([*GOOD, b"bad two", b"C77|new|GTR|N|"], release="2026-01-14")
+    one, two, three = (b"bad|%d|" % number + b"x|" * 4 for number in range(3))
+    mirror.load([*GOOD, one, two])
+    kept = mirror.load([*GOOD, two, b"C77|new|GTR|N|"], release="2026-01-14")
     assert (kept.strategy, kept.report.rejected, kept.report.rows) == (Strategy.SNAPSHOT, 1, 51)
-    new = mirror.load([*GOOD, b"bad two", b"bad three"], release="2026-01-21")
-    assert (new.strategy_reason, new.report.rejected) == ("the file has new lines to set aside", 2)
+    new = mirror.load([*GOOD, two, three], release="2026-01-21")
+    assert (new.strategy_reason, new.report.rejected) == (PIECES, 2)
     recorded = "SELECT line_number, raw FROM medgen_audit.rejected_row WHERE load_id = %s ORDER BY 1"
-    assert query(database, recorded, new.load_id) == [(52, b"bad two"), (53, b"bad three")]
+    assert query(database, recorded, new.load_id) == [(52, two), (53, three)]
+
+
+@pytest.mark.parametrize(
+    "weeks",
+    [
+        pytest.param([[b"C77|a|", b"GTR|N|"], [b"C77|b|", b"GTR|N|"]], id="one of its lines changes"),
+        pytest.param([[b"C77|a|", b"GTR|N|"], [b"C77|a|GTR|N|"]], id="it is mended"),
+        pytest.param([[b"C77|a|GTR|N|"], [b"C77|a|", b"GTR|N|"]], id="it breaks"),
+        pytest.param([[b"C77|a|", b"GTR|N|"], []], id="it goes"),
+        pytest.param([[b"C77|a|", b"C78|b|x|N|", b"GTR|N|"], [b"C77|a|", b"GTR|N|"]], id="what parted its lines goes"),
+        pytest.param([[b"C77|a|", b"GTR|N|"], [b"C77|a|", b"C78|b|x|N|", b"GTR|N|"]], id="something parts its lines"),
+        pytest.param([[b"C77|a|", b"GTR|N|"], [b"junk", b"C77|a|", b"GTR|N|"]], id="a bad line beside it"),
+    ],
+)
+def test_a_change_in_a_broken_record_is_as_exact_as_any_other(
+    database: str, home: Path, weeks: list[list[bytes]]
+) -> None:
+    mirror = postgres_mirror(database, home, NAMES, "medgen")
+    whole = postgres_mirror(database, home, NAMES, "other")
+    for number, lines in enumerate([*weeks, weeks[0]]):
+        release, content = f"2026-01-{number + 1:02}", [*GOOD[:25], *lines, *GOOD[25:]]
+        one = mirror.load(content, release=release)
+        two = whole.load(content, release=release, force_warehouse=True, swap_above_percent=1e9)
+        assert one.counts == two.counts
+        assert mirror.production() == whole.production()
+        assert mirror.feed() == whole.feed()
 
 
 def test_a_closed_gate_keeps_what_was_staged_and_production_as_it_was(database: str, home: Path) -> None:

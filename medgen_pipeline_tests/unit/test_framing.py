@@ -1,7 +1,10 @@
 r"""Framing against a reading of the same bytes, line by line, that is too simple to be wrong."""
 
 import io
+import itertools
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -10,7 +13,15 @@ from hypothesis import strategies as st
 
 from medgen_pipeline import framing
 from medgen_pipeline.catalog import TABLES, ColumnType, Framing, SourceTable, table_by_name
-from medgen_pipeline.framing import FramedFile, FramingError, FramingReport, MissingColumnError, RejectedRow
+from medgen_pipeline.framing import (
+    FramedFile,
+    FramingError,
+    FramingReport,
+    MissingColumnError,
+    RejectedRow,
+    count_rows,
+    frame_lines,
+)
 
 NAMES = table_by_name("names")
 PUBMED = table_by_name("medgen_pubmed_lnk")
@@ -35,7 +46,7 @@ def frame(table: SourceTable, content: bytes, accept_missing: frozenset[str] = f
 def decode(canonical: bytes) -> list[list[str | None]]:
     """Read canonical bytes as the format is specified: backslash makes the next byte literal, empty is NULL."""
     rows = []
-    for line in canonical.split(b"\n")[:-1]:
+    for line in re.findall(rb"((?:[^\n\\]|\\.)*)\n", canonical, re.DOTALL):
         fields = re.findall(rb"((?:[^\t\\]|\\.)*)(?:\t|$)", line, re.DOTALL)[: line_fields(line)]
         rows.append([re.sub(rb"\\(.)", rb"\1", value, flags=re.DOTALL).decode() or None for value in fields])
     return rows
@@ -119,7 +130,7 @@ def test_a_crlf_file_reads_as_its_lf_twin() -> None:
         (b"C" * 801 + b"|key too long|GTR|N|", "cui: 801 bytes, a key value has at most 800"),
     ],
 )
-def test_a_bad_row_is_set_aside_with_its_line_number_reason_and_bytes(row: bytes, reason: str) -> None:
+def test_a_bad_row_is_rejected_with_its_line_number_reason_and_bytes(row: bytes, reason: str) -> None:
     framed = frame(NAMES, file_of(NAMES, b"C0|good|GTR|N|", row, b"C9|good|GTR|N|", row))
     assert [fields[0] for fields in framed.rows] == ["C0", "C9"]
     assert framed.rejected == [RejectedRow(3, reason, row), RejectedRow(5, reason, row)]
@@ -202,20 +213,160 @@ def test_every_table_of_the_catalog_frames_a_row_of_its_own(table: SourceTable) 
     assert frame(table, file_of(table, (delimiter.join(values) + trailing).encode())).rows == [values]
 
 
+BROKEN = [
+    pytest.param(NAMES, [b"C1|Name|", b"GTR|N|"], [["C1", "Name", "\nGTR", "N"]], id="after a delimiter"),
+    pytest.param(NAMES, [b"C1|One", b"two|GTR|N|"], [["C1", "One\ntwo", "GTR", "N"]], id="in a value"),
+    pytest.param(NAMES, [b"C1|One", b"|GTR|N|"], [["C1", "One\n", "GTR", "N"]], id="before a delimiter"),
+    pytest.param(NAMES, [b"C1|a", b"", b"b", b"c|GTR|N|"], [["C1", "a\n\nb\nc", "GTR", "N"]], id="four lines"),
+    pytest.param(
+        NAMES,
+        [b"C1|a|", b"GTR|N|", b"C2|b|GTR|", b"N|"],
+        [["C1", "a", "\nGTR", "N"], ["C2", "b", "GTR", "\nN"]],
+        id="two records",
+    ),
+    pytest.param(NAMES, [b"C1|\\|", b"\\N|\t|"], [["C1", "\\", "\n\\N", "\t"]], id="what is escaped"),
+    pytest.param(NAMES, [b"C1|caf\xe9", b"\xff|GTR|N|"], [["C1", "caf\ufffd\n\ufffd", "GTR", "N"]], id="not UTF-8"),
+    pytest.param(PUBMED, [b"1|C1|a", b"b|7|"], [["1", "C1", "a\nb", "7"]], id="integers"),
+    pytest.param(HISTORY, [b"C1\tNo longer", b"reported\tMay"], [["C1", "No longer\nreported", "May"]], id="TAB"),
+]
+
+
+@pytest.mark.parametrize(("table", "lines", "rows"), BROKEN)
+def test_a_record_that_holds_a_line_break_is_one_row_and_counts_as_repaired(
+    table: SourceTable, lines: list[bytes], rows: list[list[str | None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = {NAMES: b"C0|x|GTR|N|", PUBMED: b"0|C0|x|1|", HISTORY: b"C0\tC9\tMay"}[table]
+    content = file_of(table, b"bad\0", *lines, good, b"bad\0", *lines)
+    for chunk_bytes in (framing.CHUNK_BYTES, 64):  # a chunk may end within a record
+        monkeypatch.setattr(framing, "CHUNK_BYTES", chunk_bytes)
+        framed = frame(table, content)
+        assert sorted(framed.rows, key=repr) == sorted([*rows, *decode_good(table, good), *rows], key=repr)
+        assert [row.line_number for row in framed.rejected] == [2, 4 + len(lines)]
+        assert (framed.report.rows, framed.report.repaired) == (2 * len(rows) + 1, 2 * len(rows))
+        assert framed.report.pieces == 2 * len(lines)
+
+
+def decode_good(table: SourceTable, line: bytes) -> list[list[str | None]]:
+    return frame(table, file_of(table, line)).rows
+
+
+@pytest.mark.parametrize(
+    ("table", "lines"),
+    [
+        pytest.param(NAMES, [b"C1|cut|", b"C2|cut|"], id="each begins like a record"),
+        pytest.param(NAMES, [b"C1|cut|", b"C2|cut", b"x|GTR|N|"], id="the second may be whole"),
+        pytest.param(NAMES, [b"junk", b"C1|a|", b"GTR|N|"], id="it begins without a delimiter"),
+        pytest.param(NAMES, [b"C1|a|", b"GTR|N|", b"junk"], id="one is left over"),
+        pytest.param(NAMES, [b"C1|a|b|", b"GTR|N|"], id="too many fields together"),
+        pytest.param(NAMES, [b"C1|a|", b"GTR"], id="too few fields together"),
+        pytest.param(NAMES, [b"|a|", b"GTR|N|"], id="no key"),
+        pytest.param(NAMES, [b"C1|a|GTR|", b"N", b"|more"], id="no trailing delimiter"),
+        pytest.param(NAMES, [b"C1|a|", b"nul\0|", b"GTR|N|"], id="NUL"),
+        pytest.param(NAMES, [b"C1|a|", b"x|x|x|x|x|", b"GTR|N|"], id="too many fields between"),
+        pytest.param(PUBMED, [b"1|C1|a|", b"7|"], id="a number that would not be one"),
+        pytest.param(HISTORY, [b"C1\tNo longer", b"reported\tMay", b"2019"], id="TAB, and the end is not certain"),
+        pytest.param(NAMES, [b"C1|" + b"x" * 600_000, b"x" * 600_000 + b"|GTR|N|"], id="over 1 MiB"),
+    ],
+)
+def test_lines_are_not_joined_where_they_may_be_bad_lines(table: SourceTable, lines: list[bytes]) -> None:
+    framed = frame(table, file_of(table, *lines))
+    assert framed.rows == []
+    assert [row.line_number for row in framed.rejected] == list(range(2, 2 + len(lines)))
+    assert framed.report.repaired == 0
+
+
+def test_lines_taken_out_of_their_file_are_never_joined() -> None:
+    canonical, report = frame_lines(NAMES, file_of(NAMES), [b"C1|Name|", b"GTR|N|"], list[RejectedRow]().append)
+    assert (canonical, report.rows, report.rejected, report.pieces) == (b"", 0, 2, 2)
+
+
+@pytest.mark.parametrize("chunk", [b"", b"C1\ta\n", b"a\\\nb\n", b"a\\\\\n\\\n\n", b"\\\\\\\n\\\\\n"])
+def test_records_are_counted_and_not_line_breaks(chunk: bytes) -> None:
+    assert count_rows(chunk) == len(decode(chunk))
+
+
+def test_a_rejected_line_is_kept_up_to_a_limit() -> None:
+    line = b"C1|" + b"x" * 20_000
+    (rejected,) = frame(NAMES, file_of(NAMES, line)).rejected
+    assert rejected.raw == line[:8192]
+    assert rejected.reason == "no trailing '|' (kept are the first 8,192 of 20,003 bytes)"
+
+
+def test_the_index_of_every_table_takes_the_widest_values_that_are_let_through() -> None:
+    for table in TABLES:
+        texts = [column for column in table.columns if column.name in table.index_columns]
+        # Each value has a header of 4 bytes, and the row one of 8 beside the bits for NULL.
+        assert len(texts) * (framing.MAX_KEY_VALUE_BYTES + 4) + 16 <= 2704, table.name
+
+
+def test_a_key_value_that_repairing_makes_too_wide_is_rejected() -> None:
+    framed = frame(NAMES, file_of(NAMES, b"C" + b"\xff" * 300 + b"|x|GTR|N|", b"C\xff|x|GTR|N|"))
+    assert [(row.line_number, row.reason) for row in framed.rejected] == [
+        (2, "cui: 901 bytes, a key value has at most 800")
+    ]
+    assert framed.rows == [["C\ufffd", "x", "GTR", "N"]]
+
+
 def read_slowly(table: SourceTable, lines: list[bytes]) -> tuple[list[list[str | None]], list[int]]:
-    """What framing must do, one line at a time."""
-    rows, rejected = [], []
-    for number, line in enumerate(lines, start=2):
-        fields = line.split(b"|")
-        good = fields.pop() == b"" and len(fields) == len(table.columns) and b"\0" not in line
-        for column, value in zip(table.columns, fields, strict=False) if good else ():
-            digits = all(48 <= byte <= 57 for byte in value) and len(value) <= 18
-            good = good and (column.type is ColumnType.TEXT or digits)
-        if good:
-            rows.append([field.decode("utf-8", "replace") or None for field in fields])
-        else:
-            rejected.append(number)
+    """What framing must do: one line at a time, then neighbours with too few fields together."""
+    rows: list[list[str | None]] = []
+    rejected: list[int] = []
+    numbered = list(enumerate(lines, start=2))
+    for is_piece, group in itertools.groupby(numbered, lambda one: is_piece_of_a_record(table, one[1])):
+        neighbours = list(group)
+        found = joined(table, [line for _, line in neighbours]) if is_piece else None
+        if found is not None:
+            rows += found
+            continue
+        for number, line in neighbours:
+            row = row_of(table, line)
+            if row is None:
+                rejected.append(number)
+            else:
+                rows.append(row)
     return rows, rejected
+
+
+def cells(table: SourceTable, line: bytes) -> list[bytes] | None:
+    if table.framing is Framing.TAB:
+        return line.split(b"\t")
+    return line[:-1].split(b"|") if line.endswith(b"|") else None
+
+
+def row_of(table: SourceTable, record: bytes) -> list[str | None] | None:
+    fields = cells(table, record)
+    if b"\0" in record or fields is None or len(fields) != len(table.columns):
+        return None
+    for column, value in zip(table.columns, fields, strict=True):
+        if column.type is ColumnType.INTEGER and not (all(48 <= byte <= 57 for byte in value) and len(value) <= 18):
+            return None
+        if table.key_proven and column.name in table.key and not value:
+            return None
+    return [field.decode("utf-8", "replace") or None for field in fields]
+
+
+def is_piece_of_a_record(table: SourceTable, line: bytes) -> bool:
+    delimiter, full = (b"\t", len(table.columns) - 1) if table.framing is Framing.TAB else (b"|", len(table.columns))
+    return b"\0" not in line and line.count(delimiter) < full
+
+
+def joined(table: SourceTable, lines: list[bytes]) -> list[list[str | None]] | None:
+    """The records that these lines add up to, shortest first; None where they do not."""
+    if not lines:
+        return []
+    delimiter = b"\t" if table.framing is Framing.TAB else b"|"
+    for size in range(2, len(lines) + 1):
+        first, *further = lines[:size]
+        row = row_of(table, b"\n".join(lines[:size]))
+        if row is not None and delimiter in first and all(kind(first) != kind(line) for line in further):
+            rest = joined(table, lines[size:])
+            return None if rest is None else [row, *rest]
+    return None
+
+
+def kind(line: bytes) -> str:
+    first = re.split(rb"[|\t]", line)[0].decode("latin-1")
+    return re.sub("[0-9]+", "9", re.sub("[A-Za-z\x80-\xff]+", "A", first))
 
 
 FIELD = st.lists(
@@ -231,16 +382,59 @@ LINE = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(LINE, max_size=12), st.integers(min_value=1, max_value=40))
-def test_any_bytes_frame_as_the_slow_reading_says(lines: list[bytes], chunk_bytes: int) -> None:
+@contextmanager
+def chunks_of(chunk_bytes: int) -> Iterator[None]:
     original = framing.CHUNK_BYTES
-    framing.CHUNK_BYTES = max(chunk_bytes, 24)  # the header line is read whole
+    framing.CHUNK_BYTES = max(chunk_bytes, 64)  # the header line is read whole
     try:
-        framed = frame(PUBMED, file_of(PUBMED, *lines))
+        yield
     finally:
         framing.CHUNK_BYTES = original
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(LINE, max_size=12), st.integers(min_value=1, max_value=128))
+def test_any_bytes_frame_as_the_slow_reading_says(lines: list[bytes], chunk_bytes: int) -> None:
+    with chunks_of(chunk_bytes):
+        framed = frame(PUBMED, file_of(PUBMED, *lines))
     rows, rejected = read_slowly(PUBMED, lines)
-    assert framed.rows == rows
+    assert sorted(framed.rows, key=repr) == sorted(rows, key=repr)
     assert [row.line_number for row in framed.rejected] == rejected
     assert all(chunk.endswith(b"\n") for chunk in framed.chunks)
+
+
+# Each value tells which record it is of, so that a row made of two of them shows.
+VALUE = st.sampled_from(["name", "a b", "", "x\n", "\n", "\ny", "1\n2\n", "\\\n", "\n\\N"])
+RECORD = st.tuples(st.just("record"), VALUE, VALUE, VALUE)
+BAD = st.tuples(
+    st.just("bad"), st.sampled_from(["no delimiter", "{0}|cut|", "{0}|", "{0}|cut", "{0}|a|b|c|d|", "{0}\0|"])
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.one_of(RECORD, BAD), max_size=10), st.integers(min_value=1, max_value=128), st.booleans())
+def test_a_row_is_never_made_of_two_lines_that_do_not_belong_together(
+    records: list[tuple[str, ...]], chunk_bytes: int, in_tabs: bool
+) -> None:
+    table, end = (HISTORY, "") if in_tabs else (NAMES, "|")
+    wanted: list[list[str | None]] = []
+    lines: list[bytes] = []
+    for number, (kind_of, *values) in enumerate(records):
+        key = f"C{number}"
+        if kind_of == "bad":
+            text = values[0].format(key)
+        else:
+            wanted.append([key, *(value and f"{value}{key}" for value in values[: len(table.columns) - 1])])
+            text = "|".join(field or "" for field in wanted[-1]) + end
+            wanted[-1] = [value or None for value in wanted[-1]]
+        lines += (text.replace("|", "\t") if in_tabs else text).encode().split(b"\n")
+    with chunks_of(chunk_bytes):
+        framed = frame(table, file_of(table, *lines))
+    rows, rejected = read_slowly(table, lines)
+    assert sorted(framed.rows, key=repr) == sorted(rows, key=repr)
+    assert [row.line_number for row in framed.rejected] == rejected
+    for row in framed.rows:
+        tails = {tail for value in row[1:] if value for tail in re.findall(r"C\d+", value)}
+        assert tails <= {row[0]}, row
+        if not in_tabs:  # there a break in the last field ends the record too early
+            assert row in wanted

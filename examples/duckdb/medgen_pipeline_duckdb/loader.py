@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 from psycopg import sql
 
 from medgen_pipeline.catalog import Table
+from medgen_pipeline.framing import count_rows
 from medgen_pipeline.loaders import LoaderCapabilities, LoaderError, TableBusyError
 from medgen_pipeline.loaders.sql import SqlAudit, SqlNativeLoader, schemas
 from medgen_pipeline_duckdb.names import DuckDBNames
@@ -132,7 +133,7 @@ def _write(file: Path, chunks: Iterator[bytes], table_name: str, fields: int) ->
     with file.open("wb") as out:
         for chunk in chunks:
             unescaped = chunk.replace(b"\\\\", b"")
-            rows += chunk.count(b"\n")
+            rows += count_rows(chunk)
             tabs += unescaped.count(b"\t") - unescaped.count(b"\\\t")
             out.write(chunk)
     if tabs != rows * (fields - 1):

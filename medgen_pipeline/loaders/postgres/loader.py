@@ -9,6 +9,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from medgen_pipeline.catalog import Query, Table
+from medgen_pipeline.framing import count_rows
 from medgen_pipeline.loaders.base import (
     ApplyMode,
     ChangeCounts,
@@ -109,7 +110,7 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
                     sql.SQL("COPY {} FROM STDIN (FORMAT text, NULL '', FREEZE true)").format(staging)
                 ) as copy:
                     for chunk in data_iterator:
-                        sent += chunk.count(b"\n")
+                        sent += count_rows(chunk)
                         copy.write(chunk)
                 held = cursor.rowcount
             if held != sent:

@@ -18,6 +18,7 @@ from typing import Any, Self
 from isal import isal_zlib
 
 from medgen_pipeline.errors import MedgenError
+from medgen_pipeline.framing import count_rows
 from medgen_pipeline.loaders.redshift.aws import aws_errors
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 
@@ -78,7 +79,7 @@ class Stage:
         with _Sender() as sender:
             parts: list[_Part] = []
             for number, turn in self._turns(chunks):
-                rows += sum(chunk.count(b"\n") for chunk in turn)
+                rows += sum(map(count_rows, turn))
                 if number == len(parts):
                     first_block = _LEAST_BLOCK_BYTES + _BLOCK_BYTES * number // self._config.s3_parts
                     parts.append(_Part(self, sender, f"{self._folder}parts/part-{number:04d}.gz", first_block))

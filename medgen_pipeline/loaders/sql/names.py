@@ -103,8 +103,8 @@ class BaseTableNames(ABC):
 
     @property
     def index_columns(self) -> tuple[str, ...]:
-        """What the table is looked up by: its key, or the first column where only the whole row is one."""
-        return self.table.key or self.table.column_names[:1]
+        """What the table is looked up by."""
+        return self.table.index_columns
 
     @property
     def other_columns(self) -> list[str]:
