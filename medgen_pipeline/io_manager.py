@@ -20,7 +20,7 @@ from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.failures import permanent_errors_as_failures
 from medgen_pipeline.home import embedded_postgres, medgen_home
 from medgen_pipeline.load import LoadOptions, LoadResult, load_table
-from medgen_pipeline.load_curated import CuratedOptions, load_curated, read_figures
+from medgen_pipeline.load_curated import CuratedInputs, CuratedOptions, load_curated
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderCapabilities, LoaderError, LoaderFactory
 from medgen_pipeline.metadata import curated_metadata, load_metadata
 from medgen_pipeline.release import (
@@ -274,9 +274,10 @@ class PendingLoad:
 
 @dataclass(frozen=True)
 class PendingCurated:
-    """What a curated asset hands to the IO manager: how to make its table from what is in the warehouse already."""
+    """What a curated asset hands to the IO manager: how to make its table, and what it has said it is made from."""
 
     options: CuratedOptions
+    inputs: CuratedInputs
 
 
 @dataclass(frozen=True)
@@ -319,11 +320,9 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
     def _make(self, context: dg.OutputContext, table: CuratedTable, pending: PendingCurated) -> None:
         with permanent_errors_as_failures(context.step_key):
             loader = self.target.loader()
-            result = load_curated(loader, table, pending.options, context.run_id)
-            with loader:
-                figures = read_figures(loader, table, pending.options)
+            result = load_curated(loader, table, pending.options, context.run_id, pending.inputs)
         self._report(context, table, loader, result)
-        context.add_output_metadata(curated_metadata(table, figures))
+        context.add_output_metadata(curated_metadata(table, result.figures))
 
     def _report(
         self, context: dg.OutputContext, table: Table, loader: AbstractNativeLoader, result: LoadResult

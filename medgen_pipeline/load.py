@@ -7,12 +7,12 @@ SQL, no network.
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from isal import igzip_threaded
 
@@ -69,6 +69,7 @@ class LoadResult:
         report: What framing saw.
         staging_seconds: Reading, diffing, framing and bulk loading.
         load_seconds: From the table's lock to the end.
+        figures: What the catalog shows beside a load of a curated table: the rows of each figure, by its name.
     """
 
     load_id: int
@@ -79,6 +80,7 @@ class LoadResult:
     report: FramingReport
     staging_seconds: float
     load_seconds: float
+    figures: Mapping[str, Sequence[tuple[Any, ...]]] = field(default_factory=dict)
 
 
 def load_table(

@@ -7,10 +7,10 @@ import hashlib
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from medgen_pipeline.catalog import CuratedTable, Query, Table, upstream_of
+from medgen_pipeline.catalog import CuratedTable, Query, upstream_of
 from medgen_pipeline.catalog.model import Increment
 from medgen_pipeline.catalog.query import Parameter
 from medgen_pipeline.errors import PermanentError, TransientError
@@ -28,6 +28,9 @@ _LOADS_LOOKED_AT = 1000
 _LOADS = (
     "SELECT load_id, content_sha256, rows_inserted + rows_updated + rows_unchanged AS rows_after FROM {load_run}"
     " WHERE table_name = {table_name} AND status = 'succeeded' ORDER BY load_id DESC"
+)
+_NEWEST_LOADS = (
+    "SELECT table_name, MAX(load_id) AS load_id FROM {load_run} WHERE status = 'succeeded' GROUP BY table_name"
 )
 # What a curated table is made from has passed its gates. It may be emptied by another choice of sources, and changed
 # rows go in place, see AbstractNativeLoader.stage_query.
@@ -144,14 +147,20 @@ def load_curated(
     table: CuratedTable,
     options: CuratedOptions | None = None,
     dagster_run_id: str | None = None,
+    announced: CuratedInputs | None = None,
 ) -> LoadResult:
     """Bring a curated table to what its upstream tables hold now, or leave it as it was and raise.
+
+    What is recorded is what was read: what the table is made from is looked up again once the table's lock is held,
+    when its query has run, and when its figures were read. Where nothing of it was loaded from one look to the next,
+    whatever was read between them was read of that state.
 
     Args:
         loader: Not connected yet; it is closed at the end.
         table: The catalog's entry.
         options: Parameters and choices.
         dagster_run_id: For the audit.
+        announced: What the table was said to be made from, which the load has to keep to; looked up where not given.
 
     Raises:
         MissingUpstreamError: A table that it reads was never loaded.
@@ -161,13 +170,17 @@ def load_curated(
     chosen = options or CuratedOptions()
     with loader:
         started = time.monotonic()
-        inputs = read_inputs(loader, table, chosen)
+        inputs = announced or read_inputs(loader, table, chosen)
         fingerprint = inputs.content_sha256
         load_id = loader.log_run_start(LoadStart(table, inputs.release, fingerprint, fingerprint, dagster_run_id))
         load = _CuratedLoad(loader, inputs, chosen, load_id)
         with load.recorded():
             load.run()
-        return load.result(time.monotonic() - started)
+        result = load.result(time.monotonic() - started)
+        loader.connect()  # where the connection broke behind the commit
+        figures = read_figures(loader, table, chosen)
+        load.require_same_upstream()
+        return replace(result, figures=figures)
 
 
 def read_figures(
@@ -194,6 +207,7 @@ class _CuratedLoad(Load):
 
     def run(self) -> None:
         """Keep the table where nothing it is made from has changed; follow the changes; or run the query."""
+        self.require_same_upstream()
         last = self._loader.last_load(self._table)
         self._reason = self._why_compare_everything(last)
         if self._reason or last is None:
@@ -211,8 +225,7 @@ class _CuratedLoad(Load):
         self._report = FramingReport(rows=rows)
         self._log_detail()
         self._staging_seconds = time.monotonic() - started
-        if self._curated.increment is not None:
-            self._require_same_upstream()
+        self.require_same_upstream()
         self._publish()
 
     def _pass_gates(self) -> None:
@@ -222,6 +235,19 @@ class _CuratedLoad(Load):
                 f"key ({', '.join(self._table.key)}) twice, or one without. Either the key of a table it is made from "
                 f"repeats ({', '.join(self._inputs.upstream)}), or its query is wrong: please report that."
             )
+
+    def require_same_upstream(self) -> None:
+        """Raise where a table that this one is made from was loaded since it was looked up.
+
+        An id is never given twice, so a table that has changed and changed back has another one.
+        """
+        newest = dict(self._loader.read_query(Query(text=_NEWEST_LOADS), _LISTED))
+        for name, load in self._inputs.upstream.items():
+            if newest.get(name) != load.load_id:
+                raise UpstreamChangedError(
+                    f"{self._table.name} was to be made from load {load.load_id} of {name} (release {load.release}), "
+                    f"but {name} was loaded meanwhile. Load again."
+                )
 
     # --- following the changes -----------------------------------------------------------------------------------
 
@@ -255,16 +281,3 @@ class _CuratedLoad(Load):
         if held != rows_after:
             return 0, f"production stands for {held:,} of its rows, and load {load_id} left {rows_after:,}"
         return int(load_id), ""
-
-    def _require_same_upstream(self) -> None:
-        """What was read must be what is recorded: the next increment starts there."""
-        for name, load in self._inputs.upstream.items():
-            now = self._loader.last_load(_named(self._curated, name))
-            if now is None or now.load_id != load.load_id:
-                raise UpstreamChangedError(
-                    f"{self._table.name} was not published: {name} was loaded while it was being read. Load again."
-                )
-
-
-def _named(table: CuratedTable, name: str) -> Table:
-    return next(upstream for upstream in upstream_of(table) if upstream.name == name)

@@ -1,6 +1,7 @@
 """One asset per curated table, from the catalog: what it is made from, its settings, its lineage.
 
-An asset says what its table would be made from; making it is the IO manager's. No table is named here.
+An asset says what its table is made from, by its data version and release; making it is the IO manager's, which keeps
+to that or fails for another attempt. No table is named here.
 """
 
 from typing import Any
@@ -77,7 +78,7 @@ def build_curated_asset(table: CuratedTable, *, kind: str) -> dg.AssetsDefinitio
         with permanent_errors_as_failures(), warehouse.target.loader() as loader:
             inputs = read_inputs(loader, table, options)
         return dg.MaterializeResult(
-            value=PendingCurated(options),
+            value=PendingCurated(options, inputs),
             metadata={"medgen/release": inputs.release},
             data_version=dg.DataVersion(inputs.content_sha256),
         )

@@ -271,7 +271,10 @@ class AbstractNativeLoader(ABC):
         raise self._no_queries(table.name)
 
     def read_query(self, query: Query, most: int) -> list[tuple[Any, ...]]:
-        """The first ``most`` rows of a query that runs inside the warehouse. For backends with ``curated``."""
+        """The first ``most`` rows of a query that runs inside the warehouse, as it is when called.
+
+        For backends with the capability ``curated``.
+        """
         del most
         raise self._no_queries(f"an answer from {', '.join(query.tables)}")
 

@@ -158,3 +158,12 @@ class CuratedContract:
         with curated.new_loader() as loader:
             assert loader.read_query(found, 9) == [("C2", 2), ("C1", 1)]
             assert loader.read_query(found, 1) == [("C2", 2)]
+
+    def test_each_read_sees_what_other_loaders_have_published_by_then(self, curated: Backend) -> None:
+        """By this a load notices that a table it is made from was loaded meanwhile."""
+        asked = Query(text="SELECT COUNT(*) AS loads FROM {load_run} WHERE status = 'succeeded'")
+        with curated.new_loader() as loader:
+            loader.log_run_start(start_of(made_by("SELECT cui, 1 AS number FROM {names}")))
+            for loads in (1, 2):
+                assert loader.read_query(asked, 1) == [(loads,)]
+                load(curated.new_loader(), NAMES, ROWS, RELEASES[loads])

@@ -11,7 +11,8 @@ import pytest
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, any_table_by_name, table_by_name
 from medgen_pipeline.release.sample import write_sample
 from medgen_pipeline_tests.integration.support import Deployment, Run, exists, fresh_database
-from medgen_pipeline_tests.loaders.support import query, read
+from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
+from medgen_pipeline_tests.loaders.support import new_loader, query, read
 
 BASE, SUCCESSOR = "2026-01-07", "2026-01-14"
 MGREL, NAMES = table_by_name("mgrel"), table_by_name("names")
@@ -163,6 +164,36 @@ def test_the_launchpad_offers_sources_and_depth_and_refuses_unknown_ones(weeks: 
     assert refused.retries == 0
     back = made_with(force_rebuild=True)
     assert back.metadata["concept_ancestor"]["dagster/row_count"] == everything
+
+
+# What is recorded
+
+
+def test_what_the_ui_shows_of_a_table_is_what_its_rows_were_made_from(
+    database: str, instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although its upstream is loaded when the asset has said what it is made from, and the IO manager has not read."""
+    monkeypatch.setattr("medgen_pipeline.assets.curated.RETRIES", dg.RetryPolicy(max_retries=1))  # at once
+    parent, meanwhile = curated("concept_parent"), [tmp_path / SUCCESSOR]
+    for release in (BASE, SUCCESSOR):
+        write_sample(tmp_path / release, scale=0.05, successor=release == SUCCESSOR)
+    deployment = Deployment(database, tmp_path / "home", instance)
+    warehouse = CuratedWarehouse(lambda: new_loader(database), database)
+    assert deployment.materialize(tmp_path / BASE, MGREL, NAMES).success
+
+    def load_upstream(entry: dg.EventLogEntry) -> None:
+        if entry.dagster_event_type is dg.DagsterEventType.STEP_OUTPUT and meanwhile:
+            warehouse.bring_to(meanwhile.pop(), deployment.archive, MGREL)
+
+    run = deployment.materialize(tmp_path / SUCCESSOR, parent, on_event=load_upstream)
+    assert (run.success, run.retries, meanwhile) == (True, 1, []), run.failure
+    recorded = "SELECT content_sha256, release, status FROM medgen_audit.load_run WHERE table_name = 'concept_parent'"
+    version, release = run.data_versions[parent.name], run.metadata[parent.name]["medgen/release"]
+    assert release == SUCCESSOR
+    assert (version, release, "succeeded") in query(database, recorded)
+    again = deployment.materialize(tmp_path / SUCCESSOR, parent)
+    assert again.metadata[parent.name]["medgen/mode"] == "unchanged"
+    assert again.data_versions[parent.name] == version
 
 
 # Failures

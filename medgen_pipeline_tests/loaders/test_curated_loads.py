@@ -1,7 +1,7 @@
 """When a curated table is kept, when it follows changes, when it is rebuilt, and what a failure leaves."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from medgen_pipeline.catalog import ColumnType, CuratedTable, upstream_of
-from medgen_pipeline.load_curated import MissingUpstreamError, UpstreamChangedError, load_curated
+from medgen_pipeline.load_curated import CuratedOptions, MissingUpstreamError, UpstreamChangedError, load_curated
 from medgen_pipeline.loaders import ApplyMode, LoaderError, LostConnectionError
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse, curated
@@ -57,6 +57,7 @@ def test_a_change_of_any_table_that_it_is_made_from_makes_a_table_again(database
 
 
 def test_another_choice_of_settings_and_a_forced_rebuild_run_the_query(curated_warehouse: CuratedWarehouse) -> None:
+    curated_warehouse.give_names("C1", "C2", "C3")
     curated_warehouse.give("concept_parent", [("C1", "C2", "HPO"), ("C2", "C3", "MSH")])
     assert curated_warehouse.make_alone("concept_ancestor").counts.rows_after == 3
     one_step = curated_warehouse.make_alone("concept_ancestor", max_depth=1)
@@ -150,11 +151,57 @@ def test_an_upstream_that_is_loaded_meanwhile_is_not_recorded_as_what_was_read(
         return stage(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(loader, "stage_query", load_before_staging)
-    with pytest.raises(UpstreamChangedError, match="medgen_pubmed_lnk was loaded while it was being read"):
+    with pytest.raises(UpstreamChangedError, match="medgen_pubmed_lnk was loaded meanwhile"):
         load_curated(loader, curated("concept_literature"))
     assert counts_of(curated_warehouse) == [("C1", 2), ("C2", 1)]
     curated_warehouse.make_alone("concept_literature")
     assert counts_of(curated_warehouse) == [("C1", 1)]
+
+
+# Upstream table, what it holds in two releases.
+TWO_RELEASES: dict[str, tuple[str, Sequence[Mapping[str, object] | Row], Sequence[Mapping[str, object] | Row]]] = {
+    "concept_parent": (
+        "mgrel",
+        [{"cui1": "C1", "cui2": "C2", "rel": "PAR", "sab": "HPO"}],
+        [{"cui1": "C1", "cui2": "C3", "rel": "PAR", "sab": "HPO"}],
+    ),
+    "concept_literature": ("medgen_pubmed_lnk", LINKS, MORE_LINKS),
+    "release_report": ("names", [("C1", "One", "GTR", "N")], [("C1", "Uno", "GTR", "N")]),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "moment"),
+    [
+        ("concept_parent", "log_run_start"),  # when it waits for the table's lock
+        ("concept_parent", "stage_query"),
+        ("concept_literature", "log_run_start"),
+        ("release_report", "stage_query"),
+    ],
+)
+def test_an_upstream_that_comes_and_goes_while_a_load_waits_or_reads_does_not_leave_wrong_rows(
+    curated_warehouse: CuratedWarehouse, name: str, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of the later release under the fingerprint of the earlier one would be kept when that one comes back."""
+    upstream, earlier, later = TWO_RELEASES[name]
+    curated_warehouse.give_names("C1", "C2", "C3")
+    curated_warehouse.give(upstream, earlier)
+    curated_warehouse.make(name)
+    loader = curated_warehouse.new_loader()
+    step = getattr(loader, moment)
+
+    def after_a_load_of_the_upstream(*arguments: object) -> object:
+        curated_warehouse.give(upstream, later, "2026-01-14")
+        return step(*arguments)
+
+    monkeypatch.setattr(loader, moment, after_a_load_of_the_upstream)
+    with pytest.raises(UpstreamChangedError, match=f"release 2026-01-07.*{upstream} was loaded meanwhile"):
+        load_curated(loader, curated(name), CuratedOptions(force_rebuild=True))
+    curated_warehouse.give(upstream, earlier, "2026-01-21")
+    curated_warehouse.make_alone(name)
+    found = curated_warehouse.rows(name)
+    curated_warehouse.make_alone(name, force_rebuild=True)
+    assert curated_warehouse.rows(name) == found
 
 
 LINK = st.tuples(st.integers(1, 3), st.sampled_from(["C1", "C2", "C3", "C4"]), st.just("Any"), st.integers(1, 4))
