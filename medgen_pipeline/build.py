@@ -13,10 +13,12 @@ from medgen_pipeline.assets.curated import build_curated_asset
 from medgen_pipeline.assets.tables import build_ncbi_files, build_table_asset, table_key
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES
 from medgen_pipeline.checks import build_shared_step, build_table_step
+from medgen_pipeline.errors import require_number
 from medgen_pipeline.hooks import NOTIFIER_KEY, FailureNotifier, tell_of_failure
 from medgen_pipeline.io_manager import (
     SOURCE_KEY,
     WAREHOUSE_KEY,
+    WEEK_MINUTES,
     MedgenSource,
     WarehouseIOManager,
     capabilities_of,
@@ -57,12 +59,11 @@ def _wants_curated(variables: Mapping[str, str], capabilities: LoaderCapabilitie
 def _sensor_minutes(variables: Mapping[str, str]) -> float:
     text = variables.get("MEDGEN_SENSOR_MINUTES") or str(INTERVAL_MINUTES)
     try:
-        minutes = float(text)
+        minutes: object = float(text)
     except ValueError:
-        minutes = 0
-    if not 0 < minutes < float("inf"):
-        raise ValueError(f"MEDGEN_SENSOR_MINUTES is {text!r}, expected a number of minutes above 0.")
-    return minutes
+        minutes = text
+    require_number("MEDGEN_SENSOR_MINUTES", minutes, most=WEEK_MINUTES, above=True)
+    return float(text)
 
 
 def build_definitions(
@@ -82,10 +83,12 @@ def build_definitions(
             ``MEDGEN_CURATED`` says, and otherwise where the backend can make them.
 
     Raises:
-        ValueError: ``MEDGEN_CURATED`` is neither true nor false, or ``MEDGEN_SENSOR_MINUTES`` no number above 0.
+        ValueError: A variable has a value that cannot be meant.
     """
     variables = os.environ if environment is None else environment
     found = {**default_resources(variables), **(resources or {})}
+    if isinstance(source := found[SOURCE_KEY], MedgenSource):
+        source.check(variables)
     capabilities = capabilities_of(found[WAREHOUSE_KEY].target, variables)
     kind = capabilities.backend if capabilities else "database"
     chosen = CURATED_TABLES if (_wants_curated(variables, capabilities) if curated is None else curated) else ()

@@ -4,6 +4,11 @@ Every room raises its own subclasses of these two, so that callers (the IO manag
 not know the rooms. Messages name the object, expected against observed, and what to do next.
 """
 
+import math
+
+MOST_SECONDS = 7 * 24 * 60 * 60
+"""The longest that anything waits: NCBI publishes once a week. PostgreSQL's own limits are at 24 days."""
+
 
 class MedgenError(Exception):
     """Base of every error this package raises on purpose."""
@@ -15,3 +20,32 @@ class PermanentError(MedgenError):
 
 class TransientError(MedgenError):
     """A later attempt may succeed with nothing changed: a lost connection, a busy server, a held lock."""
+
+
+class SettingError(PermanentError, ValueError):
+    """A setting has a value that cannot be meant."""
+
+
+def require_number(
+    name: str, value: object, least: float = 0, most: float = math.inf, *, above: bool = False, whole: bool = False
+) -> None:
+    """Refuse what is no number of a range. Infinity and NaN are in none.
+
+    Args:
+        name: The setting, as users write it.
+        value: What it was set to.
+        least: The lowest value there may be.
+        most: The highest.
+        above: ``least`` itself is too low.
+        whole: Fractions are refused.
+
+    Raises:
+        SettingError: It is not in the range; the message has name, value and range.
+    """
+    is_number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value) and not whole)
+    if is_number and not isinstance(value, bool) and least <= value <= most and not (above and value == least):  # type: ignore[operator]  # a number
+        return
+    low, high = f"{least:,g}", f"{most:,g}"
+    span = f"above {low}" if above else f"from {low}" if math.isfinite(most) else f"of {low} or more"
+    span += (" and at most " if above else " to ") + high if math.isfinite(most) else ""
+    raise SettingError(f"{name} is {value!r}, expected a {'whole ' if whole else ''}number {span}.")

@@ -14,6 +14,7 @@ from medgen_pipeline.errors import PermanentError
 from medgen_pipeline.gates import GatesClosedError
 
 CLOSED_GATES = "medgen/closed_gates"
+OVERRIDE = "medgen/override"
 
 RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 """For errors that a retry may clear."""
@@ -29,16 +30,17 @@ def permanent_errors_as_failures(step_key: str = "") -> Iterator[None]:
     try:
         yield
     except GatesClosedError as error:
-        override = yaml.safe_dump({"ops": {step_key: {"config": {gate.setting: gate.value for gate in error.closed}}}})
-        raise dg.Failure(
-            description=f"{error}\nIf the release is right, materialize {error.table.name} again with this run "
-            f"config:\n{override}",
-            metadata={
-                CLOSED_GATES: dg.MetadataValue.json([gate.reason for gate in error.closed]),
-                "medgen/override": dg.MetadataValue.md(f"```yaml\n{override}```"),
-            },
-            allow_retries=False,
-        ) from error
+        description = str(error)
+        metadata: dict[str, dg.MetadataValue] = {
+            CLOSED_GATES: dg.MetadataValue.json([gate.reason for gate in error.closed])
+        }
+        if error.overrides:
+            override = yaml.safe_dump({"ops": {step_key: {"config": error.overrides}}})
+            description += (
+                f"\nIf the release is right, materialize {error.table.name} again with this run config:\n{override}"
+            )
+            metadata[OVERRIDE] = dg.MetadataValue.md(f"```yaml\n{override}```")
+        raise dg.Failure(description, metadata, allow_retries=False) from error
     except PermanentError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
 

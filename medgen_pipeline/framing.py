@@ -52,6 +52,18 @@ MAX_REJECTED_BYTES = 8 << 10
 MAX_PIECES_BYTES = 1 << 20
 # Stands for an LF inside a value on its way through the patterns: never part of UTF-8.
 _INNER_LF = b"\xff"
+_WIDE_MARKS = {  # those of UTF-32 first: one begins with one of UTF-16
+    b"\xff\xfe\0\0": "UTF-32 (little-endian)",
+    b"\0\0\xfe\xff": "UTF-32 (big-endian)",
+    b"\xff\xfe": "UTF-16 (little-endian)",
+    b"\xfe\xff": "UTF-16 (big-endian)",
+}
+_WIDE_ZEROS: Mapping[tuple[bool, ...], str] = {
+    (False, True, True, True): "UTF-32 (little-endian)",
+    (True, True, True, False): "UTF-32 (big-endian)",
+    (False, True, False, True): "UTF-16 (little-endian)",
+    (True, False, True, False): "UTF-16 (big-endian)",
+}
 NO_LIMITS: Mapping[str, int] = MappingProxyType({})
 _LETTERS, _DIGITS = re.compile(rb"[A-Za-z\x80-\xff]+"), re.compile(rb"[0-9]+")
 _LOOKS_NULL = re.compile(rb"(?<![^\t\n])\\\\N(?![^\t\n])")
@@ -119,9 +131,14 @@ def read_layout(table: SourceTable, header: bytes) -> _Layout:
     """Match a header line with the catalog by name.
 
     Raises:
-        FramingError: The line is no header of this table, or names a column twice.
+        FramingError: The line is no header of this table, in another encoding, or names a column twice.
     """
     line_end = b"\r\n" if header.endswith(b"\r\n") else b"\n"
+    if encoding := _wide_encoding(header):
+        raise FramingError(
+            f"{table.file_name}: the file is in {encoding}, expected UTF-8. Nothing of it was read. Its source must "
+            "publish it as NCBI does."
+        )
     text = header.rstrip(b"\r\n").removeprefix(_UTF8_BOM).decode("utf-8", "replace")
     delimiter = _DELIMITERS[table.framing].decode()
     names = text.removeprefix("#").split(delimiter)
@@ -147,6 +164,22 @@ def read_layout(table: SourceTable, header: bytes) -> _Layout:
         extra=tuple(name for name, column in zip(names, columns, strict=True) if column is None),
         missing=tuple(column.name for column in table.columns if column not in found),
     )
+
+
+def _wide_encoding(start: bytes) -> str | None:
+    """The encoding of a header line with two or four bytes a character, with or without a byte order mark."""
+    for mark, name in _WIDE_MARKS.items():
+        if start.startswith(mark):
+            return name
+    # Names of columns are ASCII, so all bytes of a character but one are NUL.
+    zeros = tuple(byte == 0 for byte in start[:4])
+    return _WIDE_ZEROS.get(zeros)
+
+
+def same_columns(table: SourceTable, one: bytes, other: bytes) -> bool:
+    """Whether a line means the same under two header lines of files of ``table``."""
+    first, second = read_layout(table, one), read_layout(table, other)
+    return (first.columns, first.line_end) == (second.columns, second.line_end)
 
 
 def _field_pattern(table: SourceTable, column: Column | None, delimiter: bytes, max_bytes: Mapping[str, int]) -> bytes:
@@ -210,10 +243,11 @@ class FramedFile:
         self.report.missing_columns = layout.missing
         refused = tuple(name for name in layout.missing if name not in self.accept_missing)
         if refused:
+            for_good = ",".join(f"{self.table.name}.{name}" for name in refused)
             raise MissingColumnError(
                 f"{self.table.file_name}: the header lacks {', '.join(refused)}: found "
                 f"{header[:200].decode('utf-8', 'replace').rstrip()!r}. If NCBI has removed it, accept that for this "
-                "load.",
+                f"load, or for good: MEDGEN_MISSING_COLUMNS={for_good}.",
                 refused,
             )
         return layout

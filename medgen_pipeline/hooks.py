@@ -13,7 +13,8 @@ import dagster as dg
 from pydantic import Field
 
 from medgen_pipeline.catalog import TABLES
-from medgen_pipeline.failures import CLOSED_GATES, one_line
+from medgen_pipeline.errors import SettingError
+from medgen_pipeline.failures import OVERRIDE, one_line
 from medgen_pipeline.io_manager import SOURCE_KEY
 from medgen_pipeline.metadata import RELEASE_TAG
 from medgen_pipeline.release import SourceError
@@ -89,7 +90,8 @@ def _release(context: dg.HookContext, asset: str, error: BaseException | None) -
     table = next((table for table in TABLES if asset == f"medgen/{table.name}"), None)
     if table is None:
         return "not known"
-    fetched = not isinstance(error, SourceError) and not isinstance(error and error.__cause__, SourceError)
+    not_fetched = (SourceError, SettingError)
+    fetched = not isinstance(error, not_fetched) and not isinstance(error and error.__cause__, not_fetched)
     release = context.resources.source.release_source().last_release(table) if fetched else None
     return release or "not known, its file was not fetched"
 
@@ -102,7 +104,7 @@ def _cause(error: BaseException | None) -> str:
 
 def _next_action(error: BaseException | None) -> str:
     if isinstance(error, dg.Failure):
-        if CLOSED_GATES in error.metadata:
+        if OVERRIDE in error.metadata:
             return "look at what changed; if the release is right, materialize again with the run config in the error."
         return "correct what the error names, then materialize again."
     return "none at once if the sensor is on: it asks again. Otherwise materialize again later."

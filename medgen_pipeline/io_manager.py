@@ -6,17 +6,18 @@ does is ``medgen_pipeline.load``'s. Resource concept: https://docs.dagster.io/gu
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from medgen_pipeline.catalog import CuratedTable, SourceTable, Table, any_table_by_name
-from medgen_pipeline.errors import MedgenError
+from medgen_pipeline.catalog import TABLES, CuratedTable, SourceTable, Table, any_table_by_name
+from medgen_pipeline.errors import MedgenError, SettingError, require_number
 from medgen_pipeline.failures import permanent_errors_as_failures
 from medgen_pipeline.home import embedded_postgres, medgen_home
 from medgen_pipeline.load import LoadOptions, LoadResult, load_table
@@ -30,7 +31,6 @@ from medgen_pipeline.release import (
     S3Store,
     SourceFile,
     TransferOptions,
-    UnusableSourceError,
 )
 
 SOURCE_KEY = "source"
@@ -40,6 +40,9 @@ WAREHOUSE_POOL = "warehouse"
 DEFAULT_SCHEMA = "medgen"
 _QUIET_MINUTES = 30.0
 _GIB = 1 << 30
+# NCBI publishes once a week: a source that must be quiet for longer never is.
+WEEK_MINUTES = 7 * 24 * 60
+_YEAR_HOURS = 366 * 24
 
 
 class MedgenSource(dg.ConfigurableResource[Any]):
@@ -74,10 +77,35 @@ class MedgenSource(dg.ConfigurableResource[Any]):
         "empty: MEDGEN_SOURCE_HOSTS, else none.",
     )
     min_kib_per_second: float = Field(
-        default=4.0, gt=0, description="A download that comes more slowly than this is broken off and tried again."
+        default=4.0, description="A download that comes more slowly than this is broken off and tried again."
     )
     max_file_gib: float = Field(default=5.0, description="A published file larger than this is refused.")
     max_release_gib: float = Field(default=20.0, description="The same for all files of a source together.")
+    missing_columns: list[str] = Field(
+        default=[],
+        description="Columns that NCBI's files no longer have, as table.column; they become NULL where the header "
+        "lacks them. Empty: MEDGEN_MISSING_COLUMNS, else none.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Refuse what cannot be meant. Before the fields: afterwards a number that is a dg.EnvVar looks like 0."""
+        for name in _NUMBERS.keys() & given.keys():
+            if type(given[name]) in {int, float}:
+                _NUMBERS[name](name, given[name])
+        _split_columns("missing_columns", given.get("missing_columns") or [])
+        return given
+
+    def check(self, environment: Mapping[str, str]) -> None:
+        """Refuse variables that cannot be meant, before a run reads them.
+
+        Raises:
+            SettingError: With the variable, its value, and what is expected.
+        """
+        _number("archive_keep", self.archive_keep, "MEDGEN_ARCHIVE_KEEP", environment)
+        _number("quiet_minutes", self.quiet_minutes, "MEDGEN_QUIET_MINUTES", environment)
+        self._gone(environment)
 
     def fetch(self, table: SourceTable) -> SourceFile:
         """The current published file of ``table``, verified and archived."""
@@ -97,7 +125,7 @@ class MedgenSource(dg.ConfigurableResource[Any]):
     def archive(self) -> Archive:
         """Every file that was fetched, by its hash."""
         home = Path(self.home).absolute() if self.home else medgen_home()
-        keep = _number(self.archive_keep, "MEDGEN_ARCHIVE_KEEP")
+        keep = _number("archive_keep", self.archive_keep, "MEDGEN_ARCHIVE_KEEP", os.environ)
         remote = self.archive_url or os.environ.get("MEDGEN_ARCHIVE_URL")
         return Archive(
             home / "archive",
@@ -105,22 +133,57 @@ class MedgenSource(dg.ConfigurableResource[Any]):
             remote=S3Store(remote) if remote else None,
         )
 
+    def gone_from(self, table: SourceTable) -> tuple[str, ...]:
+        """The columns that files of ``table`` lack for good."""
+        return tuple(column for of_table, column in self._gone(os.environ) if of_table == table.name)
+
+    def _gone(self, environment: Mapping[str, str]) -> list[tuple[str, str]]:
+        if self.missing_columns:
+            return _split_columns("missing_columns", self.missing_columns)
+        return _split_columns("MEDGEN_MISSING_COLUMNS", environment.get("MEDGEN_MISSING_COLUMNS", "").split(","))
+
     @property
     def quiet(self) -> timedelta:
         """How long no file may have changed before a release counts as complete."""
-        minutes = _number(self.quiet_minutes, "MEDGEN_QUIET_MINUTES")
+        minutes = _number("quiet_minutes", self.quiet_minutes, "MEDGEN_QUIET_MINUTES", os.environ)
         return timedelta(minutes=_QUIET_MINUTES if minutes is None else minutes)
 
 
-def _number(given: float | None, variable: str) -> float | None:
+_NUMBERS: Mapping[str, Callable[[str, object], None]] = {
+    "archive_keep": partial(require_number, least=2, whole=True),
+    "quiet_minutes": partial(require_number, most=WEEK_MINUTES),
+    "rollback_hours": partial(require_number, most=_YEAR_HOURS),
+    "min_kib_per_second": partial(require_number, above=True),
+    "max_file_gib": partial(require_number, above=True),
+    "max_release_gib": partial(require_number, above=True),
+}
+"""What the numbers of ``MedgenSource`` may be."""
+
+
+def _number(setting: str, given: float | None, variable: str, environment: Mapping[str, str]) -> float | None:
     """A setting, or the environment variable that stands for it."""
-    text = os.environ.get(variable)
+    text = environment.get(variable)
     if given is not None or not text:
         return given
     try:
-        return float(text)
+        value = float(text)
     except ValueError as error:
-        raise UnusableSourceError(f"{variable}: expected a number, found {text!r}.") from error
+        raise SettingError(f"{variable} is {text!r}, expected a number.") from error
+    _NUMBERS[setting](variable, int(value) if value.is_integer() else value)
+    return value
+
+
+def _split_columns(setting: str, given: Sequence[str]) -> list[tuple[str, str]]:
+    """Names of columns with their tables' as pairs."""
+    pairs = []
+    for text in filter(None, map(str.strip, given)):
+        table, _, column = text.partition(".")
+        known = {known.name: known.column_names for known in TABLES}
+        if column not in known.get(table, ()):
+            expected = f"columns of {table}: {', '.join(known[table])}" if table in known else "TABLE.COLUMN"
+            raise SettingError(f"{setting} names {text!r}, expected {expected}.")
+        pairs.append((table, column))
+    return pairs
 
 
 def _create_loader(dsn: str, config: Mapping[str, Any]) -> AbstractNativeLoader:

@@ -6,6 +6,7 @@ SQL, no network.
 """
 
 import logging
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,8 +19,15 @@ from isal import igzip_threaded
 
 from medgen_pipeline.catalog import SourceTable, Table
 from medgen_pipeline.diff import LineChanges, diff_files
-from medgen_pipeline.errors import MedgenError
-from medgen_pipeline.framing import FramedFile, FramingReport, MissingColumnError, RejectedRow, frame_lines
+from medgen_pipeline.errors import MedgenError, SettingError, require_number
+from medgen_pipeline.framing import (
+    FramedFile,
+    FramingReport,
+    MissingColumnError,
+    RejectedRow,
+    frame_lines,
+    same_columns,
+)
 from medgen_pipeline.gates import ClosedGate, GateLimits, GatesClosedError, closed_gates
 from medgen_pipeline.loaders import (
     AbstractNativeLoader,
@@ -48,12 +56,22 @@ class LoadOptions:
     Attributes:
         limits: The gates' limits.
         force_warehouse: Compare the whole file with production even where a cheaper way would do.
-        swap_above_percent: Change this many percent of production's rows or more by putting a new table in its place.
+        swap_above_percent: Change this many percent of production's rows or more by putting a new table in its place;
+            infinity: never.
     """
 
     limits: GateLimits = field(default_factory=GateLimits)
     force_warehouse: bool = False
     swap_above_percent: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant.
+
+        Raises:
+            SettingError: With name, value and range.
+        """
+        if self.swap_above_percent != math.inf:
+            require_number("swap_above_percent", self.swap_above_percent)
 
 
 @dataclass(frozen=True)
@@ -102,15 +120,21 @@ def load_table(
         dagster_run_id: For the audit.
 
     Raises:
+        SettingError: The options name a column that the table does not have.
         GatesClosedError: The release looks wrong; staged rows are kept for a look.
         MedgenError: The file cannot be read or the warehouse refuses; see the message.
     """
+    options = options or LoadOptions()
+    if unknown := sorted({*options.limits.accept_missing_columns} - {*table.column_names}):
+        raise SettingError(
+            f"accept_missing_columns is {unknown}, expected columns of {table.name}: {', '.join(table.column_names)}."
+        )
     with loader:
         started = time.monotonic()
         load_id = loader.log_run_start(
             LoadStart(table, source.release, source.sha256, source.content_sha256, dagster_run_id)
         )
-        load = _FileLoad(loader, table, source, archive, options or LoadOptions(), load_id)
+        load = _FileLoad(loader, table, source, archive, options, load_id)
         with load.recorded():
             load.run()
         return load.result(time.monotonic() - started)
@@ -327,6 +351,10 @@ class _FileLoad(Load):
         )
         if changes is None:
             self._reason = "too much differs from the file of the last load"
+            return False
+        if not same_columns(self._table, changes.old_header, changes.new_header):
+            # Then equal lines are not equal rows, and what the old header lacked was accepted for that load alone.
+            self._reason = "the header names other columns than that of the last load"
             return False
         with self._missing_columns_close_a_gate():
             removed, added = self._frame(changes)

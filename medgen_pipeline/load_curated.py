@@ -13,9 +13,8 @@ from typing import Any
 from medgen_pipeline.catalog import CuratedTable, Query, upstream_of
 from medgen_pipeline.catalog.model import Increment
 from medgen_pipeline.catalog.query import Parameter
-from medgen_pipeline.errors import PermanentError, TransientError
+from medgen_pipeline.errors import PermanentError, SettingError, TransientError, require_number
 from medgen_pipeline.framing import FramingReport
-from medgen_pipeline.gates import GateLimits
 from medgen_pipeline.load import Load, LoadOptions, LoadResult
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError, LoadRecord, LoadStart
 
@@ -32,18 +31,12 @@ _LOADS = (
 _NEWEST_LOADS = (
     "SELECT table_name, MAX(load_id) AS load_id FROM {load_run} WHERE status = 'succeeded' GROUP BY table_name"
 )
-# What a curated table is made from has passed its gates. It may be emptied by another choice of sources, and changed
-# rows go in place, see AbstractNativeLoader.stage_query.
-_NO_LIMITS = GateLimits(max_shrink_percent=100.0, max_growth_percent=float("inf"))
+# Changed rows go in place, see AbstractNativeLoader.stage_query.
 _NEVER = float("inf")
 
 
 class MissingUpstreamError(PermanentError):
     """A table that this one is made from was never loaded."""
-
-
-class SettingError(PermanentError):
-    """A setting of a curated table has a value that cannot be meant."""
 
 
 class UpstreamChangedError(TransientError):
@@ -130,8 +123,8 @@ def _check_settings(loader: AbstractNativeLoader, table: CuratedTable, options: 
         setting = settings.get(name)
         if setting is None:
             raise SettingError(f"{table.name} has no setting {name!r}; it has {sorted(settings) or 'none'}.")
-        if isinstance(value, int) and value < setting.least:
-            raise SettingError(f"{table.name}: {name} is {value}, expected at least {setting.least}.")
+        if isinstance(value, int):
+            require_number(f"{table.name}: {name}", value, setting.least, setting.most, whole=True)
         if isinstance(value, tuple) and value != table.query.parameters[name]:
             known = [str(row[0]) for row in loader.read_query(setting.known, _LISTED)] if setting.known else []
             strangers = sorted(set(value) - set(known))
@@ -200,8 +193,8 @@ class _CuratedLoad(Load):
     def __init__(
         self, loader: AbstractNativeLoader, inputs: CuratedInputs, options: CuratedOptions, load_id: int
     ) -> None:
-        limits = LoadOptions(_NO_LIMITS, force_warehouse=options.force_rebuild, swap_above_percent=_NEVER)
-        super().__init__(loader, inputs.table, limits, load_id)
+        how = LoadOptions(force_warehouse=options.force_rebuild, swap_above_percent=_NEVER)
+        super().__init__(loader, inputs.table, how, load_id)
         self._inputs = inputs
         self._curated = inputs.table
 
@@ -229,6 +222,7 @@ class _CuratedLoad(Load):
         self._publish()
 
     def _pass_gates(self) -> None:
+        # What it is made from has passed its gates, and another choice of sources may empty it.
         if self._table.key_proven and not self._counts.by_key:
             raise LoaderError(
                 f"{self._table.name} was not published, production is as it was: its query gives a row of the same "

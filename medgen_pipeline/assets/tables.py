@@ -3,13 +3,15 @@
 An asset fetches its file and hands it on; publishing is the IO manager's. No table is named here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from typing import Self
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from medgen_pipeline.catalog import SourceTable, Table
+from medgen_pipeline.errors import require_number
 from medgen_pipeline.failures import RETRIES, permanent_errors_as_failures
 from medgen_pipeline.gates import GateLimits
 from medgen_pipeline.io_manager import WAREHOUSE_KEY, WAREHOUSE_POOL, MedgenSource, PendingLoad
@@ -36,15 +38,26 @@ class LoadConfig(dg.Config):
         default=_DEFAULT.limits.max_rejected_percent,
         description="Lines set aside, in percent of all lines of the file.",
     )
+    max_repaired_rows: int = Field(
+        default=_DEFAULT.limits.max_repaired_rows,
+        description="Rows repaired, mostly bytes that are not UTF-8. In a large file max_repaired_percent may allow "
+        "more.",
+    )
+    max_repaired_percent: float = Field(
+        default=_DEFAULT.limits.max_repaired_percent,
+        description="Rows repaired, in percent of the file's rows. In a small file max_repaired_rows may allow more.",
+    )
     max_shrink_percent: float = Field(
-        default=_DEFAULT.limits.max_shrink_percent, description="Rows lost, in percent of the rows in production."
+        default=_DEFAULT.limits.max_shrink_percent,
+        description="Rows lost, in percent of the rows in production. A table is never emptied.",
     )
     max_growth_percent: float = Field(
         default=_DEFAULT.limits.max_growth_percent, description="Rows gained, in percent of the rows in production."
     )
     accept_missing_columns: list[str] = Field(
         default=list(_DEFAULT.limits.accept_missing_columns),
-        description="Columns that may be missing from the file's header; they become NULL.",
+        description="Columns that may be missing from the file's header of this load; they become NULL. For good: "
+        "missing_columns of the resource source.",
     )
     accept_broken_key: bool = Field(
         default=_DEFAULT.limits.accept_broken_key,
@@ -61,14 +74,24 @@ class LoadConfig(dg.Config):
         "nothing can have changed.",
     )
 
-    def options(self) -> LoadOptions:
-        """These settings as a load takes them."""
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        """Refuse what cannot be meant. As a failure without retries: of pydantic's own error Dagster makes three."""
+        with permanent_errors_as_failures():
+            require_number("swap_above_percent", self.swap_above_percent)
+            self.options()
+        return self
+
+    def options(self, gone: Iterable[str] = ()) -> LoadOptions:
+        """These settings as a load takes them, with columns that NCBI has removed for good."""
         return LoadOptions(
             limits=GateLimits(
                 max_rejected_percent=self.max_rejected_percent,
+                max_repaired_rows=self.max_repaired_rows,
+                max_repaired_percent=self.max_repaired_percent,
                 max_shrink_percent=self.max_shrink_percent,
                 max_growth_percent=self.max_growth_percent,
-                accept_missing_columns=tuple(self.accept_missing_columns),
+                accept_missing_columns=(*self.accept_missing_columns, *gone),
                 accept_broken_key=self.accept_broken_key,
             ),
             force_warehouse=self.force_warehouse,
@@ -119,9 +142,10 @@ def build_table_asset(table: SourceTable, *, kind: str) -> dg.AssetsDefinition:
     )
     def medgen_table(config: LoadConfig, source: MedgenSource) -> dg.MaterializeResult[PendingLoad]:
         with permanent_errors_as_failures():
+            options = config.options(source.gone_from(table))
             file = source.fetch(table)
         return dg.MaterializeResult(
-            value=PendingLoad(file, source.archive(), config.options()),
+            value=PendingLoad(file, source.archive(), options),
             metadata=source_metadata(file),
             data_version=dg.DataVersion(file.content_sha256),
         )

@@ -7,6 +7,9 @@ from enum import Enum, StrEnum
 
 from medgen_pipeline.catalog.query import Query
 
+# To be raised where the same bytes of a file become other rows than before.
+_READING = 2
+
 
 class Framing(Enum):
     """How NCBI separates the fields of a line; neither quotes nor escapes anything."""
@@ -118,6 +121,12 @@ class SourceTable(Table):
     typical_rows: int = 0
 
     @property
+    def shape(self) -> str:
+        """Also of what decides how a line of the file is read."""
+        parts = (super().shape, _READING, self.framing, [(column.header, column.aliases) for column in self.columns])
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+
+    @property
     def is_gzip(self) -> bool:
         """Whether NCBI publishes the file compressed."""
         return self.file_name.endswith(".gz")
@@ -173,12 +182,14 @@ class Setting:
         description: What it does, in the UI.
         known: Gives the values there are, for a list; an unknown one is an error.
         least: The lowest number there may be.
+        most: The highest.
     """
 
     parameter: str
     description: str
     known: Query | None = None
     least: int = 1
+    most: int = 1000
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -229,6 +229,31 @@ def _rejected(subject: Subject) -> Finding:
     )
 
 
+def _repaired(subject: Subject) -> Finding:
+    last = subject.last_load
+    repaired = (last and last.rows_repaired) or 0
+    figures: dict[str, Any] = {"check/repaired_rows": repaired}
+    if not repaired:
+        return Finding(True, figures=figures)
+    texts = [sql.Identifier(column.name) for column in subject.table.columns if column.type is ColumnType.TEXT]
+    if not subject.lacks(subject.table.column_names):
+        rows = subject.loader.query(
+            "SELECT {columns} FROM {table} WHERE {damaged} LIMIT {shown}",
+            ["%\ufffd%"] * len(texts),
+            table=subject.table,
+            columns=sql.SQL(", ").join(map(sql.Identifier, subject.table.column_names)),
+            damaged=sql.SQL(" OR ").join(sql.SQL("{} LIKE %s").format(name) for name in texts),
+            shown=sql.Literal(_SHOWN),
+        )
+        figures["check/sample"] = [dict(zip(subject.table.column_names, row, strict=True)) for row in rows]
+    return Finding(
+        False,
+        f"Rows that were repaired: {repaired:,}. What was not UTF-8 is U+FFFD in the table (check/sample), and lines "
+        "that were broken are joined. More than a few mean that the file is in another encoding.",
+        figures,
+    )
+
+
 def _references(subject: Subject) -> Finding:
     figures: dict[str, Any] = {}
     said = []
@@ -331,6 +356,12 @@ OF_ONE_TABLE = (
         "no_rejected_rows",
         "No line of the file was set aside.",
         _rejected,  # a warning: too many have closed a gate
+        applies=lambda table: isinstance(table, SourceTable),
+    ),
+    Check(
+        "no_repaired_rows",
+        "No row of the file had to be repaired: all of it was UTF-8.",
+        _repaired,  # a warning: too many have closed a gate
         applies=lambda table: isinstance(table, SourceTable),
     ),
 )

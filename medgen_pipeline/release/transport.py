@@ -24,6 +24,7 @@ from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, Protocol
 from urllib3.util.retry import Retry
 
 from medgen_pipeline import __version__
+from medgen_pipeline.errors import MOST_SECONDS, require_number
 from medgen_pipeline.release.archive import (
     Fingerprint,
     MissingSourceFileError,
@@ -83,6 +84,20 @@ class TransferOptions:
     max_release_bytes: int = 20 << 30
     auth: tuple[str, str] | None = field(default=None, repr=False)
     hosts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant.
+
+        Raises:
+            SettingError: With name, value and range.
+        """
+        require_number("attempts", self.attempts, 1, 100, whole=True)
+        require_number("backoff_factor", self.backoff_factor, most=60)
+        require_number("min_bytes_per_second", self.min_bytes_per_second, above=True)
+        for name in ("connect_timeout", "read_timeout", "answer_timeout"):
+            require_number(name, getattr(self, name), most=MOST_SECONDS, above=True)
+        for name in ("max_bytes", "max_release_bytes"):
+            require_number(name, getattr(self, name), whole=True)
 
 
 class Transport(ABC):

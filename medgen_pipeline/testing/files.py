@@ -3,7 +3,8 @@
 import gzip
 import random
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,21 +16,32 @@ from medgen_pipeline.load import LoadOptions, LoadResult, load_table
 from medgen_pipeline.loaders import ApplyMode, LoaderError, Strategy
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing.backend import Backend, Row
-from medgen_pipeline.testing.loads import HISTORY, MERGED, MONDO, NAMES, RELEASES
+from medgen_pipeline.testing.loads import HISTORY, MERGED, MONDO, NAMES, RELEASES, undone
 
 OPEN_GATES = GateLimits(
-    max_rejected_percent=100, max_shrink_percent=100, max_growth_percent=1e9, accept_broken_key=True
+    max_rejected_percent=100,
+    max_repaired_percent=100,
+    max_shrink_percent=100,
+    max_growth_percent=1e9,
+    accept_broken_key=True,
 )
 GOOD = [b"C%d|name %d|GTR|N|" % (number, number) for number in range(50)]
 _DELIMITERS = {Framing.PIPE: b"|", Framing.TAB: b"\t"}
 
 
-def write(folder: Path, table: SourceTable, lines: list[bytes]) -> None:
-    """A published file with ``lines`` under the catalog's header; a new stamp tells the archive that it changed."""
+def write(folder: Path, table: SourceTable, lines: list[bytes], headers: Sequence[str] = ()) -> None:
+    """A published file; a new stamp tells the archive that it changed.
+
+    Args:
+        folder: The release.
+        table: The catalog's entry.
+        lines: Those after the header.
+        headers: The names of its columns, where they are not the catalog's.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     delimiter = _DELIMITERS[table.framing].decode()
     trailing = delimiter if table.framing is Framing.PIPE else ""
-    header = "#" + delimiter.join(column.header for column in table.columns) + trailing
+    header = "#" + delimiter.join(headers or [column.header for column in table.columns]) + trailing
     content = b"".join(line + b"\n" for line in (header.encode(), *lines))
     path = folder / table.file_name
     path.unlink(missing_ok=True)
@@ -38,11 +50,12 @@ def write(folder: Path, table: SourceTable, lines: list[bytes]) -> None:
 
 @dataclass(frozen=True)
 class Mirror:
-    """One table kept up to date by whole loads, from files written for it into ``home``."""
+    """One table kept up to date by whole loads, from files written for it into ``home``, under ``headers``."""
 
     backend: Backend
     home: Path
     table: SourceTable
+    headers: tuple[str, ...] = ()
 
     @property
     def dsn(self) -> str:
@@ -52,7 +65,7 @@ class Mirror:
     def load(self, lines: list[bytes], *, release: str = RELEASES[0], **options: object) -> LoadResult:
         """Publish ``lines`` as a release and load it; ``options`` are those of ``LoadOptions``."""
         folder = self.home / "source" / release
-        write(folder, self.table, lines)
+        write(folder, self.table, lines, self.headers)
         archive = Archive(self.home / "archive")
         source = ReleaseSource(folder.as_uri(), archive).fetch(self.table)
         given = LoadOptions(**{"limits": OPEN_GATES, **options})  # type: ignore[arg-type]  # tests name real options
@@ -122,6 +135,36 @@ class FilesContract:
         mirror.load(GOOD)
         result = mirror.load(GOOD[::-1], release=RELEASES[1])
         assert (result.mode, result.counts.changed) == (ApplyMode.UNCHANGED, 0)
+
+    @pytest.mark.parametrize(
+        "weeks",
+        [
+            pytest.param(["whole", "lacks", "lacks", "whole", "lacks"], id="missing and back"),
+            pytest.param(["lacks", "whole"], id="missing at first"),
+            pytest.param(["whole", "swapped", "moved", "more", "renamed", "whole"], id="moved"),
+        ],
+    )
+    def test_a_header_that_changes_from_week_to_week_is_read_as_its_own_file_has_it(
+        self, backend: Backend, tmp_path: Path, weeks: list[str]
+    ) -> None:
+        other = backend.in_schema(f"{backend.schema}_other")
+        before: Counter[Row] = Counter()
+        for number, kind in enumerate(weeks):
+            release, limits = f"2026-02-{number + 1:02}", OPEN_GATES
+            headers, lines, rows = _week(kind, number)
+            by_diff, by_join = (Mirror(one, tmp_path, NAMES, headers) for one in (backend, other))
+            if kind == "lacks":
+                with pytest.raises(GatesClosedError, match=r"the header lacks source: found '#CUI\|name\|SUPPRESS"):
+                    by_diff.load(lines, release=release)
+                limits = replace(OPEN_GATES, accept_missing_columns=("source",))
+            one = by_diff.load(lines, release=release, limits=limits)
+            two = by_join.load(lines, release=release, limits=limits, force_warehouse=True, swap_above_percent=1e9)
+            assert one.counts == two.counts
+            assert by_diff.production() == by_join.production() == rows
+            assert by_diff.feed() == by_join.feed()
+            if number:
+                assert undone(backend, NAMES, rows, release) == before
+            before = rows
 
     @pytest.mark.parametrize("edit", range(6))
     @pytest.mark.parametrize("content_changes", [True, False])
@@ -227,6 +270,22 @@ EDITS = (
         "UPDATE {production} SET name = CASE cui WHEN 'C5' THEN 'name 6' ELSE 'name 5' END WHERE cui IN ('C5', 'C6')",
     ),
 )
+
+
+def _week(kind: str, number: int) -> tuple[tuple[str, ...], list[bytes], Counter[Row]]:
+    """A release under a header of some kind: header names, lines, and the rows it means. Each renames one concept."""
+    names = [f"name {concept}" if concept != number else f"renamed in {number}" for concept in range(9)]
+    fields = [(f"C{concept}", name, "GTR", "N") for concept, name in enumerate(names)]
+    headers, order, (source, suppress) = {
+        "whole": (("CUI", "name", "source", "SUPPRESS"), (0, 1, 2, 3), ("GTR", "N")),
+        "lacks": (("CUI", "name", "SUPPRESS"), (0, 1, 3), (None, "N")),
+        "moved": (("SUPPRESS", "source", "name", "CUI"), (3, 2, 1, 0), ("GTR", "N")),
+        "swapped": (("CUI", "name", "SUPPRESS", "source"), (0, 1, 2, 3), ("N", "GTR")),  # the lines of "whole"
+        "renamed": (("cui", "NAME", "Source", "suppress"), (0, 1, 2, 3), ("GTR", "N")),
+        "more": (("CUI", "name", "source", "LAT", "SUPPRESS"), (0, 1, 2, 2, 3), ("GTR", "N")),
+    }[kind]
+    lines = [b"".join(row[place].encode() + b"|" for place in order) for row in fields]
+    return headers, lines, Counter((cui, name, source, suppress) for cui, name, _, _ in fields)
 
 
 def _random_files(table: SourceTable, number: int, keys: int) -> list[list[bytes]]:

@@ -40,7 +40,9 @@ from medgen_pipeline.testing import Row
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["__main__", __name__, "medgen_pipeline.loaders.postgres"])
 
-OPEN_GATES = GateLimits(max_rejected_percent=100, max_shrink_percent=100, max_growth_percent=10_000)
+OPEN_GATES = GateLimits(
+    max_rejected_percent=100, max_repaired_percent=100, max_shrink_percent=100, max_growth_percent=10_000
+)
 _DELIMITERS = {Framing.PIPE: "|", Framing.TAB: "\t"}
 # The loader's methods that make a phase, found on the stack. A first load's ``connect`` creates the schemas.
 _PHASES = frozenset(

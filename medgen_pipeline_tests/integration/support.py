@@ -168,6 +168,7 @@ class Deployment:
     instance: dg.DagsterInstance
     schema: str = "medgen"
     curated: bool = True
+    source_settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def archive(self) -> Archive:
@@ -182,7 +183,7 @@ class Deployment:
         """
         return build_definitions(
             resources={
-                SOURCE_KEY: MedgenSource(url=source, home=str(self.home), **settings),
+                SOURCE_KEY: MedgenSource(url=source, home=str(self.home), **{**self.source_settings, **settings}),
                 WAREHOUSE_KEY: WarehouseIOManager(target=DatabaseTarget(dsn=self.dsn, schema=self.schema)),
             },
             curated=self.curated,

@@ -38,6 +38,7 @@ from medgen_pipeline_tests.integration.support import (
 from medgen_pipeline_tests.loaders.support import query, read
 from medgen_pipeline_tests.ncbi_double import ncbi_double
 
+PROJECT = Path(__file__).parents[2]
 NAMES = table_by_name("names")
 MAPPINGS = table_by_name("medgen_id_mappings")
 PUBMED = table_by_name("medgen_pubmed_lnk")
@@ -49,6 +50,9 @@ WHOLE_FILE: dict[str, object] = {"force_warehouse": True}  # or only the lines t
 ROWS = [(b"C%07d" % number, b"name %d" % number, b"GTR", b"N") for number in range(1200)]
 LINKS = [(b"%d" % number, b"C%07d" % number, b"name", b"%d" % (10 * number)) for number in range(1200)]
 GOOD = content_of(NAMES, ROWS)
+IN_LATIN_1 = content_of(
+    NAMES, [*((cui, "Sjögren".encode("latin-1"), *rest) for cui, _, *rest in ROWS[:600]), *ROWS[600:]]
+)
 GOOD_GZ = gzip.compress(GOOD, mtime=1)
 
 
@@ -219,7 +223,11 @@ def test_a_wrong_source_url_is_explained(names: Site, url: str, message: str) ->
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(header_of(NAMES), "The file has a header and no good row", id="header only"),
+        pytest.param(header_of(NAMES), "The file has a header and no row, and no setting", id="header only"),
+        pytest.param(header_of(NAMES) + b"a|b|\nc|d|\n", "None of the 2 lines is a row of it", id="no good row"),
+        pytest.param(
+            GOOD.decode().encode("utf-16"), r"NAMES.RRF.gz: the file is in UTF-16 \(little-endian\)", id="UTF-16"
+        ),
         pytest.param(
             GOOD.partition(b"\n")[2], r"no header line: expected 'CUI\|name\|source\|SUPPRESS'", id="no header"
         ),
@@ -249,7 +257,6 @@ def test_a_file_with_the_wrong_content_is_not_published(names: Site, content: by
 @pytest.mark.parametrize(
     ("content", "config", "counts"),
     [
-        pytest.param(header_of(NAMES), {"max_shrink_percent": 100.0}, (0, 0, 1200, 0), id="header only"),
         pytest.param(content_of(NAMES, ROWS[:839]), {"max_shrink_percent": 31.0}, (0, 0, 361, 839), id="shrunk"),
         pytest.param(
             content_of(NAMES, [*ROWS, *((b"D%d" % number, b"", b"", b"") for number in range(1201))]),
@@ -266,6 +273,7 @@ def test_a_file_with_the_wrong_content_is_not_published(names: Site, content: by
             (0, 0, 0, 1200),
             id="rejected rows",
         ),
+        pytest.param(IN_LATIN_1, {"max_repaired_rows": 600}, (0, 600, 0, 600), id="Latin-1"),
     ],
 )
 def test_the_override_a_closed_gate_names_lets_the_release_through(
@@ -284,6 +292,35 @@ def test_the_override_a_closed_gate_names_lets_the_release_through(
         ("failed", None, None, None, None),
         ("succeeded", *counts),
     ]
+
+
+@pytest.mark.parametrize("content", [header_of(NAMES), header_of(NAMES) + b"a|b|\n"], ids=["no line", "no good line"])
+def test_no_setting_empties_a_table_and_none_is_offered(names: Site, content: bytes) -> None:
+    wide_open: dict[str, object] = {"max_rejected_percent": 100, "max_shrink_percent": 100}
+    with names.production_stays():
+        runs = [names.load(content), names.load(content, {**wide_open, **WHOLE_FILE})]
+    for run in runs:
+        assert_failed_for_good(run, "no setting lets a load empty a table. Look at the file")
+        assert "run config" not in run.failure
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"max_rejected_percent": -1.0}, "max_rejected_percent is -1.0, expected a number from 0 to 100"),
+        (
+            {"accept_missing_columns": ["sorce"]},
+            r"accept_missing_columns is \['sorce'\], expected columns of names: cui",
+        ),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused_at_once(
+    names: Site, config: dict[str, object], message: str
+) -> None:
+    with names.production_stays():
+        run = names.load(GOOD, config)
+    assert_failed_for_good(run, message)
+    assert names.runs() == [SUCCEEDED]
 
 
 def test_rows_above_the_gate_s_limit_are_recorded_whether_the_gate_opens_or_not(names: Site) -> None:
@@ -327,9 +364,28 @@ def test_a_missing_column_is_named_and_loads_as_null_once_accepted(names: Site) 
     assert query(names.dsn, "SELECT DISTINCT source, suppress FROM medgen.names") == [(None, "N")]
     next_release = WITHOUT_SOURCE.replace(b"|name 7|", b"|another name|")
     refused = names.load(next_release)  # it was accepted for one load only
-    assert_failed_for_good(refused, "the header lacks source")
+    assert_failed_for_good(refused, r"lacks source: .*or for good: MEDGEN_MISSING_COLUMNS=names\.source\.")
     assert "accept_missing_columns:\n      - source\n" in refused.failure
     assert query(names.dsn, "SELECT name FROM medgen.names WHERE cui = 'C0000007'") == [("name 7",)]
+
+
+@pytest.mark.parametrize("variable", [True, False], ids=["variable", "resource"])
+def test_a_column_that_is_gone_for_good_is_one_setting(
+    names: Site, monkeypatch: pytest.MonkeyPatch, variable: bool
+) -> None:
+    documented = re.search(r"`MEDGEN_MISSING_COLUMNS=(\S+)`", (PROJECT / "docs" / "run.md").read_text())
+    assert documented
+    if variable:
+        monkeypatch.setenv("MEDGEN_MISSING_COLUMNS", documented[1])
+    else:
+        names.deployment.source_settings = {"missing_columns": documented[1].split(",")}
+    first = names.load(WITHOUT_SOURCE)
+    assert first.success
+    assert change_counts(first) == (0, 1200, 0, 0)
+    second = names.load(WITHOUT_SOURCE.replace(b"|name 7|", b"|another name|"))
+    assert (second.metadata["names"]["medgen/strategy"], change_counts(second)) == ("snapshot", (0, 1, 0, 1199))
+    back = names.load(GOOD)
+    assert change_counts(back) == (0, 1200, 0, 0)
 
 
 def with_header(header: bytes, arrange: tuple[int | bytes, ...]) -> bytes:

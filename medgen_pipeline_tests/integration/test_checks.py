@@ -92,6 +92,7 @@ def test_materializing_a_table_checks_it_and_no_other(
         "names: required_columns_are_filled": True,
         "names: row_count_within_history": True,
         "names: no_rejected_rows": True,
+        "names: no_repaired_rows": True,
         "names: production_equals_file": True,
     }
     assert found["names: required_columns_are_filled"].metadata["check/rows"].value == 50
@@ -150,6 +151,7 @@ def test_a_table_that_does_not_load_leaves_the_checks_of_the_others(
         "merged: required_columns_are_filled",
         "merged: row_count_within_history",
         "merged: no_rejected_rows",
+        "merged: no_repaired_rows",
     }
 
 

@@ -311,8 +311,6 @@ def test_older_versions_are_pruned_after_a_load_and_never_what_production_was_ma
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
-        ("MEDGEN_ARCHIVE_KEEP", "1", "at least 2 versions of a file are kept, found 1"),
-        ("MEDGEN_ARCHIVE_KEEP", "some", "MEDGEN_ARCHIVE_KEEP: expected a number, found 'some'"),
         ("MEDGEN_ARCHIVE_URL", "https://bucket/", "expected s3://BUCKET/PREFIX"),
     ],
 )

@@ -15,6 +15,7 @@ import pytest
 from medgen_pipeline.assets.tables import table_key
 from medgen_pipeline.catalog import ALL_TABLES, TABLES, SourceTable, table_by_name
 from medgen_pipeline.checks import DRIFT_CHECK
+from medgen_pipeline.errors import SettingError
 from medgen_pipeline.release import UnusableSourceError
 from medgen_pipeline.release.sample import write_sample
 from medgen_pipeline.sensors import RETRY_AFTER
@@ -771,10 +772,10 @@ def test_how_long_is_waited_can_be_set_on_the_resource_and_in_the_environment(
     assert "for 90.5 minutes, at 19:00 UTC" in follow.tick().skipped
     follow.daemon.definitions = follow.deployment.definitions(follow.ncbi.url, quiet_minutes=0)
     assert follow.tick().requests
-    monkeypatch.setenv("MEDGEN_QUIET_MINUTES", "soon")
     follow.daemon.definitions = follow.deployment.definitions(follow.ncbi.url)
+    monkeypatch.setenv("MEDGEN_QUIET_MINUTES", "soon")
     follow.publish(3)
-    with pytest.raises(UnusableSourceError, match="MEDGEN_QUIET_MINUTES: expected a number, found 'soon'"):
+    with pytest.raises(SettingError, match="MEDGEN_QUIET_MINUTES is 'soon', expected a number"):
         follow.tick()
 
 

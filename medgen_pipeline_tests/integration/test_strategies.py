@@ -43,9 +43,11 @@ def lines_of(table: SourceTable) -> st.SearchStrategy[list[bytes]]:
 def two_releases(draw: st.DrawFn) -> tuple[SourceTable, list[bytes], list[bytes]]:
     """A table, a release and its successor: some lines kept, some dropped, some added, in another order."""
     table = draw(st.sampled_from([NAMES, MONDO, MERGED, HISTORY]))
+    delimiter, trailing = {Framing.PIPE: (b"|", b"|"), Framing.TAB: (b"\t", b"")}[table.framing]
+    always = delimiter.join([b"4"] * len(table.columns)) + trailing  # no load empties a table
     before = draw(lines_of(table))
     kept = [line for line in before if draw(st.integers(0, 3))]
-    return table, before, draw(st.permutations(kept + draw(lines_of(table))))
+    return table, [always, *before], draw(st.permutations([always, *kept, *draw(lines_of(table))]))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -151,6 +151,21 @@ def test_lines_that_were_set_aside_are_shown_also_after_a_load_of_the_difference
     assert "set aside: 1." in (finding.description or "")
 
 
+def test_rows_that_were_repaired_are_counted_and_shown(warehouse: Warehouse) -> None:
+    mirror = warehouse.mirror(NAMES)
+    good = [f"C{number}|name {number}||N|".encode() for number in range(50)]
+    mirror.load(good)
+    assert warehouse.find("no_repaired_rows", NAMES) == Finding(True, None, {"check/repaired_rows": 0})
+    mirror.load([*good[1:], "C0|Sjögren||N|".encode("latin-1")], release="2026-01-14")
+    finding = warehouse.find("no_repaired_rows", NAMES)
+    assert not finding.passed
+    assert finding.figures == {
+        "check/repaired_rows": 1,
+        "check/sample": [{"cui": "C0", "name": "Sj\ufffdgren", "source": None, "suppress": "N"}],
+    }
+    assert "repaired: 1." in (finding.description or "")
+
+
 def test_orphans_are_counted_and_the_most_frequent_shown(warehouse: Warehouse) -> None:
     warehouse.load(NAMES, ROWS)
     warehouse.load(MERGED, [("C1", "C2"), ("C3", "C90"), ("C4", "C90"), ("C5", "C91"), ("C6", None)])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from medgen_pipeline.load_curated import SettingError
+from medgen_pipeline.errors import SettingError
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 
@@ -148,7 +148,8 @@ def test_sources_and_depth_are_the_user_s_choice(curated_warehouse: CuratedWareh
     [
         ({"sources": ("HPO", "hpo")}, r"sources is \['HPO', 'hpo'\], expected some of \['HPO'\], or \['\*'\] for all"),
         ({"sources": ()}, r"sources is \[\], expected some of \['HPO'\]"),
-        ({"max_depth": 0}, "max_depth is 0, expected at least 1"),
+        ({"max_depth": 0}, "max_depth is 0, expected a whole number from 1 to 1,000"),
+        ({"max_depth": 10**20}, "max_depth is 1000000+, expected a whole number from 1 to 1,000"),
         ({"depth": 3}, r"concept_ancestor has no setting 'depth'; it has \['max_depth', 'sources'\]"),
     ],
 )

@@ -555,7 +555,11 @@ def test_bucket_and_region_are_required(scheme: str, config: dict[str, str]) -> 
         ({"schema": "Medgen"}, "lower-case"),
         ({"swap": "drop"}, r"expected one of \('rename', 'strict'\)"),
         ({"auth": "iam"}, "needs either 'cluster_identifier' or 'workgroup'"),
-        ({"s3_parts": 33}, "s3_parts is 33, expected 1 to 32"),
+        ({"s3_parts": 33}, "s3_parts is 33, expected a whole number from 1 to 32"),
+        ({"conflict_attempts": 2.5}, r"conflict_attempts is 2\.5, expected a whole number from 1 to 100"),
+        ({"conflict_backoff_seconds": -1}, "conflict_backoff_seconds is -1, expected a number from 0 to 60"),
+        ({"swap_wait_seconds": float("inf")}, "swap_wait_seconds is inf, expected a number from 0 to 604,800"),
+        ({"drop_grace_seconds": "1"}, "drop_grace_seconds is '1', expected a number"),
         ({"shema": "x"}, r"unknown settings \['shema'\]"),
     ],
 )

@@ -1,5 +1,6 @@
 """What Dagster is given: keys, lineage, descriptions and settings of the code location. Nothing is run here."""
 
+import re
 from datetime import date, timedelta
 
 import dagster as dg
@@ -10,6 +11,7 @@ from dagster._core.remote_representation.external_data import RepositorySnap  # 
 from medgen_pipeline.assets.tables import LoadConfig
 from medgen_pipeline.build import build_definitions
 from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
+from medgen_pipeline.errors import SettingError
 from medgen_pipeline.io_manager import DatabaseTarget, EmbeddedTarget, MedgenSource, Target, WarehouseIOManager
 from medgen_pipeline.metadata import column_schema
 
@@ -126,9 +128,45 @@ def test_a_dsn_in_a_variable_of_any_name_picks_the_backend() -> None:
 def test_the_sensor_ticks_as_often_as_it_is_set_to() -> None:
     (sensor,) = build_definitions(environment={"MEDGEN_SENSOR_MINUTES": "0.1"}).get_repository_def().sensor_defs
     assert sensor.minimum_interval_seconds == 6
-    for text in ("0", "-1", "nan", "inf", "often"):
-        with pytest.raises(ValueError, match=f"MEDGEN_SENSOR_MINUTES is '{text}', expected a number of minutes"):
-            build_definitions(environment={"MEDGEN_SENSOR_MINUTES": text})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        *(
+            ("MEDGEN_SENSOR_MINUTES", value, "a number above 0 and at most 10,080")
+            for value in ("0", "-1", "nan", "inf", "often", "10081")
+        ),
+        *(("MEDGEN_QUIET_MINUTES", value, "a number from 0 to 10,080") for value in ("-1", "nan", "inf", "10081")),
+        ("MEDGEN_QUIET_MINUTES", "soon", "a number"),
+        *(("MEDGEN_ARCHIVE_KEEP", value, "a whole number of 2 or more") for value in ("1", "-3", "2.5", "nan", "inf")),
+        ("MEDGEN_ARCHIVE_KEEP", "some", "a number"),
+    ],
+)
+def test_a_variable_that_cannot_be_meant_is_refused_before_anything_runs(
+    variable: str, value: str, message: str
+) -> None:
+    with pytest.raises(SettingError, match=f"^{variable} is '?{value}'?.*, expected {message}"):
+        build_definitions(environment={variable: value})
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("archive_keep", 1, "archive_keep is 1, expected a whole number of 2 or more"),
+        ("quiet_minutes", -1, "quiet_minutes is -1, expected a number from 0 to 10,080"),
+        ("quiet_minutes", float("nan"), "quiet_minutes is nan"),
+        ("rollback_hours", float("inf"), "rollback_hours is inf, expected a number from 0 to 8,784"),
+        ("max_file_gib", 0, "max_file_gib is 0, expected a number above 0"),
+        ("max_release_gib", float("inf"), "max_release_gib is inf, expected a number above 0"),
+        ("missing_columns", ["names.sorce"], "missing_columns names 'names.sorce', expected columns of names: cui, "),
+        ("missing_columns", ["source"], "missing_columns names 'source', expected TABLE.COLUMN"),
+    ],
+)
+def test_a_setting_of_the_source_that_cannot_be_meant_is_refused(setting: str, value: object, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        MedgenSource(**{setting: value})  # type: ignore[arg-type]  # by name, as in YAML
+    assert MedgenSource(archive_keep=dg.EnvVar.int("KEEP"))  # what a variable holds is looked at in the run
 
 
 def checks_of(job: dg.JobDefinition) -> dict[str, set[str]]:
@@ -146,6 +184,7 @@ CHECKS = {
     "required_columns_are_filled": set(ALL_NAMES),
     "row_count_within_history": set(ALL_NAMES) - {"release_report"},
     "no_rejected_rows": set(TABLE_NAMES),
+    "no_repaired_rows": set(TABLE_NAMES),
     "references_resolve": {
         *("medgen_hpo_mapping", "medgen_hpo_omim_mapping", "medgen_id_mappings", "medgen_pubmed_lnk"),
         *("merged", "mgconso", "mgdef", "mgrel", "mgsat", "mgsty"),

@@ -63,6 +63,25 @@ def file_of(table: SourceTable, *rows: bytes, header: bytes | None = None) -> by
     return (header or b"#" + names + trailing) + b"\n" + b"".join(row + b"\n" for row in rows)
 
 
+@pytest.mark.parametrize("table", [NAMES, HISTORY], ids=lambda table: table.name)
+@pytest.mark.parametrize("mark", ["\ufeff", ""], ids=["marked", "not marked"])
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [
+        ("utf-16-le", "UTF-16 (little-endian)"),
+        ("utf-16-be", "UTF-16 (big-endian)"),
+        ("utf-32-le", "UTF-32 (little-endian)"),
+        ("utf-32-be", "UTF-32 (big-endian)"),
+    ],
+)
+def test_a_file_with_more_bytes_a_character_is_refused_by_the_name_of_its_encoding(
+    table: SourceTable, mark: str, encoding: str, name: str
+) -> None:
+    content = (mark + file_of(table, b"a|b|c|d|").decode()).encode(encoding)
+    with pytest.raises(FramingError, match=re.escape(f"{table.file_name}: the file is in {name}, expected UTF-8.")):
+        frame(table, content)
+
+
 def test_plain_rows_become_tab_separated_lines() -> None:
     framed = frame(NAMES, file_of(NAMES, b"C0000727|Acute abdomen|GTR|N|", b"C0000729|Abdominal cramps||N|"))
     assert b"".join(framed.chunks) == b"C0000727\tAcute abdomen\tGTR\tN\nC0000729\tAbdominal cramps\t\tN\n"

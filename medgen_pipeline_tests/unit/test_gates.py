@@ -1,11 +1,15 @@
 """The gates: which figures close them, at which limit, and that the override they offer opens them."""
 
+import math
+import re
 from dataclasses import asdict, fields, replace
 
+import dagster as dg
 import pytest
 
 from medgen_pipeline.assets.tables import LoadConfig
 from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.errors import SettingError
 from medgen_pipeline.framing import FramingReport
 from medgen_pipeline.gates import ClosedGate, GateLimits, GatesClosedError, closed_gates
 from medgen_pipeline.load import LoadOptions
@@ -31,7 +35,7 @@ def closed(
     return list(closed_gates(NAMES if proven else MONDO, limits, report, counts))
 
 
-def settings(gates: list[ClosedGate]) -> list[str]:
+def settings(gates: list[ClosedGate]) -> list[str | None]:
     return [gate.setting for gate in gates]
 
 
@@ -47,7 +51,7 @@ def settings(gates: list[ClosedGate]) -> list[str]:
         (1_000_000, 1, 0.0, True),
         (1, 99, 99.0, False),
         (1, 100, 99.0, True),
-        (0, 5, 100.0, False),
+        (1, 100, 100.0, False),
     ],
 )
 def test_lines_set_aside_close_the_gate_above_the_limit_and_not_at_it(
@@ -96,11 +100,69 @@ def test_growth_closes_the_gate_above_the_limit_and_not_at_it(
     assert settings(gates) == (["max_growth_percent"] if is_closed else [])
 
 
+@pytest.mark.parametrize(
+    ("rows", "repaired", "is_closed"),
+    [
+        (1, 1, False),  # a handful is none, however small the file
+        (2000, 20, False),
+        (2000, 21, True),
+        (200_000, 20, False),
+        (200_000, 21, True),
+        (1_000_000, 100, False),  # exactly 0.01 %
+        (1_000_000, 101, True),
+    ],
+)
+def test_repaired_rows_close_the_gate_above_the_larger_limit_and_not_at_it(
+    rows: int, repaired: int, is_closed: bool
+) -> None:
+    report, counts = FramingReport(rows=rows, repaired=repaired), change(rows, rows)
+    gates = closed(report, counts)
+    assert settings(gates) == (["max_repaired_rows"] if is_closed else [])
+    assert closed(report, counts, GateLimits(max_repaired_rows=repaired)) == []
+    assert closed(report, counts, GateLimits(max_repaired_percent=100 * repaired / rows)) == []
+
+
 @pytest.mark.parametrize("counts", [first_load(0), change(0, 0), change(1000, 0)], ids=["first", "empty", "filled"])
-def test_a_file_without_a_good_row_closes_exactly_one_gate(counts: ChangeCounts) -> None:
-    gates = closed(FramingReport(), counts)
-    assert [gate.reason for gate in gates] == ["The file has a header and no good row."]
-    assert settings(gates) == ["max_shrink_percent"]
+@pytest.mark.parametrize(
+    ("rejected", "reason"),
+    [(0, "The file has a header and no row, "), (3, "None of the 3 lines is a row of it, ")],
+)
+def test_nothing_opens_the_gate_for_a_file_without_a_good_row(counts: ChangeCounts, rejected: int, reason: str) -> None:
+    wide_open = GateLimits(100, 10**9, 100, 100, 1e9, NAMES.column_names, True)
+    for limits in (DEFAULTS, wide_open):
+        (gate,) = closed(FramingReport(rejected=rejected), counts, limits)
+        assert gate.reason.startswith(reason + "and no setting lets a load empty a table.")
+        assert gate.setting is None
+        assert GatesClosedError(NAMES, (gate,), 1).overrides == {}
+
+
+def test_no_override_is_offered_where_one_gate_has_none() -> None:
+    gates = (ClosedGate("Too small.", "max_shrink_percent", 70.0), ClosedGate("Empty."))
+    assert GatesClosedError(NAMES, gates, 1).overrides == {}
+    assert GatesClosedError(NAMES, gates[:1], 1).overrides == {"max_shrink_percent": 70.0}
+
+
+NUMBERS = [
+    *((name, value, "from 0 to 100") for name in ("max_rejected_percent", "max_repaired_percent", "max_shrink_percent")
+      for value in (-1.0, 100.1, 150.0)),
+    *((name, value, "") for name in ("max_rejected_percent", "max_growth_percent", "swap_above_percent")
+      for value in (math.nan, math.inf, -math.inf)),
+    ("max_growth_percent", -0.1, "of 0 or more"),
+    ("swap_above_percent", -1.0, "of 0 or more"),
+    ("max_repaired_rows", -1, "whole number of 0 or more"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value", "span"), NUMBERS)
+def test_a_limit_that_cannot_be_meant_is_refused_with_name_value_and_range(name: str, value: float, span: str) -> None:
+    with pytest.raises(dg.Failure) as failure:  # of another error Dagster would make three attempts
+        LoadConfig(**{name: value})  # type: ignore[arg-type]  # by name, as in YAML
+    assert not failure.value.allow_retries
+    assert re.match(rf"{name} is {value}, expected a .*{span}", failure.value.description or "")
+    if (name, value) == ("swap_above_percent", math.inf):
+        return  # never, for a caller in Python
+    with pytest.raises(SettingError, match=f"{name} is {value}, expected a "):
+        LoadOptions(**{name: value}) if name == "swap_above_percent" else GateLimits(**{name: value})  # type: ignore[arg-type]  # as above
 
 
 def test_a_first_load_may_have_any_size() -> None:
@@ -135,9 +197,8 @@ def test_every_gate_that_is_closed_is_named() -> None:
     [
         (FramingReport(rows=2, rejected=1), change(2, 2)),
         (FramingReport(rows=50, rejected=50), change(50, 50)),
-        (FramingReport(rows=0, rejected=3), first_load(0)),
-        (FramingReport(rows=0, rejected=3), change(1000, 0)),
-        (FramingReport(rows=0), change(7, 0)),
+        (FramingReport(rows=1, rejected=9999), change(1, 1)),
+        (FramingReport(rows=100, repaired=99), change(100, 100)),
         (FramingReport(rows=1), change(1_000_000, 1)),
         (FramingReport(rows=4), change(7, 4)),
         (FramingReport(rows=7), change(3, 7)),
@@ -149,7 +210,7 @@ def test_the_overrides_a_closed_gate_offers_let_the_same_load_through(
 ) -> None:
     gates = closed(report, counts)
     assert gates
-    overrides = {gate.setting: gate.value for gate in gates}
+    overrides = GatesClosedError(NAMES, tuple(gates), 1).overrides
     assert closed(report, counts, LoadConfig(**overrides).options().limits) == []  # type: ignore[arg-type]  # by name, as in YAML
     assert all(value is True or float(str(value)) == int(float(str(value))) for value in overrides.values())
     assert overrides.get("max_rejected_percent", 0) <= 100  # type: ignore[operator]  # a percentage here
@@ -177,6 +238,8 @@ def test_the_run_config_has_the_fields_and_the_defaults_of_the_gates_and_of_a_lo
 def test_the_run_config_reaches_the_load_field_by_field() -> None:
     config = LoadConfig(
         max_rejected_percent=1.5,
+        max_repaired_rows=7,
+        max_repaired_percent=0.5,
         max_shrink_percent=2.5,
         max_growth_percent=3.5,
         accept_missing_columns=["source", "suppress"],
@@ -185,5 +248,7 @@ def test_the_run_config_reaches_the_load_field_by_field() -> None:
         swap_above_percent=4.5,
     )
     assert config.options() == LoadOptions(
-        limits=GateLimits(1.5, 2.5, 3.5, ("source", "suppress"), True), force_warehouse=True, swap_above_percent=4.5
+        limits=GateLimits(1.5, 7, 0.5, 2.5, 3.5, ("source", "suppress"), True),
+        force_warehouse=True,
+        swap_above_percent=4.5,
     )

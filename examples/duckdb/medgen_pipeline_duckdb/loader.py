@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 from psycopg import sql
 
 from medgen_pipeline.catalog import Table
+from medgen_pipeline.errors import MOST_SECONDS, require_number
 from medgen_pipeline.framing import count_rows
 from medgen_pipeline.loaders import LoaderCapabilities, LoaderError, TableBusyError
 from medgen_pipeline.loaders.sql import SqlAudit, SqlNativeLoader, schemas
@@ -62,6 +63,7 @@ class DuckDBNativeLoader(SqlNativeLoader[duckdb.DuckDBPyConnection]):
             raise ValueError(
                 f"DuckDB loader: schema {settings['schema']!r} has a / in it, which no file's name can have."
             )
+        require_number("DuckDB loader: lock_timeout_seconds", settings["lock_timeout_seconds"], most=MOST_SECONDS)
         if path.stem in schemas(settings["schema"]):
             raise ValueError(
                 f"DuckDB loader: {path.name} would be the catalog {path.stem}, which DuckDB cannot tell from the "

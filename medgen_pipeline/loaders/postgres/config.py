@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from medgen_pipeline.errors import MOST_SECONDS, require_number
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
 
 CAPABILITIES = LoaderCapabilities(
@@ -38,12 +39,14 @@ class PostgresConfig:
 
     @classmethod
     def from_mapping(cls, config: Mapping[str, Any]) -> Self:
-        """Check names.
+        """Check names and numbers.
 
         Raises:
-            ValueError: An unknown setting.
+            ValueError: An unknown setting, or one that cannot be meant.
         """
         known = {field.name for field in fields(cls)}
         if strangers := sorted(set(config) - known):
             raise ValueError(f"PostgreSQL loader: unknown settings {strangers}; known: {sorted(known)}.")
-        return cls(**config)
+        made = cls(**config)
+        require_number("PostgreSQL loader: lock_timeout_seconds", made.lock_timeout_seconds, most=MOST_SECONDS)
+        return made

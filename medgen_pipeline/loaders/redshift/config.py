@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self, get_args
 
+from medgen_pipeline.errors import MOST_SECONDS, require_number
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
 
 CAPABILITIES = LoaderCapabilities(
@@ -24,7 +25,15 @@ CAPABILITIES = LoaderCapabilities(
 
 Swap = Literal["rename", "strict"]
 Auth = Literal["password", "iam"]
-_MOST_PARTS = 32
+# Each part holds up to 8 MB while it is written.
+_NUMBERS: Mapping[str, Mapping[str, Any]] = {
+    "lock_timeout_seconds": {"most": MOST_SECONDS},
+    "swap_wait_seconds": {"most": MOST_SECONDS},
+    "drop_grace_seconds": {"most": MOST_SECONDS},
+    "s3_parts": {"least": 1, "most": 32, "whole": True},
+    "conflict_attempts": {"least": 1, "most": 100, "whole": True},
+    "conflict_backoff_seconds": {"most": 60},
+}
 
 # What reaches SQL or an S3 URL is checked by form: COPY takes no parameters. A role's name may hold commas; in COPY
 # a comma separates the roles of a chain, so such a name cannot be used.
@@ -110,7 +119,5 @@ class RedshiftConfig:
                 raise ValueError(f"Redshift loader: {name} is {getattr(self, name)!r}, expected one of {choices}.")
         if self.auth == "iam" and bool(self.cluster_identifier) == bool(self.workgroup):
             raise ValueError("Redshift loader: auth 'iam' needs either 'cluster_identifier' or 'workgroup' config.")
-        if not 1 <= self.s3_parts <= _MOST_PARTS:
-            raise ValueError(f"Redshift loader: s3_parts is {self.s3_parts}, expected 1 to {_MOST_PARTS}.")
-        if self.conflict_attempts < 1:
-            raise ValueError(f"Redshift loader: conflict_attempts is {self.conflict_attempts}, expected 1 or more.")
+        for name, span in _NUMBERS.items():
+            require_number(f"Redshift loader: {name}", getattr(self, name), **span)
