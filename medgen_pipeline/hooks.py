@@ -3,6 +3,9 @@
 The hook is on every asset, so that it fires wherever one is materialized: by the sensor, a schedule, the UI or the
 command line. It runs in the step's own process and needs no daemon. A process that is killed calls no hook.
 
+The hook also keeps Dagster's run retries, where they are on, from running again what cannot succeed: ``allow_retries``
+of a failure speaks to the step's own retries only, and Dagster asks for the run's tag when the run has ended.
+
 Hook concept: https://docs.dagster.io/guides/build/ops/op-hooks.
 """
 
@@ -20,6 +23,7 @@ from medgen_pipeline.metadata import RELEASE_TAG
 from medgen_pipeline.release import SourceError
 
 NOTIFIER_KEY = "notifier"
+_RUN_RETRIES = "dagster/retry_on_asset_or_op_failure"
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class FailureNotifier(dg.ConfigurableResource[Any]):
 
 @dg.failure_hook(name="tell_of_failure", required_resource_keys={NOTIFIER_KEY, SOURCE_KEY})
 def tell_of_failure(context: dg.HookContext) -> None:
-    """Log what failed, of which release, and what to do; then tell the notifier."""
+    """Log what failed, of which release, and what to do; rule out run retries in vain; then tell the notifier."""
     asset = context.step_key.replace("__", "/")
     error = context.op_exception
     failure = LoadFailure(
@@ -78,6 +82,8 @@ def tell_of_failure(context: dg.HookContext) -> None:
         next_action=_next_action(error),
     )
     context.log.error(str(failure), extra={"medgen_failure": asdict(failure)})
+    if isinstance(error, dg.Failure) and not error.allow_retries:
+        context.instance.add_run_tags(context.run_id, {_RUN_RETRIES: "false"})
     if context.resources.notifier.enabled:
         context.resources.notifier.notify(failure)
 

@@ -34,12 +34,12 @@ from medgen_pipeline.loaders import (
     ApplyMode,
     ChangeCounts,
     LoadDetail,
-    LoaderError,
     LoadRecord,
     LoadStart,
     LoadStatus,
     ProductionChangedError,
     Strategy,
+    SwapRefusedError,
     TableBusyError,
 )
 from medgen_pipeline.release import Archive, SourceFile
@@ -196,10 +196,10 @@ class Load:
         self._mode = self._choose_mode()
         try:
             self._loader.apply_changes(self._table, self._mode)
-        except (TableBusyError, ProductionChangedError, LoaderError) as error:
+        except (TableBusyError, ProductionChangedError, SwapRefusedError) as error:
             if self._mode is not ApplyMode.SWAP or self._counts.baseline or _interrupt_in(error) is not None:
                 raise
-            # A swap locks readers out for a moment, which one long report prevents, and makes views anew, which a view
+            # A swap locks readers out for a moment, which one long report prevents, and binds views again, which a view
             # on something out of the loader's reach prevents. A delta does without both, and checks for itself.
             logger.warning("%s: changed in place instead of swapped: %s", self._table.name, error)
             self._mode = ApplyMode.DELTA

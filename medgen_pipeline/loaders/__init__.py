@@ -17,6 +17,7 @@ from medgen_pipeline.loaders.base import (
     LostConnectionError,
     ProductionChangedError,
     Strategy,
+    SwapRefusedError,
     TableBusyError,
 )
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
@@ -37,5 +38,6 @@ __all__ = [
     "LostConnectionError",
     "ProductionChangedError",
     "Strategy",
+    "SwapRefusedError",
     "TableBusyError",
 ]

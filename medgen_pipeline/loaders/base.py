@@ -32,6 +32,10 @@ class LoaderError(PermanentError):
     """The warehouse refuses what was asked of it, and will refuse it again."""
 
 
+class SwapRefusedError(LoaderError):
+    """What users have attached to production keeps a new table from taking its place; a change in place may do."""
+
+
 class LostConnectionError(TransientError):
     """The connection to the warehouse could not be opened or broke."""
 
@@ -307,6 +311,7 @@ class AbstractNativeLoader(ABC):
 
         Raises:
             ProductionChangedError: Somebody else wrote to production since it was compared.
+            SwapRefusedError: Of a swap only; nothing was published, and the same change set may go in place.
         """
 
     @abstractmethod

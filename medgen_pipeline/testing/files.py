@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 
-from medgen_pipeline.catalog import Framing, SourceTable
+from medgen_pipeline.catalog import Framing, SourceTable, Table
 from medgen_pipeline.gates import GateLimits, GatesClosedError
 from medgen_pipeline.load import LoadOptions, LoadResult, load_table
-from medgen_pipeline.loaders import ApplyMode, LoaderError, Strategy
+from medgen_pipeline.loaders import AbstractNativeLoader, ApplyMode, ChangeCounts, LoaderError, Strategy
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing.backend import Backend, Row
 from medgen_pipeline.testing.loads import HISTORY, MERGED, MONDO, NAMES, RELEASES, undone
@@ -117,6 +117,25 @@ class FilesContract:
         counts = result.counts
         assert (counts.inserted, counts.updated, counts.deleted, counts.unchanged) == (1, 1, 1, 48)
         assert len(mirror.feed()) == 4
+
+    def test_a_load_whose_place_was_taken_is_not_tried_in_another_mode(
+        self, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In place instead of by a swap is for what only a swap meets."""
+        mirror.load(GOOD)
+        loader_class = type(mirror.backend.new_loader())
+        apply_changes, tried = loader_class.apply_changes, []
+
+        def after_another_load(loader: AbstractNativeLoader, table: Table, mode: ApplyMode) -> ChangeCounts:
+            mirror.backend.run("UPDATE {load_run} SET status = 'abandoned' WHERE status = 'running'")
+            tried.append(mode)
+            return apply_changes(loader, table, mode)
+
+        monkeypatch.setattr(loader_class, "apply_changes", after_another_load)
+        with pytest.raises(LoaderError, match="another load has taken over"):
+            mirror.load(GOOD[25:], release=RELEASES[1], force_warehouse=True)
+        assert tried == [ApplyMode.SWAP]
+        assert mirror.production().total() == 50
 
     def test_equal_content_writes_the_audit_row_and_nothing_else(self, mirror: Mirror) -> None:
         mirror.load(GOOD)

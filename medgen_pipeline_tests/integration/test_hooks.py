@@ -170,6 +170,29 @@ def test_a_transient_error_is_left_to_the_sensor(deployment: Deployment) -> None
     assert failure.next_action.startswith("none at once if the sensor is on: it asks again.")
 
 
+@pytest.mark.parametrize("permanent", [True, False], ids=["permanent", "transient"])
+def test_dagster_s_run_retries_run_again_what_may_succeed_and_nothing_else(
+    permanent: bool, deployment: Deployment, release: Path
+) -> None:
+    """The release closes a gate of names; or the warehouse cannot be reached."""
+    with dg.instance_for_test(overrides={"run_retries": {"enabled": True, "max_retries": 1}}) as instance:
+        deployment.instance = instance
+        if permanent:
+            run_id = materialize(deployment, release).run_id
+        else:
+
+            @dg.asset(hooks={tell_of_failure})
+            def of_names() -> None:
+                raise UnavailableSourceError("https://ncbi.test/NAMES.RRF.gz: cannot be reached")
+
+            resources = {NOTIFIER_KEY: Told(), SOURCE_KEY: MedgenSource(home=str(deployment.home))}
+            run_id = dg.materialize([of_names], instance=instance, resources=resources, raise_on_error=False).run_id
+        run = instance.get_run_by_id(run_id)
+        assert run is not None
+        # Dagster's own verdict, which the daemon follows.
+        assert run.tags["dagster/will_retry"] == ("false" if permanent else "true")
+
+
 def test_every_asset_of_ours_has_the_hook() -> None:
     definitions = build_definitions(environment={})
     for key in definitions.resolve_asset_graph().materializable_asset_keys:

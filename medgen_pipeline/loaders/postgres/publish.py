@@ -6,6 +6,8 @@ indexes); a table with anything else attached is changed in place, which leaves 
 
 import random
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import LiteralString
 
@@ -14,7 +16,13 @@ from psycopg import errors as pg_errors
 from psycopg import sql
 
 from medgen_pipeline.catalog import ColumnType
-from medgen_pipeline.loaders.base import ChangeCounts, LoaderError, LoadStart, ProductionChangedError
+from medgen_pipeline.loaders.base import (
+    ChangeCounts,
+    LoaderError,
+    LoadStart,
+    ProductionChangedError,
+    SwapRefusedError,
+)
 from medgen_pipeline.loaders.postgres.compare import (
     Comparison,
     build_index,
@@ -165,6 +173,23 @@ def swap(
     if found.production is not None:
         _check_as_compared(session, names, found)
         write_feed(session, names, start, load_id)
+    with _attached_things_refuse(names):
+        _take_place(session, names)
+
+
+@contextmanager
+def _attached_things_refuse(names: TableNames) -> Iterator[None]:
+    """Tell what the user's views, grants and indexes refuse, mostly for want of a right, from what any change would."""
+    try:
+        yield
+    except psycopg.ProgrammingError as error:
+        raise SwapRefusedError(
+            f"{names.schema}.{names.table.name}: a new table cannot take its place: {error}. Nothing was published."
+        ) from error
+
+
+def _take_place(session: PostgresSession, names: TableNames) -> None:
+    """Give the staged table what production has, lock readers out, and exchange the two."""
     _copy_owner(session, names)
     _copy_comments(session, names)
     renames = _index_renames(session, names)
@@ -417,7 +442,7 @@ def _bind_again(session: PostgresSession, names: TableNames, view: _View, defini
     try:
         session.work.execute(f"CREATE OR REPLACE VIEW {name} {definition}".encode())
     except psycopg.ProgrammingError as error:
-        raise LoaderError(
+        raise SwapRefusedError(
             f"{names.schema}.{names.table.name}: view {name} does not fit the new table: {error}. "
             "Nothing was published. Change or drop the view, and load again."
         ) from error

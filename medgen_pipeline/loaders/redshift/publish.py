@@ -11,6 +11,7 @@ from medgen_pipeline.loaders.base import (
     LoadStart,
     LoadStatus,
     ProductionChangedError,
+    SwapRefusedError,
     TableBusyError,
 )
 from medgen_pipeline.loaders.redshift.attached import copy_attached, describe_production
@@ -116,7 +117,15 @@ def swap_by_renaming(
         require_unchanged(session, names, found)
         write_feed(session, names, start, load_id)
     if not first:
-        copy_attached(session, names)
+        try:
+            copy_attached(session, names)
+        except psycopg.Error as error:
+            if session.work.closed or is_conflict(error):
+                raise
+            raise SwapRefusedError(
+                f"{names.schema}.{names.table.name}: a new table cannot be given what it has: {describe(error)}. "
+                "Nothing was published."
+            ) from error
         session.set_timeout(session.config.swap_wait_seconds, "LOCAL")
         try:
             session.run("ALTER TABLE {production} RENAME TO {name}", names, name=sql.Identifier(names.retired_name))
