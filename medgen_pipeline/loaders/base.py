@@ -227,7 +227,10 @@ class AbstractNativeLoader(ABC):
 
     @abstractmethod
     def connect(self) -> None:
-        """Open the connection, also after ``close``; a second call on an open loader changes nothing."""
+        """Open the connection, also after ``close``; a second call on an open loader changes nothing.
+
+        Nothing is created: also those connect who only read, and perhaps the wrong database.
+        """
 
     @abstractmethod
     def close(self) -> None:
@@ -326,6 +329,7 @@ class AbstractNativeLoader(ABC):
     def log_run_start(self, start: LoadStart) -> int:
         """Take the table's lock, mark its abandoned predecessors, and record a running load; returns its id.
 
+        Creates the schemas and the audit where they are missing; no other method does.
         Holding the lock proves that a predecessor still marked as running is dead.
 
         Raises:
@@ -370,7 +374,7 @@ class AbstractNativeLoader(ABC):
 
     @abstractmethod
     def last_load(self, table: Table) -> LoadRecord | None:
-        """The newest successful load of this table."""
+        """The newest successful load of this table; None also where nothing was ever loaded."""
 
     @abstractmethod
     def query(

@@ -238,6 +238,11 @@ class EmbeddedPostgres:
 
     # What callers do
 
+    @property
+    def exists(self) -> bool:
+        """Whether the cluster was created."""
+        return self._data.exists()
+
     def dsn(self, database: str = DATABASE) -> str:
         """A libpq URL for ``database``, whether the server runs or not."""
         host = quote(os.fsencode(self.socket_directory), safe="")

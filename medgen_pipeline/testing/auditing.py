@@ -34,6 +34,7 @@ _SWAPS: tuple[LiteralString, ...] = (
     "UPDATE {production} SET current_cui = CASE current_cui WHEN 'a' THEN 'b' ELSE 'a' END",
     "UPDATE {production} SET date_of_action = CASE date_of_action WHEN 'x' THEN 'y' ELSE 'x' END",
 )
+_BESIDE = ("_staging", "_changes", "_audit")
 OLD: list[Row] = [(f"C{number}", f"name {number}", "GTR", "N") for number in range(20)]
 
 
@@ -88,8 +89,10 @@ class AuditContract:
         assert backend.loads("status", "error") == [("succeeded", None)]
 
     def test_a_load_that_is_not_recorded_cannot_be_finished(self, backend: Backend) -> None:
-        with backend.new_loader() as loader, pytest.raises(LoaderError, match="load 1 is not in the audit"):
-            loader.log_run_finish(1, LoadStatus.FAILED, "why")
+        with backend.new_loader() as loader:
+            loader.log_run_start(start_of(NAMES))
+            with pytest.raises(LoaderError, match="load 1 is not in the audit"):
+                loader.log_run_finish(1, LoadStatus.FAILED, "why")
 
     def test_rejected_rows_keep_number_reason_and_bytes(self, backend: Backend) -> None:
         rows = [
@@ -182,6 +185,21 @@ class HistoryContract:
             load(backend.new_loader(), NAMES, [row], release)
         with backend.new_loader() as loader, pytest.raises(LoaderError, match=f"{RELEASES[1]}, {RELEASES[0]}"):
             list(getattr(loader, method)(NAMES, "2025-12-31"))
+
+    def test_who_only_reads_creates_nothing(self, backend: Backend) -> None:
+        """Whoever reads may have mistyped the database or the schema."""
+        nothing = rf"expected the record of loads {backend.schema}_audit\.load_run, found none"
+        with backend.new_loader() as loader:
+            assert loader.last_load(NAMES) is None
+            assert loader.query("SELECT 1") == [(1,)]
+            for method, release in (("read_changes", "2026-01-07"), ("read_as_of", "2026-01-07")):
+                with pytest.raises(LoaderError, match=nothing):
+                    getattr(loader, method)(NAMES, release)
+            with pytest.raises(LoaderError, match="no load is recorded"):
+                loader.find_drift(NAMES)
+        names = sql.SQL(", ").join(sql.Literal(f"{backend.schema}{part}") for part in ("", *_BESIDE))
+        assert backend.run("SELECT nspname FROM pg_namespace WHERE nspname IN ({names})", names=names) == []
+        assert backend.left_outside() == []
 
     def test_releases_in_the_wrong_order_are_refused(self, backend: Backend) -> None:
         for release, row in zip(RELEASES, (A, B), strict=False):

@@ -142,8 +142,7 @@ class PublicationContract:
             assert Counter(backend.run("SELECT cui FROM {schema}.only_cuis")) == Counter((row[0],) for row in rows)
 
     def test_a_table_of_the_users_under_the_same_name_is_not_touched(self, backend: Backend) -> None:
-        with backend.new_loader():
-            pass  # the schemas stand
+        backend.run("CREATE SCHEMA {schema}")
         backend.run("CREATE TABLE {production} (cui VARCHAR(10), mine INTEGER)", NAMES)
         backend.run("INSERT INTO {production} VALUES ('C1', 7)", NAMES)
         with pytest.raises(LoaderError, match=r"names exists, but not as the catalog has it: missing"):
@@ -151,8 +150,7 @@ class PublicationContract:
         assert backend.run("SELECT cui, mine FROM {production}", NAMES) == [("C1", 7)]
 
     def test_a_view_of_the_users_under_the_same_name_is_not_touched(self, backend: Backend) -> None:
-        with backend.new_loader():
-            pass
+        backend.run("CREATE SCHEMA {schema}")
         backend.run("CREATE VIEW {production} AS SELECT 1 AS mine", NAMES)
         with pytest.raises(LoaderError, match="names"):
             load(backend.new_loader(), NAMES, [A])

@@ -85,6 +85,7 @@ class StagingContract:
 
     def test_initialize_staging_clears_what_a_killed_load_left(self, backend: Backend) -> None:
         with backend.new_loader() as loader:
+            loader.log_run_start(start_of(NAMES))
             loader.initialize_staging(NAMES, Strategy.SNAPSHOT)
             loader.bulk_load(NAMES.name, iter([signed([A], [B])]))
             loader.initialize_staging(NAMES)
@@ -93,12 +94,14 @@ class StagingContract:
 
     def test_no_bytes_are_no_rows(self, backend: Backend) -> None:
         with backend.new_loader() as loader:
+            loader.log_run_start(start_of(NAMES))
             loader.initialize_staging(NAMES)
             assert loader.bulk_load(NAMES.name, iter([])) == 0
             assert loader.bulk_load(NAMES.name, iter([b"", canonical([A]), b""])) == 1
 
     def test_a_repeated_bulk_load_starts_afresh(self, backend: Backend) -> None:
         with backend.new_loader() as loader:
+            loader.log_run_start(start_of(NAMES))
             loader.initialize_staging(NAMES)
             assert loader.bulk_load(NAMES.name, iter([canonical([A]), canonical([B])])) == 2
             assert loader.bulk_load(NAMES.name, iter([canonical([C])])) == 1
@@ -106,6 +109,7 @@ class StagingContract:
 
     def test_an_empty_field_is_null_and_the_value_backslash_n_is_none(self, backend: Backend) -> None:
         with backend.new_loader() as loader:
+            loader.log_run_start(start_of(PUBMED))
             loader.initialize_staging(PUBMED)
             assert loader.bulk_load(PUBMED.name, iter([b"1\t\\\\\\N\t\t\n\t\t\\\\N\t7\n"])) == 2
         found = Counter(map(tuple, backend.run("SELECT {columns} FROM {staging}", PUBMED)))
@@ -146,6 +150,7 @@ class StagingContract:
     )
     def test_bytes_that_are_no_rows_are_refused_and_staging_is_empty(self, backend: Backend, bad: bytes) -> None:
         with backend.new_loader() as loader:
+            loader.log_run_start(start_of(NAMES))
             loader.initialize_staging(NAMES)
             assert loader.bulk_load(NAMES.name, iter([canonical([A])])) == 1
             with pytest.raises(LoaderError, match=NAMES.name):
@@ -156,6 +161,7 @@ class StagingContract:
 
     def test_text_in_an_integer_column_is_refused(self, backend: Backend) -> None:
         with backend.new_loader() as loader:
+            loader.log_run_start(start_of(PUBMED))
             loader.initialize_staging(PUBMED)
             with pytest.raises(LoaderError, match=PUBMED.name):
                 loader.bulk_load(PUBMED.name, iter([b"1\tC1\ta\t1\n2\tC2\tb\tseven\n"]))
@@ -167,6 +173,7 @@ class StagingContract:
             raise RuntimeError("the source broke")
 
         with backend.new_loader() as loader:
+            loader.log_run_start(start_of(NAMES))
             loader.initialize_staging(NAMES)
             assert loader.bulk_load(NAMES.name, iter([canonical([C])])) == 1
             with pytest.raises(RuntimeError, match="the source broke"):
@@ -199,6 +206,7 @@ class StagingContract:
 
     def test_signed_lines_arrive_with_their_signs(self, backend: Backend) -> None:
         with backend.new_loader() as loader:
+            loader.log_run_start(start_of(HISTORY))
             loader.initialize_staging(HISTORY, Strategy.SNAPSHOT)
             null = (None, None, None)
             assert loader.bulk_load(HISTORY.name, iter([signed([null, null], [("C1", "\\N\n", "\r")])])) == 3

@@ -438,6 +438,8 @@ SELECT load_id, release FROM "medgen_audit".load_run WHERE table_name = $1 AND s
 
 SELECT n.nspname, c.relname FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid WHERE n.nspname IN ('medgen', 'medgen_staging', 'medgen_changes', 'medgen_audit');
 
+SELECT n.nspname, c.relname FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid WHERE n.nspname IN ('medgen_audit');
+
 SELECT n.nspname, c.relname FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid WHERE n.nspname IN ('medgen_changes');
 
 SELECT pg_last_copy_count();

@@ -77,7 +77,7 @@ def test_a_role_without_create_is_told_what_it_needs(database: str) -> None:
     dsn = database.replace("medgen@", "medgen_reader:x@")
     try:
         with pytest.raises(LoaderError, match="The role needs CREATE on the database"):
-            new_loader(dsn).connect()
+            load(new_loader(dsn), NAMES, [A])
     finally:
         query(database, "DROP ROLE medgen_reader")
 

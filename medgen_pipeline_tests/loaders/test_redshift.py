@@ -354,6 +354,7 @@ def test_a_large_table_is_cut_into_even_parts_at_record_ends_and_nothing_is_lost
 def test_a_failed_upload_leaves_neither_objects_nor_unfinished_uploads(redshift: GatedRedshift, pattern: str) -> None:
     redshift.s3.order(S3Fault(pattern, status=403))
     with redshift.new_loader(s3_parts=2) as loader:
+        loader.log_run_start(start_of(NAMES))
         loader.initialize_staging(NAMES)
         with pytest.raises(LoaderError, match=r"AWS refuses with 403 AccessDenied.*allow s3:PutObject"):
             loader.bulk_load("names", incompressible(48))
@@ -399,6 +400,7 @@ def test_an_s3_that_is_down_is_a_transient_error_and_one_that_hiccups_is_none(re
 
 def test_a_row_that_redshift_refuses_is_reported_with_file_line_column_and_reason(redshift: GatedRedshift) -> None:
     with redshift.new_loader() as loader:
+        loader.log_run_start(start_of(PUBMED))
         loader.initialize_staging(PUBMED)
         rows = b"1\tC1\ta\t1\n2\tC2\tb\tseven\n"
         with pytest.raises(LoaderError, match=r"part-0000\.gz line 2, column pmid: Invalid digit.* \(1207\)"):

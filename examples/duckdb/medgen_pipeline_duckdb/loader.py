@@ -71,12 +71,6 @@ class DuckDBNativeLoader(SqlNativeLoader[duckdb.DuckDBPyConnection]):
             )
         return cls(path, **settings)
 
-    def connect(self) -> None:
-        """See the base class; one at a time makes the schemas, for DuckDB would refuse the other."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with self._file_lock("schemas"):
-            super().connect()
-
     def close(self) -> None:
         """See the base class."""
         super().close()
@@ -110,6 +104,13 @@ class DuckDBNativeLoader(SqlNativeLoader[duckdb.DuckDBPyConnection]):
 
     def _names(self, table: Table) -> DuckDBNames:
         return DuckDBNames(self._session.schema, table)
+
+    def _prepare(self) -> None:
+        """See the base class; also creates the file. One at a time, for DuckDB would refuse the other."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with self._file_lock("schemas"):
+            self._session.create()
+            super()._prepare()
 
     def _take_lock(self, table: Table) -> None:
         if self._lock is not None:

@@ -29,6 +29,7 @@ class DuckDBSession(SqlSession[duckdb.DuckDBPyConnection]):
         self.path = path
         self.schema = schema
         self._patience = patience
+        self._has_file = False
         self._work: duckdb.DuckDBPyConnection | None = None
         self._audit: duckdb.DuckDBPyConnection | None = None
 
@@ -45,11 +46,23 @@ class DuckDBSession(SqlSession[duckdb.DuckDBPyConnection]):
         return self._work
 
     def open(self) -> None:
-        """See the base class."""
+        """See the base class. A file that does not exist is not created: it reads as an empty database."""
+        if self._work is None:
+            self._has_file = self.path.exists()
+            self._connect(self.path if self._has_file else ":memory:")
+
+    def create(self) -> None:
+        """Go on with the file, which is created where it does not exist."""
+        if not self._has_file:
+            self.close()
+            self._connect(self.path)
+            self._has_file = True
+
+    def _connect(self, database: Path | str) -> None:
         deadline = time.monotonic() + self._patience
         while self._work is None:
             try:
-                self._work = duckdb.connect(self.path)
+                self._work = duckdb.connect(database)
                 self._audit = self._work.cursor()  # a connection of its own, in DuckDB's words
             except duckdb.IOException as error:
                 if "lock" not in str(error):

@@ -60,7 +60,25 @@ class SqlAudit(Generic[AnyCursor]):
     def __init__(self, session: SqlSession[AnyCursor]) -> None:
         """Nothing is opened."""
         self._session = session
-        self._parts = {"audit": sql.Identifier(schemas(session.schema)[3]), "now": sql.SQL(session.now)}
+        self._schema = schemas(session.schema)[3]
+        self._parts = {"audit": sql.Identifier(self._schema), "now": sql.SQL(session.now)}
+        self._seen = False
+
+    def exists(self) -> bool:
+        """Whether there is a record of loads. Looks only: a database that is merely read is not written to."""
+        if not self._seen:
+            with self._session.errors("looking for the audit"):
+                self._seen = "load_run" in self._session.relations([self._schema]).get(self._schema, ())
+        return self._seen
+
+    def require_audit(self) -> None:
+        """Raise LoaderError where nothing was ever loaded, or not here."""
+        if not self.exists():
+            raise LoaderError(
+                f"{self._session.where}: expected the record of loads {self._schema}.load_run, found none: nothing was "
+                f"loaded into schema {self._session.schema} of this database. Check MEDGEN_DSN and MEDGEN_SCHEMA, or "
+                "load first."
+            )
 
     def ensure_schemas(self) -> None:
         """Create what is missing. Looks first, so that a user without CREATE can work in schemas made for it."""
@@ -187,7 +205,9 @@ class SqlAudit(Generic[AnyCursor]):
         return self._write_again_if_lost(lambda: self._status(self._session.execute_audit, load_id))
 
     def last_success(self, table_name: str) -> LoadRecord | None:
-        """The newest successful load of a table."""
+        """The newest successful load of a table; None also where there is no audit."""
+        if not self.exists():
+            return None
         names = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(LoadRecord))
         statement = sql.SQL(
             "SELECT {names} FROM {audit}.load_run WHERE table_name = %s AND status = %s ORDER BY load_id DESC LIMIT 1"

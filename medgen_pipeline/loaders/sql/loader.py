@@ -75,19 +75,18 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
             TableBusyError: It was not free within ``lock_timeout_seconds``; the message names the holder.
         """
 
+    def _prepare(self) -> None:
+        """Create what a load needs and is missing: the schemas and the audit's tables."""
+        self._audit.ensure_schemas()
+
     def _obstacles(self, names: BaseTableNames) -> list[str]:
         """What users have attached to production that would be lost with the table, as words; see ``_fits``."""
         del names
         return []
 
     def connect(self) -> None:
-        """See the base class; creates the schemas and the audit's tables that are missing."""
+        """See the base class."""
         self._session.open()
-        try:
-            self._audit.ensure_schemas()
-        except BaseException:
-            self.close()
-            raise
 
     def close(self) -> None:
         """See the base class."""
@@ -101,6 +100,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
 
     def log_run_start(self, start: LoadStart) -> int:
         """See the base class."""
+        self._prepare()
         self._take_lock(start.table)
         self._load_id = self._audit.start(start)
         self._start = start
@@ -258,12 +258,14 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
 
     def read_changes(self, table: Table, since: str, until: str | None = None) -> Iterator[tuple[Any, ...]]:
         """See the base class."""
+        self._audit.require_audit()
         guard = Guard.of(self.last_load(table))
         with self._session.errors(f"reading the changes of {table.name}"):
             return history.read_changes(self._session, self._names(table), guard, since, until)
 
     def read_as_of(self, table: Table, release: str) -> Iterator[tuple[Any, ...]]:
         """See the base class."""
+        self._audit.require_audit()
         guard = Guard.of(self.last_load(table))
         with self._session.errors(f"reading {table.name} as of {release}"):
             return history.read_as_of(self._session, self._names(table), guard, release)
