@@ -7,6 +7,8 @@ SQL, no network.
 
 import logging
 import math
+import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -240,22 +242,25 @@ class Load:
         try:
             yield
         except GatesClosedError as error:
-            self._finish(LoadStatus.FAILED, str(error))
-            if not error.staged:
-                self._clean_up()
+            with undisturbed():
+                self._finish(LoadStatus.FAILED, str(error))
+                if not error.staged:
+                    self._clean_up()
             raise
         except BaseException as error:
-            self._fresh_connection()
-            if (interrupt := _interrupt_in(error)) is not None:
-                self._finish(LoadStatus.INTERRUPTED, "interrupted from outside")
-                self._clean_up()
-                raise interrupt from None
-            status = self._finish(LoadStatus.FAILED, str(error))
-            if status is not LoadStatus.SUCCEEDED:
-                self._clean_up()
-                raise
+            with undisturbed():
+                self._fresh_connection()
+                if (interrupt := _interrupt_in(error)) is not None:
+                    self._finish(LoadStatus.INTERRUPTED, "interrupted from outside")
+                    self._clean_up()
+                    raise interrupt from None
+                status = self._finish(LoadStatus.FAILED, str(error))
+                if status is not LoadStatus.SUCCEEDED:
+                    self._clean_up()
+                    raise
             logger.warning("%s: the load stands, but what follows its commit failed: %s", self._table.name, error)
-        self._clean_up()
+        with undisturbed():
+            self._clean_up()
 
     def _fresh_connection(self) -> None:
         """The old one may be broken, inside a transaction, or busy with a statement nobody waits for.
@@ -418,6 +423,34 @@ class _FileLoad(Load):
         rejects = _Rejects(self._loader, self._load_id)
         yield rejects
         rejects.flush()
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold interrupts back until the end, and drop them where the end is an interrupt already.
+
+    Ctrl-C reaches a step twice, from the terminal and through the process of its run. The second one would break off
+    the clean-up that the first one has begun.
+    """
+    if threading.current_thread() is not threading.main_thread():  # the only one that they reach
+        yield
+        return
+    held: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda number, _: held.append(number))
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:
+        held.clear()
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        if held:
+            signal.raise_signal(held[0])
 
 
 def _interrupt_in(error: BaseException) -> BaseException | None:

@@ -6,6 +6,7 @@ Fixtures of one room belong in that room's own test module.
 import functools
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from medgen_pipeline_tests.redgate.s3server import S3Server
 
 _REAL_RELEASES = Path(__file__).parents[2] / "shared" / "real"
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach what tests start: under nohup or behind a script's &, it is ignored, and that is inherited."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,6 +12,7 @@ from medgen_pipeline.catalog import Table
 from medgen_pipeline.checks.findings import ACROSS_TABLES, Check, Finding, Subject, of_one_table
 from medgen_pipeline.failures import RETRIES, permanent_errors_as_failures
 from medgen_pipeline.io_manager import WAREHOUSE_POOL, WarehouseIOManager
+from medgen_pipeline.load import undisturbed
 
 _NEVER_LOADED = Finding(False, "The table was never loaded.")
 
@@ -83,5 +84,6 @@ def _find(check: Check, subject: Subject) -> Finding:
         return check.find(subject)
     except dg.DagsterExecutionInterruptedError:
         # Closing the connection does not end the statement that the backend is at work on.
-        subject.loader.cancel()
+        with undisturbed():
+            subject.loader.cancel()
         raise

@@ -44,7 +44,7 @@ OPEN_GATES = GateLimits(
     max_rejected_percent=100, max_repaired_percent=100, max_shrink_percent=100, max_growth_percent=10_000
 )
 _DELIMITERS = {Framing.PIPE: "|", Framing.TAB: "\t"}
-# The loader's methods that make a phase, found on the stack. A first load's ``connect`` creates the schemas.
+# The loader's methods that make a phase, found on the stack. A first load's ``log_run_start`` creates the schemas.
 _PHASES = frozenset(
     {
         "connect",
@@ -229,11 +229,12 @@ def interrupts_raise() -> Iterator[None]:
     def raise_it(*_: object) -> None:
         raise InterruptedFromOutsideError
 
-    before = signal.signal(signal.SIGTERM, raise_it)
+    before = {number: signal.signal(number, raise_it) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def interrupt() -> None:
@@ -449,7 +450,7 @@ class Observer:
 
     def wait_until(self, condition: Callable[[], object]) -> None:
         """Look again and again; the limit only ends a test that would hang."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not condition():
             assert time.monotonic() < deadline, self.backends()
             time.sleep(0.005)

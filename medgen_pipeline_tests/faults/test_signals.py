@@ -13,14 +13,18 @@ from pathlib import Path
 import pytest
 
 from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.load import LoadOptions, undisturbed
+from medgen_pipeline.loaders.postgres.session import PostgresSession
 from medgen_pipeline.testing import load, start_of
 from medgen_pipeline_tests.faults.support import (
+    OPEN_GATES,
     InterruptedFromOutsideError,
     Job,
     Observer,
     Scenario,
     interrupt,
     interrupts_raise,
+    jobs,
     publish,
     rows_of,
     strike_everywhere,
@@ -105,6 +109,46 @@ def test_a_load_that_is_told_to_stop_ends_its_statement_and_cleans_up(
 def test_a_load_interrupted_anywhere_leaves_the_old_release_or_the_new_one(database: str, tmp_path: Path) -> None:
     struck = strike_everywhere(database, tmp_path, NAMES, interrupt, [Scenario.SNAPSHOT, Scenario.SWAP])
     assert {(outcome.exit_code, outcome.error) for outcome in struck} == {(1, "")}  # an interrupt is never swallowed
+
+
+@pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_interrupt_does_not_break_the_clean_up_off(
+    again: signal.Signals, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C reaches a step twice: from the terminal, and from the process of its run."""
+    cancel = PostgresSession.cancel
+
+    def cancel_while_it_comes(session: PostgresSession) -> None:
+        signal.raise_signal(again)
+        cancel(session)
+
+    monkeypatch.setattr(PostgresSession, "cancel", cancel_while_it_comes)
+    old, new = jobs(database, tmp_path, NAMES, 1, 2)
+    old().run()
+    with Observer(database, NAMES) as observer, Observer(database, NAMES) as holder:
+
+        def stop_it() -> None:
+            observer.wait_for_a_blocked_load()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        options = LoadOptions(limits=OPEN_GATES, force_warehouse=True)
+        with holder.holding("ACCESS EXCLUSIVE"), ThreadPoolExecutor(1) as thread, interrupts_raise():
+            thread.submit(stop_it)
+            with pytest.raises(InterruptedFromOutsideError):
+                new(options=options).run()
+        assert observer.query("SELECT status FROM medgen_audit.load_run ORDER BY load_id") == [
+            ("succeeded",),
+            ("interrupted",),
+        ]
+        assert observer.query("SELECT tablename FROM pg_tables WHERE schemaname = 'medgen_staging'") == []
+
+
+def test_an_interrupt_that_was_held_back_comes_afterwards() -> None:
+    with interrupts_raise(), pytest.raises(InterruptedFromOutsideError):  # noqa: PT012  # where it is raised matters
+        with undisturbed():
+            interrupt()
+            held_back = True
+        assert held_back
 
 
 def test_cancelling_ends_the_statement_although_the_server_does_not_look_after_dead_clients(
