@@ -24,7 +24,7 @@ demo: $(RUNTIME) ## Load two sample releases into an embedded PostgreSQL and sho
 	@$(BIN)/medgen demo
 
 ui: $(RUNTIME) ## Open Dagster's UI on the demo's instance and database (PORT=3000)
-	@variables="$$($(BIN)/medgen env)" && eval "$$variables" && exec $(BIN)/dagster dev --port $(PORT)
+	@exec $(BIN)/medgen ui --port $(PORT)
 
 psql: $(RUNTIME) ## Open psql on the embedded PostgreSQL
 	@$(BIN)/medgen server psql

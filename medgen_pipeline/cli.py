@@ -6,6 +6,7 @@ Only click is imported at the top, so that ``medgen --help`` is quick: Dagster t
 import csv
 import os
 import shlex
+import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,6 +50,9 @@ _FIGURES = {
 _IN_PRODUCTION = ("inserted", "updated", "unchanged")
 _WIDTH = 10
 
+# A daemon shows that it lives twice a minute.
+_DAEMON_SECONDS = 45
+
 
 class _Commands(click.Group):
     """Shows errors a user can act on as ``Error: ...`` with exit code 1; a traceback means a bug."""
@@ -56,6 +60,8 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:  # `medgen ... | head`: click ends without a word
+            raise
         except (MedgenError, OSError) as error:
             raise click.ClickException(str(error)) from error
 
@@ -119,6 +125,33 @@ def env() -> None:
 
     Variables that are set already keep their values. MEDGEN_SOURCE_URL is the newest sample release, once there is one.
     """
+    for name, value in _variables().items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Of the UI.")
+def ui(port: int) -> None:
+    """Open Dagster's UI on the demo's instance and database, with Dagster's daemon. Ctrl-C ends both."""
+    os.environ.update(_variables())
+    with _dagster_instance(Path(os.environ["MEDGEN_HOME"])) as instance:
+        beats = [beat.timestamp for beat in instance.get_daemon_heartbeats().values()]
+    if beats and (ago := time.time() - max(beats)) < _DAEMON_SECONDS:
+        click.echo(
+            f"Warning: a daemon of the instance {os.environ['DAGSTER_HOME']} was at work {max(ago, 0):.0f} s ago. If "
+            "it still runs, end one of the two: both would start the same schedules and sensors.",
+            err=True,
+        )
+    _require_free_port(port)
+    # Dagster says that `dg dev` be used instead, which is in another package.
+    ignored = [os.environ.get("PYTHONWARNINGS", ""), "ignore:Function `dev_command` is superseded"]
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, ignored))
+    command = [sys.executable, "-m", "dagster", "dev", "--port", str(port)]
+    os.execv(sys.executable, command)  # noqa: S606  # it takes over the terminal
+
+
+def _variables() -> dict[str, str]:
+    """What Dagster's commands need to work on the demo's instance."""
     from medgen_pipeline.home import medgen_home
 
     home = medgen_home()
@@ -127,8 +160,20 @@ def env() -> None:
         found["MEDGEN_SOURCE_URL"] = source
     elif samples := sorted((home / "sample").glob("*/")):
         found["MEDGEN_SOURCE_URL"] = samples[-1].as_uri()
-    for name, value in found.items():
-        click.echo(f"export {name}={shlex.quote(value)}")
+    return found
+
+
+def _require_free_port(port: int) -> None:
+    """Dagster would go on without a UI."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise click.ClickException(
+                f"Port {port} of 127.0.0.1 cannot be used for the UI: {error.strerror}. End what uses it, or choose "
+                f"another one: make ui PORT={port + 1}"
+            ) from error
 
 
 @main.command()
@@ -137,30 +182,55 @@ def env() -> None:
 def checks(ctx: click.Context, strict: bool) -> None:
     """List the checks that failed when they were last made; the exit code is 1 where one of them is an error.
 
-    For CI: `dagster asset materialize` ends with 0 where a check that blocks nothing has failed.
+    A check that the last run planned and did not make is a warning. For CI: `dagster asset materialize` ends with 0
+    where a check that blocks nothing has failed.
     """
-    import dagster as dg
-
     from medgen_pipeline.build import build_definitions
     from medgen_pipeline.home import medgen_home
 
     errors, made = 0, 0
     with _dagster_instance(medgen_home()) as instance:
         for key in sorted(build_definitions().resolve_asset_graph().asset_check_keys):
-            record = instance.get_latest_asset_check_evaluation_record(key)
-            evaluation = record and record.evaluation
-            if evaluation is None:
-                continue
-            made += 1
-            if not evaluation.passed:
-                is_error = evaluation.severity is dg.AssetCheckSeverity.ERROR
+            name = f"{key.asset_key.to_user_string()}: {key.name}"
+            if planned_by := _run_that_only_planned(instance, key):
+                errors += strict
+                click.echo(f"warning: {name}: not made: {planned_by}")
+            evaluation = _last_evaluation(instance, key)
+            made += evaluation is not None
+            if evaluation is not None and not evaluation.passed:
+                is_error = evaluation.severity.value == "ERROR"
                 errors += is_error or strict
                 click.echo(
-                    f"{'error' if is_error else 'warning'}: {key.asset_key.to_user_string()}: {key.name}: "
-                    f"{evaluation.description or 'no reason given'}"
+                    f"{'error' if is_error else 'warning'}: {name}: {evaluation.description or 'no reason given'}"
                 )
     click.echo(f"{made} checks were made; {errors} count as errors")
     ctx.exit(1 if errors else 0)
+
+
+def _run_that_only_planned(instance: "dg.DagsterInstance", key: "dg.AssetCheckKey") -> str:
+    """What became of the run that planned the check and did not make it; empty where the check was made."""
+    record = instance.get_latest_asset_check_evaluation_record(key)
+    if record is None or record.status.value != "PLANNED":
+        return ""
+    run = instance.get_run_by_id(record.run_id)
+    if run is None:
+        return f"run {record.run_id} planned it and was deleted."
+    if not run.is_finished:
+        return f"run {run.run_id}, which planned it, is {run.status.value}."
+    return (
+        f"run {run.run_id} planned it and ended with {run.status.value}: its table was not loaded, or something before "
+        "it failed. The run says what."
+    )
+
+
+def _last_evaluation(instance: "dg.DagsterInstance", key: "dg.AssetCheckKey") -> "dg.AssetCheckEvaluation | None":
+    """How the check came out when it was last made."""
+    from dagster._core.storage.asset_check_execution_record import COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
+
+    made = instance.event_log_storage.get_asset_check_execution_history(
+        key, limit=1, status=COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
+    )
+    return made[0].evaluation if made else None
 
 
 @main.command()
@@ -172,7 +242,7 @@ def changes(table: str, since: str, until: str | None) -> None:
     from medgen_pipeline.loaders.base import FEED_COLUMNS
 
     entry = _table(table)
-    with _loader() as loader:
+    with _reader() as loader:
         _write_csv((*FEED_COLUMNS, *entry.column_names), loader.read_changes(entry, since, until))
 
 
@@ -182,7 +252,7 @@ def changes(table: str, since: str, until: str | None) -> None:
 def as_of(table: str, release: str) -> None:
     """Write the rows TABLE had after RELEASE was loaded, as CSV."""
     entry = _table(table)
-    with _loader() as loader:
+    with _reader() as loader:
         _write_csv(entry.column_names, loader.read_as_of(entry, release))
 
 
@@ -265,6 +335,16 @@ def _loader() -> "AbstractNativeLoader":
         return warehouse.target.loader()
     except ValueError as error:
         raise click.ClickException(str(error)) from error
+
+
+def _reader() -> "AbstractNativeLoader":
+    """The same for commands that only read: of an embedded server that was never created, nothing is created."""
+    if not os.environ.get("MEDGEN_DSN") and not _embedded().exists:
+        raise click.ClickException(
+            f"No data to read: MEDGEN_DSN is not set, and there is no embedded PostgreSQL in {_embedded().location}. "
+            "Set MEDGEN_DSN or MEDGEN_HOME to where the tables are, or load them first."
+        )
+    return _loader()
 
 
 def _refuse_to_replace_real_data(loader: "AbstractNativeLoader") -> None:

@@ -7,12 +7,14 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner
 
 from medgen_pipeline.assets.tables import FRESHNESS
 from medgen_pipeline.build import build_definitions
 from medgen_pipeline.catalog import CURATED_TABLES, table_by_name
 from medgen_pipeline.checks import ACROSS_TABLES, OF_ONE_TABLE
 from medgen_pipeline.checks.findings import judge_row_count
+from medgen_pipeline.cli import main
 from medgen_pipeline.io_manager import SOURCE_KEY, WAREHOUSE_KEY, DatabaseTarget, MedgenSource, WarehouseIOManager
 from medgen_pipeline_tests.instance import PROJECT
 from medgen_pipeline_tests.integration.support import content_of, publish
@@ -164,6 +166,38 @@ def test_the_refresh_makes_every_check_but_the_one_that_reads_whole_tables(
     found = set(evaluations(result))
     assert "names: production_equals_file" not in found
     assert {"names: key_is_unique", "merged: row_count_within_history"} <= found
+
+
+def test_a_check_that_was_planned_and_not_made_is_a_warning_beside_what_it_found_before(
+    definitions: dg.Definitions, release: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "dagster").mkdir()
+    (tmp_path / "dagster" / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    environment = {"DAGSTER_HOME": str(tmp_path / "dagster"), "MEDGEN_HOME": str(tmp_path)}
+
+    def asked(*options: str) -> tuple[int, list[str]]:
+        done = CliRunner().invoke(main, ["checks", *options], env=environment)
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done.exit_code, done.output.splitlines()
+
+    with dg.DagsterInstance.from_config(str(tmp_path / "dagster")) as instance:
+        run(definitions, instance, NAMES_KEY)
+        published = (release / NAMES.file_name).read_bytes()
+        (release / NAMES.file_name).write_bytes(b"no gzip")
+        failed = run(definitions, instance, NAMES_KEY)
+        status, lines = asked()
+        assert (status, len(lines), lines[-1]) == (0, 7, "6 checks were made; 0 count as errors")
+        assert lines[0].startswith(
+            f"warning: medgen/names: key_is_unique: not made: run {failed.run_id} planned it and ended with FAILURE: "
+        )
+        assert asked("--strict")[0] == 1
+        (release / NAMES.file_name).write_bytes(published)
+        publish(release, NAMES, content_of(NAMES, [*GOOD, [b"C77", b"", b"GTR", b"N"]]))
+        run(definitions, instance, NAMES_KEY)
+        (release / NAMES.file_name).write_bytes(b"no gzip")
+        run(definitions, instance, NAMES_KEY)
+        status, lines = asked()
+        assert (status, len(lines), lines[-1]) == (1, 8, "6 checks were made; 1 count as errors")
 
 
 # docs/checks.md

@@ -2,12 +2,16 @@
 
 import gzip
 import re
+import socket
 import sys
+import time
 from pathlib import Path
 
+import dagster as dg
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
+from dagster._daemon.types import DaemonHeartbeat
 
 from medgen_pipeline.catalog import TABLES, table_by_name
 from medgen_pipeline.cli import main
@@ -185,6 +189,45 @@ def test_help_does_not_wait_for_dagster(demo: Demo) -> None:
     done = demo.run([sys.executable, "-c", f"{code}; assert 'dagster' not in sys.modules"])
     assert (done.returncode, done.stderr) == (0, "")
     assert "sample" in done.stdout
+
+
+# medgen changes, medgen as-of
+
+
+@pytest.mark.parametrize("command", [("changes", "names", "2026-01-07"), ("as-of", "names", "2026-01-07")])
+def test_reading_where_nothing_was_loaded_is_one_error_and_creates_nothing(
+    command: tuple[str, ...], database: str, tmp_path: Path
+) -> None:
+    done = medgen(*command, home=tmp_path / "mistyped")
+    assert (done.exit_code, done.output.partition(":")[0]) == (1, "Error")
+    assert "there is no embedded PostgreSQL in " in done.output
+    assert not (tmp_path / "mistyped").exists()
+    done = medgen(*command, home=tmp_path, MEDGEN_DSN=database)
+    assert (done.exit_code, done.output.partition(":")[0]) == (1, "Error")
+    assert "expected the record of loads medgen_audit.load_run, found none" in done.output
+    assert query(database, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'medgen%%'") == []
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(demo: Demo) -> None:
+    done = demo.shell(f"set +o pipefail; {MEDGEN} as-of mgconso 2026-01-14 | head -1")
+    assert (done.stdout.partition(",")[0], done.stderr) == ("cui", "")
+
+
+# medgen ui
+
+
+def test_the_ui_is_not_opened_on_a_port_that_is_taken_and_another_daemon_is_named(tmp_path: Path) -> None:
+    assert medgen("env", home=tmp_path).exit_code == 0
+    with dg.DagsterInstance.from_config(str(tmp_path / "dagster")) as instance:
+        instance.add_daemon_heartbeat(DaemonHeartbeat(time.time() - 12, "SENSOR", "of somebody else's", []))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = medgen("ui", "--port", str(port), home=tmp_path)
+    assert done.exit_code == 1
+    warning, error = done.output.splitlines()
+    assert warning.startswith(f"Warning: a daemon of the instance {tmp_path / 'dagster'} was at work 1")
+    assert error.startswith(f"Error: Port {port} of 127.0.0.1 cannot be used for the UI: ")
+    assert error.endswith(f"make ui PORT={port + 1}")
 
 
 # Dagster's own commands

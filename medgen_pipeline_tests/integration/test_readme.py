@@ -141,6 +141,7 @@ def running_ui(demo: Demo) -> Iterator[str]:
 
 def test_make_ui_shows_the_demo_s_assets_and_their_history(demo: Demo) -> None:
     with running_ui(demo) as address:
+        assert "Warning" not in (demo.directory / "ui.log").read_text()
         found = ask(
             address,
             "{ assetNodes { assetKey { path } repository { location { name } }"
