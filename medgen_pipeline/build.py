@@ -14,6 +14,7 @@ from medgen_pipeline.assets.tables import build_ncbi_files, build_table_asset, t
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES
 from medgen_pipeline.checks import build_shared_step, build_table_step
 from medgen_pipeline.errors import require_number
+from medgen_pipeline.executor import looking_first
 from medgen_pipeline.hooks import NOTIFIER_KEY, FailureNotifier, tell_of_failure
 from medgen_pipeline.io_manager import (
     SOURCE_KEY,
@@ -31,7 +32,7 @@ from medgen_pipeline.sensors import INTERVAL_MINUTES, build_release_sensor
 
 # Two tables at a time: NCBI drops clients with more connections, and each step process takes 100 MB before its data.
 # forkserver with a preloaded package starts a step in half the time of spawn (13 s against 22 s for 8 steps, 2 cores).
-_EXECUTOR = dg.multiprocess_executor.configured(
+_EXECUTOR = looking_first(dg.multiprocess_executor).configured(
     {"max_concurrent": 2, "start_method": {"forkserver": {"preload_modules": ["medgen_pipeline.build"]}}}
 )
 
@@ -107,5 +108,5 @@ def build_definitions(
         jobs=build_jobs(tables),
         schedules=[weekly_refresh],
         sensors=[build_release_sensor(_sensor_minutes(variables))],
-        executor=executor or _EXECUTOR,
+        executor=looking_first(executor) if executor else _EXECUTOR,
     )

@@ -357,6 +357,15 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
 
     target: Target = Field(discriminator="kind", description="Where the tables are.")
 
+    def require_reachable(self) -> None:
+        """Connect once; nothing is created.
+
+        Raises:
+            MedgenError: The warehouse cannot be used; see the message.
+        """
+        with self.target.loader():
+            pass
+
     def handle_output(self, context: dg.OutputContext, obj: PendingLoad | PendingCurated) -> None:
         """Load ``obj`` and attach what happened to the materialization."""
         table = any_table_by_name(context.asset_key.path[-1])

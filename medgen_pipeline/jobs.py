@@ -8,6 +8,7 @@ import dagster as dg
 from medgen_pipeline.assets.tables import TABLE_GROUP, table_key
 from medgen_pipeline.catalog import Table
 from medgen_pipeline.checks import DRIFT_CHECK
+from medgen_pipeline.executor import looking_first
 
 REFRESH_JOB = "refresh_medgen"
 CHECK_JOB = "check_medgen"
@@ -27,7 +28,9 @@ def build_jobs(tables: Sequence[Table]) -> list[Any]:  # of a class that Dagster
         dg.define_asset_job(
             CHECK_JOB,
             selection=dg.AssetSelection.checks_for_assets(*keys),
-            executor_def=dg.in_process_executor,  # the warehouse does the work; 27 processes would only cost memory
+            executor_def=looking_first(
+                dg.in_process_executor
+            ),  # the warehouse does the work; 27 processes would only cost memory
             description="Check every MedGen table as it stands, and compare it with what it was made from.",
         ),
     ]

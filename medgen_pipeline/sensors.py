@@ -19,7 +19,7 @@ import dagster as dg
 from medgen_pipeline.assets.tables import table_key
 from medgen_pipeline.catalog import TABLES, SourceTable
 from medgen_pipeline.errors import TransientError
-from medgen_pipeline.failures import CLOSED_GATES, reason_of
+from medgen_pipeline.failures import CLOSED_GATES, one_line, reason_of
 from medgen_pipeline.io_manager import MedgenSource
 from medgen_pipeline.jobs import REFRESH_JOB
 from medgen_pipeline.metadata import ATTEMPT_TAG, RELEASE_SPAN_TAG, RELEASE_TAG, file_metadata
@@ -350,10 +350,11 @@ class _Tick:
         run, failures = self._failures[asked.run_key]
         if run is None:
             return _Failure("its run was never started.")
-        return failures.get("__".join(key.path)) or _Failure(f"run {run.run_id} is {run.status.value} without it.")
+        found = failures.get("__".join(key.path)) or failures.get("")
+        return found or _Failure(f"run {run.run_id} is {run.status.value} without it.")
 
     def _failures_of(self, run_key: str) -> "tuple[dg.DagsterRun | None, dict[str, _Failure]]":
-        """A run and why its steps failed, by step key."""
+        """A run and why its steps failed, by step key; why the run as a whole did where no step is to blame."""
         records = self._instance.get_run_records(dg.RunsFilter(tags={_RUN_KEY_TAG: run_key}), limit=1)
         if not records:
             return None, {}
@@ -367,6 +368,9 @@ class _Tick:
                     f"run {run.run_id} failed with: {reason_of(data)}",
                     final=bool(said and CLOSED_GATES in said.metadata),
                 )
+        for entry in self._instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE):
+            if entry.dagster_event and (error := entry.dagster_event.job_failure_data.error):
+                failures[""] = _Failure(f"run {run.run_id} failed with: {one_line(error.message)}")
         return run, failures
 
     def _held_back(

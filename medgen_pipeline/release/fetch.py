@@ -7,7 +7,7 @@ now in ``probe``.
 import logging
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.release.archive import (
     Archive,
+    ConnectionsInUseError,
     Examined,
     Fingerprint,
     Record,
@@ -129,6 +130,29 @@ class ReleaseSource:
                 self._archive.remember(record)
                 downloaded = record.byte_size
         return self._source_file(table, record, downloaded)
+
+    def require_reachable(self, tables: Sequence[SourceTable]) -> None:
+        """Ask once for one of these files, or for the next where that one cannot be had.
+
+        Raises:
+            UnavailableSourceError: The source cannot be reached; ask again later.
+            UnusableSourceError: None of the files can be had; the error is the first one's.
+        """
+        hasty = replace(self._options, attempts=1, connect_timeout=5.0, read_timeout=_LOOK_READ_TIMEOUT)
+        first: UnusableSourceError | None = None
+        try:
+            with self._connected(hasty, _LOOK_TURN_SECONDS) as transport:
+                for table in tables:
+                    try:
+                        transport.probe(self.url_of(table))
+                    except UnusableSourceError as error:
+                        first = first or error
+                    else:
+                        return
+        except ConnectionsInUseError:  # by those whom it answers
+            return
+        if first is not None:
+            raise first
 
     def url_of(self, table: SourceTable) -> str:
         """The URL of a table's file."""

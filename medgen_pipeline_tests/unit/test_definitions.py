@@ -363,5 +363,7 @@ def test_resources_and_executor_can_be_replaced() -> None:
     assert (definitions.resources or {})["source"] is source
     assert (definitions.resources or {})["extra"] == 42
     assert isinstance((definitions.resources or {})["warehouse"], WarehouseIOManager)
-    assert definitions.executor is dg.in_process_executor
-    assert build_definitions(environment={}).executor is not dg.in_process_executor
+    chosen, default = (each.executor for each in (definitions, build_definitions(environment={})))
+    assert isinstance(chosen, dg.ExecutorDefinition)
+    assert isinstance(default, dg.ExecutorDefinition)
+    assert (chosen.name, default.name) == ("in_process", "multiprocess")  # both look first whether all is there

@@ -1,0 +1,178 @@
+"""What a run does before its first step and before each retry: it looks whether source and warehouse are there.
+
+Without that look each step would find out by itself, with the retries of all of them: one dead server would take 27
+assets and twenty minutes. The look is the executor's, for that is at work in every run, whoever starts it, before any
+step is.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Generator, Iterator
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from dagster._core.errors import raise_execution_interrupts
+from dagster._core.execution.context.system import PlanOrchestrationContext
+from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.resources_init import (
+    get_required_resource_keys_to_init,
+    resource_initialization_manager,
+)
+from dagster._core.execution.retries import RetryMode
+from dagster._core.execution.step_dependency_config import StepDependencyConfig
+from dagster._core.system_config.objects import ResolvedRunConfig
+
+from medgen_pipeline.catalog import TABLES
+from medgen_pipeline.errors import MedgenError, PermanentError, TransientError
+from medgen_pipeline.failures import RETRIES, one_line
+from medgen_pipeline.hooks import NOTIFIER_KEY, FailureNotifier, LoadFailure
+from medgen_pipeline.io_manager import SOURCE_KEY, WAREHOUSE_KEY, MedgenSource, WarehouseIOManager
+from medgen_pipeline.metadata import RELEASE_TAG
+
+# Seconds between the tries of a look. A server that restarts is back within them.
+WAITS = (5, 10, 15)
+
+
+class UnreachableError(TransientError):
+    """The source or the warehouse is not there."""
+
+
+def looking_first(definition: dg.ExecutorDefinition) -> dg.ExecutorDefinition:
+    """The executor, with a look at source and warehouse before its first step."""
+    create = definition.executor_creation_fn
+    if create is None:
+        return definition
+    return dg.ExecutorDefinition(
+        name=definition.name,
+        config_schema=definition.config_schema,  # type: ignore[arg-type]  # taken as it is, and not so declared
+        requirements=definition.get_requirements,
+        executor_creation_fn=lambda context: _LookingFirst(create(context)),
+        description=definition.description,
+    )
+
+
+class _LookingFirst(dg.Executor):
+    def __init__(self, inner: dg.Executor) -> None:
+        self._inner = inner
+
+    @property
+    def retries(self) -> RetryMode:
+        return self._inner.retries
+
+    @property
+    def step_dependency_config(self) -> StepDependencyConfig:
+        return self._inner.step_dependency_config
+
+    def execute(
+        self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
+    ) -> Iterator[dg.DagsterEvent]:
+        _look(plan_context, execution_plan)
+        tries: Counter[str] = Counter()
+        events = _events(self._inner.execute(plan_context, execution_plan))
+        for event in events:
+            yield event
+            if not event.is_step_up_for_retry:
+                continue
+            try:
+                _look(plan_context, execution_plan)
+            except UnreachableError as error:
+                # The executor ends the steps that are at work, and raises it again.
+                yield events.throw(error)
+            else:
+                tries[step := str(event.step_key)] += 1
+                _warn_of_retry(plan_context, step, tries[step], event)
+
+
+def _events(events: Iterator[dg.DagsterEvent]) -> Generator[dg.DagsterEvent]:
+    yield from events
+
+
+def _warn_of_retry(context: PlanOrchestrationContext, step: str, number: int, event: dg.DagsterEvent) -> None:
+    retry = event.step_retry_data
+    error = retry.error and (retry.error.cause or retry.error)
+    at = datetime.now(UTC) + timedelta(seconds=retry.seconds_to_wait or 0)
+    context.log.warning(
+        f"Try {number} of {RETRIES.max_retries + 1} of {step} failed: {one_line(error.message if error else '')} "
+        f"The next begins at {at:%H:%M:%S} UTC."
+    )
+
+
+def _look(context: PlanOrchestrationContext, plan: ExecutionPlan) -> None:
+    """Raise UnreachableError, after one message, where a step of the run would miss what it needs."""
+    # Dagster holds interrupts back here; nobody must wait for our waits.
+    with raise_execution_interrupts():
+        _look_with_resources(context, plan)
+
+
+def _look_with_resources(context: PlanOrchestrationContext, plan: ExecutionPlan) -> None:
+    job = context.job.get_definition()
+    needed = get_required_resource_keys_to_init(plan, job) & {SOURCE_KEY, WAREHOUSE_KEY, NOTIFIER_KEY}
+    manager = resource_initialization_manager(
+        resource_defs=job.resource_defs,
+        resource_configs=ResolvedRunConfig.build(job, context.run_config).resources,
+        log_manager=context.log,
+        execution_plan=None,
+        dagster_run=context.dagster_run,
+        resource_keys_to_init=needed,
+        instance=context.instance,
+        emit_persistent_events=False,
+        event_loop=None,
+    )
+    try:
+        list(manager.generate_setup_events())
+        resources = manager.get_object().build(needed)._asdict()
+        try:
+            _require(context, resources.get(SOURCE_KEY), resources.get(WAREHOUSE_KEY), plan)
+        except MedgenError as error:
+            _tell(context, resources.get(NOTIFIER_KEY), error)
+            raise UnreachableError(f"The run ends here, what it needs is not there: {error}") from None
+    finally:
+        list(manager.generate_teardown_events())
+
+
+def _require(
+    context: PlanOrchestrationContext,
+    source: MedgenSource | None,
+    warehouse: WarehouseIOManager | None,
+    plan: ExecutionPlan,
+) -> None:
+    """Ask both until they answer or the patience for both is at its end."""
+    fetched = [table for table in TABLES if f"medgen__{table.name}" in plan.step_keys_to_execute]
+    waits = iter(WAITS)
+    number = 1
+    while True:
+        try:
+            if warehouse is not None:
+                warehouse.require_reachable()
+            if source is not None and fetched:
+                source.release_source().require_reachable(fetched)
+        except TransientError as error:
+            seconds = next(waits, None)
+            if seconds is None:
+                raise
+            at = datetime.now(UTC) + timedelta(seconds=seconds)
+            context.log.warning(
+                f"Try {number} of {len(WAITS) + 1} to reach what the run needs failed: {one_line(str(error))} "
+                f"The next begins at {at:%H:%M:%S} UTC."
+            )
+            number += 1
+            time.sleep(seconds)
+        else:
+            return
+
+
+def _tell(context: PlanOrchestrationContext, notifier: FailureNotifier | None, error: MedgenError) -> None:
+    """Tell the notifier, once, what the hook of each asset would have; the run's own failure has it for the log."""
+    if notifier is None or not notifier.enabled:
+        return
+    failure = LoadFailure(
+        asset="What the run was asked for",
+        release=context.dagster_run.tags.get(RELEASE_TAG, "not known, no file was fetched"),
+        run_id=context.run_id,
+        job=context.job_name,
+        cause=one_line(str(error)),
+        next_action="correct what the error names, then materialize again."
+        if isinstance(error, PermanentError)
+        else "none at once if the sensor is on: it asks again. Otherwise materialize again later.",
+    )
+    notifier.notify(failure)
