@@ -19,6 +19,7 @@ from medgen_pipeline.loaders.base import (
     Strategy,
     SwapRefusedError,
     TableBusyError,
+    WarehouseBusyError,
 )
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
 from medgen_pipeline.loaders.factory import LoaderFactory
@@ -40,4 +41,5 @@ __all__ = [
     "Strategy",
     "SwapRefusedError",
     "TableBusyError",
+    "WarehouseBusyError",
 ]

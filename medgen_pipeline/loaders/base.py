@@ -44,6 +44,10 @@ class TableBusyError(TransientError):
     """Another load of the same table held its lock for longer than this one would wait."""
 
 
+class WarehouseBusyError(TransientError):
+    """The warehouse was short of something, or others were in the way: a deadlock, no free connection, a cancel."""
+
+
 class ProductionChangedError(TransientError):
     """Production is not as the change set was made for, so nothing was published; a new comparison will do."""
 

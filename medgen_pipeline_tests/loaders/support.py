@@ -1,8 +1,10 @@
 """What the loader tests share: a PostgreSQL for the conformance suite, and looks at one that need no loader."""
 
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
@@ -60,3 +62,22 @@ def session(dsn: str) -> Iterator[psycopg.Connection[Row]]:
 def outcome(result: LoadResult) -> tuple[object, ...]:
     """What of a load must not depend on the backend."""
     return result.counts, result.report, result.strategy, result.mode
+
+
+@contextmanager
+def role_that_loads(dsn: str, *settings: str) -> Iterator[str]:
+    """URL for a new role that may create schemas in the database.
+
+    Args:
+        dsn: URL of the database, for a superuser.
+        settings: What follows ``ALTER ROLE name``, such as ``SET jit = off``.
+    """
+    url = urlsplit(dsn)
+    role = f"medgen_{uuid.uuid4().hex}"
+    query(dsn, f"CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE {url.path[1:]} TO {role}")
+    for setting in settings:
+        query(dsn, f"ALTER ROLE {role} {setting}")
+    try:
+        yield url._replace(netloc=f"{role}@{url.netloc.rpartition('@')[2]}").geturl()
+    finally:
+        query(dsn, f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")

@@ -4,9 +4,10 @@ Two connections: one does the work and holds the table's advisory lock, so that 
 goes; the other writes the audit, so that the record survives a rollback. What is executed is other modules' business.
 """
 
+import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, LiteralString, TypeVar
 from urllib.parse import quote
@@ -16,34 +17,53 @@ from psycopg import errors as pg_errors
 from psycopg.conninfo import conninfo_to_dict
 
 from medgen_pipeline.catalog import Table
+from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.loaders.base import LoaderError, LostConnectionError, TableBusyError
 from medgen_pipeline.loaders.postgres.config import PostgresConfig
+from medgen_pipeline.loaders.postgres.failures import FAILURES, REFUSALS
+from medgen_pipeline.loaders.postgres.pooler import is_pooled, keeps_its_session
+from medgen_pipeline.loaders.sql.failures import failure_of, refusal_of
 from medgen_pipeline.loaders.sql.session import Params, SqlSession, Statement, missing_right
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# Setting names are PostgreSQL's; see https://www.postgresql.org/docs/current/runtime-config-resource.html.
-# jit: compiling costs more than it saves on these plans. search_path: nothing of the user's may shadow a built-in.
-# row_security: a policy that hides rows from the loader would make it insert them again; "off" makes that an error.
-_SESSION = (
-    "SET search_path = pg_catalog, pg_temp; SET jit = off; SET client_min_messages = warning;"
-    " SET timezone = 'UTC'; SET datestyle = 'ISO'; SET statement_timeout = 0;"
-    " SET row_security = off"
-)
+# Nothing of the user's may shadow a built-in; and psycopg must know how the server reads a literal before any other.
+_FIRST = "SET search_path = pg_catalog, pg_temp; SET standard_conforming_strings = on"
+# What a role or a database may have set otherwise and what would change the text, the rows or the success of a load.
+# Left as they are: default_transaction_read_only, which somebody means, and what only changes plans or places.
+# Names are PostgreSQL's; those that a version does not know are left out.
+_SETTINGS: Mapping[str, str] = {
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "timezone_abbreviations": "Default",
+    "array_nulls": "on",
+    "backslash_quote": "safe_encoding",
+    "bytea_output": "hex",
+    "client_min_messages": "warning",
+    "default_transaction_deferrable": "off",
+    "default_transaction_isolation": "read committed",  # each step of a load sees what the one before has committed
+    "exit_on_error": "off",
+    "extra_float_digits": "1",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",  # the audit is idle while the work is done
+    "jit": "off",  # compiling costs more than it saves on these plans
+    "lock_timeout": "0",  # the loader has a limit of its own where others may be in the way
+    "quote_all_identifiers": "off",
+    "restrict_nonsystem_relation_kind": "",
+    "row_security": "off",  # a policy would hide rows, which would be inserted again; "off" makes that an error
+    "statement_timeout": "0",
+    "stats_fetch_consistency": "cache",
+    "transaction_timeout": "0",
+    "transform_null_equals": "off",
+    "xmlbinary": "base64",
+    "xmloption": "content",
+}
+_SET = "SELECT set_config(key, value, false) FROM json_each_text(%s) WHERE current_setting(key, true) IS NOT NULL"
 # Without it the server sees that a killed client is gone only when its statement ends; until then that keeps the
 # table's lock. The setting needs poll() with POLLRDHUP or its like, so a server on Windows refuses it.
 _NOTICE_DEAD_CLIENT = "SET client_connection_check_interval = '2s'"
-# libpq gives no SQLSTATE before a session exists, so the server's wording is all there is to tell these apart.
-_REFUSALS = (
-    "authentication failed",
-    "does not exist",
-    "no pg_hba.conf entry",
-    "not permitted",
-    "no password",
-    "invalid",  # sslmode, port, channel_binding ...
-    "Servname not supported",  # a port that is no number, as glibc's getaddrinfo puts it
-)
 _BATCH_ROWS = 10_000
 _LOCK_POLL_SECONDS = 0.2
 # How long the server may take to end the session that held a lock before, once its connection is closed.
@@ -54,6 +74,7 @@ class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
     """The open connections of one loader."""
 
     now: ClassVar[LiteralString] = "clock_timestamp()"
+    connections: ClassVar[int] = 2
 
     def __init__(self, db_dsn: str, config: PostgresConfig) -> None:
         """Remember where to connect; nothing is opened."""
@@ -63,6 +84,7 @@ class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
         self._work: psycopg.Connection[Any] | None = None
         self._audit: psycopg.Connection[Any] | None = None
         self._locked_table: str | None = None
+        self._keeps_its_session = False
 
     def open(self) -> None:
         """Open the work connection."""
@@ -138,21 +160,20 @@ class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
             raise LoaderError(
                 f"PostgreSQL at {self.where}: {doing}: {message}. {missing_right(message, 'role', self.schema)}"
             ) from error
-        except pg_errors.LockNotAvailable as error:
-            raise TableBusyError(
-                f"PostgreSQL at {self.where}: {doing}: another session has kept the table locked for longer than this "
-                f"load waits ({error}). End that session, or load again later."
-            ) from error
         except pg_errors.DuplicateTable as error:
             raise LoaderError(
                 f"PostgreSQL at {self.where}: {doing}: {error.diag.message_primary or error}. The loader did not make "
                 "it, or not for this table: an index keeps its name when its table is renamed. Rename or drop it, and "
                 "load again."
             ) from error
-        except psycopg.OperationalError as error:
-            raise LostConnectionError(f"PostgreSQL at {self.where}: {doing}: {error}") from error
         except psycopg.Error as error:
-            raise LoaderError(f"PostgreSQL at {self.where}: {doing}: {error}") from error
+            raise self._failed(doing, error) from error
+
+    def _failed(self, doing: str, error: psycopg.Error) -> MedgenError:
+        failure = failure_of(error, FAILURES)
+        said = str(error).strip().removesuffix(".")
+        remedy = failure.remedy.format(connections=self.connections)
+        return failure.error(f"PostgreSQL at {self.where}: {doing}: {said}{remedy and f'. {remedy}'}")
 
     def execute(self, statement: Statement, params: Params = None) -> psycopg.Cursor[Any]:
         """Execute on the work connection."""
@@ -223,8 +244,26 @@ class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
         return f"server process {pid} of {user} from {host}, connected since {since:%Y-%m-%d %H:%M:%S} UTC"
 
     def _connect(self, purpose: str) -> psycopg.Connection[Any]:
+        connection = self._reach(purpose)
         try:
-            connection = psycopg.connect(
+            if not self._keeps_its_session and is_pooled(connection):
+                self._require_session_pooling(connection)
+                connection = self._reach(purpose)
+            self._keeps_its_session = True
+            connection.execute(_FIRST)
+            connection.execute(_SET, [json.dumps(_SETTINGS)])
+            try:
+                connection.execute(_NOTICE_DEAD_CLIENT)
+            except pg_errors.InvalidParameterValue as error:
+                logger.debug("the server cannot look after dead clients: %s", error)
+        except psycopg.Error as error:
+            connection.close()
+            raise self._failed("setting up the session", error) from error
+        return connection
+
+    def _reach(self, purpose: str) -> psycopg.Connection[Any]:
+        try:
+            return psycopg.connect(
                 self._dsn,
                 autocommit=True,
                 client_encoding="utf8",
@@ -232,21 +271,23 @@ class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
                 keepalives_idle=30,
                 connect_timeout=30,
             )
-            connection.execute(_SESSION)
-            try:
-                connection.execute(_NOTICE_DEAD_CLIENT)
-            except pg_errors.InvalidParameterValue as error:
-                logger.debug("the server cannot look after dead clients: %s", error)
         except psycopg.OperationalError as error:
             text = str(error).strip()
-            if any(phrase in text for phrase in _REFUSALS):
-                raise LoaderError(
-                    f"PostgreSQL at {self.where} refuses the connection: {text}. Check the DSN."
-                ) from error
+            if refusal := refusal_of(error, REFUSALS):
+                remedy = refusal.remedy.format(connections=self.connections)
+                raise refusal.error(f"PostgreSQL at {self.where} refuses the connection: {text}. {remedy}") from error
             raise LostConnectionError(
                 f"PostgreSQL at {self.where} cannot be reached: {text}. Is the server running?"
             ) from error
-        return connection
+
+    def _require_session_pooling(self, connection: psycopg.Connection[Any]) -> None:
+        if not keeps_its_session(connection):
+            raise LoaderError(
+                f"PostgreSQL at {self.where} is behind a pool that gives each transaction another session (pgbouncer "
+                "with pool_mode = transaction or statement); a load needs one session for itself, for its lock and its "
+                "settings. Use session pooling (pool_mode = session, also for one database or user), or connect to the "
+                "server directly. Nothing was changed."
+            )
 
     def _require_utf8(self) -> None:
         encoding = self.work.info.parameter_status("server_encoding")

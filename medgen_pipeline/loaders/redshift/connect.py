@@ -7,9 +7,10 @@ import psycopg
 from certifi import where as ca_bundle
 from psycopg.conninfo import conninfo_to_dict
 
-from medgen_pipeline.loaders.base import LoaderError, LostConnectionError
+from medgen_pipeline.loaders.base import LostConnectionError, WarehouseBusyError
 from medgen_pipeline.loaders.redshift.aws import aws_errors, client
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
+from medgen_pipeline.loaders.sql.failures import REFUSALS, TOO_MANY_CONNECTIONS, Failure, refusal_of
 
 # prepare_threshold: psycopg would prepare a repeated statement and later say DEALLOCATE ALL, which Redshift does not
 # know. client_encoding: Redshift reports UNICODE. keepalives: firewalls drop a connection that a long COPY leaves
@@ -26,18 +27,11 @@ _SETTINGS: Mapping[str, Any] = {
     "connect_timeout": 30,
 }
 _SESSION = ("SET timezone TO 'UTC'", "SET datestyle TO 'ISO'", "SET statement_timeout TO 0")
-# The wording is all there is: libpq gives no SQLSTATE before a session exists.
-_REFUSALS = (
-    "authentication failed",
-    "does not exist",
-    "no pg_hba.conf entry",
-    "not permitted",
-    "no password",
-    "certificate",
-    "does not support SSL",
-    "root.crt",
-    "invalid",
-)
+# https://docs.aws.amazon.com/redshift/latest/mgmt/amazon-redshift-limits.html
+_REFUSALS = (Failure("", WarehouseBusyError, TOO_MANY_CONNECTIONS, "connection limit"), *REFUSALS)
+
+CONNECTIONS = 3
+"""How many one load has open at the same time: for its work, its audit and its lock."""
 
 
 def connection_parts(db_dsn: str) -> dict[str, Any]:
@@ -95,8 +89,9 @@ class Connector:
                 raise
         except psycopg.OperationalError as error:
             text = str(error).strip()
-            if any(phrase in text for phrase in _REFUSALS):
-                raise LoaderError(f"Redshift at {self.where} refuses the connection: {text}. Check the DSN.") from error
+            if refusal := refusal_of(error, _REFUSALS):
+                remedy = refusal.remedy.format(connections=CONNECTIONS)
+                raise refusal.error(f"Redshift at {self.where} refuses the connection: {text}. {remedy}") from error
             raise LostConnectionError(
                 f"Redshift at {self.where} cannot be reached: {text}. Is the cluster running, and may this machine "
                 "reach its port?"

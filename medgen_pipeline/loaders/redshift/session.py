@@ -17,9 +17,10 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from medgen_pipeline.errors import TransientError
-from medgen_pipeline.loaders.base import LoaderError, LostConnectionError
+from medgen_pipeline.loaders.base import LoaderError
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
-from medgen_pipeline.loaders.redshift.connect import Connector
+from medgen_pipeline.loaders.redshift.connect import CONNECTIONS, Connector
+from medgen_pipeline.loaders.sql.failures import failure_of
 from medgen_pipeline.loaders.sql.session import Params, SqlSession, Statement, missing_right
 
 logger = logging.getLogger(__name__)
@@ -122,9 +123,9 @@ class RedshiftSession(SqlSession[psycopg.Cursor[Any]]):
                     f"{start}: {self.config.conflict_attempts} times in a row other transactions got in the way: "
                     f"{describe(error)}. Nothing was published; load again when the cluster is less busy."
                 ) from error
-            if isinstance(error, psycopg.OperationalError):
-                raise LostConnectionError(f"{start}: {describe(error)}") from error
-            raise LoaderError(f"{start}: {describe(error)}") from error
+            failure = failure_of(error)
+            remedy = failure.remedy.format(connections=CONNECTIONS)
+            raise failure.error(f"{start}: {describe(error)}{remedy and f'. {remedy}'}") from error
 
     @property
     def where(self) -> str:
