@@ -97,14 +97,14 @@ def demo() -> None:
     Into the embedded PostgreSQL, or into MEDGEN_DSN. Run again, it loads both again: the first one then takes the
     tables a week back, and the figures say so.
     """
-    from medgen_pipeline.home import medgen_home
+    from medgen_pipeline.home import folder_below_home
     from medgen_pipeline.release.sample import write_sample
 
-    releases = [medgen_home() / "sample" / name for name in _DEMO_RELEASES]
+    releases = [folder_below_home("sample") / name for name in _DEMO_RELEASES]
     for number, release in enumerate(releases):
         write_sample(release, successor=number > 0)
     _refuse_to_replace_real_data(_loader())
-    with _dagster_instance(medgen_home()) as instance:
+    with _dagster_instance() as instance:
         for release in releases:
             click.echo(f"Sample release {release.name}")
             started = time.monotonic()
@@ -155,7 +155,7 @@ def _variables() -> dict[str, str]:
     from medgen_pipeline.home import medgen_home
 
     home = medgen_home()
-    found = {"MEDGEN_HOME": str(home), "DAGSTER_HOME": str(_prepare_dagster_home(home))}
+    found = {"MEDGEN_HOME": str(home), "DAGSTER_HOME": str(_prepare_dagster_home())}
     if source := os.environ.get("MEDGEN_SOURCE_URL"):
         found["MEDGEN_SOURCE_URL"] = source
     elif samples := sorted((home / "sample").glob("*/")):
@@ -186,10 +186,9 @@ def checks(ctx: click.Context, strict: bool) -> None:
     where a check that blocks nothing has failed.
     """
     from medgen_pipeline.build import build_definitions
-    from medgen_pipeline.home import medgen_home
 
     errors, made = 0, 0
-    with _dagster_instance(medgen_home()) as instance:
+    with _dagster_instance() as instance:
         for key in sorted(build_definitions().resolve_asset_graph().asset_check_keys):
             name = f"{key.asset_key.to_user_string()}: {key.name}"
             if planned_by := _run_that_only_planned(instance, key):
@@ -361,21 +360,22 @@ def _refuse_to_replace_real_data(loader: "AbstractNativeLoader") -> None:
                 )
 
 
-def _prepare_dagster_home(home: Path) -> Path:
-    """Dagster's directory: the user's own, or one below ``home`` that stays quiet."""
+def _prepare_dagster_home() -> Path:
+    """Dagster's directory: the user's own, or one below MEDGEN_HOME that stays quiet."""
     if given := os.environ.get("DAGSTER_HOME"):
         return Path(given)
-    folder = home / "dagster"
-    folder.mkdir(parents=True, exist_ok=True)
+    from medgen_pipeline.home import folder_below_home
+
+    folder = folder_below_home("dagster")
     if not (folder / "dagster.yaml").exists():
         (folder / "dagster.yaml").write_text(_DAGSTER_YAML)
     return folder
 
 
-def _dagster_instance(home: Path) -> "dg.DagsterInstance":
+def _dagster_instance() -> "dg.DagsterInstance":
     import dagster as dg
 
-    os.environ["DAGSTER_HOME"] = str(_prepare_dagster_home(home))
+    os.environ["DAGSTER_HOME"] = str(_prepare_dagster_home())
     try:
         return dg.DagsterInstance.get()
     except dg.DagsterError as error:

@@ -18,6 +18,7 @@ import psycopg
 import pytest
 
 from medgen_pipeline.loaders.embedded import TEST_SETTINGS, EmbeddedPostgres
+from medgen_pipeline.urls import split_url
 
 if TYPE_CHECKING:
     from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
@@ -46,6 +47,7 @@ def postgres_server() -> Iterator[str]:
     Under pytest-xdist each worker is a session and has its own.
     """
     if given := os.environ.get("MEDGEN_TEST_DSN"):
+        split_url(given, "MEDGEN_TEST_DSN")  # pytest would show it
         yield given
         return
     # Not pytest's tmp_path: that is root's alone when root runs the tests, and too long for a socket on macOS.

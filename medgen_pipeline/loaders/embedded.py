@@ -29,6 +29,7 @@ import psycopg
 from filelock import FileLock, Timeout
 
 from medgen_pipeline.errors import PermanentError, TransientError
+from medgen_pipeline.home import close_to_others
 
 USER_SETTINGS: Mapping[str, str] = {
     # Nobody replicates from this server. With "minimal", COPY into a table of the same transaction writes no WAL.
@@ -175,7 +176,8 @@ class EmbeddedPostgres:
     neither the role's nor, since the server cannot run as root, the server user's.
 
     Started by root, the server runs as ``nobody`` or as ``MEDGEN_PG_USER``, or as the owner of a cluster that
-    exists. No user is added and no mode of a folder that existed is changed.
+    exists. No user is added and no mode of a folder above ``root`` is changed. What the server's user need not read,
+    only the owner can; ``root`` itself may be passed by others where root starts the server, and not listed.
 
     """
 
@@ -308,7 +310,7 @@ class EmbeddedPostgres:
         """Holds the lock of whoever creates, starts or stops."""
         path = self.location / "start.lock"
         try:
-            with FileLock(path, timeout=2 * _SERVER_TIMEOUT):
+            with FileLock(path, timeout=2 * _SERVER_TIMEOUT, mode=0o600):
                 yield
         except Timeout as error:
             raise EmbeddedServerBusyError(
@@ -355,13 +357,18 @@ class EmbeddedPostgres:
     # Creating
 
     def _make_folders(self) -> None:
-        self.root.mkdir(parents=True, exist_ok=True)
+        # The server's user has to pass, whatever the umask; there is nothing for it to list.
+        mode = 0o711 if os.geteuid() == 0 else 0o700
+        self.root.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (self.root,) if self.location == self.root else (self.root, _SYSTEM_STATE, self.location):
+            folder.mkdir(mode=mode, exist_ok=True)
+            if folder.stat().st_uid == os.geteuid():
+                folder.chmod(mode)
+        for path in self.location.iterdir():  # the log, as an earlier version left it
+            if path.is_file():
+                close_to_others(path)
         if self.location == self.root:
             return
-        for folder in (_SYSTEM_STATE, self.location):
-            if not folder.exists():
-                folder.mkdir()
-                folder.chmod(0o755)  # whatever the umask: the server's user has to pass
         (self.root / "LOCATION").write_text(
             "The embedded PostgreSQL of this folder is not in it, because the user the server runs as\n"
             "cannot enter this folder. Delete both together. The cluster is in:\n\n"
@@ -449,6 +456,7 @@ class EmbeddedPostgres:
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
         # pg_ctl detaches the server into a session of its own: Ctrl-C in the terminal does not reach it. The output
         # is a file, because the server keeps it open and a reader of a pipe would wait for ever.
+        self.log_file.touch(mode=0o600)  # it holds what went wrong, values included
         with self.log_file.open("wb") as log:
             done = self._run(
                 [

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
-from urllib.parse import urlsplit
 
 from medgen_pipeline.loaders.base import AbstractNativeLoader
+from medgen_pipeline.urls import scheme_of, split_url
 
 ENTRY_POINT_GROUP = "medgen_pipeline.loaders"
 
@@ -38,7 +38,7 @@ class LoaderFactory:
             ValueError: No loader knows the scheme. The DSN itself stays out of the message: it may hold a password.
             TypeError: A package has registered something that is no loader.
         """
-        scheme = urlsplit(db_dsn).scheme
+        scheme = scheme_of(db_dsn)
         if target := _BUILT_IN.get(scheme):
             module, _, name = target.partition(":")
             loaded = getattr(import_module(module), name)
@@ -46,7 +46,10 @@ class LoaderFactory:
             registered = entry_points(group=ENTRY_POINT_GROUP, name=scheme)
             if not registered:
                 known = ", ".join(LoaderFactory.known_schemes())
-                raise ValueError(f"Unsupported database scheme: {scheme!r}. Known schemes: {known}.")
+                raise ValueError(
+                    f"Unsupported database scheme: {scheme!r}. Known schemes: {known}. Check MEDGEN_DSN, or the dsn of "
+                    "the target; expected for example postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
+                )
             loaded = next(iter(registered)).load()
         if not (isinstance(loaded, type) and issubclass(loaded, AbstractNativeLoader)):
             raise TypeError(f"The loader of scheme {scheme!r} is {loaded!r}, expected an AbstractNativeLoader class.")
@@ -61,6 +64,8 @@ class LoaderFactory:
             config: The backend's own settings, such as ``schema``.
 
         Raises:
-            ValueError: Unknown scheme or unusable settings.
+            ValueError: Unknown scheme, malformed DSN or unusable settings; see :func:`medgen_pipeline.urls.split_url`.
         """
-        return LoaderFactory.loader_class(db_dsn).from_dsn(db_dsn, config)
+        kind = LoaderFactory.loader_class(db_dsn)
+        split_url(db_dsn, "the DSN")
+        return kind.from_dsn(db_dsn, config)

@@ -10,8 +10,9 @@ in ``transport``, the order of events in ``fetch``.
     locks/<slug>.lock       held while a URL is fetched; the system frees it when the process dies
     locks/<host>-<n>.lock   held while a connection to a host is open
 
-A slug is the file's name and a short hash of its URL. Nothing is ever deleted but leftovers in ``incoming`` and, where
-the user limits the versions to be kept, files that only an older version needs (:meth:`Archive.prune`).
+Only the owner can read any of it. A slug is the file's name and a short hash of its URL. Nothing is ever deleted but
+leftovers in ``incoming`` and, where the user limits the versions to be kept, files that only an older version needs
+(:meth:`Archive.prune`).
 
 Where a second tier is named (``remote``), it gets every file and record and gives those that are missing here. It is
 never pruned.
@@ -37,6 +38,7 @@ from isal import igzip_lib
 
 from medgen_pipeline.diff import BlockList, EndlessLineError
 from medgen_pipeline.errors import MedgenError, PermanentError, TransientError
+from medgen_pipeline.home import make_private
 
 _log = logging.getLogger(__name__)
 
@@ -210,18 +212,23 @@ class Archive:
 
     @contextmanager
     def reserve(self, url: str) -> Iterator[Path]:
-        """Lock a URL against every other process and yield the path to download to; it is gone afterwards."""
+        """Lock a URL against every other process and yield an empty file to download to; it is gone afterwards."""
         slug = _slug(url)
         part = self.root / "incoming" / f"{slug}.part"
         with self._usable():
-            for directory in ("incoming", "locks", "records", "sha256"):
-                (self.root / directory).mkdir(parents=True, exist_ok=True)
+            self._make_folders("incoming", "locks", "records", "sha256")
             with _acquired(self._lock(slug), url):
                 try:
                     self._sweep(own=slug)
-                    yield part
+                    yield _created(part)
                 finally:
                     part.unlink(missing_ok=True)
+
+    def _make_folders(self, *folders: str | Path) -> None:
+        """Make folders of the archive, which none but their owner can enter."""
+        make_private(self.root)
+        for folder in folders:
+            (self.root / folder).mkdir(mode=0o700, exist_ok=True)
 
     @contextmanager
     def _usable(self) -> Iterator[None]:
@@ -246,7 +253,7 @@ class Archive:
             ConnectionsInUseError: None was free in time.
         """
         with self._usable():
-            (self.root / "locks").mkdir(parents=True, exist_ok=True)
+            self._make_folders("locks")
             held = self._free_connection(host, limit, patience)
         try:
             yield
@@ -275,11 +282,10 @@ class Archive:
         """Examine a download and move it into the archive under its hash, or raise and move nothing."""
         examined = examine(part, url=url, is_gzip=is_gzip)
         target = self._address(examined.sha256)
-        target.parent.mkdir(exist_ok=True)
-        self._place(part, target)
         blocks = self._blocks_address(examined.sha256)
-        blocks.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(examined.blocks.to_bytes())
+        self._make_folders("sha256", target.parent, "blocks", blocks.parent)
+        self._place(part, target)
+        _created(part).write_bytes(examined.blocks.to_bytes())
         part.replace(blocks)
         if self._remote:
             self._remote.upload(target, self._name_of(target))
@@ -341,7 +347,7 @@ class Archive:
         path = self._record_path(url)
         if self._remote and not path.exists():
             draft = self.root / "incoming" / f"{_slug(url)}.json"
-            if self._remote.download(self._name_of(path), draft):
+            if self._remote.download(self._name_of(path), _created(draft)):
                 draft.replace(path)
         return _read(path)
 
@@ -349,7 +355,7 @@ class Archive:
         url = record.fingerprint.url
         fields = asdict(record) | {"last_modified": record.last_modified.isoformat()}
         draft = self.root / "incoming" / f"{_slug(url)}.json"
-        draft.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
+        _created(draft).write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
         draft.replace(self._record_path(url))
         if self._remote:
             self._remote.upload(self._record_path(url), self._name_of(self._record_path(url)), replace=True)
@@ -360,12 +366,11 @@ class Archive:
             return False
         target = self._address(sha256)
         with self._usable():
-            for directory in (self.root / "incoming", self.root / "locks", target.parent):
-                directory.mkdir(parents=True, exist_ok=True)
+            self._make_folders("incoming", "locks", "sha256", target.parent)
             with self._lock(sha256):
                 part = self.root / "incoming" / f"{sha256}.part"
                 try:
-                    return self._remote.download(self._name_of(target), part) and self._accept(part, target)
+                    return self._remote.download(self._name_of(target), _created(part)) and self._accept(part, target)
                 finally:
                     part.unlink(missing_ok=True)
 
@@ -405,7 +410,7 @@ class Archive:
         return self.root / "blocks" / sha256[:2] / sha256
 
     def _lock(self, slug: str) -> FileLock:
-        return FileLock(self.root / "locks" / f"{slug}.lock")
+        return FileLock(self.root / "locks" / f"{slug}.lock", mode=0o600)
 
     def _sweep(self, own: str) -> None:
         """Delete what killed downloads left behind: files in ``incoming`` whose lock nobody holds."""
@@ -510,6 +515,12 @@ def _inflate(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _new_member() -> igzip_lib.IgzipDecompressor:
     return igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+
+
+def _created(path: Path) -> Path:
+    """Create a file that only its owner can read, before anybody writes to it."""
+    path.touch(mode=0o600)
+    return path
 
 
 def _acquired(lock: FileLock, url: str) -> AbstractContextManager[object]:

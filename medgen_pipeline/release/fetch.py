@@ -28,6 +28,7 @@ from medgen_pipeline.release.archive import (
 from medgen_pipeline.release.probe import FileVersion, Look, SourceMemory, look
 from medgen_pipeline.release.s3 import S3Transport
 from medgen_pipeline.release.transport import FileTransport, HttpTransport, TransferOptions, Transport
+from medgen_pipeline.urls import split_url
 
 _log = logging.getLogger(__name__)
 
@@ -290,22 +291,22 @@ def _release_in(base_url: str) -> str | None:
 def _split(url: str) -> SplitResult:
     """Take a source URL apart, refuse what no transport understands, and repeat no password in a message."""
     known = ", ".join(f"{scheme}://" for scheme in TRANSPORTS)
-    try:
-        source = urlsplit(url)
-        _ = source.port  # urlsplit looks at the port only when asked
-    except ValueError as error:
-        raise UnusableSourceError(f"the source is not a URL ({error}). Check MEDGEN_SOURCE_URL.") from error
-    if len(source.scheme) < 2:  # none, or a Windows drive
-        written = source.path if source.netloc else url
-        directory = Path(written).absolute().as_uri()
+    if "://" not in url and "@" not in url:  # a directory, perhaps one of Windows
+        if found := re.match(r"([a-z][a-z0-9+.-]+):", url, re.IGNORECASE):
+            raise UnusableSourceError(f"source with the scheme {found[1]}:// is not supported; known are {known}.")
+        directory = Path(url).absolute().as_uri()
         raise UnusableSourceError(
-            f"source {written!r} has no scheme; known are {known}. For the directory write {directory}"
+            f"source {url!r} has no scheme; known are {known}. For the directory write {directory}"
         )
+    try:
+        source = split_url(url, "the source")
+    except ValueError as error:
+        raise UnusableSourceError(f"{error} Check MEDGEN_SOURCE_URL.") from None
     if source.scheme not in TRANSPORTS:
         raise UnusableSourceError(f"source with the scheme {source.scheme}:// is not supported; known are {known}.")
-    if source.query or source.fragment:
+    if source.query:
         raise UnusableSourceError(
-            f"source {source.scheme}://{source.hostname or ''}{source.path}: a '?' or '#' follows; the URL "
-            "must name a directory. In a file name write them %3F and %23."
+            f"source {source.scheme}://{source.hostname or ''}{source.path}: a '?' follows; the URL must name a "
+            "directory. In a file name write it %3F."
         )
     return source

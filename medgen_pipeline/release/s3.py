@@ -18,6 +18,7 @@ from medgen_pipeline.release.archive import (
     UnusableSourceError,
 )
 from medgen_pipeline.release.transport import Progress, TransferOptions, Transport
+from medgen_pipeline.urls import split_url
 
 _NO_OBJECT = "check the URL: S3 has no such object or bucket"
 _AWS = Aws(
@@ -101,7 +102,10 @@ class S3Store:
 
     def __init__(self, url: str) -> None:
         """Check the URL; nothing is contacted."""
-        source = urlsplit(url)
+        try:
+            source = split_url(url, "the archive in S3")
+        except ValueError as error:
+            raise UnusableSourceError(f"{error} Check MEDGEN_ARCHIVE_URL: expected s3://BUCKET/PREFIX.") from None
         if source.scheme != "s3":
             raise UnusableSourceError(
                 f"archive in S3: expected s3://BUCKET/PREFIX, found the scheme {source.scheme!r}. "

@@ -203,7 +203,7 @@ def test_a_file_missing_on_a_server_is_named_with_the_server_s_answer(names: Sit
         ("file:///no/such/release", "there is no directory /no/such/release. Check MEDGEN_SOURCE_URL"),
         ("file://example.org/release", "file:// URL holds an absolute path after three slashes"),
         ("https:///pub/medgen", "the URL names no server"),
-        ("http://localhost:port/", "the source is not a URL"),
+        ("http://localhost:port/", "the source is not a valid connection URI"),
         ("pub/medgen", "'pub/medgen' has no scheme; known are https://, http://, file://"),
         ("gopher://u:topsecret@example.org/", "the scheme gopher:// is not supported; known are https://, http://"),
         ("https://u:topsecret@example.org/pub?x=1", "must name a directory"),

@@ -147,6 +147,20 @@ def test_a_directory_that_cannot_be_written_is_one_error(tmp_path: Path) -> None
 # medgen server, medgen env
 
 
+@pytest.mark.parametrize("command", ["demo", "env"])
+def test_a_home_that_cannot_be_written_is_named(tmp_path: Path, command: str) -> None:
+    (tmp_path / "file").write_text("not a directory")
+    result = medgen(command, home=tmp_path / "file")
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: MEDGEN_HOME is {tmp_path}/file, and the folder ")
+    assert "set MEDGEN_HOME to a folder of your own." in result.output
+
+
+def test_what_the_demo_keeps_is_its_user_s_alone(demo: Demo) -> None:
+    folders = [demo.home / name for name in ("archive", "dagster", "sample")]
+    assert [folder.name for folder in folders if folder.stat().st_mode & 0o077] == []
+
+
 def test_the_server_commands_start_show_and_stop_one_server(demo: Demo) -> None:
     assert medgen("server", "start", home=demo.home).exit_code == 0
     running = medgen("server", "status", home=demo.home)

@@ -11,19 +11,23 @@ import shutil
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import yaml
 from dagster._config import process_config, resolve_to_config_type  # how dagster.yaml is read
 from dockerfile_parse import DockerfileParser  # type: ignore[import-untyped]  # ships no types
 
+from medgen_pipeline.loaders.embedded import find_binaries
 from medgen_pipeline.release.sample import write_sample
 from medgen_pipeline_tests.instance import PROJECT, Account, account, reachable_by_tcp, write_instance
+from medgen_pipeline_tests.loaders.support import query
 from medgen_pipeline_tests.webserver import free_port, run_job, running
 
 DEPLOY = PROJECT / "deploy"
@@ -82,6 +86,56 @@ def test_only_the_code_location_knows_the_warehouse() -> None:
     knowing = {name for name in DAGSTERS if any("MEDGEN" in variable for variable in SERVICES[name]["environment"])}
     assert knowing == {"code"}
     assert all(port.startswith("127.0.0.1:") for service in SERVICES.values() for port in service.get("ports", []))
+
+
+def test_the_warehouse_and_dagster_s_storage_have_roles_and_passwords_of_their_own_and_no_superuser() -> None:
+    """The image makes POSTGRES_USER, else ``postgres``, the superuser."""
+    server = SERVICES["postgres"]["environment"]
+    assert "POSTGRES_USER" not in server
+    storage = SERVICES["webserver"]["environment"]
+    (user, variable) = re.findall(r"postgresql://(\w+):\$\{(\w+)\}@", SERVICES["code"]["environment"]["MEDGEN_DSN"])[0]
+    assert len({user, storage["DAGSTER_PG_USER"], "postgres"}) == 3
+    passwords = [name for name in server if name.endswith("_PASSWORD")]
+    assert len(set(passwords)) == 3
+    assert variable in passwords
+    assert storage["DAGSTER_PG_PASSWORD"].startswith("${DAGSTER_PASSWORD:?")
+    for name in DAGSTERS:
+        shown = str(SERVICES[name]["environment"])
+        assert "POSTGRES_PASSWORD" not in shown
+        assert ("WAREHOUSE_PASSWORD" in shown) == (name == "code")
+
+
+def test_the_script_makes_roles_that_cannot_enter_each_other_s_database(postgres_server: str) -> None:
+    """Under other names, on the tests' own server, where a password is asked for by nobody."""
+    script = (DEPLOY / "create-databases.sql").read_text()
+    names = {"medgen": f"m{uuid.uuid4().hex}", "dagster": f"d{uuid.uuid4().hex}"}
+    for word, name in names.items():
+        script = re.sub(rf"\b{word}\b", name, script)
+    passwords = {"WAREHOUSE_PASSWORD": "it's one", "DAGSTER_PASSWORD": "another"}
+    psql = shutil.which("psql") or str(find_binaries().directory / "psql")
+    if not Path(psql).exists():
+        pytest.skip("there is no psql")
+    version = subprocess.run([psql, "--version"], capture_output=True, text=True, check=True).stdout
+    if int(re.findall(r"\d+", version)[0]) < 15:
+        pytest.skip(r"\getenv is psql's from version 15 on; the image has 17")
+    command = [psql, "--no-psqlrc", "-v", "ON_ERROR_STOP=1", postgres_server]
+    try:
+        done = subprocess.run(
+            command, input=script, env=os.environ | passwords, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        with psycopg.connect(postgres_server) as connection:
+            found = connection.execute(
+                "SELECT rolname, datname, rolsuper, rolpassword IS NULL FROM pg_authid, pg_database"
+                " WHERE rolname = ANY(%s) AND datname = ANY(%s)"
+                " AND has_database_privilege(rolname, datname, 'CONNECT')",
+                [[*names.values()]] * 2,
+            ).fetchall()
+        assert sorted(found) == sorted((name, name, False, False) for name in names.values())
+    finally:
+        for name in names.values():
+            query(postgres_server, f"DROP DATABASE IF EXISTS {name}")
+            query(postgres_server, f"DROP ROLE IF EXISTS {name}")
 
 
 @pytest.fixture
@@ -168,8 +222,8 @@ def test_every_command_of_the_page_is_known_here_and_its_files_exist(tmp_path: P
     compose, copy, servers, migrate = blocks("sh")
     # No engine here: the file and the variable are what can be wrong.
     assert "--file deploy/compose.yaml" in compose
-    (variable,) = re.findall(r"^export (\w+)=", compose, re.MULTILINE)
-    assert f"${{{variable}:?" in (DEPLOY / "compose.yaml").read_text()
+    variables = re.findall(r"^export (\w+)=", compose, re.MULTILINE)
+    assert set(variables) == set(re.findall(r"\$\{(\w+):\?", (DEPLOY / "compose.yaml").read_text()))
     script = [str(shutil.which("bash")), "-euc", copy.replace("/srv/dagster", str(tmp_path))]
     done = subprocess.run(script, cwd=PROJECT, capture_output=True, check=False)
     assert (done.returncode, (tmp_path / "dagster.yaml").exists()) == (0, True)

@@ -272,6 +272,21 @@ def test_a_server_that_somebody_else_started_is_not_started_twice(server: Embedd
         subprocess.run([*command, "stop"], **quiet, **owner(server))
 
 
+def test_nobody_else_can_read_what_it_keeps_also_where_an_earlier_version_left_that_open(
+    cluster: EmbeddedPostgres,
+) -> None:
+    cluster.ensure_running()
+    for path in (cluster.location, *cluster.location.glob("*.log*"), *cluster.location.glob("*.lock")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    cluster.ensure_running()
+
+    passable = 0o711 if os.geteuid() == 0 else 0o700  # the server's user has to get to its data
+    assert stat.S_IMODE(cluster.location.stat().st_mode) == passable
+    kept = {path.name: path for path in cluster.location.iterdir() if not path.name.startswith("binaries-")}
+    assert {"data", "server.log", "start.lock", "alive.lock"} <= set(kept)
+    assert [name for name, path in kept.items() if path.stat().st_mode & 0o077] == []
+
+
 @pytest.mark.parametrize("part", ["d" * 120, "a,b"], ids=["too long", "comma"])
 def test_a_path_that_no_socket_can_have_gets_a_private_short_one_that_all_processes_find(
     make: Make, cluster: EmbeddedPostgres, folder: Path, part: str

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -278,17 +279,41 @@ with Archive(Path({str(tmp_path)!r})).reserve("https://ncbi.test/pub/medgen/MGRE
         assert other.stdout
         assert other.stdout.readline() == b"ready\n"
         with archive.reserve(URL):
-            assert len(files_under(tmp_path)) == 2
+            assert len(files_under(tmp_path)) == 3  # with our own
         other.kill()
     assert len(files_under(tmp_path)) == 2
     with archive.reserve(URL):
-        assert files_under(tmp_path) == []
+        assert len(files_under(tmp_path)) == 1
+    assert files_under(tmp_path) == []
 
 
 def test_an_archive_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a directory")
     with pytest.raises(ArchiveError, match="MEDGEN_HOME"):
         put(Archive(tmp_path / "file"), GZIP)
+
+
+def open_to_others(root: Path) -> list[Path]:
+    return [path for path in (root, *root.rglob("*")) if path.lstat().st_mode & 0o077]
+
+
+def test_only_the_owner_can_read_an_archive_also_one_that_an_earlier_version_left_open(tmp_path: Path) -> None:
+    root = tmp_path / "archive"
+    umask = os.umask(0)  # so that nothing is private by chance
+    try:
+        archive = Archive(root)
+        put(archive, GZIP)
+        with archive.reserve(URL) as part:
+            assert part.stat().st_mode & 0o777 == 0o600
+        with archive.connection("host", 1):
+            assert files_under(root)
+        assert open_to_others(root) == []
+        for path in (root, *root.rglob("*")):
+            path.chmod(0o777 if path.is_dir() else 0o644)
+        put(archive, GZIP)
+    finally:
+        os.umask(umask)
+    assert open_to_others(root) == []
 
 
 def version(number: int) -> bytes:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import duckdb
 from filelock import FileLock, Timeout
@@ -14,6 +14,7 @@ from medgen_pipeline.errors import MOST_SECONDS, require_number
 from medgen_pipeline.framing import count_rows
 from medgen_pipeline.loaders import LoaderCapabilities, LoaderError, TableBusyError
 from medgen_pipeline.loaders.sql import SqlAudit, SqlNativeLoader, schemas
+from medgen_pipeline.urls import split_url
 from medgen_pipeline_duckdb.names import DuckDBNames
 from medgen_pipeline_duckdb.session import DuckDBSession
 
@@ -52,7 +53,7 @@ class DuckDBNativeLoader(SqlNativeLoader[duckdb.DuckDBPyConnection]):
     @classmethod
     def from_dsn(cls, db_dsn: str, config: Mapping[str, Any]) -> Self:
         """See the base class; ``config`` has ``schema`` and ``lock_timeout_seconds``."""
-        path = Path(unquote(urlsplit(db_dsn).path))
+        path = Path(unquote(split_url(db_dsn, "DuckDB loader: the DSN").path))
         if not path.name or not path.is_absolute():
             raise ValueError("DuckDB loader: the DSN names no file. Expected duckdb:///absolute/path/to/file.duckdb.")
         known = {"schema": "medgen", "lock_timeout_seconds": 600.0}

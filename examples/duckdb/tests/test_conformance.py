@@ -40,8 +40,9 @@ def test_a_schema_that_no_file_can_be_named_after_is_refused() -> None:
 @pytest.mark.parametrize(
     ("dsn", "said"),
     [
-        ("duckdb:", "names no file"),
-        ("duckdb:relative.duckdb", "names no file"),
+        ("duckdb:///folder/s3cret#1@host", "Percent-encode the password"),
+        ("duckdb:///", "names no file"),
+        ("duckdb://relative.duckdb", "names no file"),
         ("duckdb:///data/medgen.duckdb", "would be the catalog medgen"),
         ("duckdb:///data/medgen_audit.db", "would be the catalog medgen_audit"),
     ],

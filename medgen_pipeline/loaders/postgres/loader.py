@@ -26,6 +26,7 @@ from medgen_pipeline.loaders.postgres.config import CAPABILITIES, PostgresConfig
 from medgen_pipeline.loaders.postgres.names import TYPES, TableNames, definitions, schemas
 from medgen_pipeline.loaders.postgres.session import PostgresSession
 from medgen_pipeline.loaders.sql.loader import SqlNativeLoader, no_guard, nothing_to_apply
+from medgen_pipeline.urls import split_url
 
 
 class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
@@ -53,6 +54,7 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
     @classmethod
     def from_dsn(cls, db_dsn: str, config: Mapping[str, Any]) -> Self:
         """See the base class; ``config`` is that of ``PostgresConfig``."""
+        split_url(db_dsn, "PostgreSQL loader: the DSN")
         try:
             conninfo_to_dict(db_dsn)
         except psycopg.ProgrammingError:

@@ -147,8 +147,11 @@ class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
     def where(self) -> str:
         """Host, port and database, without credentials."""
         parts = conninfo_to_dict(self._dsn)
-        host = quote(str(parts.get("host", "localhost")), safe=":")
-        return f"{host}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
+        hosts = [quote(host, safe=":") for host in str(parts.get("host", "localhost")).split(",")]
+        ports = str(parts.get("port", 5432)).split(",")
+        ports = ports * len(hosts) if len(ports) == 1 else ports  # as libpq has it
+        places = ",".join(f"{host}:{port or 5432}" for host, port in zip(hosts, ports, strict=False))
+        return f"{places}/{parts.get('dbname', '')}"
 
     @contextmanager
     def errors(self, doing: str) -> Iterator[None]:

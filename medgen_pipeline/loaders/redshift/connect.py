@@ -11,6 +11,7 @@ from medgen_pipeline.loaders.base import LostConnectionError, WarehouseBusyError
 from medgen_pipeline.loaders.redshift.aws import aws_errors, client
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.loaders.sql.failures import REFUSALS, TOO_MANY_CONNECTIONS, Failure, refusal_of
+from medgen_pipeline.urls import split_url
 
 # prepare_threshold: psycopg would prepare a repeated statement and later say DEALLOCATE ALL, which Redshift does not
 # know. client_encoding: Redshift reports UNICODE. keepalives: firewalls drop a connection that a long COPY leaves
@@ -40,6 +41,7 @@ def connection_parts(db_dsn: str) -> dict[str, Any]:
     Raises:
         ValueError: It is no connection URI. The DSN stays out of the message: it may hold a password.
     """
+    split_url(db_dsn, "Redshift loader: the DSN")
     try:
         # Redshift's schemes are not libpq's, though all that follows is.
         parts: dict[str, Any] = dict(conninfo_to_dict("postgresql:" + db_dsn.partition(":")[2]))
