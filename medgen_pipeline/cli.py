@@ -134,7 +134,7 @@ def env() -> None:
 def ui(port: int) -> None:
     """Open Dagster's UI on the demo's instance and database, with Dagster's daemon. Ctrl-C ends both."""
     os.environ.update(_variables())
-    with _dagster_instance(Path(os.environ["MEDGEN_HOME"])) as instance:
+    with _dagster_instance() as instance:
         beats = [beat.timestamp for beat in instance.get_daemon_heartbeats().values()]
     if beats and (ago := time.time() - max(beats)) < _DAEMON_SECONDS:
         click.echo(
