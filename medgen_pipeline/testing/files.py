@@ -271,6 +271,26 @@ class FilesContract:
         assert mirror.production().total() == 20
         assert mirror.backend.leftovers([NAMES]) == []
 
+    def test_no_limit_lets_a_file_without_a_row_empty_a_table(self, mirror: Mirror) -> None:
+        for number, lines in enumerate(([], [b"bad"])):
+            with pytest.raises(GatesClosedError, match="no setting lets a load empty a table") as error:
+                mirror.load(lines)
+            assert error.value.overrides == {}
+            if not number:
+                mirror.load(GOOD)
+        assert mirror.production().total() == 50
+        assert mirror.backend.statuses() == ["failed", "succeeded", "failed"]
+
+    def test_a_file_in_another_encoding_closes_a_gate_and_changes_nothing(self, mirror: Mirror) -> None:
+        mirror.load(GOOD)
+        before = mirror.production()
+        latin_1 = [line.replace(b"name", "Sjögren".encode("latin-1")) for line in GOOD]
+        with pytest.raises(GatesClosedError, match=r"50 of 50 rows were repaired \(at most 20 or 0\.01 %\)") as error:
+            mirror.load(latin_1, release=RELEASES[1], limits=GateLimits())
+        assert mirror.production() == before
+        limits = GateLimits(**error.value.overrides)  # type: ignore[arg-type]  # by name, as in YAML
+        assert mirror.load(latin_1, release=RELEASES[1], limits=limits).counts.updated == 50
+
     def test_a_table_that_somebody_dropped_is_made_again(self, mirror: Mirror) -> None:
         mirror.load(GOOD)
         mirror.backend.run("DROP TABLE {production}", NAMES)

@@ -1,5 +1,6 @@
 """Loads beside each other, and loads that are interrupted or killed: one at a time, and the next one heals."""
 
+import math
 import multiprocessing
 import threading
 import time
@@ -55,6 +56,11 @@ class ConcurrencyContract:
             other.log_run_start(start_of(NAMES))
             with pytest.raises(TableBusyError):
                 _start(backend, NAMES)  # now it is the other's
+
+    def test_a_patience_that_cannot_be_meant_is_refused(self, backend: Backend) -> None:
+        for seconds in (-1, math.nan, math.inf, "soon"):
+            with pytest.raises(ValueError, match=f"lock_timeout_seconds is '?{seconds}'?, expected a number"):
+                backend.new_loader(lock_timeout_seconds=seconds)
 
     def test_the_same_table_in_another_schema_is_free(self, backend: Backend) -> None:
         other = backend.in_schema(f"{backend.schema}_other")

@@ -3,6 +3,8 @@
 ``expected_changes.json`` holds the changes between the three releases of 2021, counted by key.
 """
 
+import gzip
+import io
 import json
 import os
 import re
@@ -19,6 +21,9 @@ import dagster as dg
 import pytest
 
 from medgen_pipeline.catalog import SourceTable, table_by_name
+from medgen_pipeline.framing import FramedFile
+from medgen_pipeline.gates import GateLimits, closed_gates
+from medgen_pipeline.loaders import ChangeCounts
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.integration.support import (
     Deployment,
@@ -194,6 +199,25 @@ def test_every_field_of_the_names_of_2025_is_in_the_database(
             assert row == expected
             compared += 1
     assert compared == 234_073
+
+
+@pytest.mark.parametrize("release", [AUGUST, NOVEMBER, DECEMBER, "2025-09-06"])
+def test_real_names_pass_the_gate_for_repaired_rows_and_the_same_in_latin_1_do_not(
+    real_releases: Path, release: str
+) -> None:
+    content = gzip.decompress((real_releases / release / NAMES.file_name).read_bytes())
+    in_latin_1 = content.decode().encode("latin-1", "replace")  # has no letters beyond Western Europe's
+    repaired = []
+    for text in (content, in_latin_1):
+        framed = FramedFile(NAMES, io.BytesIO(text), lambda _: None)
+        rows = sum(chunk.count(b"\n") for chunk in framed)
+        counts = ChangeCounts(rows, 0, 0, 0, by_key=True, baseline=True)
+        gates = [gate.setting for gate in closed_gates(NAMES, GateLimits(), framed.report, counts)]
+        repaired.append((framed.report.repaired, gates))
+    (as_published, no_gate), (wrong, gate) = repaired
+    assert (as_published, no_gate) == (0, [])
+    assert 100 < wrong < 150
+    assert gate == ["max_repaired_rows"]
 
 
 def by_cui(row: Row) -> str:

@@ -141,8 +141,8 @@ def test_a_load_that_failed_is_no_history(warehouse: Warehouse) -> None:
 def test_lines_that_were_set_aside_are_shown_also_after_a_load_of_the_difference(warehouse: Warehouse) -> None:
     mirror = warehouse.mirror(NAMES)
     lines = [f"C{number}|name {number}||N|".encode() for number in range(50)]
-    mirror.load([*lines, b"too short"])
-    assert mirror.load([*lines, b"C99|new||N|", b"too short"], release="2026-01-14").strategy == "snapshot"
+    mirror.load([*lines, b"C1|a|b|c|too long|"])
+    assert mirror.load([*lines, b"C99|new||N|", b"C1|a|b|c|too long|"], release="2026-01-14").strategy == "snapshot"
     finding = warehouse.find("no_rejected_rows", NAMES)
     assert not finding.passed
     assert finding.figures["check/rejected_rows"] == 1
