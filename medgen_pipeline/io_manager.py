@@ -250,7 +250,7 @@ class RedshiftTarget(dg.Config):
     iam_role: str = Field(
         default="",
         description="ARN of the role the cluster reads the bucket with, or a chain of ARNs with commas; "
-        "empty: the cluster's default role.",
+        "empty or default: the cluster's default role.",
     )
     swap: Literal["rename", "strict"] = Field(
         default="rename",

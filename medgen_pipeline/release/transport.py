@@ -8,10 +8,11 @@ import logging
 import os
 import re
 import stat
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.client import responses as http_phrases
 from pathlib import Path
@@ -21,6 +22,7 @@ from urllib.request import url2pathname
 
 import requests
 from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, ProtocolError, ReadTimeoutError
+from urllib3.response import BaseHTTPResponse
 from urllib3.util.retry import Retry
 
 from medgen_pipeline import __version__
@@ -473,7 +475,7 @@ class HttpTransport(Transport):
                 f"{version.url}: broken off {self._options.attempts} times, at last after {position} "
                 f"of {size} bytes ({broken}). Try again later."
             ) from error
-        _log.warning("%s: broken off after %d of %s bytes (%s); trying again", version.url, position, size, broken)
+        _log.warning("%s: broken off after %d of %s bytes (%s)", version.url, position, size, broken)
         left.sleep()
         return left
 
@@ -493,6 +495,22 @@ class _PoliteRetry(Retry):
             return min(super().parse_retry_after(retry_after), _MAX_RETRY_AFTER_SECONDS)
         except (ValueError, OverflowError, InvalidHeader):
             return 0  # as if it were not there
+
+    def sleep(self, response: BaseHTTPResponse | None = None) -> None:
+        """As urllib3's, with a word of what failed and of when it goes on."""
+        wish = self.get_retry_after(response) if response and self.respect_retry_after_header else None
+        seconds = wish or self.get_backoff_time()
+        if self.history:
+            last = self.history[-1]
+            _log.warning(
+                "%s: try %d of %d failed (%s); the next begins at %s UTC",
+                last.url,
+                len(self.history),
+                len(self.history) + int(self.total or 0) + 1,
+                last.error or f"the server answered {last.status}",
+                f"{datetime.now(UTC) + timedelta(seconds=seconds):%H:%M:%S}",
+            )
+        time.sleep(seconds)
 
 
 class Progress:

@@ -236,11 +236,15 @@ def test_server_errors_are_retried(source: ReleaseSource, ncbi: NcbiDouble) -> N
 
 @pytest.mark.parametrize("code", [500, 503, 429])
 def test_a_server_that_stays_down_is_a_transient_error_after_a_bounded_number_of_attempts(
-    source: ReleaseSource, ncbi: NcbiDouble, archive: Archive, code: int
+    source: ReleaseSource, ncbi: NcbiDouble, archive: Archive, code: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     ncbi.inject(*[status(code)] * 10)
     with pytest.raises(UnavailableSourceError, match=f"NAMES.RRF.gz: the server answered {code} .* 4 attempts"):
         source.fetch(NAMES)
+    for number in (1, 2, 3):
+        said = rf"try {number} of 4 failed \(the server answered {code}\); the next begins at \d\d:\d\d:\d\d UTC"
+        assert re.search(said, caplog.text)
+    assert "try 4" not in caplog.text
     assert len(ncbi.seen) == IMPATIENT.attempts
     assert files_under(archive.root) == []
 

@@ -577,6 +577,11 @@ def test_a_chain_of_roles_and_a_prefix_with_slashes_are_accepted() -> None:
     assert config.s3_prefix == "a/b"
 
 
+def test_the_default_role_may_be_written_as_copy_writes_it() -> None:
+    config = RedshiftConfig.from_mapping({"s3_bucket": "stage", "aws_region": "us-east-1", "iam_role": "Default"})
+    assert config.iam_role == ""
+
+
 def test_a_malformed_dsn_is_refused_without_showing_the_password() -> None:
     with pytest.raises(ValueError, match="not a valid connection URI") as error:
         LoaderFactory.create_loader("redshift://u:topsecret@h:1/d?x", {"s3_bucket": "stage", "aws_region": "us-east-1"})

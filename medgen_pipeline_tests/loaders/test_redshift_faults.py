@@ -98,6 +98,12 @@ TROUBLES = {
         "not authorized to assume .*Attach the role to the cluster",
         {"iam_role": "arn:aws:iam::123456789012:role/other"},
     ),
+    "the cluster has no default role": Trouble(
+        lambda _: None,
+        LoaderError,
+        r"not authorized to assume .*the cluster's default role, because iam_role \(MEDGEN_IAM_ROLE\) names none",
+        {"iam_role": "default"},
+    ),
 }
 
 

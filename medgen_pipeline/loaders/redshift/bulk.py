@@ -83,6 +83,8 @@ def _explain(session: RedshiftSession, table_name: str, error: psycopg.InternalE
     if any(phrase in words for phrase in _PASSING):
         raise AwsUnavailableError(f"{table_name}: COPY could not read S3: {words}. Load again later.") from error
     advice = [text for phrase, text in _ADVICE.items() if phrase in words]
+    if advice and not session.config.iam_role:
+        advice.append("The role is the cluster's default role, because iam_role (MEDGEN_IAM_ROLE) names none.")
     if advice:
         raise LoaderError(f"{table_name}: COPY refused: {words}. {' '.join(advice)}") from error
     if "load_error" in words and (found := _load_errors(session)):

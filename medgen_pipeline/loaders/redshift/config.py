@@ -42,7 +42,10 @@ _FORMS = {
     "s3_bucket": (r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of a bucket"),
     "s3_prefix": (r"[A-Za-z0-9!_.*()=-]+(/[A-Za-z0-9!_.*()=-]+)*", "a key prefix such as etl/medgen"),
     "aws_region": (r"[a-z]{2}(-[a-z]+)+-\d", "a region such as us-east-1"),
-    "iam_role": (rf"({_ROLE}(,{_ROLE})*)?", "the ARN of a role, or a chain of ARNs with commas and no blanks"),
+    "iam_role": (
+        rf"({_ROLE}(,{_ROLE})*)?",
+        "the ARN of a role, a chain of ARNs with commas and no blanks, or 'default' for the cluster's default role",
+    ),
     "schema": (r"[a-z_][a-z0-9_$]*", "lower-case letters, digits and underscores"),
     "cluster_identifier": (r"([a-z][a-z0-9-]{0,62})?", "the identifier of a provisioned cluster"),
     "workgroup": (r"([a-z0-9-]{3,64})?", "the name of a serverless workgroup"),
@@ -58,7 +61,8 @@ class RedshiftConfig:
         aws_region: Region of the bucket, and of the cluster where credentials are fetched.
         schema: Schema of the tables; ``_staging``, ``_changes`` and ``_audit`` are appended for the others.
         s3_prefix: Key prefix in the bucket; everything below it belongs to loads.
-        iam_role: Role the cluster reads the bucket with, or a chain of roles; empty: the cluster's default role.
+        iam_role: Role the cluster reads the bucket with, or a chain of roles; empty or "default": the cluster's
+            default role.
         swap: How a new table takes production's place: by renaming, or (strict) by DELETE and INSERT, which costs
             twice the I/O and needs no DDL while readers look.
         auth: Where the database password comes from: the DSN, or IAM.
@@ -105,6 +109,8 @@ class RedshiftConfig:
             raise ValueError(f"Redshift loader: unknown settings {strangers}; known: {sorted(known)}.")
         if not config.get("s3_bucket") or not config.get("aws_region"):
             raise ValueError("Redshift loader requires 's3_bucket' and 'aws_region' config.")
+        if str(config.get("iam_role")).lower() == "default":  # as COPY spells it
+            config = {**config, "iam_role": ""}
         made = cls(**{**config, "s3_prefix": str(config.get("s3_prefix") or cls.s3_prefix).strip("/")})
         made._check()
         return made
