@@ -21,6 +21,7 @@ from dagster._core.execution.resources_init import (
 from dagster._core.execution.retries import RetryMode
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
 from dagster._core.system_config.objects import ResolvedRunConfig
+from dagster_shared.error import SerializableErrorInfo
 
 from medgen_pipeline.catalog import TABLES
 from medgen_pipeline.errors import MedgenError, PermanentError, TransientError
@@ -31,6 +32,9 @@ from medgen_pipeline.metadata import RELEASE_TAG
 
 # Seconds between the tries of a look. A server that restarts is back within them.
 WAITS = (5, 10, 15)
+
+# A step that is told to stop is one to be tried again to Dagster, whose run has ended then.
+_INTERRUPTS = {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}
 
 
 class UnreachableError(TransientError):
@@ -71,29 +75,32 @@ class _LookingFirst(dg.Executor):
         events = _events(self._inner.execute(plan_context, execution_plan))
         for event in events:
             yield event
-            if not event.is_step_up_for_retry:
+            if not event.is_step_up_for_retry or (error := _failed_with(event)).cls_name in _INTERRUPTS:
                 continue
             try:
                 _look(plan_context, execution_plan)
-            except UnreachableError as error:
+            except UnreachableError as outage:
                 # The executor ends the steps that are at work, and raises it again.
-                yield events.throw(error)
+                yield events.throw(outage)
             else:
                 tries[step := str(event.step_key)] += 1
-                _warn_of_retry(plan_context, step, tries[step], event)
+                _warn_of_retry(plan_context, step, tries[step], event, one_line(error.message))
 
 
 def _events(events: Iterator[dg.DagsterEvent]) -> Generator[dg.DagsterEvent]:
     yield from events
 
 
-def _warn_of_retry(context: PlanOrchestrationContext, step: str, number: int, event: dg.DagsterEvent) -> None:
-    retry = event.step_retry_data
-    error = retry.error and (retry.error.cause or retry.error)
-    at = datetime.now(UTC) + timedelta(seconds=retry.seconds_to_wait or 0)
+def _failed_with(event: dg.DagsterEvent) -> SerializableErrorInfo:
+    """What made a step one to be tried again, without Dagster's own frame around it."""
+    error = event.step_retry_data.error or SerializableErrorInfo("no reason given.", [], None)
+    return error.cause or error
+
+
+def _warn_of_retry(context: PlanOrchestrationContext, step: str, number: int, event: dg.DagsterEvent, why: str) -> None:
+    at = datetime.now(UTC) + timedelta(seconds=event.step_retry_data.seconds_to_wait or 0)
     context.log.warning(
-        f"Try {number} of {RETRIES.max_retries + 1} of {step} failed: {one_line(error.message if error else '')} "
-        f"The next begins at {at:%H:%M:%S} UTC."
+        f"Try {number} of {RETRIES.max_retries + 1} of {step} failed: {why} The next begins at {at:%H:%M:%S} UTC."
     )
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import dagster as dg
@@ -174,3 +175,24 @@ def test_a_warehouse_that_goes_away_under_a_run_ends_it_at_the_first_step_that_m
         success, entries = run(instance, refresh, "names", "merged")
     assert (success, len(steps_of(entries)), len(failures_of(entries))) == (False, 1, 1)
     assert len(warnings_of(entries)) == 3
+
+
+def test_a_try_of_a_step_that_failed_is_a_warning_with_its_number_and_the_time_of_the_next(
+    release: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, httpserver: HTTPServer
+) -> None:
+    monkeypatch.setattr("medgen_pipeline.assets.tables.RETRIES", dg.RetryPolicy(max_retries=2, delay=0.01))
+    seconds = count()
+
+    def replaced_each_time(request: Request) -> Response:
+        content = (release / request.path[1:]).read_bytes()
+        return Response(content, headers={"Last-Modified": f"Wed, 07 Jan 2026 06:{next(seconds):02}:00 GMT"})
+
+    httpserver.expect_request(f"/{MERGED.file_name}").respond_with_handler(replaced_each_time)
+    monkeypatch.setenv("MEDGEN_SOURCE_URL", httpserver.url_for("/"))
+    success, entries = run(instance, refresh, "merged")
+    assert not success
+    first, second = warnings_of(entries)
+    for number, line in enumerate((first, second), 1):
+        assert line.startswith(f"Try {number} of 3 of medgen__merged failed: ")
+        assert "was replaced during each of 3 downloads" in line
+        assert re.search(r"The next begins at \d\d:\d\d:\d\d UTC\.$", line)
