@@ -10,8 +10,8 @@ import pytest
 from medgen_pipeline.errors import PermanentError
 from medgen_pipeline.loaders import LoaderError, LoaderFactory, LostConnectionError, TableBusyError
 from medgen_pipeline.testing import Row, canonical, load, start_of
-from medgen_pipeline.testing.loads import MERGED, NAMES, A, B, C
-from medgen_pipeline_tests.loaders.support import new_loader, query, read, session
+from medgen_pipeline.testing.loads import MERGED, NAMES, RELEASES, A, B, C
+from medgen_pipeline_tests.loaders.support import new_loader, query, read, role_that_loads, session
 
 
 def left_in_staging(dsn: str) -> list[Row]:
@@ -146,3 +146,29 @@ def test_rows_hidden_from_the_loader_by_a_policy_are_an_error_and_not_inserted_a
         assert read(database, "medgen", NAMES) == sorted([A, B], key=repr)
     finally:
         query(database, "DROP OWNED BY medgen_owner CASCADE; DROP ROLE medgen_owner")
+
+
+def test_a_foreign_key_of_the_users_does_what_it_says(database: str) -> None:
+    load(new_loader(database), NAMES, [A, B, C])
+    query(
+        database,
+        "CREATE TABLE notes (cui text REFERENCES medgen.names (cui) ON DELETE CASCADE);"
+        " INSERT INTO notes VALUES ('C1'), ('C2')",
+    )
+    load(new_loader(database), NAMES, [B, C], RELEASES[1])
+    assert query(database, "SELECT cui FROM notes") == [("C2",)]
+    query(
+        database,
+        "ALTER TABLE notes DROP CONSTRAINT notes_cui_fkey, ADD FOREIGN KEY (cui) REFERENCES medgen.names (cui)",
+    )
+    with pytest.raises(LoaderError, match=r"publishing names: .*violates foreign key constraint"):
+        load(new_loader(database), NAMES, [C], RELEASES[2])
+    assert read(database, "medgen", NAMES) == [B, C]
+
+
+def test_an_idle_timeout_that_is_too_short_to_switch_off_can_be_switched_off_in_the_dsn(database: str) -> None:
+    with role_that_loads(database, "SET idle_session_timeout = '1ms'") as dsn:
+        with pytest.raises(LostConnectionError, match="setting up the session"):
+            new_loader(dsn).connect()
+        with new_loader(f"{dsn}&options=-c%20idle_session_timeout%3D0") as loader:
+            assert loader.last_load(NAMES) is None

@@ -10,9 +10,11 @@ from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.loaders import LoaderError, LostConnectionError, TableBusyError, WarehouseBusyError
 from medgen_pipeline.loaders.postgres.failures import FAILURES, REFUSALS
 from medgen_pipeline.loaders.postgres.session import PostgresSession
+from medgen_pipeline.loaders.redshift.connect import CONNECTIONS
 from medgen_pipeline.loaders.sql.failures import failure_of, refusal_of
 from medgen_pipeline.testing import Row, canonical, load, start_of
 from medgen_pipeline.testing.loads import HISTORY, NAMES, RELEASES, A, B
+from medgen_pipeline_tests.documents import Document
 from medgen_pipeline_tests.loaders.support import new_loader, query, read, role_that_loads
 
 LONG = secrets.token_hex(5_000)  # does not compress to what an index takes
@@ -69,6 +71,8 @@ def test_a_load_has_as_many_connections_as_it_says(database: str) -> None:
         loader.initialize_staging(NAMES)
         loader.bulk_load("names", rows())
     assert seen == {PostgresSession.connections}
+    documented = f"on PostgreSQL has {PostgresSession.connections} open at the same time, on Redshift {CONNECTIONS};"
+    assert documented in Document("docs/run.md").text
 
 
 def test_a_row_too_large_for_an_index_of_the_users_names_the_remedy(database: str) -> None:
