@@ -20,6 +20,7 @@ from dagster._core.execution.resources_init import (
 )
 from dagster._core.execution.retries import RetryMode
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
+from dagster._core.storage.tags import MAX_RETRIES_TAG
 from dagster._core.system_config.objects import ResolvedRunConfig
 from dagster_shared.error import SerializableErrorInfo
 
@@ -131,6 +132,9 @@ def _look_with_resources(context: PlanOrchestrationContext, plan: ExecutionPlan)
         try:
             _require(context, resources.get(SOURCE_KEY), resources.get(WAREHOUSE_KEY), plan)
         except MedgenError as error:
+            if isinstance(error, PermanentError):
+                # Dagster's own retries of runs, where an instance has them on, could not help.
+                context.instance.add_run_tags(context.run_id, {MAX_RETRIES_TAG: "0"})
             _tell(context, resources.get(NOTIFIER_KEY), error)
             raise UnreachableError(f"The run ends here, what it needs is not there: {error}") from None
     finally:

@@ -132,6 +132,8 @@ def test_what_no_waiting_can_help_is_not_waited_for(
     success, entries = run(instance)
     assert (success, steps_of(entries), warnings_of(entries)) == (False, [], [])
     assert "there is no directory" in failures_of(entries)[0]
+    (failed,) = instance.get_runs()
+    assert failed.tags["dagster/max_retries"] == "0"  # nor by Dagster's retries of whole runs
 
 
 @pytest.mark.usefixtures("release")
