@@ -41,9 +41,10 @@ from medgen_pipeline.errors import PermanentError
 CHUNK_BYTES = 64 << 10
 MAX_LINE_BYTES = 64 << 20
 MAX_INTEGER_DIGITS = 18  # always fits BIGINT
-# Of each column that a table is indexed by. PostgreSQL refuses index rows over 2,704 bytes, and the widest key of the
-# catalog has three columns.
-MAX_KEY_VALUE_BYTES = 800
+# Of each column that is declared as narrow as identifiers and code words are. Keys have such columns alone, those
+# of curated tables have up to six, and PostgreSQL refuses index rows over 2,704 bytes.
+MAX_IDENTIFIER_BYTES = 400
+NARROW_BYTES = 255
 _DELIMITERS = {Framing.PIPE: b"|", Framing.TAB: b"\t"}
 _PIPE_TO_TAB = bytes.maketrans(b"|", b"\t")
 _UTF8_BOM = b"\xef\xbb\xbf"
@@ -191,9 +192,10 @@ def _field_pattern(table: SourceTable, column: Column | None, delimiter: bytes, 
     least, most = b"0", None
     if column is not None:
         most = max_bytes.get(column.name)
-        if column.name in table.index_columns:
-            least = b"1" if table.key_proven else b"0"
-            most = min(most or MAX_KEY_VALUE_BYTES, MAX_KEY_VALUE_BYTES)
+        if column.max_bytes <= NARROW_BYTES:
+            most = min(most or MAX_IDENTIFIER_BYTES, MAX_IDENTIFIER_BYTES)
+        if table.key_proven and column.name in table.key:
+            least = b"1"
     return text + (rb"*+" if most is None else rb"{%b,%d}+" % (least, most))
 
 
@@ -210,6 +212,7 @@ class FramedFile:
         accept_missing: Columns that may be absent from the header.
         max_bytes: Widest UTF-8 value of each column that has a limit; a line with a wider one is rejected.
         joins: Whether lines may be pieces of one record; not where they were taken out of their file.
+        max_file_bytes: A stream with more is refused: a small gzip file may decompress to a thousand times its size.
     """
 
     table: SourceTable
@@ -219,16 +222,17 @@ class FramedFile:
     max_bytes: Mapping[str, int] = field(default_factory=dict)
     report: FramingReport = field(default_factory=FramingReport)
     joins: bool = True
+    max_file_bytes: int | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield canonical chunks of about 64 KiB.
 
         Raises:
-            FramingError: The stream is empty, has no header, lacks a column, or has a line over 64 MiB.
+            FramingError: The stream is empty, has no header, lacks a column, has a line over 64 MiB or is too large.
         """
         layout = self._read_header()
         lines = LineFramer(self.table, layout, self.on_reject, self.report, self.max_bytes, joins=self.joins)
-        for buffer in whole_lines(self.stream, self.table.file_name):
+        for buffer in whole_lines(self.stream, self.table.file_name, self.max_file_bytes):
             if chunk := lines.convert(buffer):
                 yield chunk
         if rest := lines.finish():
@@ -275,15 +279,22 @@ def count_rows(chunk: bytes) -> int:
     return rows
 
 
-def whole_lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
+def whole_lines(stream: BinaryIO, name: str, max_bytes: int | None = None) -> Iterator[bytes]:
     """Cut a stream into buffers of about 64 KiB that end on LF; a last line without LF gets one.
 
     Raises:
-        FramingError: A line is longer than 64 MiB, which no MedGen file has ever come near.
+        FramingError: A line is longer than 64 MiB, which no MedGen file has ever come near, or the stream has more than
+            ``max_bytes``.
     """
     pending: list[bytes] = []
-    pending_bytes = 0
+    pending_bytes = total = 0
     while block := stream.read(CHUNK_BYTES):
+        total += len(block)
+        if max_bytes is not None and total > max_bytes:
+            raise FramingError(
+                f"{name}: decompresses to more than {max_bytes:,} bytes, the most that is accepted. If the file is "
+                "right, raise max_decompressed_gib of the resource 'source'."
+            )
         cut = block.rfind(b"\n") + 1
         if cut:
             pending.append(block[:cut])
@@ -493,9 +504,8 @@ class LineFramer:
             elif column.type is ColumnType.INTEGER:
                 shown = value[:40].decode("utf-8", "replace")
                 yield f"{column.name}: {shown!r} is not an integer of at most {MAX_INTEGER_DIGITS} digits"
-            elif column.name in self._table.index_columns and len(value) > MAX_KEY_VALUE_BYTES:
-                kind = "a key" if column.name in self._table.key else "an indexed"
-                yield f"{column.name}: {len(value):,} bytes, {kind} value has at most {MAX_KEY_VALUE_BYTES}"
+            elif column.max_bytes <= NARROW_BYTES and len(value) > MAX_IDENTIFIER_BYTES:
+                yield f"{column.name}: {len(value):,} bytes, an identifier has at most {MAX_IDENTIFIER_BYTES}"
             else:
                 yield f"{column.name}: {len(value):,} bytes, the column has at most {self._max_bytes[column.name]:,}"
 

@@ -139,6 +139,26 @@ def closed_gates(table: Table, limits: GateLimits, report: FramingReport, counts
         )
 
 
+def gate_closed_early(limits: GateLimits, report: FramingReport, most_rows: int) -> ClosedGate | None:
+    """The gate for rejected lines, once it is certain to close whatever follows.
+
+    Args:
+        limits: The limits.
+        report: What has been read of the file.
+        most_rows: How many rows the whole file can have.
+    """
+    if report.rejected * 100 <= limits.max_rejected_percent * (report.rejected + most_rows):
+        return None
+    lines = report.rows + report.rejected
+    reason = (
+        f"{report.rejected:,} of the first {lines:,} lines were rejected, and the rest was not read: the file has room "
+        f"for {most_rows:,} rows at most, so more than {limits.max_rejected_percent:g} % of its lines are bad."
+    )
+    if not report.rows:
+        return ClosedGate(reason)
+    return ClosedGate(reason, "max_rejected_percent", _room(100 * report.rejected / lines))
+
+
 def _room(percent: float) -> float:
     """The smallest whole percent that lets this load through."""
     return float(math.ceil(percent))

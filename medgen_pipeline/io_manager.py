@@ -81,6 +81,7 @@ class MedgenSource(dg.ConfigurableResource[Any]):
     )
     max_file_gib: float = Field(default=5.0, description="A published file larger than this is refused.")
     max_release_gib: float = Field(default=20.0, description="The same for all files of a source together.")
+    max_decompressed_gib: float = Field(default=32.0, description="A file that decompresses to more is refused.")
     missing_columns: list[str] = Field(
         default=[],
         description="Columns that NCBI's files no longer have, as table.column; they become NULL where the header "
@@ -131,6 +132,7 @@ class MedgenSource(dg.ConfigurableResource[Any]):
             home / "archive",
             keep=None if keep is None else int(keep),
             remote=S3Store(remote) if remote else None,
+            max_content_bytes=int(self.max_decompressed_gib * _GIB),
         )
 
     def gone_from(self, table: SourceTable) -> tuple[str, ...]:
@@ -156,6 +158,7 @@ _NUMBERS: Mapping[str, Callable[[str, object], None]] = {
     "min_kib_per_second": partial(require_number, above=True),
     "max_file_gib": partial(require_number, above=True),
     "max_release_gib": partial(require_number, above=True),
+    "max_decompressed_gib": partial(require_number, above=True),
 }
 """What the numbers of ``MedgenSource`` may be."""
 

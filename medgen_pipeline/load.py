@@ -10,10 +10,10 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -30,7 +30,7 @@ from medgen_pipeline.framing import (
     frame_lines,
     same_columns,
 )
-from medgen_pipeline.gates import ClosedGate, GateLimits, GatesClosedError, closed_gates
+from medgen_pipeline.gates import ClosedGate, GateLimits, GatesClosedError, closed_gates, gate_closed_early
 from medgen_pipeline.loaders import (
     AbstractNativeLoader,
     ApplyMode,
@@ -48,7 +48,11 @@ from medgen_pipeline.release import Archive, SourceFile
 
 logger = logging.getLogger(__name__)
 
+# Rejected lines of one load that the audit keeps. A line takes 8 KiB at most.
+MAX_REJECTED_ROWS = 10_000
+MAX_REJECTED_BYTES = 8 << 20
 _REJECTED_BATCH = 1000
+_REJECTED_BATCH_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ class LoadResult:
         staging_seconds: Reading, diffing, framing and bulk loading.
         load_seconds: From the table's lock to the end.
         figures: What the catalog shows beside a load of a curated table: the rows of each figure, by its name.
+        rejected_left_out: Rejected lines that the audit counts and does not keep.
     """
 
     load_id: int
@@ -101,6 +106,7 @@ class LoadResult:
     staging_seconds: float
     load_seconds: float
     figures: Mapping[str, Sequence[tuple[Any, ...]]] = field(default_factory=dict)
+    rejected_left_out: int = 0
 
 
 def load_table(
@@ -157,6 +163,7 @@ class Load:
         self._counts = ChangeCounts(0, 0, 0, 0, by_key=False)
         self._report = FramingReport()
         self._staging_seconds = 0.0
+        self._rejected_left_out = 0
 
     def result(self, seconds: float) -> LoadResult:
         """What it did, in so many seconds."""
@@ -169,6 +176,7 @@ class Load:
             report=self._report,
             staging_seconds=self._staging_seconds,
             load_seconds=seconds,
+            rejected_left_out=self._rejected_left_out,
         )
 
     def _why_compare_everything(self, last: LoadRecord | None) -> str:
@@ -333,13 +341,42 @@ class _FileLoad(Load):
         self._publish()
 
     def _stage_file(self) -> FramingReport:
-        with open_published(self._table, self._source.path) as stream, self._set_aside() as set_aside:
-            framed = FramedFile(self._table, stream, set_aside, self._accepted_missing, self._text_limits)
+        rejects = _Rejects(self._loader, self._load_id, self._stop_where_too_many_are_rejected)
+        with open_published(self._table, self._source.path) as stream:
+            framed = FramedFile(
+                self._table,
+                stream,
+                rejects,
+                self._accepted_missing,
+                self._text_limits,
+                max_file_bytes=self._archive.max_content_bytes,
+            )
+            self._report = framed.report
             with self._missing_columns_close_a_gate():
                 self._loader.bulk_load(self._table.name, iter(framed))
-        self._report = framed.report
+        rejects.finish()
+        self._rejected_left_out = rejects.left_out
         self._log_detail()
         return framed.report
+
+    def _stop_where_too_many_are_rejected(self) -> None:
+        """Raise as soon as it is certain that the gate will close, whatever the rest of the file holds."""
+        if self._most_rows is None:
+            return
+        if gate := gate_closed_early(self._options.limits, self._report, self._most_rows):
+            self._log_detail()
+            raise GatesClosedError(self._table, (gate,), self._load_id, staged=False)
+
+    @cached_property
+    def _most_rows(self) -> int | None:
+        """More rows than the file can have: its bytes over those of a row of empty fields. None where not known."""
+        if self._table.is_gzip:
+            blocks = self._archive.blocks_of(self._source.sha256)
+            content_bytes = None if blocks is None else len(blocks.header) + sum(blocks.lengths)
+        else:
+            content_bytes = self._source.path.stat().st_size
+        fields = max(len(self._table.columns) - len(self._accepted_missing), 1)
+        return None if content_bytes is None else content_bytes // fields + 1
 
     def _stage_difference(self, last: LoadRecord) -> bool:
         """Strategy *snapshot*: stage only what differs from the last file; False where that is not worth it."""
@@ -418,12 +455,6 @@ class _FileLoad(Load):
         widths = {column.name: self._loader.capabilities.text_bytes(column) for column in self._table.columns}
         return {name: width for name, width in widths.items() if width is not None}
 
-    @contextmanager
-    def _set_aside(self) -> "Iterator[_Rejects]":
-        rejects = _Rejects(self._loader, self._load_id)
-        yield rejects
-        rejects.flush()
-
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
@@ -466,22 +497,54 @@ def _interrupt_in(error: BaseException) -> BaseException | None:
 
 
 class _Rejects:
-    """Writes lines that were set aside to the audit, a batch at a time."""
+    """Writes rejected lines to the audit, a batch at a time, and counts those for which there is no room."""
 
-    def __init__(self, loader: AbstractNativeLoader, load_id: int) -> None:
+    def __init__(self, loader: AbstractNativeLoader, load_id: int, look: Callable[[], None]) -> None:
+        """``look`` is called now and then, and may raise GatesClosedError."""
         self._loader = loader
         self._load_id = load_id
-        self._rows: list[RejectedRow] = []
+        self._look = look
+        self._batch: list[RejectedRow] = []
+        self._batch_bytes = 0
+        self._kept = self._kept_bytes = 0
+        self._first_left_out = 0
+        self.left_out = 0
 
     def __call__(self, row: RejectedRow) -> None:
-        self._rows.append(row)
-        if len(self._rows) >= _REJECTED_BATCH:
-            self.flush()
+        size = len(row.raw) + len(row.reason)
+        if self.left_out or self._kept == MAX_REJECTED_ROWS or self._kept_bytes + size > MAX_REJECTED_BYTES:
+            self._first_left_out = self._first_left_out or row.line_number
+            self.left_out += 1
+        else:
+            self._batch.append(row)
+            self._kept += 1
+            self._kept_bytes += size
+            self._batch_bytes += size
+            if len(self._batch) >= _REJECTED_BATCH or self._batch_bytes >= _REJECTED_BATCH_BYTES:
+                self._flush()
+        if (self._kept + self.left_out) % _REJECTED_BATCH == 0:
+            try:
+                self._look()
+            except GatesClosedError:
+                self.finish()
+                raise
 
-    def flush(self) -> None:
-        if self._rows:
-            self._loader.log_rejected_rows(self._load_id, self._rows)
-            self._rows.clear()
+    def finish(self) -> None:
+        """Write what is left, and how many lines were left out."""
+        if self.left_out:
+            why = (
+                f"{self.left_out:,} rejected lines from this one on were left out: of one load, {MAX_REJECTED_ROWS:,} "
+                f"lines and {MAX_REJECTED_BYTES:,} bytes are kept at most"
+            )
+            logger.warning("load %d: %s", self._load_id, why)
+            self._batch.append(RejectedRow(self._first_left_out, why, b""))
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._batch:
+            self._loader.log_rejected_rows(self._load_id, self._batch)
+            self._batch.clear()
+            self._batch_bytes = 0
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ from medgen_pipeline.errors import PermanentError, TransientError
 from medgen_pipeline.framing import RejectedRow
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
 
+# Of each table, rejected lines are kept for so many loads that had some.
+LOADS_WITH_REJECTED_ROWS = 10
 # What a change feed has before the table's own columns; the layout of Delta Lake's change data feed.
 FEED_COLUMNS = ("_change_type", "_release", "_commit_timestamp", "_load_id")
 
@@ -346,7 +348,10 @@ class AbstractNativeLoader(ABC):
 
     @abstractmethod
     def log_rejected_rows(self, load_id: int, rows: Sequence[RejectedRow]) -> None:
-        """Record lines that were set aside, on a connection of its own."""
+        """Record rejected lines, on a connection of its own.
+
+        Those of older loads of the table go: they are kept for the last ``LOADS_WITH_REJECTED_ROWS`` that had some.
+        """
 
     @abstractmethod
     def log_run_finish(self, load_id: int, status: LoadStatus, error: str | None = None) -> LoadStatus:

@@ -46,6 +46,8 @@ _log = logging.getLogger(__name__)
 _BLOCK_BYTES = 64 << 10
 _GZIP_MAGIC = b"\x1f\x8b"
 _INFLATED_BYTES = 1 << 20
+# The largest file of a release, medgen_pubmed_lnk, has 2 GB.
+MAX_CONTENT_BYTES = 32 << 30
 # isal 1.9.1 declares the class as if it were an instance.
 _GzipError: type[Exception] = igzip_lib.error  # type: ignore[assignment]
 _UTF8_BOM = b"\xef\xbb\xbf"
@@ -163,13 +165,21 @@ class ObjectStore(Protocol):
 class Archive:
     """The directory described at the top of this module. Any number of processes may use it at once."""
 
-    def __init__(self, root: Path, *, keep: int | None = None, remote: ObjectStore | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        keep: int | None = None,
+        remote: ObjectStore | None = None,
+        max_content_bytes: int = MAX_CONTENT_BYTES,
+    ) -> None:
         """Name the directory; it is made when the first file is fetched.
 
         Args:
             root: The directory.
             keep: How many versions of a file outlive :meth:`prune`; None for all.
             remote: The second tier.
+            max_content_bytes: A file that decompresses to more is refused.
 
         Raises:
             ArchiveError: Fewer than two versions are to be kept: a diff needs the one before, and another warehouse
@@ -179,6 +189,7 @@ class Archive:
             raise ArchiveError(f"archive {root}: at least 2 versions of a file are kept, found {keep}.")
         self.root = root
         self._keep = keep
+        self.max_content_bytes = max_content_bytes
         self._remote = remote
 
     def path_of(self, sha256: str) -> Path | None:
@@ -280,7 +291,7 @@ class Archive:
 
     def admit(self, part: Path, *, url: str, is_gzip: bool) -> Examined:
         """Examine a download and move it into the archive under its hash, or raise and move nothing."""
-        examined = examine(part, url=url, is_gzip=is_gzip)
+        examined = examine(part, url=url, is_gzip=is_gzip, max_content_bytes=self.max_content_bytes)
         target = self._address(examined.sha256)
         blocks = self._blocks_address(examined.sha256)
         self._make_folders("sha256", target.parent, "blocks", blocks.parent)
@@ -426,7 +437,7 @@ class Archive:
                 continue  # a live download
 
 
-def examine(path: Path, *, url: str, is_gzip: bool) -> Examined:
+def examine(path: Path, *, url: str, is_gzip: bool, max_content_bytes: int = MAX_CONTENT_BYTES) -> Examined:
     """Read a file once: hash its published and its decompressed bytes, cut it, refuse what is not a whole table."""
     published = hashlib.sha256()
     content = hashlib.sha256() if is_gzip else published
@@ -436,7 +447,7 @@ def examine(path: Path, *, url: str, is_gzip: bool) -> Examined:
         file.seek(0)
         chunks = _hashed(iter(lambda: file.read(_BLOCK_BYTES), b""), published)
         if is_gzip:
-            chunks = _hashed(_inflate(chunks), content)
+            chunks = _hashed(_limited(_inflate(chunks), max_content_bytes, url), content)
         try:
             blocks = BlockList.of(_one_ahead(chunks, beside))
         except (_GzipError, EOFError) as error:
@@ -472,6 +483,19 @@ def _refuse_wrong_kind(head: bytes, url: str, *, is_gzip: bool) -> None:
         f"{url}: expected {expected}, got {found}. Not archived. "
         "Open the URL by hand and check MEDGEN_SOURCE_URL and the proxy."
     )
+
+
+def _limited(chunks: Iterable[bytes], most: int, url: str) -> Iterator[bytes]:
+    """Refuse a file that decompresses to too much, before all of it has been decompressed."""
+    total = 0
+    for chunk in chunks:
+        total += len(chunk)
+        if total > most:
+            raise RefusedFileError(
+                f"{url}: decompresses to more than {most:,} bytes, the most that is accepted. Not archived. "
+                "If the file is right, raise max_decompressed_gib of the resource 'source'."
+            )
+        yield chunk
 
 
 def _hashed(blocks: Iterable[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:

@@ -7,11 +7,19 @@ from typing import LiteralString
 import pytest
 from psycopg import sql
 
-from medgen_pipeline.catalog import TABLES, ColumnType
+from medgen_pipeline.catalog import TABLES, ColumnType, Table
 from medgen_pipeline.checks import ACROSS_TABLES, OF_ONE_TABLE
 from medgen_pipeline.checks.findings import Subject
 from medgen_pipeline.framing import RejectedRow
-from medgen_pipeline.loaders import ApplyMode, LoadDetail, LoaderError, LoadStatus, Strategy
+from medgen_pipeline.loaders import (
+    AbstractNativeLoader,
+    ApplyMode,
+    LoadDetail,
+    LoaderError,
+    LoadStatus,
+    Strategy,
+)
+from medgen_pipeline.loaders.base import LOADS_WITH_REJECTED_ROWS
 from medgen_pipeline.testing.backend import Backend, Row
 from medgen_pipeline.testing.files import EDITS
 from medgen_pipeline.testing.loads import (
@@ -109,6 +117,19 @@ class AuditContract:
         assert [tuple(row[:3]) for row in found] == [(load_id, row.line_number, row.reason) for row in rows]
         # As bytes, or where a warehouse has none, as text in which what is no text can be told.
         assert [row[3] for row in found] in ([row.raw for row in rows], [r"a\x00\xffb", r"x\y", ""])
+
+    def test_rejected_rows_are_kept_for_the_last_loads_of_a_table_that_had_some(self, backend: Backend) -> None:
+        def rejecting(loader: AbstractNativeLoader, table: Table) -> int:
+            load_id = loader.log_run_start(start_of(table))
+            loader.log_rejected_rows(load_id, [RejectedRow(2, "x", b"y"), RejectedRow(3, "x", b"y")])
+            return load_id
+
+        with backend.new_loader() as loader:
+            other = rejecting(loader, HISTORY)
+            all_loads = [rejecting(loader, NAMES) for _ in range(LOADS_WITH_REJECTED_ROWS + 2)]
+            loader.log_run_start(start_of(NAMES))  # one without any takes no place
+        found = backend.run("SELECT DISTINCT load_id FROM {rejected_row} ORDER BY 1")
+        assert found == [(load_id,) for load_id in (other, *all_loads[2:])]
 
     def test_many_rejected_rows_are_recorded_at_once(self, backend: Backend) -> None:
         with backend.new_loader() as loader:

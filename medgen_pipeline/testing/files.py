@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 
+from medgen_pipeline import load
 from medgen_pipeline.catalog import Framing, SourceTable, Table
 from medgen_pipeline.gates import GateLimits, GatesClosedError
 from medgen_pipeline.load import LoadOptions, LoadResult, load_table
@@ -249,6 +250,25 @@ class FilesContract:
         assert found[0][2] in (b"too|few", "too|few")
         assert mirror.backend.loads("rows_extracted", "rows_rejected") == [(2, 2)]
 
+    def test_rejected_lines_are_kept_up_to_a_limit_and_all_of_them_counted(
+        self, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(load, "MAX_REJECTED_ROWS", 3)
+        result = mirror.load([GOOD[0], *[b"bad"] * 5])
+        assert (result.report.rejected, result.rejected_left_out) == (5, 2)
+        assert mirror.backend.loads("rows_rejected") == [(5,)]
+        found = mirror.backend.run("SELECT line_number, reason FROM {rejected_row} ORDER BY line_number")
+        assert [number for number, _ in found] == [3, 4, 5, 6]
+        assert str(found[-1][1]).startswith("2 rejected lines from this one on were left out: of one load, 3 lines and")
+
+    def test_a_value_too_wide_for_an_index_is_rejected_in_a_table_without_a_key(
+        self, backend: Backend, tmp_path: Path
+    ) -> None:
+        mirror = Mirror(backend, tmp_path, HISTORY)
+        result = mirror.load([b"C1\tC2\tMay", _random_text(10_000) + b"\tC2\tMay"])
+        assert (result.report.rows, result.report.rejected) == (1, 1)
+        assert mirror.production() == Counter([("C1", "C2", "May")])
+
     def test_a_value_wider_than_its_column_is_set_aside_with_column_and_width(self, mirror: Mirror) -> None:
         capabilities = mirror.backend.new_loader().capabilities
         width = capabilities.text_bytes(NAMES.columns[1])
@@ -325,6 +345,11 @@ def _week(kind: str, number: int) -> tuple[tuple[str, ...], list[bytes], Counter
     }[kind]
     lines = [b"".join(row[place].encode() + b"|" for place in order) for row in fields]
     return headers, lines, Counter((cui, name, source, suppress) for cui, name, _, _ in fields)
+
+
+def _random_text(length: int) -> bytes:
+    """Text that cannot be compressed to less than an index takes."""
+    return "".join(random.Random(length).choices("0123456789abcdef", k=length)).encode()  # noqa: S311  # not secret
 
 
 def _random_files(table: SourceTable, number: int, keys: int) -> list[list[bytes]]:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from medgen_pipeline import framing, load
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES
+from medgen_pipeline.loaders.base import LOADS_WITH_REJECTED_ROWS
 from medgen_pipeline_tests.documents import Document
 from medgen_pipeline_tests.instance import PROJECT
 from medgen_pipeline_tests.integration.conftest import Demo
@@ -112,6 +114,18 @@ def test_a_message_of_the_page_is_one_that_can_be_seen(message: str) -> None:
 def test_the_query_of_the_page_shows_loads(demo: Demo) -> None:
     (statement,) = TROUBLE.blocks("sql")
     assert len(query(demo.server.ensure_running(), statement)) == 20
+
+
+# docs/run.md
+
+
+def test_what_the_page_says_is_kept_of_rejected_lines_is_what_is_kept() -> None:
+    said = " ".join((PROJECT / "docs" / "run.md").read_text().split())
+    assert (
+        f"Of each line the first {framing.MAX_REJECTED_BYTES:,} bytes are kept, and of each load "
+        f"{load.MAX_REJECTED_ROWS:,} lines and {load.MAX_REJECTED_BYTES >> 20} MiB."
+    ) in said
+    assert f"kept for the last {LOADS_WITH_REJECTED_ROWS} loads that had some" in said
 
 
 # docs/benchmarks.md

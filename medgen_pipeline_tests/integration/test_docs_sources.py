@@ -16,6 +16,7 @@ from pytest_httpserver import HTTPServer
 from medgen_pipeline.hooks import LoadFailure
 from medgen_pipeline.io_manager import MedgenSource
 from medgen_pipeline.release import DEFAULT_SOURCE_URL, RELEASE_WINDOW, TransferOptions
+from medgen_pipeline.release.archive import MAX_CONTENT_BYTES
 from medgen_pipeline.release.fetch import TRANSPORTS
 from medgen_pipeline.sensors import INTERVAL_MINUTES, RETRY_AFTER, Cursor
 from medgen_pipeline_tests.integration import test_fetch, test_sensor
@@ -177,6 +178,8 @@ def test_the_times_on_the_page_are_those_of_the_code(monkeypatch: pytest.MonkeyP
     assert "after 24 hours (`rollback_hours`)" in SOURCES
     assert (source.max_file_gib, source.max_release_gib) == (5, 20)
     assert "`max_file_gib` (5) and `max_release_gib` (20)" in SOURCES
+    assert source.archive().max_content_bytes == MAX_CONTENT_BYTES == source.max_decompressed_gib * 2**30
+    assert f"`max_decompressed_gib` ({source.max_decompressed_gib:g})" in SOURCES
     assert TransferOptions().attempts == 6
     assert "six attempts" in SOURCES
 

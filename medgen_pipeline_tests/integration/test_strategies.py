@@ -1,5 +1,6 @@
 """Both strategies find the same change set, whatever two releases hold, and each is used when it should be."""
 
+import random
 import shutil
 import tempfile
 from collections import Counter
@@ -203,6 +204,39 @@ def test_lines_rejected_before_stay_rejected_and_are_counted(database: str, home
     assert (new.strategy_reason, new.report.rejected) == (PIECES, 2)
     recorded = "SELECT line_number, raw FROM medgen_audit.rejected_row WHERE load_id = %s ORDER BY 1"
     assert query(database, recorded, new.load_id) == [(52, two), (53, three)]
+
+
+def test_a_file_with_more_bad_lines_than_may_be_stops_early(database: str, home: Path) -> None:
+    mirror = postgres_mirror(database, home, NAMES, "medgen")
+    mirror.load(GOOD)
+    before = mirror.production()
+    bad = [b"C%d|not whole" % number for number in range(5_000)]
+    with pytest.raises(
+        GatesClosedError, match="1,000 of the first 1,050 lines were rejected, and the rest was"
+    ) as error:
+        mirror.load([*GOOD, *bad], release="2026-01-14", limits=GateLimits(max_rejected_percent=4))
+    assert [(gate.setting, gate.value) for gate in error.value.closed] == [("max_rejected_percent", 96)]
+    assert mirror.production() == before
+    last = "SELECT status, rows_rejected FROM medgen_audit.load_run ORDER BY load_id DESC LIMIT 1"
+    assert query(database, last) == [("failed", 1000)]
+    assert query(database, "SELECT count(*), max(line_number) FROM medgen_audit.rejected_row") == [(1000, 1051)]
+    with pytest.raises(GatesClosedError, match="1,000 of the first 1,000 lines") as error:
+        mirror.load(bad, release="2026-01-14", limits=GateLimits(max_rejected_percent=4))
+    assert [gate.setting for gate in error.value.closed] == [None]
+    assert mirror.load([*GOOD, *bad], release="2026-01-14").report.rejected == 5000
+
+
+def test_the_widest_key_values_that_are_let_through_fit_an_index(database: str, home: Path) -> None:
+    for table, ends in ((MONDO, b"\t1"), (HISTORY, b"")):
+        mirror = postgres_mirror(database, home, table, "medgen")
+        keys = [b"\t".join(_random_text(column, row) for column in range(3)) + ends for row in range(3)]
+        assert mirror.load(keys).report.rejected == 0
+        assert mirror.load(keys[1:], release="2026-01-14").counts.deleted == 1
+        assert mirror.load(keys, release="2026-01-21").counts.inserted == 1
+
+
+def _random_text(*seed: int) -> bytes:
+    return "".join(random.Random(repr(seed)).choices("0123456789abcdef", k=400)).encode()
 
 
 @pytest.mark.parametrize(

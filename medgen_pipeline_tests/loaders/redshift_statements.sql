@@ -212,6 +212,8 @@ DELETE FROM "medgen"."mondo_cui_history";
 
 DELETE FROM "medgen"."mondo_cui_history" USING "medgen_staging"."mondo_cui_history__changes" WHERE "mondo_cui_history__changes"._change_type IN ('delete', 'update_preimage') AND "mondo_cui_history"."mondo_id" = "mondo_cui_history__changes"."mondo_id" AND OCTET_LENGTH("mondo_cui_history"."mondo_id") = OCTET_LENGTH("mondo_cui_history__changes"."mondo_id") AND "mondo_cui_history"."cui" = "mondo_cui_history__changes"."cui" AND OCTET_LENGTH("mondo_cui_history"."cui") = OCTET_LENGTH("mondo_cui_history__changes"."cui") AND "mondo_cui_history"."date" = "mondo_cui_history__changes"."date" AND OCTET_LENGTH("mondo_cui_history"."date") = OCTET_LENGTH("mondo_cui_history__changes"."date");
 
+DELETE FROM "medgen_audit".rejected_row WHERE load_id = $1;
+
 DELETE FROM "medgen_pipeline__held" WHERE cui IN ('C2', 'C3');
 
 DELETE FROM "medgen_staging"."growing";
@@ -411,6 +413,8 @@ SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS
 SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen_staging"."growing" t;
 
 SELECT DISTINCT n.nspname, v.relname FROM pg_class t JOIN pg_namespace s ON s.oid = t.relnamespace JOIN pg_depend d ON d.refobjid = t.oid JOIN pg_depend i ON i.objid = d.objid AND i.deptype = 'i' JOIN pg_class v ON v.oid = i.refobjid JOIN pg_namespace n ON n.oid = v.relnamespace WHERE s.nspname = $1 AND t.relname = $2 AND v.relkind = 'v' ORDER BY 1, 2;
+
+SELECT DISTINCT r.load_id FROM "medgen_audit".rejected_row r JOIN "medgen_audit".load_run l ON l.load_id = r.load_id WHERE l.table_name = (SELECT table_name FROM "medgen_audit".load_run WHERE load_id = $1) ORDER BY 1;
 
 SELECT MAX(load_id) FROM "medgen_audit".load_run WHERE table_name = $1;
 

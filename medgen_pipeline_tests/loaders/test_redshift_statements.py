@@ -16,7 +16,9 @@ import medgen_pipeline.loaders.redshift as redshift_package
 import medgen_pipeline.loaders.sql as sql_package
 from medgen_pipeline.catalog import ColumnType
 from medgen_pipeline.catalog.query import Constant, Scratch
+from medgen_pipeline.framing import RejectedRow
 from medgen_pipeline.loaders import ApplyMode, LoaderError, LoadStatus, Strategy, TableBusyError
+from medgen_pipeline.loaders.base import LOADS_WITH_REJECTED_ROWS
 from medgen_pipeline.testing import Mirror, Row, canonical, load, start_of
 from medgen_pipeline.testing.curated import made_by, published
 from medgen_pipeline.testing.loads import HISTORY, MONDO
@@ -68,6 +70,8 @@ def send_everything(redshift: GatedRedshift, home: Path) -> None:
         loader.initialize_staging(MONDO, Strategy.SNAPSHOT)
         loader.bulk_load(MONDO.name, iter([b"+\t" + canonical([other]), b"-\t" + canonical([one])]))
         loader.execute_cdc(MONDO)
+        for _ in range(LOADS_WITH_REJECTED_ROWS + 1):
+            loader.log_rejected_rows(loader.log_run_start(start_of(MONDO)), [RejectedRow(2, "x", b"y")])
         loader.log_run_finish(loader.log_run_start(start_of(MONDO)), LoadStatus.FAILED, "why")
     change_the_catalog(redshift)
 

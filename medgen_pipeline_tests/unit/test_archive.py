@@ -113,6 +113,15 @@ def test_a_gzip_file_may_be_padded_with_zeros(tmp_path: Path, padding: int) -> N
     assert examine(path, url=URL, is_gzip=True).content_sha256 == sha256(TEXT + TEXT)
 
 
+def test_a_file_that_decompresses_to_too_much_is_refused_before_all_of_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.gz"
+    path.write_bytes(gzip.compress(TEXT + b"C1|x|\n" * 1_000_000))
+    with pytest.raises(RefusedFileError, match=r"more than 100,000 bytes.*raise max_decompressed_gib") as error:
+        Archive(tmp_path, max_content_bytes=100_000).admit(path, url=URL, is_gzip=True)
+    assert "Not archived" in str(error.value)
+    assert not (tmp_path / "sha256").exists()
+
+
 def test_a_file_that_inflates_a_thousandfold_is_examined_in_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "file"
     text = b"C0000001|\n" * 6_000_000

@@ -3,16 +3,19 @@ r"""Framing against a reading of the same bytes, line by line, that is too simpl
 import io
 import itertools
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medgen_pipeline import framing
-from medgen_pipeline.catalog import TABLES, ColumnType, Framing, SourceTable, table_by_name
+from medgen_pipeline.catalog import CURATED_TABLES, TABLES, ColumnType, Framing, SourceTable, table_by_name
 from medgen_pipeline.framing import (
     FramedFile,
     FramingError,
@@ -126,6 +129,41 @@ def test_a_line_without_end_over_the_limit_is_an_error_and_not_a_memory_leak(mon
         frame(NAMES, file_of(NAMES) + b"x" * 5_000_000)
 
 
+def test_a_file_that_decompresses_to_too_much_is_an_error() -> None:
+    content = file_of(NAMES, *[b"C1|x|GTR|N|"] * 20_000)
+    for limit in (len(content), None):
+        assert sum(map(count_rows, FramedFile(NAMES, io.BytesIO(content), print, max_file_bytes=limit))) == 20_000
+    read: list[bytes] = []
+    with pytest.raises(FramingError, match=r"more than 100,000 bytes.*raise max_decompressed_gib"):
+        read.extend(FramedFile(NAMES, io.BytesIO(content), print, max_file_bytes=100_000))
+    assert sum(map(len, read)) <= 100_000
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the most memory a process had")
+def test_bad_lines_of_50_mb_take_no_more_memory_than_one_of_them() -> None:
+    program = """
+import io, re
+from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.framing import FramedFile
+
+class Lines(io.RawIOBase):
+    left = 10 * 50
+    def readline(self, size=-1):
+        return b"#CUI|name|source|SUPPRESS|\\n"
+    def read(self, size=-1):
+        self.left -= 1
+        end = b"\\n" if self.left % 50 == 0 else b"x"
+        return b"" if self.left < 0 else b"x" * ((1 << 20) - 1) + end
+
+rejected = []
+assert list(FramedFile(table_by_name("names"), Lines(), rejected.append)) == []
+assert len(rejected) == 10 and all(len(row.raw) == 8192 for row in rejected)
+print(int(re.search("VmHWM:[^0-9]*([0-9]+) kB", open("/proc/self/status").read())[1]) // 1024)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 400, "MB"  # the line, and the buffer that it is cut from
+
+
 def test_a_last_line_without_line_end_is_a_row() -> None:
     assert frame(NAMES, file_of(NAMES) + b"C1|a|b|N|").rows == [["C1", "a", "b", "N"]]
 
@@ -146,7 +184,8 @@ def test_a_crlf_file_reads_as_its_lf_twin() -> None:
         (b"C1|nul \0 byte|GTR|N|", "NUL byte"),
         (b"|no key|GTR|N|", "cui: empty, and it is the key"),
         (b"", "0 fields, expected 4"),
-        (b"C" * 801 + b"|key too long|GTR|N|", "cui: 801 bytes, a key value has at most 800"),
+        (b"C" * 401 + b"|key too long|GTR|N|", "cui: 401 bytes, an identifier has at most 400"),
+        (b"C1|no key, too long|" + b"C" * 401 + b"|N|", "source: 401 bytes, an identifier has at most 400"),
     ],
 )
 def test_a_bad_row_is_rejected_with_its_line_number_reason_and_bytes(row: bytes, reason: str) -> None:
@@ -312,16 +351,17 @@ def test_a_rejected_line_is_kept_up_to_a_limit() -> None:
 
 
 def test_the_index_of_every_table_takes_the_widest_values_that_are_let_through() -> None:
-    for table in TABLES:
-        texts = [column for column in table.columns if column.name in table.index_columns]
-        # Each value has a header of 4 bytes, and the row one of 8 beside the bits for NULL.
-        assert len(texts) * (framing.MAX_KEY_VALUE_BYTES + 4) + 16 <= 2704, table.name
+    for table in (*TABLES, *CURATED_TABLES):
+        widths = [column.max_bytes for column in table.columns if column.name in table.index_columns]
+        assert max(widths) <= framing.NARROW_BYTES, table.name
+        # Each value has a header of 4 bytes, and curated tables may put a word before it; the row has a header of 16.
+        assert len(widths) * (framing.MAX_IDENTIFIER_BYTES + 4 + 16) + 16 <= 2704, table.name
 
 
 def test_a_key_value_that_repairing_makes_too_wide_is_rejected() -> None:
     framed = frame(NAMES, file_of(NAMES, b"C" + b"\xff" * 300 + b"|x|GTR|N|", b"C\xff|x|GTR|N|"))
     assert [(row.line_number, row.reason) for row in framed.rejected] == [
-        (2, "cui: 901 bytes, a key value has at most 800")
+        (2, "cui: 901 bytes, an identifier has at most 400")
     ]
     assert framed.rows == [["C\ufffd", "x", "GTR", "N"]]
 

@@ -6,12 +6,15 @@ from dataclasses import asdict, fields, replace
 
 import dagster as dg
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 
 from medgen_pipeline.assets.tables import LoadConfig
 from medgen_pipeline.catalog import table_by_name
 from medgen_pipeline.errors import SettingError
 from medgen_pipeline.framing import FramingReport
-from medgen_pipeline.gates import ClosedGate, GateLimits, GatesClosedError, closed_gates
+from medgen_pipeline.gates import ClosedGate, GateLimits, GatesClosedError, closed_gates, gate_closed_early
 from medgen_pipeline.load import LoadOptions
 from medgen_pipeline.loaders import ChangeCounts
 
@@ -177,6 +180,19 @@ def test_only_a_proven_key_that_repeats_closes_the_gate(counts: ChangeCounts) ->
     assert closed(report, counts, proven=False) == []
     assert closed(report, replace(counts, by_key=True)) == []
     assert closed(report, counts, GateLimits(accept_broken_key=True)) == []
+
+
+@settings_of_hypothesis(max_examples=200, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**7), st.floats(0, 100), st.integers(0, 10**6))
+def test_a_gate_that_closes_early_would_close_at_the_end_of_any_such_file(
+    rows: int, rejected: int, more_rows: int, limit: float, more_rejected: int
+) -> None:
+    limits = GateLimits(max_rejected_percent=limit, max_shrink_percent=100)
+    gate = gate_closed_early(limits, FramingReport(rows=rows, rejected=rejected), rows + more_rows)
+    if gate is not None:
+        whole = FramingReport(rows=rows + more_rows, rejected=rejected + more_rejected)
+        assert closed(whole, first_load(whole.rows), limits)
+        assert (gate.setting is None) is (rows == 0)
 
 
 def test_every_gate_that_is_closed_is_named() -> None:

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from medgen_pipeline.framing import RejectedRow
 from medgen_pipeline.loaders.base import (
+    LOADS_WITH_REJECTED_ROWS,
     ApplyMode,
     ChangeCounts,
     LoadDetail,
@@ -145,13 +146,28 @@ class SqlAudit(Generic[AnyCursor]):
         )
 
     def rejected_rows(self, load_id: int, rows: Sequence[RejectedRow]) -> None:
-        """Append lines that were set aside, all in one statement."""
+        """Append rejected lines, all in one statement."""
         if not rows:
             return
         values = [value for row in rows for value in (load_id, *self._rejected(row))]
         statement = sql.SQL('INSERT INTO {audit}.rejected_row (load_id, line_number, reason, "raw") VALUES {rows}')
         all_rows = sql.SQL(", ").join([sql.SQL("(%s, %s, %s, %s)")] * len(rows))
-        self._write(lambda: self._session.execute_audit(statement.format(**self._parts, rows=all_rows), values))
+
+        def body() -> None:
+            self._session.execute_audit(statement.format(**self._parts, rows=all_rows), values)
+            self._prune_rejected_rows(load_id)
+
+        self._write(body)
+
+    def _prune_rejected_rows(self, load_id: int) -> None:
+        """Delete those of the table's older loads, so that the audit does not grow for ever."""
+        found = self._run(
+            "SELECT DISTINCT r.load_id FROM {audit}.rejected_row r JOIN {audit}.load_run l ON l.load_id = r.load_id"
+            " WHERE l.table_name = (SELECT table_name FROM {audit}.load_run WHERE load_id = %s) ORDER BY 1",
+            [load_id],
+        )
+        for (old,) in found.fetchall()[:-LOADS_WITH_REJECTED_ROWS]:
+            self._run("DELETE FROM {audit}.rejected_row WHERE load_id = %s", [old])
 
     def finish(self, load_id: int, status: LoadStatus, error: str | None) -> LoadStatus:
         """Close a running record; returns the status that stands."""
