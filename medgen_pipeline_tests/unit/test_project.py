@@ -69,7 +69,16 @@ def test_only_the_redshift_extra_asks_for_aws_packages() -> None:
 def test_ci_checks_what_contributors_check() -> None:
     script = PROJECT / ".ci" / "run"
     assert script.stat().st_mode & 0o111
-    assert script.read_text().splitlines()[-2:] == ["make lint", "make test"]
+    lines = script.read_text().splitlines()
+    assert [line.split()[:2] for line in lines if line.startswith("make ")] == [["make", "lint"], ["make", "test"]]
+    assert lines[-1] == "make test"
+
+
+def test_ci_tries_every_python_version_that_the_metadata_allow() -> None:
+    (tried,) = re.findall(r"^for version in (.*); do$", (PROJECT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert [f"Programming Language :: Python :: {version}" for version in tried.split()] == [
+        classifier for classifier in METADATA["classifiers"] if "Python :: 3" in classifier
+    ]
 
 
 def test_every_python_version_is_named_that_the_metadata_allow() -> None:
