@@ -225,7 +225,8 @@ class HistoryContract:
     def test_releases_in_the_wrong_order_are_refused(self, backend: Backend) -> None:
         for release, row in zip(RELEASES, (A, B), strict=False):
             load(backend.new_loader(), NAMES, [row], release)
-        with backend.new_loader() as loader, pytest.raises(LoaderError, match="swap the two"):
+        said = f"{RELEASES[0]} was loaded before {RELEASES[1]}; swap the two"
+        with backend.new_loader() as loader, pytest.raises(LoaderError, match=said):
             list(loader.read_changes(NAMES, RELEASES[1], RELEASES[0]))
 
     def test_a_table_that_was_made_anew_has_no_history_before_that(self, backend: Backend) -> None:

