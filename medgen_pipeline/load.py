@@ -92,6 +92,7 @@ class LoadResult:
         counts: What changed.
         report: What framing saw.
         staging_seconds: Reading, diffing, framing and bulk loading.
+        rows_moved: Rows that went into staging: none of a release that is the last one again.
         load_seconds: From the table's lock to the end.
         figures: What the catalog shows beside a load of a curated table: the rows of each figure, by its name.
         rejected_left_out: Rejected lines that the audit counts and does not keep.
@@ -104,6 +105,7 @@ class LoadResult:
     counts: ChangeCounts
     report: FramingReport
     staging_seconds: float
+    rows_moved: int
     load_seconds: float
     figures: Mapping[str, Sequence[tuple[Any, ...]]] = field(default_factory=dict)
     rejected_left_out: int = 0
@@ -164,6 +166,7 @@ class Load:
         self._report = FramingReport()
         self._staging_seconds = 0.0
         self._rejected_left_out = 0
+        self._rows_moved = 0
 
     def result(self, seconds: float) -> LoadResult:
         """What it did, in so many seconds."""
@@ -175,6 +178,7 @@ class Load:
             counts=self._counts,
             report=self._report,
             staging_seconds=self._staging_seconds,
+            rows_moved=self._rows_moved,
             load_seconds=seconds,
             rejected_left_out=self._rejected_left_out,
         )
@@ -353,7 +357,7 @@ class _FileLoad(Load):
             )
             self._report = framed.report
             with self._missing_columns_close_a_gate():
-                self._loader.bulk_load(self._table.name, iter(framed))
+                self._rows_moved += self._loader.bulk_load(self._table.name, iter(framed))
         rejects.finish()
         self._rejected_left_out = rejects.left_out
         self._log_detail()
@@ -413,7 +417,8 @@ class _FileLoad(Load):
             missing_columns=added.report.missing_columns,
         )
         self._loader.initialize_staging(self._table, Strategy.SNAPSHOT)
-        self._loader.bulk_load(self._table.name, iter((*removed.signed(b"-"), *added.signed(b"+"))))
+        lines = iter((*removed.signed(b"-"), *added.signed(b"+")))
+        self._rows_moved += self._loader.bulk_load(self._table.name, lines)
         self._log_detail()
         self._staging_seconds = time.monotonic() - started
         return True

@@ -214,7 +214,7 @@ class _CuratedLoad(Load):
     def _build(self, query: Query) -> None:
         started = time.monotonic()
         self._loader.initialize_staging(self._table)
-        rows = self._loader.stage_query(self._table, query)
+        rows = self._rows_moved = self._loader.stage_query(self._table, query)
         self._report = FramingReport(rows=rows)
         self._log_detail()
         self._staging_seconds = time.monotonic() - started

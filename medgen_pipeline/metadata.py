@@ -121,10 +121,11 @@ def load_metadata(table: Table, schema: str, uri: str, result: LoadResult) -> di
         "medgen/repaired_rows": report.repaired,
         "medgen/load_seconds": round(result.load_seconds, 3),
         "medgen/staging_seconds": round(result.staging_seconds, 3),
-        "medgen/rows_per_second": round(report.rows / max(result.load_seconds, 0.001)),
     }
     if result.rejected_left_out:
         metadata["medgen/rejected_rows_left_out"] = result.rejected_left_out
+    if result.rows_moved:
+        metadata["medgen/rows_per_second"] = round(result.rows_moved / max(result.load_seconds, 0.001))
     if report.extra_columns:
         metadata["medgen/extra_columns"] = dg.MetadataValue.json(list(report.extra_columns))
     if report.missing_columns:

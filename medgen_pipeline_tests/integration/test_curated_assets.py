@@ -1,16 +1,21 @@
 """Curated tables as Dagster assets: made after their upstream, kept while it is unchanged, judged by rules."""
 
 import gzip
-from collections.abc import Iterator
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, any_table_by_name, table_by_name
+from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, Table, any_table_by_name, table_by_name
+from medgen_pipeline.loaders import ChangeCounts
 from medgen_pipeline.release.sample import write_sample
-from medgen_pipeline_tests.integration.support import Deployment, Run, exists, fresh_database
+from medgen_pipeline.testing import Row
+from medgen_pipeline.testing.loads import differences
+from medgen_pipeline_tests.integration.support import Deployment, Run, exists, fresh_database, rows_of
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.support import new_loader, query, read
 
@@ -127,6 +132,135 @@ def test_the_report_is_markdown_with_numbers_beside_it(weeks: Weeks) -> None:
     assert releases[0].startswith("| release | new disease | renamed | merged | retired | rows changed |")
     assert [row.split(" | ")[2] for row in releases[2:]] == ["50", "0"]
     assert metadata["report/rows_inserted"] > 0
+
+
+# Every metric, against a count that uses neither the package's SQL nor its reading of files
+
+DISEASE_TYPES = {"T019", "T020", "T047", "T048", "T049", "T190", "T191"}
+TOPICS = ("new disease", "renamed", "merged", "retired")
+
+
+def changes(table: Table, before: Sequence[Row], after: Sequence[Row]) -> ChangeCounts:
+    """Brute force, with the key's columns first."""
+    order = sorted(range(len(table.columns)), key=lambda place: table.column_names[place] not in table.key)
+    one, other = ([tuple(row[place] for place in order) for row in rows] for rows in (before, after))
+    return differences(one, other, len(table.key))
+
+
+def topics_of(base: Path, successor: Path) -> dict[str, set[Row]]:
+    """The concepts of each topic in the later release: CUI, name, and what the report says beside it."""
+    old, new = (
+        {cui: str(name).strip() for cui, name, *_ in rows_of(NAMES, release / NAMES.file_name)}
+        for release in (base, successor)
+    )
+    typed, merged, history = (table_by_name(name) for name in ("mgsty", "merged", "medgen_cui_history"))
+    diseases = {
+        row[typed.column_names.index("cui")]
+        for release in (base, successor)
+        for row in rows_of(typed, release / typed.file_name)
+        if row[typed.column_names.index("tui")] in DISEASE_TYPES
+    }
+    leads_to: dict[object, set[object]] = defaultdict(set)
+    for table, start, end in ((merged, "cui", "to_cui"), (history, "previous_cui", "current_cui")):
+        for row in rows_of(table, successor / table.file_name):
+            leads_to[row[table.column_names.index(start)]].add(row[table.column_names.index(end)])
+
+    def is_merged(cui: object) -> bool:
+        seen, next_ones = {cui}, leads_to[cui]
+        while next_ones:
+            if next_ones & set(new):
+                return True
+            seen |= next_ones
+            next_ones = {end for one in next_ones for end in leads_to[one]} - seen
+        return False
+
+    gone = set(old) - set(new)
+    return {
+        "new disease": {(cui, new[cui]) for cui in set(new) - set(old) if cui in diseases},
+        "renamed": {(cui, new[cui], old[cui]) for cui in set(new) & set(old) if new[cui] != old[cui]},
+        "merged": {(cui, old[cui]) for cui in gone if is_merged(cui)},
+        "retired": {(cui, old[cui]) for cui in gone if not is_merged(cui)},
+    }
+
+
+def cells(markdown: str) -> list[list[str]]:
+    """The rows of a table in Markdown, without header and without what Markdown has to have escaped."""
+    lines = [] if markdown == "none" else markdown.splitlines()[2:]
+    rows = [re.split(r"(?<!\\)\|", line)[1:-1] for line in lines]
+    return [[re.sub(r"\\(.)", r"\1", cell.strip()).replace("&lt;", "<") for cell in row] for row in rows]
+
+
+def test_every_metric_of_the_report_agrees_with_the_files(weeks: Weeks) -> None:
+    base, successor = weeks.folder / BASE, weeks.folder / SUCCESSOR
+    held = {table: [list(rows_of(table, week / table.file_name)) for week in (base, successor)] for table in TABLES}
+    empty: dict[str, set[Row]] = {topic: set() for topic in TOPICS}
+    first = {table.name: (len(rows[0]), 0, 0, len(rows[0])) for table, rows in held.items()}
+    second = {}
+    for table, rows in held.items():
+        counts = changes(table, *rows)
+        second[table.name] = (counts.inserted, counts.updated, counts.deleted, counts.rows_after)
+    releases: list[list[str]] = []
+    for run, release, topics, tables in (
+        (weeks.first, BASE, empty, first),
+        (weeks.successor, SUCCESSOR, topics_of(base, successor), second),
+    ):
+        shown = run.metadata["release_report"]
+        totals = {topic: len(concepts) for topic, concepts in topics.items()}
+        assert {topic: shown[f"report/{topic.replace(' ', '_')}"] for topic in TOPICS} == totals
+        sums = [sum(row[place] for row in tables.values()) for place in range(3)]
+        assert [shown[f"report/rows_{what}"] for what in ("inserted", "updated", "deleted")] == sums
+        found = {
+            row[0]: tuple(int(cell.replace(",", "")) for cell in row[2:7]) for row in cells(shown["report/tables"])
+        }
+        assert found == {name: (after, *made, sum(made)) for name, (*made, after) in tables.items()}
+        listed = [(topic, (cui, *rest)) for topic, cui, *rest in cells(shown["report/concepts"])]
+        for topic, concepts in topics.items():
+            assert {concept[:2] for of, concept in listed if of == topic} == {concept[:2] for concept in concepts}
+        assert {concept for of, concept in listed if of == "renamed"} == topics["renamed"]
+        releases.insert(0, [release, *map(str, totals.values()), f"{sum(sums):,}"])
+        assert [row[:6] for row in cells(shown["report/releases"])] == releases
+    assert all(len(concepts) < 100 for concepts in topics.values())  # so that all of them are listed
+    assert topics["merged"]
+    assert len(held[table_by_name("merged")][1]) != len(topics["merged"])  # which was once shown in its place
+
+
+def test_every_metric_of_the_hierarchy_agrees_with_its_edges(weeks: Weeks) -> None:
+    for schema, release, run in (("as_of_base", BASE, weeks.first), ("medgen", SUCCESSOR, weeks.successor)):
+        names = {cui: name for cui, name, *_ in rows_of(NAMES, weeks.folder / release / NAMES.file_name)}
+        shown = run.metadata["concept_ancestor"]
+        edges = {(row[0], row[1]) for row in read(weeks.deployment.dsn, schema, curated("concept_parent"))}
+        held = {row[:2]: row[2] for row in read(weeks.deployment.dsn, schema, curated("concept_ancestor"))}
+        cut = edges - {pair for pair, distance in held.items() if distance == 1}
+        assert shown["hierarchy/cut_edges"] == len(cut)
+        assert {(row[0], row[2]) for row in cells(shown["hierarchy/cut"])} == cut
+        for place in (0, 2):
+            named = {row[place]: row[place + 1] for row in cells(shown["hierarchy/cut"])}
+            assert named == {cui: " ".join(str(names[cui]).split()) for cui in named}  # one line of Markdown
+        above: dict[object, set[object]] = defaultdict(set)
+        for cui, parent in edges - cut:
+            above[cui].add(parent)
+        level, seen, steps = {(cui, cui) for cui in above}, set[tuple[object, object]](), 0
+        while level := {(cui, up) for cui, at in level for up in above.get(at, ())} - seen:
+            seen |= level
+            steps += 1
+        assert shown["hierarchy/greatest_distance"] == steps
+
+
+@EACH
+def test_the_counts_of_a_load_agree_with_its_rows(table: CuratedTable, weeks: Weeks) -> None:
+    before, after = (read(weeks.deployment.dsn, schema, table) for schema in ("as_of_base", "medgen"))
+    counts = changes(table, before, after)
+    first, second = weeks.first.metadata[table.name], weeks.successor.metadata[table.name]
+    assert [first[f"cdc/{what}"] for what in ("inserted", "updated", "deleted", "unchanged")] == [len(before), 0, 0, 0]
+    assert {what: second[f"cdc/{what}"] for what in ("inserted", "updated", "deleted", "unchanged")} == {
+        what: getattr(counts, what) for what in ("inserted", "updated", "deleted", "unchanged")
+    }
+    assert (first["dagster/row_count"], second["dagster/row_count"]) == (len(before), len(after))
+
+
+def test_a_kept_table_has_no_rows_per_second(weeks: Weeks) -> None:
+    assert "medgen/rows_per_second" in weeks.first.metadata["concept"]
+    assert "medgen/rows_per_second" not in weeks.again.metadata["concept"]
 
 
 def test_column_lineage_leads_to_the_upstream_assets(weeks: Weeks) -> None:

@@ -208,10 +208,10 @@ FROM {newest} WHERE topic = 'table' ORDER BY position
                 parameters={f"topic_{place}": topic for place, topic in enumerate(CONCEPT_TOPICS, 1)},
                 text="""
 SELECT release,
-    COALESCE(MAX(CASE WHEN subject = {topic_1} THEN total END), 0),
-    COALESCE(MAX(CASE WHEN subject = {topic_2} THEN total END), 0),
-    COALESCE(MAX(CASE WHEN subject = {topic_3} THEN total END), 0),
-    COALESCE(MAX(CASE WHEN subject = {topic_4} THEN total END), 0),
+    COALESCE(MAX(CASE WHEN topic = 'total' AND subject = {topic_1} THEN total END), 0),
+    COALESCE(MAX(CASE WHEN topic = 'total' AND subject = {topic_2} THEN total END), 0),
+    COALESCE(MAX(CASE WHEN topic = 'total' AND subject = {topic_3} THEN total END), 0),
+    COALESCE(MAX(CASE WHEN topic = 'total' AND subject = {topic_4} THEN total END), 0),
     CAST(SUM(CASE WHEN topic = 'table' THEN rows_inserted + rows_updated + rows_deleted ELSE 0 END) AS BIGINT)
 FROM {release_report} AS report WHERE topic IN ('table', 'total')
 GROUP BY release ORDER BY release DESC
