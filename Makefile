@@ -32,8 +32,9 @@ psql: $(RUNTIME) ## Open psql on the embedded PostgreSQL
 stop: $(RUNTIME) ## Stop the embedded PostgreSQL; its data stay
 	@$(BIN)/medgen server stop
 
+# More workers than cores: most tests wait, for servers and processes.
 test: $(TEST) ## Run all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(TEST) ## Check style and types
 	@$(BIN)/ruff check

@@ -33,11 +33,12 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The UI's tests first: few, slow, and mostly waiting. At the end one worker would do them alone.
+    """The UI's tests first, then the conformance suites: the longest files. At the end one worker would do them alone.
 
-    pytest-xdist keeps this order with ``--no-loadscope-reorder``; by itself it begins with the files of most tests.
+    pytest-xdist keeps this order with ``--no-loadscope-reorder``; by itself it begins with the files of most tests,
+    and the UI's are few and slow.
     """
-    items.sort(key=lambda item: "ui" not in item.path.parts)
+    items.sort(key=lambda item: ("ui" not in item.path.parts, "conformance" not in item.path.name))
 
 
 @pytest.fixture(scope="session")

@@ -78,7 +78,7 @@ def test_make_demo_prints_the_figures_shown(demo: Demo) -> None:
 def test_make_test_runs_every_test(demo: Demo) -> None:
     # Running it here would never end; what it would run is this very suite, whole.
     done = demo.run([*demo.make("test"), "--dry-run", "--no-print-directory"])
-    assert done.stdout == f"{demo.directory}/.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder\n"
+    assert done.stdout == f"{demo.directory}/.venv/bin/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder\n"
 
 
 def test_make_psql_opens_the_demo_s_database(demo: Demo) -> None:
