@@ -36,6 +36,7 @@ from medgen_pipeline.loaders import (
     ApplyMode,
     ChangeCounts,
     LoadDetail,
+    LoaderError,
     LoadRecord,
     LoadStart,
     LoadStatus,
@@ -43,6 +44,7 @@ from medgen_pipeline.loaders import (
     Strategy,
     SwapRefusedError,
     TableBusyError,
+    UnknownTableError,
 )
 from medgen_pipeline.release import Archive, SourceFile
 
@@ -62,12 +64,14 @@ class LoadOptions:
     Attributes:
         limits: The gates' limits.
         force_warehouse: Compare the whole file with production even where a cheaper way would do.
+        take_over: Make a table production that has its name and that no recorded load made.
         swap_above_percent: Change this many percent of production's rows or more by putting a new table in its place;
             infinity: never.
     """
 
     limits: GateLimits = field(default_factory=GateLimits)
     force_warehouse: bool = False
+    take_over: bool = False
     swap_above_percent: float = 5.0
 
     def __post_init__(self) -> None:
@@ -142,7 +146,9 @@ def load_table(
     with loader:
         started = time.monotonic()
         load_id = loader.log_run_start(
-            LoadStart(table, source.release, source.sha256, source.content_sha256, dagster_run_id)
+            LoadStart(
+                table, source.release, source.sha256, source.content_sha256, dagster_run_id, take_over=options.take_over
+            )
         )
         load = _FileLoad(loader, table, source, archive, options, load_id)
         with load.recorded():
@@ -194,8 +200,25 @@ class Load:
         if last.guard and not last.left:
             return f"what load {last.load_id} left behind cannot be read (guard in load_run)"
         if not self._loader.is_as_left(self._table, last):
-            return "production is not as the last load left it"
+            return f"production is not as the last load left it: {self._damage()}"
         return ""
+
+    def _damage(self) -> str:
+        """What others have made of production, which this load is going to repair."""
+        try:
+            found = str(self._loader.find_drift(self._table))
+        except LoaderError as error:  # what makes the load fail as well, in its turn
+            found = str(error)
+        logger.warning("%s: production is not as its last load left it, and is repaired: %s", self._table.name, found)
+        return found
+
+    def _initialize(self, strategy: Strategy = Strategy.WAREHOUSE) -> None:
+        """Make room for the rows, unless somebody else's table is in the way."""
+        try:
+            self._loader.initialize_staging(self._table, strategy)
+        except UnknownTableError as error:
+            gate = ClosedGate(str(error), "take_over", True)
+            raise GatesClosedError(self._table, (gate,), self._load_id, staged=False) from error
 
     def _keep_unchanged(self, last: LoadRecord) -> None:
         self._report = FramingReport(last.rows_extracted or 0, last.rows_rejected or 0, last.rows_repaired or 0)
@@ -339,7 +362,7 @@ class _FileLoad(Load):
     def _from_the_whole_file(self) -> None:
         self._strategy = Strategy.WAREHOUSE
         started = time.monotonic()
-        self._loader.initialize_staging(self._table)
+        self._initialize()
         self._report = self._stage_file()
         self._staging_seconds = time.monotonic() - started
         self._publish()
@@ -416,7 +439,7 @@ class _FileLoad(Load):
             extra_columns=added.report.extra_columns,
             missing_columns=added.report.missing_columns,
         )
-        self._loader.initialize_staging(self._table, Strategy.SNAPSHOT)
+        self._initialize(Strategy.SNAPSHOT)
         lines = iter((*removed.signed(b"-"), *added.signed(b"+")))
         self._rows_moved += self._loader.bulk_load(self._table.name, lines)
         self._log_detail()

@@ -50,10 +50,12 @@ class CuratedOptions:
     Attributes:
         parameters: Values of the query's parameters, instead of the catalog's.
         force_rebuild: Run the whole query even where nothing seems to have changed.
+        take_over: Make a table production that has its name and that no recorded load made.
     """
 
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     force_rebuild: bool = False
+    take_over: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,9 @@ def load_curated(
         started = time.monotonic()
         inputs = announced or read_inputs(loader, table, chosen)
         fingerprint = inputs.content_sha256
-        load_id = loader.log_run_start(LoadStart(table, inputs.release, fingerprint, fingerprint, dagster_run_id))
+        load_id = loader.log_run_start(
+            LoadStart(table, inputs.release, fingerprint, fingerprint, dagster_run_id, take_over=chosen.take_over)
+        )
         load = _CuratedLoad(loader, inputs, chosen, load_id)
         with load.recorded():
             load.run()
@@ -213,7 +217,7 @@ class _CuratedLoad(Load):
 
     def _build(self, query: Query) -> None:
         started = time.monotonic()
-        self._loader.initialize_staging(self._table)
+        self._initialize()
         rows = self._rows_moved = self._loader.stage_query(self._table, query)
         self._report = FramingReport(rows=rows)
         self._log_detail()
@@ -223,7 +227,7 @@ class _CuratedLoad(Load):
 
     def _pass_gates(self) -> None:
         # What it is made from has passed its gates, and another choice of sources may empty it.
-        if self._table.key_proven and not self._counts.by_key:
+        if self._table.key_proven and not self._counts.key_is_unique:
             raise LoaderError(
                 f"{self._table.name} was not published, production is as it was: its query gives a row of the same "
                 f"key ({', '.join(self._table.key)}) twice, or one without. Either the key of a table it is made from "

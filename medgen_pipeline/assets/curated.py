@@ -26,12 +26,17 @@ class CuratedConfig(dg.Config):
         default=False,
         description="Run the whole query, whatever the audit says, instead of keeping the table or following changes.",
     )
+    take_over: bool = Field(
+        default=False,
+        description="Make a table of this name the curated one, although no recorded load made it: its rows are "
+        "compared with those of the query, and those that are not among them are deleted.",
+    )
 
     def options(self) -> CuratedOptions:
         """These settings as a load takes them."""
         chosen = self.model_dump(exclude=set(CuratedConfig.model_fields))
         parameters = {name: tuple(value) if isinstance(value, list) else value for name, value in chosen.items()}
-        return CuratedOptions(parameters=parameters, force_rebuild=self.force_rebuild)
+        return CuratedOptions(parameters=parameters, force_rebuild=self.force_rebuild, take_over=self.take_over)
 
 
 def config_of(table: CuratedTable) -> type[CuratedConfig]:

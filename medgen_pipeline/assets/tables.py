@@ -73,6 +73,11 @@ class LoadConfig(dg.Config):
         description="Compare the whole file with production inside the warehouse, even where the audit says that "
         "nothing can have changed.",
     )
+    take_over: bool = Field(
+        default=_DEFAULT.take_over,
+        description="Make a table of this name production, although no recorded load made it: its rows are compared "
+        "with the release, and those that are not in it are deleted.",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -96,6 +101,7 @@ class LoadConfig(dg.Config):
             ),
             force_warehouse=self.force_warehouse,
             swap_above_percent=self.swap_above_percent,
+            take_over=self.take_over,
         )
 
 

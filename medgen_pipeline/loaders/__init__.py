@@ -19,6 +19,7 @@ from medgen_pipeline.loaders.base import (
     Strategy,
     SwapRefusedError,
     TableBusyError,
+    UnknownTableError,
     WarehouseBusyError,
 )
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
@@ -41,5 +42,6 @@ __all__ = [
     "Strategy",
     "SwapRefusedError",
     "TableBusyError",
+    "UnknownTableError",
     "WarehouseBusyError",
 ]

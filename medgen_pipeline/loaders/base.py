@@ -11,7 +11,7 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import TracebackType
@@ -36,6 +36,10 @@ class LoaderError(PermanentError):
 
 class SwapRefusedError(LoaderError):
     """What users have attached to production keeps a new table from taking its place; a change in place may do."""
+
+
+class UnknownTableError(LoaderError):
+    """Something has production's name that no recorded load made, and the load may not take it over."""
 
 
 class LostConnectionError(TransientError):
@@ -81,13 +85,18 @@ class LoadStatus(StrEnum):
 
 @dataclass(frozen=True)
 class LoadStart:
-    """What is known before a load begins."""
+    """What is known before a load begins.
+
+    Attributes:
+        take_over: Whether a table of production's name that no recorded load made may become production.
+    """
 
     table: Table
     release: str
     source_sha256: str
     content_sha256: str
     dagster_run_id: str | None = None
+    take_over: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +120,7 @@ class ChangeCounts:
         unchanged: Rows equal in both.
         by_key: Whether rows were matched by the catalog's key; False where it has none or the key repeats.
         baseline: Whether production does not exist yet in this shape, so that there is nothing to compare with.
+        unique_key: Whether the release's key is unique and never NULL; None: as ``by_key`` says.
     """
 
     inserted: int
@@ -119,6 +129,12 @@ class ChangeCounts:
     unchanged: int
     by_key: bool
     baseline: bool = False
+    unique_key: bool | None = field(default=None, compare=False)
+
+    @property
+    def key_is_unique(self) -> bool:
+        """Whether the release's key tells its rows apart; that of a damaged production may not, until it is healed."""
+        return self.by_key if self.unique_key is None else self.unique_key
 
     @property
     def rows_before(self) -> int:
@@ -193,6 +209,7 @@ class Drift:
         checksum_matches: Whether the rows' content adds up to what the files added up to.
         foreign_rows: Rows that somebody else has written.
         sample: Some of them, in column order.
+        missing_columns: Columns of the catalog, with their types, that it has not; then nothing else was looked at.
     """
 
     expected_rows: int
@@ -200,6 +217,16 @@ class Drift:
     checksum_matches: bool
     foreign_rows: int
     sample: tuple[tuple[Any, ...], ...]
+    missing_columns: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """What was found, for a log."""
+        if self.missing_columns:
+            return f"it has no column {', no column '.join(self.missing_columns)}"
+        written = f"rows written by others: {self.foreign_rows:,}" if self.foreign_rows else ""
+        if self.rows != self.expected_rows:
+            return ", ".join(filter(None, [f"it has {self.rows:,} rows, expected {self.expected_rows:,}", written]))
+        return written or ("its rows are the same" if self.checksum_matches else "its rows have other values")
 
     @property
     def found(self) -> bool:
@@ -265,6 +292,10 @@ class AbstractNativeLoader(ABC):
         """Afterwards an empty staging table exists, whatever a killed run left behind.
 
         Under ``SNAPSHOT`` it takes canonical rows that begin with one more field, ``+`` or ``-``.
+
+        Raises:
+            UnknownTableError: No recorded load made the table that production is to be; see ``LoadStart.take_over``.
+            LoaderError: Something else that no load made has a name that the load needs.
         """
 
     @abstractmethod

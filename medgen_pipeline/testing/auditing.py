@@ -88,6 +88,31 @@ class AuditContract:
             ("snapshot", 5, 2, 1, "failed", awkward)
         ]
 
+    def test_an_audit_that_no_load_made_is_not_written_to(self, backend: Backend) -> None:
+        audit = sql.Identifier(f"{backend.schema}_audit")
+        backend.run("CREATE SCHEMA {audit}", audit=audit)
+        backend.run("CREATE TABLE {load_run} (mine INTEGER)")
+        with pytest.raises(LoaderError, match=r"load_run is in the way: .* found no comment"):
+            load(backend.new_loader(), NAMES, [A])
+        assert backend.run("SELECT COUNT(*) FROM {load_run}") == [(0,)]
+
+    def test_what_an_earlier_version_made_without_a_mark_is_the_loads_own(self, backend: Backend) -> None:
+        load(backend.new_loader(), NAMES, [A])
+        load(backend.new_loader(), NAMES, [B], RELEASES[1])
+        with backend.new_loader() as loader:
+            compared(loader, NAMES, [C])  # and ends there
+            for part, made in (("_staging", ("names", "names__changes")), ("_changes", ("names",))):
+                for name in made:
+                    self._unmark(backend, part, name)
+            for name in backend.relations("_audit"):
+                self._unmark(backend, "_audit", name)
+        assert load(backend.new_loader(), NAMES, [A, B], RELEASES[2]).inserted == 1
+        assert backend.leftovers([NAMES]) == []
+
+    @staticmethod
+    def _unmark(backend: Backend, part: str, name: str) -> None:
+        backend.run("COMMENT ON TABLE {made} IS NULL", made=sql.Identifier(f"{backend.schema}{part}", name))
+
     def test_a_load_that_succeeded_stays_so(self, backend: Backend) -> None:
         with backend.new_loader() as loader:
             compared(loader, NAMES, [A])

@@ -3,9 +3,10 @@
 import gzip
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import LiteralString
 
 import pytest
 from psycopg import sql
@@ -47,6 +48,38 @@ def write(folder: Path, table: SourceTable, lines: list[bytes], headers: Sequenc
     path = folder / table.file_name
     path.unlink(missing_ok=True)
     path.write_bytes(gzip.compress(content) if table.is_gzip else content)
+
+
+# What somebody does to production, what it holds then, and what the next load says.
+DAMAGES: dict[str, tuple[tuple[LiteralString, ...], Callable[[list[Row]], list[Row]], str]] = {
+    "rows of a key that is there, by somebody who dropped the index": (
+        (
+            "DROP INDEX IF EXISTS {schema}.names_key",
+            "INSERT INTO {production} VALUES ('C5', 'again', 'GTR', 'N'), ('C5', 'name 5', 'GTR', 'N')",
+        ),
+        lambda rows: [*rows, ("C5", "again", "GTR", "N"), ("C5", "name 5", "GTR", "N")],
+        "it has 52 rows, expected 50",
+    ),
+    "a row without a key": (
+        ("INSERT INTO {production} VALUES (NULL, 'nothing', 'GTR', 'N')",),
+        lambda rows: [*rows, (None, "nothing", "GTR", "N")],
+        "it has 51 rows, expected 50",
+    ),
+    "a column that was dropped": (
+        ("ALTER TABLE {production} DROP COLUMN source",),
+        lambda rows: [(*row[:2], None, row[3]) for row in rows],
+        "it has no column source",
+    ),
+    "a column of another type": (
+        (
+            "ALTER TABLE {production} DROP COLUMN source",
+            "ALTER TABLE {production} ADD COLUMN source BIGINT",
+            "UPDATE {production} SET source = 7",
+        ),
+        lambda rows: [(*row[:2], "7", row[3]) for row in rows],
+        "it has no column source",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -198,12 +231,51 @@ class FilesContract:
             mirror.backend.run(statement, NAMES)
         lines = [*GOOD[:-1], b"C49|renamed|GTR|N|"] if content_changes else GOOD
         result = mirror.load(lines, release=RELEASES[1])
-        assert (result.strategy, result.strategy_reason) == (
-            Strategy.WAREHOUSE,
-            "production is not as the last load left it",
-        )
+        assert result.strategy is Strategy.WAREHOUSE
+        assert result.strategy_reason.startswith("production is not as the last load left it: ")
         expected = healthy - Counter([("C49", "name 49", "GTR", "N")]) + Counter([("C49", "renamed", "GTR", "N")])
         assert mirror.production() == (expected if content_changes else healthy)
+
+    @pytest.mark.parametrize("lines", [GOOD, [*GOOD[:-1], b"C49|renamed|GTR|N|"]], ids=["same file", "another file"])
+    @pytest.mark.parametrize(("damage", "rows", "reason"), DAMAGES.values(), ids=DAMAGES)
+    def test_production_that_others_have_damaged_is_repaired_by_the_next_load(
+        self,
+        mirror: Mirror,
+        damage: tuple[LiteralString, ...],
+        rows: Callable[[list[Row]], list[Row]],
+        reason: str,
+        lines: list[bytes],
+    ) -> None:
+        mirror.load(GOOD)
+        damaged = Counter(rows(list(mirror.production())))
+        enforced = mirror.backend.new_loader().capabilities.enforced_keys
+        for statement in damage:
+            if enforced or not statement.startswith("DROP INDEX"):
+                mirror.backend.run(statement, NAMES)
+        result = mirror.load(lines, release=RELEASES[1], limits=GateLimits())
+        assert result.strategy_reason.startswith(f"production is not as the last load left it: {reason}")
+        expected: Counter[Row] = Counter(tuple(line.decode().split("|")[:-1]) for line in lines)
+        assert mirror.production() == expected
+        counts = result.counts
+        assert (counts.rows_before, counts.rows_after, counts.baseline) == (damaged.total(), 50, False)
+        assert counts.unchanged == (damaged & expected).total()
+        assert undone(mirror.backend, NAMES, mirror.production(), RELEASES[1]) == damaged
+        later = mirror.load([*GOOD[1:]], release=RELEASES[2], limits=GateLimits())
+        assert (later.strategy, later.counts.deleted, later.counts.by_key) == (Strategy.SNAPSHOT, 1, True)
+
+    def test_a_table_that_no_load_made_is_taken_over_only_where_the_load_is_told_to(self, mirror: Mirror) -> None:
+        mirror.load([b"C1|mine|||", b"X||||"])
+        mirror.backend.run("DELETE FROM {load_run}")
+        with pytest.raises(GatesClosedError, match=r"names exists, and no load of it is recorded") as refused:
+            mirror.load(GOOD[:2], limits=GateLimits())
+        assert [(gate.setting, gate.value) for gate in refused.value.closed] == [("take_over", True)]
+        assert mirror.production() == Counter([("C1", "mine", None, None), ("X", None, None, None)])
+        assert mirror.backend.statuses() == ["failed"]
+        assert mirror.backend.leftovers([NAMES]) == []
+        counts = mirror.load(GOOD[:2], take_over=True).counts
+        assert (counts.inserted, counts.updated, counts.deleted) == (1, 1, 1)
+        assert mirror.production() == Counter([("C0", "name 0", "GTR", "N"), ("C1", "name 1", "GTR", "N")])
+        assert mirror.load(GOOD[:3], release=RELEASES[1]).counts.inserted == 1  # from now on it is the loads'
 
     @pytest.mark.parametrize("guard", ["{", "[1]", '{"rows": 50}', '{"rows": 50, "checksum": "x"}', ""])
     def test_a_guard_that_no_load_has_written_makes_the_next_one_compare_everything(

@@ -4,11 +4,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TypeVar
 
 import pytest
+from psycopg import sql
 
 from medgen_pipeline.catalog import Column, ColumnType
 from medgen_pipeline.loaders import ApplyMode, LoaderError, LostConnectionError, ProductionChangedError, Strategy
@@ -150,11 +151,31 @@ class PublicationContract:
         assert backend.run("SELECT cui, mine FROM {production}", NAMES) == [("C1", 7)]
 
     def test_a_view_of_the_users_under_the_same_name_is_not_touched(self, backend: Backend) -> None:
-        backend.run("CREATE SCHEMA {schema}")
-        backend.run("CREATE VIEW {production} AS SELECT 1 AS mine", NAMES)
-        with pytest.raises(LoaderError, match="names"):
-            load(backend.new_loader(), NAMES, [A])
-        assert backend.run("SELECT mine FROM {production}", NAMES) == [(1,)]
+        load(backend.new_loader(), NAMES, [A])
+        backend.run("ALTER TABLE {production} RENAME TO moved", NAMES)
+        backend.run("CREATE VIEW {production} AS SELECT * FROM {schema}.moved", NAMES)
+        with pytest.raises(LoaderError, match=r"names is a view, expected a table\. Rename or drop it"):
+            load(backend.new_loader(), NAMES, [B])
+        assert backend.production(NAMES) == Counter([A])
+
+    @pytest.mark.parametrize("part", ["staging", "changes", "feed"])
+    def test_what_no_load_made_is_neither_dropped_nor_written_to(self, backend: Backend, part: str) -> None:
+        """Another installation's production, mostly: ``names`` of one whose schema is ``medgen_staging``."""
+        load(backend.new_loader(), NAMES, [A])
+        place = sql.Identifier(
+            *{
+                "staging": (f"{backend.schema}_staging", "names"),
+                "changes": (f"{backend.schema}_staging", "names__changes"),
+                "feed": (f"{backend.schema}_changes", "names"),
+            }[part]
+        )
+        backend.run("CREATE TABLE {place} AS SELECT * FROM {production}", NAMES, place=place)
+        with pytest.raises(LoaderError, match=r"names(__changes)? is in the way: .* expected a comment that begins"):
+            load(backend.new_loader(), NAMES, [B], RELEASES[1])
+        with backend.new_loader() as loader, suppress(LoaderError):
+            loader.cleanup(NAMES)
+        assert backend.run("SELECT cui FROM {place}", place=place) == [("C1",)]
+        assert backend.production(NAMES) == Counter([A])
 
     def test_a_column_that_the_catalog_gains_is_there_after_the_next_load(self, backend: Backend) -> None:
         load(backend.new_loader(), NAMES, [A, B])

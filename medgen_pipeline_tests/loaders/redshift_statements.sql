@@ -1,4 +1,8 @@
+ALTER TABLE "medgen"."growing" ADD COLUMN "date_of_action" BIGINT;
+
 ALTER TABLE "medgen"."growing" ALTER COLUMN "previous_cui" TYPE VARCHAR(64);
+
+ALTER TABLE "medgen"."growing" DROP COLUMN "date_of_action";
 
 ALTER TABLE "medgen"."growing" RENAME TO "growing__retired";
 
@@ -82,13 +86,19 @@ COMMENT ON TABLE "medgen"."growing" IS 'What became of retired concepts. Kept by
 - Chains and cycles are possible, as in `merged`.
 - A replacement may be retired in its turn and missing from `names`.';
 
+COMMENT ON TABLE "medgen"."growing__new" IS 'Made by medgen_pipeline.';
+
 COMMENT ON TABLE "medgen"."growing__new" IS 'What became of retired concepts. Kept by NCBI MedGen.
 
 - `current_cui` is not always a CUI: test its shape before joining.
 - Chains and cycles are possible, as in `merged`.
 - A replacement may be retired in its turn and missing from `names`.';
 
+COMMENT ON TABLE "medgen"."growing__retired" IS 'Made by medgen_pipeline.';
+
 COMMENT ON TABLE "medgen"."made_up" IS 'For tests.';
+
+COMMENT ON TABLE "medgen"."made_up__new" IS 'Made by medgen_pipeline.';
 
 COMMENT ON TABLE "medgen"."medgen_cui_history" IS 'What became of retired concepts. Kept by NCBI MedGen.
 
@@ -96,11 +106,15 @@ COMMENT ON TABLE "medgen"."medgen_cui_history" IS 'What became of retired concep
 - Chains and cycles are possible, as in `merged`.
 - A replacement may be retired in its turn and missing from `names`.';
 
+COMMENT ON TABLE "medgen"."medgen_cui_history__new" IS 'Made by medgen_pipeline.';
+
 COMMENT ON TABLE "medgen"."medgen_cui_history__new" IS 'What became of retired concepts. Kept by NCBI MedGen.
 
 - `current_cui` is not always a CUI: test its shape before joining.
 - Chains and cycles are possible, as in `merged`.
 - A replacement may be retired in its turn and missing from `names`.';
+
+COMMENT ON TABLE "medgen"."medgen_cui_history__retired" IS 'Made by medgen_pipeline.';
 
 COMMENT ON TABLE "medgen"."mondo_cui_history" IS 'Which concept each Mondo term has stood for over time. Kept by NCBI MedGen.
 
@@ -109,12 +123,52 @@ COMMENT ON TABLE "medgen"."mondo_cui_history" IS 'Which concept each Mondo term 
 - Concepts of past rows may be retired and missing from `names`.
 - `date` is text: do not sort by it without parsing.';
 
+COMMENT ON TABLE "medgen"."mondo_cui_history__new" IS 'Made by medgen_pipeline.';
+
 COMMENT ON TABLE "medgen"."mondo_cui_history__new" IS 'Which concept each Mondo term has stood for over time. Kept by NCBI MedGen.
 
 - Take `is_current = ''1''` for today''s concept; an identifier may have several past rows.
 - A retired identifier has past rows only.
 - Concepts of past rows may be retired and missing from `names`.
 - `date` is text: do not sort by it without parsing.';
+
+COMMENT ON TABLE "medgen"."mondo_cui_history__retired" IS 'Made by medgen_pipeline.';
+
+COMMENT ON TABLE "medgen_audit"."commit_lock" IS 'Made by medgen_pipeline.';
+
+COMMENT ON TABLE "medgen_audit"."load_run" IS 'Made by medgen_pipeline.';
+
+COMMENT ON TABLE "medgen_audit"."rejected_row" IS 'Made by medgen_pipeline.';
+
+COMMENT ON TABLE "medgen_changes"."growing" IS 'Made by medgen_pipeline.';
+
+COMMENT ON TABLE "medgen_changes"."medgen_cui_history" IS 'Made by medgen_pipeline.';
+
+COMMENT ON TABLE "medgen_changes"."mondo_cui_history" IS 'Made by medgen_pipeline.';
+
+COMMENT ON TABLE "medgen_staging"."growing" IS 'Made by medgen_pipeline.';
+
+COMMENT ON TABLE "medgen_staging"."growing__changes" IS 'Made by medgen_pipeline.';
+
+COMMENT ON TABLE "medgen_staging"."growing__difference" IS 'Made by medgen_pipeline.';
+
+COMMENT ON TABLE "medgen_staging"."growing__kept" IS 'Made by medgen_pipeline.';
+
+COMMENT ON TABLE "medgen_staging"."made_up" IS 'Made by medgen_pipeline.';
+
+COMMENT ON TABLE "medgen_staging"."medgen_cui_history" IS 'Made by medgen_pipeline.';
+
+COMMENT ON TABLE "medgen_staging"."medgen_cui_history__changes" IS 'Made by medgen_pipeline.';
+
+COMMENT ON TABLE "medgen_staging"."medgen_cui_history__difference" IS 'Made by medgen_pipeline.';
+
+COMMENT ON TABLE "medgen_staging"."medgen_cui_history__kept" IS 'Made by medgen_pipeline.';
+
+COMMENT ON TABLE "medgen_staging"."mondo_cui_history" IS 'Made by medgen_pipeline.';
+
+COMMENT ON TABLE "medgen_staging"."mondo_cui_history__changes" IS 'Made by medgen_pipeline.';
+
+COMMENT ON TABLE "medgen_staging"."mondo_cui_history__difference" IS 'Made by medgen_pipeline.';
 
 COMMIT;
 
@@ -141,6 +195,12 @@ CREATE TABLE "medgen"."made_up__new" ("cui" VARCHAR(255), "number" BIGINT) DISTS
 CREATE TABLE "medgen"."medgen_cui_history__new" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
 
 CREATE TABLE "medgen"."mondo_cui_history__new" ("mondo_id" VARCHAR(64), "cui" VARCHAR(64), "date" VARCHAR(64), "is_current" VARCHAR(16)) DISTSTYLE KEY DISTKEY ("mondo_id") COMPOUND SORTKEY ("mondo_id", "cui", "date");
+
+CREATE TABLE "medgen_changes"."growing" (_change_type VARCHAR(16) NOT NULL, _release VARCHAR(255) NOT NULL, _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, "previous_cui" VARCHAR(60), "date_of_action" BIGINT) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY (_load_id);
+
+CREATE TABLE "medgen_changes"."medgen_cui_history" (_change_type VARCHAR(16) NOT NULL, _release VARCHAR(255) NOT NULL, _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, "previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY (_load_id);
+
+CREATE TABLE "medgen_changes"."mondo_cui_history" (_change_type VARCHAR(16) NOT NULL, _release VARCHAR(255) NOT NULL, _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, "mondo_id" VARCHAR(64), "cui" VARCHAR(64), "date" VARCHAR(64), "is_current" VARCHAR(16)) DISTSTYLE KEY DISTKEY ("mondo_id") COMPOUND SORTKEY (_load_id);
 
 CREATE TABLE "medgen_staging"."growing" ("previous_cui" VARCHAR(60), "date_of_action" BIGINT) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
 
@@ -192,14 +252,6 @@ CREATE TABLE IF NOT EXISTS "medgen_audit".load_run (load_id BIGINT NOT NULL, dag
 
 CREATE TABLE IF NOT EXISTS "medgen_audit".rejected_row (load_id BIGINT NOT NULL, line_number BIGINT NOT NULL, reason VARCHAR(65535) NOT NULL, "raw" VARCHAR(65535) NOT NULL ) DISTSTYLE EVEN COMPOUND SORTKEY (load_id);
 
-CREATE TABLE IF NOT EXISTS "medgen_changes"."growing" (_change_type VARCHAR(16) NOT NULL, _release VARCHAR(255) NOT NULL, _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, "previous_cui" VARCHAR(60), "date_of_action" BIGINT) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY (_load_id);
-
-CREATE TABLE IF NOT EXISTS "medgen_changes"."growing" (_change_type VARCHAR(16) NOT NULL, _release VARCHAR(255) NOT NULL, _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, "previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY (_load_id);
-
-CREATE TABLE IF NOT EXISTS "medgen_changes"."medgen_cui_history" (_change_type VARCHAR(16) NOT NULL, _release VARCHAR(255) NOT NULL, _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, "previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY (_load_id);
-
-CREATE TABLE IF NOT EXISTS "medgen_changes"."mondo_cui_history" (_change_type VARCHAR(16) NOT NULL, _release VARCHAR(255) NOT NULL, _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, "mondo_id" VARCHAR(64), "cui" VARCHAR(64), "date" VARCHAR(64), "is_current" VARCHAR(16)) DISTSTYLE KEY DISTKEY ("mondo_id") COMPOUND SORTKEY (_load_id);
-
 CREATE TEMP TABLE "medgen_pipeline__held" AS SELECT cui FROM "medgen"."mondo_cui_history";
 
 DELETE FROM "medgen"."growing" USING "medgen_staging"."growing__changes" WHERE "growing__changes"._change_type = 'delete' AND COALESCE("growing"."previous_cui", '') = COALESCE("growing__changes"."previous_cui", '') AND COALESCE(OCTET_LENGTH("growing"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("growing__changes"."previous_cui"), -1) AND COALESCE("growing"."current_cui", '') = COALESCE("growing__changes"."current_cui", '') AND COALESCE(OCTET_LENGTH("growing"."current_cui"), -1) = COALESCE(OCTET_LENGTH("growing__changes"."current_cui"), -1) AND COALESCE("growing"."date_of_action", '') = COALESCE("growing__changes"."date_of_action", '') AND COALESCE(OCTET_LENGTH("growing"."date_of_action"), -1) = COALESCE(OCTET_LENGTH("growing__changes"."date_of_action"), -1);
@@ -226,23 +278,15 @@ DELETE FROM "medgen_staging"."medgen_cui_history__changes";
 
 DELETE FROM "medgen_staging"."mondo_cui_history";
 
-DROP TABLE "medgen_pipeline__held";
-
-DROP TABLE IF EXISTS "medgen"."growing__new";
+DELETE FROM "medgen_staging"."mondo_cui_history__changes";
 
 DROP TABLE IF EXISTS "medgen"."growing__retired";
 
-DROP TABLE IF EXISTS "medgen"."made_up__new";
-
-DROP TABLE IF EXISTS "medgen"."made_up__retired";
-
-DROP TABLE IF EXISTS "medgen"."medgen_cui_history__new";
-
 DROP TABLE IF EXISTS "medgen"."medgen_cui_history__retired";
 
-DROP TABLE IF EXISTS "medgen"."mondo_cui_history__new";
-
 DROP TABLE IF EXISTS "medgen"."mondo_cui_history__retired";
+
+DROP TABLE "medgen_pipeline__held";
 
 DROP TABLE IF EXISTS "medgen_staging"."growing";
 
@@ -253,12 +297,6 @@ DROP TABLE IF EXISTS "medgen_staging"."growing__difference";
 DROP TABLE IF EXISTS "medgen_staging"."growing__kept";
 
 DROP TABLE IF EXISTS "medgen_staging"."made_up";
-
-DROP TABLE IF EXISTS "medgen_staging"."made_up__changes";
-
-DROP TABLE IF EXISTS "medgen_staging"."made_up__difference";
-
-DROP TABLE IF EXISTS "medgen_staging"."made_up__kept";
 
 DROP TABLE IF EXISTS "medgen_staging"."medgen_cui_history";
 
@@ -273,8 +311,6 @@ DROP TABLE IF EXISTS "medgen_staging"."mondo_cui_history";
 DROP TABLE IF EXISTS "medgen_staging"."mondo_cui_history__changes";
 
 DROP TABLE IF EXISTS "medgen_staging"."mondo_cui_history__difference";
-
-DROP TABLE IF EXISTS "medgen_staging"."mondo_cui_history__kept";
 
 GRANT SELECT ON "medgen"."mondo_cui_history__new" TO "golden_reader" WITH GRANT OPTION;
 
@@ -340,7 +376,11 @@ INSERT INTO "medgen_staging"."medgen_cui_history__kept" ("previous_cui", "curren
 
 INSERT INTO "medgen_staging"."mondo_cui_history__changes" (_change_type, "mondo_id", "cui", "date", "is_current") SELECT 'delete', "mondo_id", "cui", "date", "is_current" FROM (SELECT "a"."mondo_id", "a"."cui", "a"."date", "a"."is_current", -d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."mondo_id", "a"."cui", "a"."date", "a"."is_current", OCTET_LENGTH("a"."mondo_id"), OCTET_LENGTH("a"."cui"), OCTET_LENGTH("a"."date"), OCTET_LENGTH("a"."is_current")) AS _nth  FROM "medgen"."mondo_cui_history" a JOIN "medgen_staging"."mondo_cui_history__difference" d ON COALESCE("a"."mondo_id", '') = COALESCE("d"."mondo_id", '') AND COALESCE(OCTET_LENGTH("a"."mondo_id"), -1) = COALESCE(OCTET_LENGTH("d"."mondo_id"), -1) AND COALESCE("a"."cui", '') = COALESCE("d"."cui", '') AND COALESCE(OCTET_LENGTH("a"."cui"), -1) = COALESCE(OCTET_LENGTH("d"."cui"), -1) AND COALESCE("a"."date", '') = COALESCE("d"."date", '') AND COALESCE(OCTET_LENGTH("a"."date"), -1) = COALESCE(OCTET_LENGTH("d"."date"), -1) AND COALESCE("a"."is_current", '') = COALESCE("d"."is_current", '') AND COALESCE(OCTET_LENGTH("a"."is_current"), -1) = COALESCE(OCTET_LENGTH("d"."is_current"), -1)) AS numbered WHERE _nth <= _copies;
 
+INSERT INTO "medgen_staging"."mondo_cui_history__changes" (_change_type, "mondo_id", "cui", "date", "is_current") SELECT 'delete', "mondo_id", "cui", "date", "is_current" FROM (SELECT "a"."mondo_id", "a"."cui", "a"."date", "a"."is_current", -d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."mondo_id", "a"."cui", "a"."date", "a"."is_current", OCTET_LENGTH("a"."mondo_id"), OCTET_LENGTH("a"."cui"), OCTET_LENGTH("a"."date"), OCTET_LENGTH("a"."is_current")) AS _nth  FROM (SELECT "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history" WHERE _sign = '-') a JOIN "medgen_staging"."mondo_cui_history__difference" d ON COALESCE("a"."mondo_id", '') = COALESCE("d"."mondo_id", '') AND COALESCE(OCTET_LENGTH("a"."mondo_id"), -1) = COALESCE(OCTET_LENGTH("d"."mondo_id"), -1) AND COALESCE("a"."cui", '') = COALESCE("d"."cui", '') AND COALESCE(OCTET_LENGTH("a"."cui"), -1) = COALESCE(OCTET_LENGTH("d"."cui"), -1) AND COALESCE("a"."date", '') = COALESCE("d"."date", '') AND COALESCE(OCTET_LENGTH("a"."date"), -1) = COALESCE(OCTET_LENGTH("d"."date"), -1) AND COALESCE("a"."is_current", '') = COALESCE("d"."is_current", '') AND COALESCE(OCTET_LENGTH("a"."is_current"), -1) = COALESCE(OCTET_LENGTH("d"."is_current"), -1)) AS numbered WHERE _nth <= _copies;
+
 INSERT INTO "medgen_staging"."mondo_cui_history__changes" (_change_type, "mondo_id", "cui", "date", "is_current") SELECT 'insert', "mondo_id", "cui", "date", "is_current" FROM (SELECT "a"."mondo_id", "a"."cui", "a"."date", "a"."is_current", d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."mondo_id", "a"."cui", "a"."date", "a"."is_current", OCTET_LENGTH("a"."mondo_id"), OCTET_LENGTH("a"."cui"), OCTET_LENGTH("a"."date"), OCTET_LENGTH("a"."is_current")) AS _nth  FROM "medgen_staging"."mondo_cui_history" a JOIN "medgen_staging"."mondo_cui_history__difference" d ON COALESCE("a"."mondo_id", '') = COALESCE("d"."mondo_id", '') AND COALESCE(OCTET_LENGTH("a"."mondo_id"), -1) = COALESCE(OCTET_LENGTH("d"."mondo_id"), -1) AND COALESCE("a"."cui", '') = COALESCE("d"."cui", '') AND COALESCE(OCTET_LENGTH("a"."cui"), -1) = COALESCE(OCTET_LENGTH("d"."cui"), -1) AND COALESCE("a"."date", '') = COALESCE("d"."date", '') AND COALESCE(OCTET_LENGTH("a"."date"), -1) = COALESCE(OCTET_LENGTH("d"."date"), -1) AND COALESCE("a"."is_current", '') = COALESCE("d"."is_current", '') AND COALESCE(OCTET_LENGTH("a"."is_current"), -1) = COALESCE(OCTET_LENGTH("d"."is_current"), -1)) AS numbered WHERE _nth <= _copies;
+
+INSERT INTO "medgen_staging"."mondo_cui_history__changes" (_change_type, "mondo_id", "cui", "date", "is_current") SELECT 'insert', "mondo_id", "cui", "date", "is_current" FROM (SELECT "a"."mondo_id", "a"."cui", "a"."date", "a"."is_current", d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."mondo_id", "a"."cui", "a"."date", "a"."is_current", OCTET_LENGTH("a"."mondo_id"), OCTET_LENGTH("a"."cui"), OCTET_LENGTH("a"."date"), OCTET_LENGTH("a"."is_current")) AS _nth  FROM (SELECT "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history" WHERE _sign = '+') a JOIN "medgen_staging"."mondo_cui_history__difference" d ON COALESCE("a"."mondo_id", '') = COALESCE("d"."mondo_id", '') AND COALESCE(OCTET_LENGTH("a"."mondo_id"), -1) = COALESCE(OCTET_LENGTH("d"."mondo_id"), -1) AND COALESCE("a"."cui", '') = COALESCE("d"."cui", '') AND COALESCE(OCTET_LENGTH("a"."cui"), -1) = COALESCE(OCTET_LENGTH("d"."cui"), -1) AND COALESCE("a"."date", '') = COALESCE("d"."date", '') AND COALESCE(OCTET_LENGTH("a"."date"), -1) = COALESCE(OCTET_LENGTH("d"."date"), -1) AND COALESCE("a"."is_current", '') = COALESCE("d"."is_current", '') AND COALESCE(OCTET_LENGTH("a"."is_current"), -1) = COALESCE(OCTET_LENGTH("d"."is_current"), -1)) AS numbered WHERE _nth <= _copies;
 
 INSERT INTO "medgen_staging"."mondo_cui_history__changes" (_change_type, "mondo_id", "cui", "date", "is_current") SELECT CASE WHEN "b"."mondo_id" IS NULL THEN 'delete' ELSE 'update_preimage' END, "a"."mondo_id", "a"."cui", "a"."date", "a"."is_current" FROM "medgen"."mondo_cui_history" a LEFT JOIN "medgen_staging"."mondo_cui_history" b ON "a"."mondo_id" = "b"."mondo_id" AND OCTET_LENGTH("a"."mondo_id") = OCTET_LENGTH("b"."mondo_id") AND "a"."cui" = "b"."cui" AND OCTET_LENGTH("a"."cui") = OCTET_LENGTH("b"."cui") AND "a"."date" = "b"."date" AND OCTET_LENGTH("a"."date") = OCTET_LENGTH("b"."date") WHERE "b"."mondo_id" IS NULL OR NOT (COALESCE("a"."is_current", '') = COALESCE("b"."is_current", '') AND COALESCE(OCTET_LENGTH("a"."is_current"), -1) = COALESCE(OCTET_LENGTH("b"."is_current"), -1));
 
@@ -351,6 +391,8 @@ INSERT INTO "medgen_staging"."mondo_cui_history__changes" (_change_type, "mondo_
 INSERT INTO "medgen_staging"."mondo_cui_history__changes" (_change_type, "mondo_id", "cui", "date", "is_current") SELECT CASE WHEN "b"."mondo_id" IS NULL THEN 'insert' ELSE 'update_postimage' END, "a"."mondo_id", "a"."cui", "a"."date", "a"."is_current" FROM (SELECT "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history" WHERE _sign = '+') a LEFT JOIN (SELECT "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history" WHERE _sign = '-') b ON "a"."mondo_id" = "b"."mondo_id" AND OCTET_LENGTH("a"."mondo_id") = OCTET_LENGTH("b"."mondo_id") AND "a"."cui" = "b"."cui" AND OCTET_LENGTH("a"."cui") = OCTET_LENGTH("b"."cui") AND "a"."date" = "b"."date" AND OCTET_LENGTH("a"."date") = OCTET_LENGTH("b"."date") WHERE "b"."mondo_id" IS NULL OR NOT (COALESCE("a"."is_current", '') = COALESCE("b"."is_current", '') AND COALESCE(OCTET_LENGTH("a"."is_current"), -1) = COALESCE(OCTET_LENGTH("b"."is_current"), -1));
 
 INSERT INTO "medgen_staging"."mondo_cui_history__difference" ("mondo_id", "cui", "date", "is_current", _copies) SELECT "mondo_id", "cui", "date", "is_current", SUM(_one) FROM (SELECT "mondo_id", "cui", "date", "is_current", 1 AS _one FROM "medgen_staging"."mondo_cui_history" n UNION ALL SELECT "mondo_id", "cui", "date", "is_current", -1 AS _one FROM "medgen"."mondo_cui_history" o) AS both_sides GROUP BY "mondo_id", "cui", "date", "is_current", OCTET_LENGTH("mondo_id"), OCTET_LENGTH("cui"), OCTET_LENGTH("date"), OCTET_LENGTH("is_current") HAVING SUM(_one) <> 0;
+
+INSERT INTO "medgen_staging"."mondo_cui_history__difference" ("mondo_id", "cui", "date", "is_current", _copies) SELECT "mondo_id", "cui", "date", "is_current", SUM(_one) FROM (SELECT "mondo_id", "cui", "date", "is_current", 1 AS _one FROM (SELECT "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history" WHERE _sign = '+') n UNION ALL SELECT "mondo_id", "cui", "date", "is_current", -1 AS _one FROM (SELECT "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history" WHERE _sign = '-') o) AS both_sides GROUP BY "mondo_id", "cui", "date", "is_current", OCTET_LENGTH("mondo_id"), OCTET_LENGTH("cui"), OCTET_LENGTH("date"), OCTET_LENGTH("is_current") HAVING SUM(_one) <> 0;
 
 LOCK "medgen_audit"."lock_growing";
 
@@ -378,9 +420,13 @@ SELECT 1 FROM "medgen_staging"."mondo_cui_history" GROUP BY _sign, "mondo_id", "
 
 SELECT 1 FROM "medgen_staging"."mondo_cui_history__changes" c JOIN "medgen"."mondo_cui_history" p ON "c"."mondo_id" = "p"."mondo_id" AND OCTET_LENGTH("c"."mondo_id") = OCTET_LENGTH("p"."mondo_id") AND "c"."cui" = "p"."cui" AND OCTET_LENGTH("c"."cui") = OCTET_LENGTH("p"."cui") AND "c"."date" = "p"."date" AND OCTET_LENGTH("c"."date") = OCTET_LENGTH("p"."date") WHERE c._change_type = 'insert' LIMIT 1;
 
+SELECT 1 FROM (SELECT "mondo_id", "cui", "date", 1 AS _one FROM "medgen"."mondo_cui_history" UNION ALL SELECT "mondo_id", "cui", "date", CASE WHEN _change_type = 'insert' THEN 1 ELSE -1 END AS _one FROM "medgen_staging"."mondo_cui_history__changes") AS after_it GROUP BY "mondo_id", "cui", "date", OCTET_LENGTH("mondo_id"), OCTET_LENGTH("cui"), OCTET_LENGTH("date") HAVING SUM(_one) > 1 OR (SUM(_one) > 0 AND MAX(CASE WHEN "mondo_id" IS NULL OR "cui" IS NULL OR "date" IS NULL THEN 1 ELSE 0 END) > 0) LIMIT 1;
+
 SELECT COALESCE(SUM(CASE WHEN _change_type IN ('insert', 'update_postimage') THEN CAST(FNV_HASH(CAST(CASE WHEN "c"."mondo_id" IS NULL THEN 0 ELSE FNV_HASH("c"."mondo_id") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."cui" IS NULL THEN 0 ELSE FNV_HASH("c"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."date" IS NULL THEN 0 ELSE FNV_HASH("c"."date") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."is_current" IS NULL THEN 0 ELSE FNV_HASH("c"."is_current") END AS VARCHAR(20))) AS DECIMAL(38, 0)) ELSE -CAST(FNV_HASH(CAST(CASE WHEN "c"."mondo_id" IS NULL THEN 0 ELSE FNV_HASH("c"."mondo_id") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."cui" IS NULL THEN 0 ELSE FNV_HASH("c"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."date" IS NULL THEN 0 ELSE FNV_HASH("c"."date") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."is_current" IS NULL THEN 0 ELSE FNV_HASH("c"."is_current") END AS VARCHAR(20))) AS DECIMAL(38, 0)) END), 0) FROM "medgen_staging"."mondo_cui_history__changes" c;
 
 SELECT COALESCE(SUM(CASE WHEN _change_type IN ('insert', 'update_postimage') THEN CAST(FNV_HASH(CAST(CASE WHEN "c"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("c"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("c"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("c"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0)) ELSE -CAST(FNV_HASH(CAST(CASE WHEN "c"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("c"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("c"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("c"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0)) END), 0) FROM "medgen_staging"."medgen_cui_history__changes" c;
+
+SELECT COUNT(*) FROM "medgen"."growing";
 
 SELECT COUNT(*) FROM "medgen_staging"."made_up";
 
@@ -440,11 +486,19 @@ SELECT load_id FROM "medgen_audit".load_run WHERE table_name = $1 AND status <> 
 
 SELECT load_id, release FROM "medgen_audit".load_run WHERE table_name = $1 AND status = 'succeeded' AND load_id >= $2 ORDER BY load_id DESC;
 
-SELECT n.nspname, c.relname FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid WHERE n.nspname IN ('medgen', 'medgen_staging', 'medgen_changes', 'medgen_audit');
+SELECT n.nspname, c.relname, c.relkind, d.description FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid LEFT JOIN pg_description d ON d.objoid = c.oid AND d.objsubid = 0 WHERE n.nspname IN ('medgen');
 
-SELECT n.nspname, c.relname FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid WHERE n.nspname IN ('medgen_audit');
+SELECT n.nspname, c.relname, c.relkind, d.description FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid LEFT JOIN pg_description d ON d.objoid = c.oid AND d.objsubid = 0 WHERE n.nspname IN ('medgen', 'medgen_staging');
 
-SELECT n.nspname, c.relname FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid WHERE n.nspname IN ('medgen_changes');
+SELECT n.nspname, c.relname, c.relkind, d.description FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid LEFT JOIN pg_description d ON d.objoid = c.oid AND d.objsubid = 0 WHERE n.nspname IN ('medgen', 'medgen_staging', 'medgen_changes', 'medgen_audit');
+
+SELECT n.nspname, c.relname, c.relkind, d.description FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid LEFT JOIN pg_description d ON d.objoid = c.oid AND d.objsubid = 0 WHERE n.nspname IN ('medgen_audit');
+
+SELECT n.nspname, c.relname, c.relkind, d.description FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid LEFT JOIN pg_description d ON d.objoid = c.oid AND d.objsubid = 0 WHERE n.nspname IN ('medgen_changes');
+
+SELECT n.nspname, c.relname, c.relkind, d.description FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid LEFT JOIN pg_description d ON d.objoid = c.oid AND d.objsubid = 0 WHERE n.nspname IN ('medgen_staging');
+
+SELECT n.nspname, c.relname, c.relkind, d.description FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid LEFT JOIN pg_description d ON d.objoid = c.oid AND d.objsubid = 0 WHERE n.nspname IN ('medgen_staging_audit');
 
 SELECT pg_last_copy_count();
 
@@ -455,6 +509,8 @@ SELECT privilege_type, identity_type, identity_name, admin_option FROM svv_relat
 SELECT status FROM "medgen_audit".load_run WHERE load_id = $1;
 
 SELECT t.pid, t.txn_owner, t.txn_start FROM svv_transactions t, pg_class c, pg_namespace n WHERE c.oid = t.relation AND n.oid = c.relnamespace AND n.nspname = $1 AND c.relname = $2 AND t.granted AND t.pid <> pg_backend_pid();
+
+SELECT table_name, MAX(load_id), MAX(CASE WHEN status = 'succeeded' THEN load_id END) FROM "medgen_audit".load_run GROUP BY table_name;
 
 SELECT u.usename FROM pg_class t JOIN pg_namespace s ON s.oid = t.relnamespace JOIN pg_user u ON u.usesysid = t.relowner WHERE s.nspname = $1 AND t.relname = $2 AND u.usename <> current_user;
 

@@ -568,6 +568,42 @@ def test_rows_that_a_rule_or_trigger_swallows_are_noticed(mirror: Mirror, swallo
     assert_refused(mirror, "inserted 0 rows, the change set has 1", SWAP)
 
 
+ALTERING = {
+    "a trigger": """CREATE FUNCTION public.f() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN NEW.name := upper(NEW.name); RETURN NEW; END';
+        CREATE TRIGGER t BEFORE INSERT OR UPDATE ON medgen.names FOR EACH ROW EXECUTE FUNCTION public.f()""",
+    "a trigger after the statement": """CREATE FUNCTION public.f() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN UPDATE medgen.names SET source = NULL WHERE cui = ''C5''; RETURN NULL; END';
+        CREATE TRIGGER t AFTER INSERT ON medgen.names FOR EACH STATEMENT EXECUTE FUNCTION public.f()""",
+    "a trigger that waits for the commit": """CREATE FUNCTION public.f() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN UPDATE medgen.names SET source = NULL WHERE cui = ''C5''; RETURN NULL; END';
+        CREATE CONSTRAINT TRIGGER t AFTER INSERT ON medgen.names DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION public.f()""",
+    "a rule": "CREATE RULE t AS ON INSERT TO medgen.names DO ALSO UPDATE medgen.names SET name = 'x' WHERE cui = 'C5'",
+}
+
+
+@pytest.mark.parametrize("alter", ALTERING.values(), ids=ALTERING)
+@pytest.mark.parametrize("options", [SWAP, {}], ids=["warehouse", "snapshot"])
+def test_values_that_a_rule_or_trigger_alters_are_noticed(
+    mirror: Mirror, options: dict[str, object], alter: str
+) -> None:
+    query(mirror.dsn, alter)
+    assert_refused(mirror, r"not those of the release: .* What may have changed them: (trigger|rule) t\.", options)
+    query(mirror.dsn, "DROP TRIGGER t ON medgen.names" if "TRIGGER" in alter else "DROP RULE t ON medgen.names")
+    assert mirror.load(NEW, release="2026-03-07").counts.changed == 3
+
+
+def test_a_trigger_that_alters_nothing_hinders_nothing(mirror: Mirror) -> None:
+    query(
+        mirror.dsn,
+        """CREATE FUNCTION public.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+        CREATE TRIGGER t BEFORE INSERT OR UPDATE ON medgen.names FOR EACH ROW EXECUTE FUNCTION public.f()""",
+    )
+    assert mirror.load(NEW, release="2026-01-14", **SWAP).counts.changed == 3
+    assert mirror.load(OLD, release="2026-01-21").counts.changed == 3
+
+
 def test_rows_of_a_table_that_inherits_are_not_deleted(mirror: Mirror) -> None:
     query(mirror.dsn, "CREATE TABLE public.child () INHERITS (medgen.names)")
     query(mirror.dsn, "INSERT INTO public.child VALUES ('X1', 'mine', NULL, NULL)")

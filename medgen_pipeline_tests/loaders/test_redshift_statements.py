@@ -67,9 +67,13 @@ def send_everything(redshift: GatedRedshift, home: Path) -> None:
         loader.log_run_start(start_of(MONDO))
         with pytest.raises(TableBusyError):
             waiting.log_run_start(start_of(MONDO))
-        loader.initialize_staging(MONDO, Strategy.SNAPSHOT)
-        loader.bulk_load(MONDO.name, iter([b"+\t" + canonical([other]), b"-\t" + canonical([one])]))
-        loader.execute_cdc(MONDO)
+        for lines in (
+            [b"+\t" + canonical([other]), b"-\t" + canonical([one])],
+            [b"+\t" + canonical([other]), b"+\t" + canonical([two])],  # a key that is there
+        ):
+            loader.initialize_staging(MONDO, Strategy.SNAPSHOT)
+            loader.bulk_load(MONDO.name, iter(lines))
+            loader.execute_cdc(MONDO)
         for _ in range(LOADS_WITH_REJECTED_ROWS + 1):
             loader.log_rejected_rows(loader.log_run_start(start_of(MONDO)), [RejectedRow(2, "x", b"y")])
         loader.log_run_finish(loader.log_run_start(start_of(MONDO)), LoadStatus.FAILED, "why")
@@ -84,6 +88,12 @@ def change_the_catalog(redshift: GatedRedshift) -> None:
     second = replace(first, columns=(replace(narrow, max_bytes=64), HISTORY.columns[1], HISTORY.columns[2]))
     load(redshift.new_loader(), first, [("C1", 1)])
     load(redshift.new_loader(), first, [("C1", 2)], "2026-01-14")
+    # What somebody has damaged, in an installation of an earlier version.
+    redshift.direct("COMMENT ON TABLE medgen_audit.load_run IS NULL")
+    redshift.direct(f"ALTER TABLE medgen.growing DROP {number.name}, ADD {number.name} varchar(9)")
+    with redshift.new_loader() as loader:
+        loader.find_drift(first)
+    load(redshift.new_loader(), first, [("C1", 2)], "2026-01-17")
     with redshift.new_loader() as loader:
         loader.initialize_staging(first)
         with pytest.raises(LoaderError, match="Invalid digit"):

@@ -8,6 +8,8 @@ count. What this cannot see, and what it costs, is in docs/adr/0003-guard.md.
 
 from dataclasses import dataclass
 
+from psycopg import sql
+
 from medgen_pipeline.loaders.postgres.names import TableNames
 from medgen_pipeline.loaders.postgres.session import PostgresSession
 from medgen_pipeline.loaders.sql import guard as sql_guard
@@ -99,6 +101,19 @@ def read_filenode(session: PostgresSession, oid: int) -> int:
     """The storage of a table."""
     row = session.work.execute("SELECT pg_relation_filenode(%s::oid)::bigint", [oid]).fetchone()
     return int(row[0]) if row and row[0] else 0
+
+
+def what_changes_values(session: PostgresSession, names: TableNames) -> list[str]:
+    """What may make of written values others: triggers and rules of users', and foreign keys that act on the table."""
+    rows = session.run(
+        "SELECT 'trigger ' || g.tgname FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid"
+        " WHERE g.tgenabled <> 'D' AND (NOT g.tgisinternal OR p.proname ~ '^RI_FKey_(cascade|set)')"
+        " AND (g.tgrelid = {oid} OR g.tgrelid IN (SELECT relid FROM pg_partition_tree({oid})))"
+        " UNION SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = {oid} AND ev_enabled <> 'D' ORDER BY 1",
+        names,
+        oid=sql.Literal(production_oid(session, names) or 0),
+    ).fetchall()
+    return [str(row[0]) for row in rows]
 
 
 def flush_own_writes(session: PostgresSession) -> None:

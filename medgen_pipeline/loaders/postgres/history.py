@@ -3,10 +3,10 @@
 from psycopg import sql
 
 from medgen_pipeline.loaders.base import Drift
-from medgen_pipeline.loaders.postgres.guard import Guard, production_oid
+from medgen_pipeline.loaders.postgres.guard import Guard
 from medgen_pipeline.loaders.postgres.names import TableNames
 from medgen_pipeline.loaders.postgres.session import PostgresSession
-from medgen_pipeline.loaders.sql.history import required
+from medgen_pipeline.loaders.sql.history import damage, required
 
 _SAMPLE_ROWS = 20
 
@@ -18,8 +18,8 @@ def find_drift(session: PostgresSession, names: TableNames, left: Guard | None) 
     finds what left no trace in the transaction ids.
     """
     guard = required(left, names)
-    if production_oid(session, names) is None:
-        return Drift(guard.rows, 0, checksum_matches=False, foreign_rows=0, sample=())
+    if damaged := damage(session, names, guard):
+        return damaged
     foreign = sql.SQL("p.xmin <> ALL ({}::text[]::xid[])").format(sql.Literal([str(xid) for xid in guard.writers]))
     rows, checksum, foreign_rows = session.run(
         "SELECT count(*), coalesce(sum({hash}), 0), count(*) FILTER (WHERE {foreign}) FROM {production} p",

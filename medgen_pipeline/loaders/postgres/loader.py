@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from medgen_pipeline.catalog import Query, Table
+from medgen_pipeline.catalog import Column, Query, Table
 from medgen_pipeline.framing import count_rows
 from medgen_pipeline.loaders.base import (
     ApplyMode,
@@ -23,9 +23,11 @@ from medgen_pipeline.loaders.capabilities import LoaderCapabilities
 from medgen_pipeline.loaders.postgres import compare, guard, history, publish, query_stage
 from medgen_pipeline.loaders.postgres.audit import PostgresAudit
 from medgen_pipeline.loaders.postgres.config import CAPABILITIES, PostgresConfig
-from medgen_pipeline.loaders.postgres.names import TYPES, TableNames, definitions, schemas
+from medgen_pipeline.loaders.postgres.names import TableNames, definitions, schemas
 from medgen_pipeline.loaders.postgres.session import PostgresSession
+from medgen_pipeline.loaders.sql import history as sql_history
 from medgen_pipeline.loaders.sql.loader import SqlNativeLoader, no_guard, nothing_to_apply
+from medgen_pipeline.loaders.sql.names import BaseTableNames
 from medgen_pipeline.urls import split_url
 
 
@@ -81,11 +83,13 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         self._staged_rows = 0
         self._compared = None
         with self._session.errors(f"creating the staging table of {table.name}"), self._session.work.transaction():
-            self._drop_scratch(names)
+            self._require_room(names)
+            self._session.drop_scratch(names)
             # What may take production's place is written as production is: a rewrite from unlogged to logged would
             # show an empty table to readers with an older snapshot. All else is scratch and needs no WAL.
             self._staged_for_good = strategy is Strategy.WAREHOUSE and not publish.swap_obstacles(self._session, names)
-            self._session.run(
+            self._session.make_scratch(
+                "staging",
                 "CREATE {scratch} TABLE {staging} ({sign}{definitions})",
                 names,
                 scratch=sql.SQL("" if self._staged_for_good else "UNLOGGED"),
@@ -127,7 +131,7 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         with self._session.errors(f"building {table.name}"):
             # Rows of a query are not frozen as those of COPY are: a swap would show an empty table to readers whose
             # snapshot is older. So only a table that is not there yet is published by one.
-            self._staged_for_good = self._staged_for_good and not self._production_stands(names)
+            self._staged_for_good = self._staged_for_good and not self._fits(names)
             with self._session.work.transaction():
                 self._staged_rows = query_stage.fill(self._session, names, query, logged=self._staged_for_good)
                 self._staged_by = self._current_transaction()
@@ -144,14 +148,18 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         """See the base class."""
         left = guard.Guard.of(last)
         with self._session.errors(f"looking at {table.name}"):
-            return left is not None and guard.is_probably_as_left(self._session, self._names(table), left)
+            names = self._names(table)
+            # Dropping a column leaves rows and storage as they were.
+            if left is None or sql_history.damage(self._session, names, left):
+                return False
+            return guard.is_probably_as_left(self._session, names, left)
 
     def execute_cdc(self, table: Table) -> ChangeCounts:
         """See the base class."""
         names = self._names(table)
         with self._session.errors(f"comparing {table.name} with production"):
             self._session.set("work_mem", self._config.work_mem)
-            stands = self._production_stands(names)
+            stands = self._fits(names)
             if self._strategy is Strategy.SNAPSHOT:
                 if self._last_guard is None:
                     raise LoaderError(f"{table.name}: no recorded load to apply staged changes to.")
@@ -180,37 +188,15 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         with self._session.errors(f"checking {table.name} for drift"):
             return history.find_drift(self._session, self._names(table), guard.Guard.of(self.last_load(table)))
 
-    def _production_stands(self, names: TableNames) -> bool:
-        """Whether production stands in the catalog's shape.
+    def _obstacles(self, names: BaseTableNames) -> list[str]:
+        return publish.swap_obstacles(self._session, self._names(names.table))
 
-        Raises:
-            LoaderError: Something that is not this package's has production's name.
-        """
-        found = self._session.work.execute(
-            "SELECT c.relkind IN ('r', 'p'), array_agg(a.attname::text || ' ' || format_type(a.atttypid, -1))"
-            " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
-            " WHERE n.nspname = %s AND c.relname = %s GROUP BY c.oid, c.relkind",
-            [names.schema, names.table.name],
-        ).fetchone()
-        if found is None:
-            return False
-        is_table, observed = found
-        wanted = [f"{column.name} {TYPES[column.type].as_string()}" for column in names.table.columns]
-        missing = sorted(set(wanted) - set(observed))
-        if is_table and not missing:
-            return True
-        if not is_table or self._last_guard is None:
-            raise LoaderError(
-                f"{names.schema}.{names.table.name} exists, but not as the catalog has it: missing {missing}, found "
-                f"{sorted(observed)}. Rename or drop it, and the next load makes it anew as a first load."
-            )
-        if obstacles := publish.swap_obstacles(self._session, names):
-            raise LoaderError(
-                f"{names.schema}.{names.table.name} has the shape of an earlier version (missing {missing}) and must "
-                f"be made anew, but {', '.join(obstacles)} would be lost. Remove that, load, and put it back."
-            )
-        return False
+    def _put_back(self, names: BaseTableNames, standing: Mapping[str, str]) -> list[Column]:
+        """See the base class; the columns also get their descriptions back."""
+        self._session.set_local("lock_timeout", f"{self._config.lock_timeout_seconds:g}s")
+        lost = super()._put_back(names, standing)
+        publish.describe_columns(self._session, self._names(names.table), lost)
+        return lost
 
     # --- publication ---------------------------------------------------------------------------------------------
 
@@ -242,6 +228,7 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
                     publish.swap(self._session, names, start, self._load_id, found)
                 elif mode is ApplyMode.DELTA:
                     publish.apply_delta(self._session, names, start, self._load_id, found)
+                    publish.check_values(self._session, names, found, self._strategy)
                 left = self._guard_left(names, found, mode)
                 self._audit.succeed(self._load_id, mode, found.counts, left)
             if mode is not ApplyMode.UNCHANGED:

@@ -6,7 +6,7 @@ indexes); a table with anything else attached is changed in place, which leaves 
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import LiteralString
@@ -15,12 +15,13 @@ import psycopg
 from psycopg import errors as pg_errors
 from psycopg import sql
 
-from medgen_pipeline.catalog import ColumnType
+from medgen_pipeline.catalog import Column, ColumnType
 from medgen_pipeline.loaders.base import (
     ChangeCounts,
     LoaderError,
     LoadStart,
     ProductionChangedError,
+    Strategy,
     SwapRefusedError,
 )
 from medgen_pipeline.loaders.postgres.compare import (
@@ -29,8 +30,8 @@ from medgen_pipeline.loaders.postgres.compare import (
     has_unique_index,
     make_unique_index,
 )
-from medgen_pipeline.loaders.postgres.guard import is_written_by, production_oid
-from medgen_pipeline.loaders.postgres.names import TableNames, definitions
+from medgen_pipeline.loaders.postgres.guard import is_written_by, production_oid, what_changes_values
+from medgen_pipeline.loaders.postgres.names import TableNames, definitions, schemas
 from medgen_pipeline.loaders.postgres.session import PostgresSession
 
 # Shorter than deadlock_timeout (1 s): the swap gives way before the server would have to kill a reader that holds the
@@ -109,7 +110,7 @@ def apply_delta(session: PostgresSession, names: TableNames, start: LoadStart, l
     _lock_writers_out(session, names)
     _check_as_compared(session, names, found)
     _check_no_child_has_rows(session, names)
-    if names.table.key and not counts.by_key:
+    if names.table.key and not counts.by_key and not (counts.key_is_unique and has_unique_index(session, names)):
         _give_up_unique_key(session, names)
     session.run("ANALYZE {changes}", names)
     if counts.deleted:
@@ -119,6 +120,32 @@ def apply_delta(session: PostgresSession, names: TableNames, start: LoadStart, l
     if counts.inserted:
         _check_applied(names, "inserted", _insert(session, names), counts.inserted)
     write_feed(session, names, start, load_id)
+
+
+def check_values(session: PostgresSession, names: TableNames, found: Comparison, strategy: Strategy) -> None:
+    """Prove that production holds what was written, where anything could have changed it. In the same transaction."""
+    causes = what_changes_values(session, names)
+    if not causes:
+        return
+    session.work.execute("SET CONSTRAINTS ALL IMMEDIATE")  # what would fire at the commit, now
+    rows, checksum = session.run(
+        "SELECT count(*), coalesce(sum({hash}), 0) FROM {production} p", names, hash=names.row_hash("p")
+    ).fetchone() or (0, 0)
+    if (rows, int(checksum)) == (found.counts.rows_after, found.checksum_after):
+        return
+    other = session.value(
+        "SELECT count(*) FROM {changes} c WHERE _change_type IN ('insert', 'update_postimage')"
+        " AND NOT EXISTS (SELECT FROM {production} p WHERE {same})",
+        names,
+        same=names.same_row("p", "c"),
+    )
+    message = (
+        f"{names.schema}.{names.table.name}: its rows are not those of the release: expected "
+        f"{found.counts.rows_after:,} rows, found {rows:,}; {other:,} of those written have other values. "
+        f"Nothing was published. What may have changed them: {', '.join(causes)}. Drop or disable that, and load again."
+    )
+    # A change between files is added to what an earlier load left, which the whole file may have to put right.
+    raise ProductionChangedError(message) if strategy is Strategy.SNAPSHOT else LoaderError(message)
 
 
 def publish_first(session: PostgresSession, names: TableNames) -> None:
@@ -216,19 +243,28 @@ def _take_place(session: PostgresSession, names: TableNames) -> None:
 def describe(session: PostgresSession, names: TableNames) -> None:
     """Put the catalog's descriptions where psql, BI tools and data catalogs find them."""
     _comment(session, names.production, None, names.table.description)
-    for column in names.table.columns:
+    describe_columns(session, names, names.table.columns)
+
+
+def describe_columns(session: PostgresSession, names: TableNames, columns: Sequence[Column]) -> None:
+    """The same for some of the columns."""
+    for column in columns:
         _comment(session, names.production, column.name, column.description)
 
 
 def write_feed(session: PostgresSession, names: TableNames, start: LoadStart, load_id: int) -> None:
     """Append the change set to the table's feed, which follows Delta Lake's change data feed."""
-    session.run(
-        "CREATE TABLE IF NOT EXISTS {feed} (_change_type text NOT NULL, _release text NOT NULL,"
-        " _commit_timestamp timestamptz NOT NULL, _load_id bigint NOT NULL, {definitions})",
-        names,
-        definitions=definitions(names.table.columns),
-    )
-    _fit_feed(session, names)
+    standing = session.columns(schemas(names.schema)[2], names.table.name)
+    if standing:
+        _fit_feed(session, names, standing)
+    else:
+        session.run(
+            "CREATE TABLE {feed} (_change_type text NOT NULL, _release text NOT NULL,"
+            " _commit_timestamp timestamptz NOT NULL, _load_id bigint NOT NULL, {definitions})",
+            names,
+            definitions=definitions(names.table.columns),
+        )
+        session.mark(names.feed)
     session.run(
         "INSERT INTO {feed} (_change_type, _release, _commit_timestamp, _load_id, {columns})"
         " SELECT _change_type, {release}, now(), {load_id}, {columns} FROM {changes}",
@@ -238,18 +274,11 @@ def write_feed(session: PostgresSession, names: TableNames, start: LoadStart, lo
     )
 
 
-def _fit_feed(session: PostgresSession, names: TableNames) -> None:
+def _fit_feed(session: PostgresSession, names: TableNames, types: Mapping[str, str]) -> None:
     """Give the feed the columns that the catalog has gained, and text where a column is no longer an integer.
 
     Looks first: ALTER TABLE would wait for the feed's readers even where it has nothing to do.
     """
-    found = session.run(
-        "SELECT attname::text, format_type(atttypid, -1) FROM pg_attribute"
-        " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
-        names,
-        [names.parts["feed"].as_string(session.work)],
-    )
-    types = dict(found.fetchall())
     for column in names.table.columns:
         if column.name not in types:
             session.run("ALTER TABLE {feed} ADD COLUMN {definition}", names, definition=definitions([column]))
@@ -538,11 +567,12 @@ def _copy_comments(session: PostgresSession, names: TableNames) -> None:
     ).fetchall()
     comments = {column.name: column.description for column in names.table.columns} | dict(rows)
     for column, text in comments.items():
-        if text is not None:
+        # The mark of the loads is not for production, so a table without a comment has none afterwards.
+        if text is not None or column is None:
             _comment(session, names.staging, column, text)
 
 
-def _comment(session: PostgresSession, table: sql.Identifier, column: str | None, text: str) -> None:
+def _comment(session: PostgresSession, table: sql.Identifier, column: str | None, text: str | None) -> None:
     target = sql.SQL("TABLE {}").format(table)
     if column is not None:
         target = sql.SQL("COLUMN {}.{}").format(table, sql.Identifier(column))

@@ -34,8 +34,8 @@ def fill(session: PostgresSession, names: TableNames, query: Query, *, logged: b
         for column in names.table.columns
     ]
     with _place(session).made(query) as composed:
-        session.run("DROP TABLE {staging}", names)
-        return session.run(
+        return session.make_scratch(
+            "staging",
             "CREATE {scratch} TABLE {staging} AS SELECT {casts} FROM ({query}) AS built",
             names,
             scratch=sql.SQL("" if logged else "UNLOGGED"),

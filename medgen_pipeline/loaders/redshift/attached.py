@@ -4,6 +4,7 @@ Late-binding views need nothing: they find the table by its name. What cannot be
 by renaming; the table is then changed in place, which leaves all of it alone.
 """
 
+from collections.abc import Mapping
 from typing import LiteralString
 
 from psycopg import sql
@@ -71,7 +72,8 @@ def copy_attached(session: RedshiftSession, names: TableNames) -> None:
             **_grant_parts(privilege, kind, grantee),
             option=sql.SQL("WITH GRANT OPTION" if may_grant else ""),
         )
-    described = {column.name: column.description for column in names.table.columns}
+    # The mark of the loads is not for production, so a table without a comment has none afterwards.
+    described = {"": None, **{column.name: column.description for column in names.table.columns}}
     _comment(session, names, names.parts["new"], described | _comments(session, names))
 
 
@@ -110,11 +112,15 @@ def _comments(session: RedshiftSession, names: BaseTableNames) -> dict[str, str]
     return {column or "": text for column, text in rows if text}
 
 
-def _comment(session: RedshiftSession, names: TableNames, table: sql.Composable, texts: dict[str, str]) -> None:
+def _comment(
+    session: RedshiftSession, names: TableNames, table: sql.Composable, texts: Mapping[str, str | None]
+) -> None:
     for column, text in texts.items():
         target = (
             sql.SQL("COLUMN {}.{}").format(table, sql.Identifier(column))
             if column
             else sql.SQL("TABLE {}").format(table)
         )
-        session.run("COMMENT ON {target} IS {text}", names, target=target, text=literal(text))
+        session.run(
+            "COMMENT ON {target} IS {text}", names, target=target, text=sql.NULL if text is None else literal(text)
+        )

@@ -1,7 +1,7 @@
 """What is Redshift's own about the record of loads: widths and layout, one writer at a time, text instead of bytes."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, LiteralString, TypeVar
 
 import psycopg
@@ -33,6 +33,7 @@ class RedshiftAudit(SqlAudit[psycopg.Cursor[Any]]):
         "run_layout": "DISTSTYLE ALL COMPOUND SORTKEY (load_id)",
         "row_layout": "DISTSTYLE EVEN COMPOUND SORTKEY (load_id)",
     }
+    beside: ClassVar[Sequence[str]] = ("__new", "__retired")
     _session: RedshiftSession
 
     def ended_loads(self, table_name: str) -> set[int]:

@@ -155,7 +155,7 @@ class RedshiftNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
                     publish.swap_by_renaming(self._session, names, start, self._load_id, found, first=first)
                 elif mode is ApplyMode.SWAP:
                     replace_rows(self._session, names, start, self._load_id, found)
-                self._audit.succeed(self._load_id, mode, found.counts, self._guard_after(names, found))
+                self._audit.succeed(self._load_id, mode, found.counts, self._guard_after(found))
 
             publish.in_one_transaction(self._session, self._audit, self._load_id, body)
             if renames and not first:

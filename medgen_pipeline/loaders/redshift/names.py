@@ -39,17 +39,13 @@ class TableNames(BaseTableNames):
         self._types = {column.name: column.type for column in table.columns}
         self.new_name = f"{table.name}__new"
         self.retired_name = f"{table.name}__retired"
+        beside = {"new": (schema, self.new_name), "retired": (schema, self.retired_name)}
+        self.scratch |= beside
         self.parts |= {
-            "new": sql.Identifier(schema, self.new_name),
-            "retired": sql.Identifier(schema, self.retired_name),
+            **{part: sql.Identifier(*place) for part, place in beside.items()},
             "layout": _layout(self.index_columns[0], self.columns(None, self.index_columns)),
             "feed_layout": _layout(self.index_columns[0], sql.SQL("_load_id")),
         }
-
-    @property
-    def scratch(self) -> tuple[sql.Composable, ...]:
-        """What a load makes for itself; the last two stand beside production."""
-        return *super().scratch, self.parts["new"], self.parts["retired"]
 
     def column_type(self, column: Column) -> sql.Composable:
         """BIGINT, or VARCHAR with a real width: wide columns cost memory in every query that reads them."""

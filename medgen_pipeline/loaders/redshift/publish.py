@@ -93,8 +93,7 @@ def prepare_new_table(session: RedshiftSession, names: TableNames, found: Compar
     """
 
     def create() -> None:
-        session.run("DROP TABLE IF EXISTS {new}", names)
-        session.run("CREATE TABLE {new} ({definitions}) {layout}", names)
+        session.make_scratch("new", "CREATE TABLE {new} ({definitions}) {layout}", names)
 
     session.transaction(create)
     session.repeatedly(lambda: session.run("ALTER TABLE {new} APPEND FROM {staging}", names))
@@ -136,6 +135,7 @@ def swap_by_renaming(
                     "readers. Nothing was published."
                 ) from error
             raise
+        session.mark(names.parts["retired"])
     session.run("ALTER TABLE {new} RENAME TO {name}", names, name=sql.Identifier(names.table.name))
     if first:
         describe_production(session, names)

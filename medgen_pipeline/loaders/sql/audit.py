@@ -4,7 +4,7 @@ The columns of both tables are named here and nowhere else; a backend fills in i
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, ClassVar, Generic, LiteralString, TypeVar
 
@@ -25,7 +25,14 @@ from medgen_pipeline.loaders.base import (
 )
 from medgen_pipeline.loaders.sql.guard import Guard
 from medgen_pipeline.loaders.sql.names import schemas
-from medgen_pipeline.loaders.sql.session import AnyCursor, Cursor, SqlSession, Statement
+from medgen_pipeline.loaders.sql.session import (
+    AnyCursor,
+    Cursor,
+    Relation,
+    SqlSession,
+    Statement,
+    require_made_by_loads,
+)
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -44,6 +51,12 @@ TABLES: Mapping[str, LiteralString] = {
     "rejected_row": "CREATE TABLE IF NOT EXISTS {audit}.rejected_row (load_id BIGINT NOT NULL,"
     ' line_number BIGINT NOT NULL, reason {text} NOT NULL, "raw" {bytes} NOT NULL {row_keys}) {row_layout}',
 }
+# What such a table of an earlier version has, which no load has marked.
+COLUMNS: Mapping[str, frozenset[str]] = {
+    "load_run": frozenset(field.name for field in fields(LoadRecord)),
+    "rejected_row": frozenset(("load_id", "line_number", "reason", "raw")),
+    "commit_lock": frozenset(("held",)),
+}
 DIALECT_WORDS = ("name", "text", "bytes", "run_keys", "row_keys", "run_layout", "row_layout")
 
 
@@ -53,10 +66,12 @@ class SqlAudit(Generic[AnyCursor]):
     Attributes:
         tables: The audit's tables and how they are made.
         dialect: What fills the braces in them.
+        beside: What a load appends to a table's name for relations that it makes beside production.
     """
 
     tables: ClassVar[Mapping[str, LiteralString]] = TABLES
     dialect: ClassVar[Mapping[str, LiteralString]] = {"name": "VARCHAR", "text": "VARCHAR", "bytes": "BLOB"}
+    beside: ClassVar[Sequence[str]] = ()
 
     def __init__(self, session: SqlSession[AnyCursor]) -> None:
         """Nothing is opened."""
@@ -82,19 +97,61 @@ class SqlAudit(Generic[AnyCursor]):
             )
 
     def ensure_schemas(self) -> None:
-        """Create what is missing. Looks first, so that a user without CREATE can work in schemas made for it."""
-        with self._session.errors("creating schemas"):
-            if self._missing() != ([], []):
-                self._create()
+        """Create what is missing. Looks first, so that a user without CREATE can work in schemas made for it.
 
-    def _missing(self) -> tuple[list[str], list[str]]:
+        Raises:
+            LoaderError: A table of the audit's is not the audit's, so nothing may be written to it.
+        """
+        with self._session.errors("creating schemas"):
+            found = self._found()
+            audit = schemas(self._session.schema)[3]
+            tables = {name: relation for name, relation in found.get(audit, {}).items() if name in self.tables}
+            unmarked = [name for name, relation in tables.items() if not relation.made_by_loads]
+            for name in unmarked:
+                if not COLUMNS[name] <= set(self._session.columns(audit, name)):
+                    require_made_by_loads(audit, name, tables[name])
+            if self._missing(found) != ([], []):
+                self._create()
+        if "load_run" in unmarked:
+            self._adopt(found, unmarked)
+
+    def _found(self) -> dict[str, dict[str, Relation]]:
+        return self._session.relations(schemas(self._session.schema))
+
+    def _missing(self, found: Mapping[str, Collection[str]]) -> tuple[list[str], list[str]]:
         """The schemas and the tables of the audit that do not exist."""
         names = schemas(self._session.schema)
-        found = self._session.relations(names)
-        return [name for name in names if name not in found], sorted(self.tables.keys() - found.get(names[3], set()))
+        return [name for name in names if name not in found], sorted(self.tables.keys() - set(found.get(names[3], ())))
+
+    def _adopt(self, found: Mapping[str, Mapping[str, Relation]], unmarked: Sequence[str]) -> None:
+        """Mark what an earlier version has made, which marked nothing: the audit, and what loads have left behind.
+
+        Loads leave behind what they staged where they end without success. Where the tables of another installation
+        may be in the schema for staging, nothing there is taken for a load's.
+        """
+        production, staging, _, audit = schemas(self._session.schema)
+        scratch = ("", "__changes", "__difference", "__kept")
+        try:
+            with self._session.errors("marking what an earlier version has made"):
+                if not self._session.relations([schemas(staging)[3]]):
+                    for table, newest, succeeded in self._session.execute(
+                        sql.SQL(
+                            "SELECT table_name, MAX(load_id), MAX(CASE WHEN status = 'succeeded' THEN load_id END)"
+                            " FROM {audit}.load_run GROUP BY table_name"
+                        ).format(**self._parts)
+                    ).fetchall():
+                        left = [(staging, f"{table}{suffix}") for suffix in scratch if newest != succeeded]
+                        left += [(production, f"{table}{suffix}") for suffix in self.beside]
+                        for place in left:
+                            if place[1] in found.get(place[0], {}):
+                                self._session.mark(sql.Identifier(*place))
+                for name in unmarked:
+                    self._session.mark(sql.Identifier(audit, name))
+        except LoaderError as error:
+            logger.warning("%s: only their owner can mark them: %s", audit, error)
 
     def _create(self) -> None:
-        new_schemas, new_tables = self._missing()
+        new_schemas, new_tables = self._missing(self._found())
         for name in new_schemas:
             self._session.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))
         words: dict[str, sql.Composable] = dict.fromkeys(
@@ -103,6 +160,7 @@ class SqlAudit(Generic[AnyCursor]):
         words |= {word: sql.SQL(text).format(**self._parts) for word, text in self.dialect.items()}
         for name in new_tables:
             self._session.execute(sql.SQL(self.tables[name]).format(**self._parts, **words))
+            self._session.mark(sql.Identifier(schemas(self._session.schema)[3], name))
 
     def start(self, start: LoadStart) -> int:
         """Mark abandoned predecessors and insert a running load. The caller holds the table's lock."""

@@ -5,7 +5,7 @@ whole rows as multisets, so that duplicates and NULLs count.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg import sql
@@ -26,13 +26,13 @@ class Comparison:
         counts: What differs.
         production: What production held when it was compared; None on a first load.
         checksum_after: Sum of the row hashes that production will have.
-        unique_key: Whether the key will be unique and never NULL in production; None where that is not known.
+        unique_key: Whether the key will be unique and never NULL in production.
     """
 
     counts: ChangeCounts
     production: Content | None
     checksum_after: int
-    unique_key: bool | None
+    unique_key: bool
 
     @property
     def after(self) -> Content:
@@ -60,7 +60,7 @@ def compare_with_production(session: SqlSession[Any], names: BaseTableNames, gua
         counts = _count_by_key(session, names, production.rows)
     else:
         _write_by_row(session, names, new=names.staging, old=names.production)
-        counts = _count_by_row(session, names, production.rows)
+        counts = replace(_count_by_row(session, names, production.rows), unique_key=unique)
     return Comparison(counts, production, checksum, unique)
 
 
@@ -79,13 +79,14 @@ def compare_staged_lines(session: SqlSession[Any], names: BaseTableNames, guard:
         session.run("DELETE FROM {changes}", names)
         _write_by_row(session, names, new=new, old=old)
         counts = _count_by_row(session, names, guard.rows)
+        counts = replace(counts, unique_key=key_will_be_unique(session, names))
     change = session.row(
         "SELECT COALESCE(SUM(CASE WHEN _change_type IN ('insert', 'update_postimage') THEN {hash} ELSE -{hash} END), 0)"
         " FROM {changes} c",
         names,
         hash=names.row_hash("c"),
     )[0]
-    return Comparison(counts, guard.content, guard.checksum + int(change), True if by_key else None)
+    return Comparison(counts, guard.content, guard.checksum + int(change), counts.key_is_unique)
 
 
 def key_is_unique(
@@ -110,9 +111,27 @@ def key_is_unique(
     return repeated is None
 
 
+def key_will_be_unique(session: SqlSession[Any], names: BaseTableNames) -> bool:
+    """The same of production once the change set is applied, where that was found by whole rows."""
+    if not names.table.key:
+        return False
+    is_null = sql.SQL(" OR ").join(sql.SQL("{} IS NULL").format(sql.Identifier(name)) for name in names.table.key)
+    repeated = session.row(
+        "SELECT 1 FROM (SELECT {key}, 1 AS _one FROM {production} UNION ALL"
+        " SELECT {key}, CASE WHEN _change_type = 'insert' THEN 1 ELSE -1 END AS _one FROM {changes}) AS after_it"
+        " GROUP BY {identity} HAVING SUM(_one) > 1"
+        " OR (SUM(_one) > 0 AND MAX(CASE WHEN {is_null} THEN 1 ELSE 0 END) > 0) LIMIT 1",
+        names,
+        identity=names.identity(None, names.table.key),
+        is_null=is_null,
+    )
+    return repeated is None
+
+
 def _create_changes(session: SqlSession[Any], names: BaseTableNames) -> None:
-    session.run("DROP TABLE IF EXISTS {changes}", names)
-    session.run("CREATE TABLE {changes} (_change_type VARCHAR(16) NOT NULL, {definitions}) {layout}", names)
+    session.make_scratch(
+        "changes", "CREATE TABLE {changes} (_change_type VARCHAR(16) NOT NULL, {definitions}) {layout}", names
+    )
 
 
 def _write_by_key(session: SqlSession[Any], names: BaseTableNames, *, new: sql.Composable, old: sql.Composable) -> None:
@@ -144,8 +163,9 @@ def _write_by_row(session: SqlSession[Any], names: BaseTableNames, *, new: sql.C
 
     A row that is there n times too often is then picked n times from the side it is on, by number.
     """
-    session.run("DROP TABLE IF EXISTS {difference}", names)
-    session.run("CREATE TABLE {difference} ({definitions}, _copies BIGINT NOT NULL) {layout}", names)
+    session.make_scratch(
+        "difference", "CREATE TABLE {difference} ({definitions}, _copies BIGINT NOT NULL) {layout}", names
+    )
     session.run(
         "INSERT INTO {difference} ({columns}, _copies) SELECT {columns}, SUM(_one) FROM"
         " (SELECT {columns}, 1 AS _one FROM {new_side} n UNION ALL SELECT {columns}, -1 AS _one FROM {old_side} o)"

@@ -3,7 +3,7 @@
 docs/changes.md shows the same queries for use from any client.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from psycopg import sql
@@ -21,15 +21,27 @@ def find_drift(session: SqlSession[Any], names: BaseTableNames, guard: Guard | N
     are some.
     """
     left = required(guard, names)
-    if not stands(session, names):
-        return Drift(left.rows, 0, checksum_matches=False, foreign_rows=0, sample=())
+    if damaged := damage(session, names, left):
+        return damaged
     found = read_content(session, names, names.production)
     return Drift(left.rows, found.rows, checksum_matches=found.checksum == left.checksum, foreign_rows=0, sample=())
 
 
-def stands(session: SqlSession[Any], names: BaseTableNames) -> bool:
-    """Whether something has production's name and the columns of the catalog."""
-    return set(names.table.column_names) <= set(session.columns(names.schema, names.table.name))
+def damage(session: SqlSession[Any], names: BaseTableNames, left: Guard) -> Drift | None:
+    """The drift of a table whose rows cannot be compared: it is gone, or not all of its columns are there."""
+    standing = session.columns(names.schema, names.table.name)
+    lost = missing_columns(names, standing)
+    if not lost:
+        return None
+    rows = int(session.row("SELECT COUNT(*) FROM {production}", names)[0]) if standing else 0
+    missing = tuple(lost) if standing else ()
+    return Drift(left.rows, rows, checksum_matches=False, foreign_rows=0, sample=(), missing_columns=missing)
+
+
+def missing_columns(names: BaseTableNames, standing: Mapping[str, str]) -> list[str]:
+    """The catalog's columns, with their types, that are not among those that stand."""
+    wanted = {column.name: names.types[column.type] for column in names.table.columns}
+    return sorted(f"{name} {wanted[name]}" for name in wanted if standing.get(name) != wanted[name])
 
 
 def required(guard: AnyGuard | None, names: BaseTableNames) -> AnyGuard:

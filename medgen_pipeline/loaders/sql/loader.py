@@ -4,15 +4,17 @@ What is left to a backend: names and types, connections, the table's lock, and t
 else it has a better way for, it overrides.
 """
 
+import logging
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, LiteralString
 
 from psycopg import sql
 
-from medgen_pipeline.catalog import Table
+from medgen_pipeline.catalog import Column, ColumnType, Table
 from medgen_pipeline.framing import RejectedRow
 from medgen_pipeline.loaders.base import (
+    FEED_COLUMNS,
     AbstractNativeLoader,
     ApplyMode,
     ChangeCounts,
@@ -23,6 +25,7 @@ from medgen_pipeline.loaders.base import (
     LoadStart,
     LoadStatus,
     Strategy,
+    UnknownTableError,
 )
 from medgen_pipeline.loaders.sql import history
 from medgen_pipeline.loaders.sql.audit import SqlAudit
@@ -31,12 +34,17 @@ from medgen_pipeline.loaders.sql.compare import (
     baseline,
     compare_staged_lines,
     compare_with_production,
-    key_is_unique,
 )
 from medgen_pipeline.loaders.sql.guard import Guard, read_content
-from medgen_pipeline.loaders.sql.names import BaseTableNames, fill, require_schema
-from medgen_pipeline.loaders.sql.publish import apply_delta, make_anew, prepare_feed, replace_rows
-from medgen_pipeline.loaders.sql.session import AnyCursor, SqlSession
+from medgen_pipeline.loaders.sql.names import BaseTableNames, define, fill, require_schema, schemas
+from medgen_pipeline.loaders.sql.publish import apply_delta, make_anew, make_text, prepare_feed, replace_rows
+from medgen_pipeline.loaders.sql.session import AnyCursor, SqlSession, require_made_by_loads
+
+logger = logging.getLogger(__name__)
+
+# As pg_class has them: what can be production, and words for what cannot.
+_TABLES = ("r", "p")
+_KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
 
 
 class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
@@ -131,21 +139,31 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         self._strategy, self._found = strategy, None
 
         def create() -> None:
-            self._drop_scratch(names)
+            self._session.drop_scratch(names)
             sign = sql.SQL("_sign CHAR(1) NOT NULL, " if strategy is Strategy.SNAPSHOT else "")
-            self._session.run("CREATE TABLE {staging} ({sign}{definitions}) {layout}", names, sign=sign)
+            self._session.make_scratch(
+                "staging", "CREATE TABLE {staging} ({sign}{definitions}) {layout}", names, sign=sign
+            )
 
         with self._session.errors(f"creating the staging table of {table.name}"):
+            self._require_room(names)
             self._session.transaction(create)
+
+    def _require_room(self, names: BaseTableNames) -> None:
+        """Refuse early what a load would refuse later: a table or a feed that no load made."""
+        if self._start is None:
+            return
+        self._fits(names)
+        changes = schemas(names.schema)[2]
+        feed = self._session.relations([changes]).get(changes, {}).get(names.table.name)
+        # A user's comment may have taken the mark's place. The feed's own columns tell it as well.
+        if feed is not None and not set(FEED_COLUMNS) <= set(self._session.columns(changes, names.table.name)):
+            require_made_by_loads(changes, names.table.name, feed)
 
     def cleanup(self, table: Table) -> None:
         """See the base class."""
         with self._session.errors(f"cleaning up the staging of {table.name}"):
-            self._session.transaction(lambda: self._drop_scratch(self._names(table)))
-
-    def _drop_scratch(self, names: BaseTableNames) -> None:
-        for relation in names.scratch:
-            self._session.run("DROP TABLE IF EXISTS {relation}", names, relation=relation)
+            self._session.transaction(lambda: self._session.drop_scratch(self._names(table)))
 
     def execute_cdc(self, table: Table) -> ChangeCounts:
         """See the base class."""
@@ -163,31 +181,62 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         return found.counts
 
     def _fits(self, names: BaseTableNames) -> bool:
-        """Whether production stands in the catalog's shape.
+        """Whether production stands in the catalog's shape. Columns that somebody has taken from it are put back.
 
         Raises:
-            LoaderError: Something that is not this package's has production's name, or what users have attached to a
-                table of an earlier shape would be lost.
+            UnknownTableError: No recorded load made it, and this one may not take it over.
+            LoaderError: Something that is no table, or has other columns, has production's name, or what users have
+                attached to a table of an earlier shape would be lost.
         """
-        standing = self._session.columns(names.schema, names.table.name)
-        if not standing:
+        place = f"{names.schema}.{names.table.name}"
+        relation = self._session.relations([names.schema]).get(names.schema, {}).get(names.table.name)
+        if relation is None:
             return False
-        wanted = {column.name: names.types[column.type] for column in names.table.columns}
-        missing = sorted(f"{name} {wanted[name]}" for name in wanted if standing.get(name) != wanted[name])
-        if not missing:
-            return True
-        if self._last is None:
-            found = sorted(" ".join(column) for column in standing.items())
+        if relation.kind not in _TABLES:
             raise LoaderError(
-                f"{names.schema}.{names.table.name} exists, but not as the catalog has it: missing {missing}, found "
-                f"{found}. Rename or drop it, and the next load makes it anew as a first load."
+                f"{place} is {_KINDS.get(relation.kind, 'something else')}, expected a table. Rename or drop it, and "
+                "the next load makes the table."
             )
-        if obstacles := self._obstacles(names):
+        standing = self._session.columns(names.schema, names.table.name)
+        missing = history.missing_columns(names, standing)
+        if self._last is None:
+            if missing:
+                found = sorted(" ".join(column) for column in standing.items())
+                raise LoaderError(
+                    f"{place} exists, but not as the catalog has it: missing {missing}, found {found}. Rename or drop "
+                    "it, and the next load makes it anew as a first load."
+                )
+            if self._start is None or not self._start.take_over:
+                raise UnknownTableError(
+                    f"{place} exists, and no load of it is recorded: expected no table, or one that an earlier load "
+                    "has made. Rename or drop it, or choose another MEDGEN_SCHEMA. take_over makes it this load's: its "
+                    "rows are compared with the release, and those that are not in it are deleted."
+                )
+            return True
+        if missing and self._last.table_shape == names.table.shape:
+            logger.warning("%s has lost columns: %s. They are added, and filled from the release.", place, missing)
+            self._session.transaction(lambda: self._put_back(names, standing))
+            return True
+        if missing and (obstacles := self._obstacles(names)):
             raise LoaderError(
-                f"{names.schema}.{names.table.name} has the shape of an earlier version (missing {missing}) and must "
+                f"{place} has the shape of an earlier version (missing {missing}) and must "
                 f"be made anew, but {', '.join(obstacles)} would be lost. Remove that, load, and put it back."
             )
-        return False
+        return not missing
+
+    def _put_back(self, names: BaseTableNames, standing: Mapping[str, str]) -> list[Column]:
+        """Give production the columns that somebody has dropped, or given another type; returns those."""
+        lost = [column for column in names.table.columns if standing.get(column.name) != names.types[column.type]]
+        for column in lost:
+            if column.name in standing and column.type is ColumnType.TEXT:
+                make_text(self._session, names, names.production, column)
+                continue
+            if column.name in standing:
+                name = sql.Identifier(column.name)
+                self._session.run("ALTER TABLE {production} DROP COLUMN {name}", names, name=name)
+            definition = define([column], names.column_type)
+            self._session.run("ALTER TABLE {production} ADD COLUMN {definition}", names, definition=definition)
+        return lost
 
     def keep_unchanged(self, table: Table, last: LoadRecord) -> ChangeCounts:
         """See the base class."""
@@ -217,7 +266,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
                 replace_rows(session, names, start, self._load_id, found)
             elif mode is ApplyMode.DELTA:
                 apply_delta(session, names, start, self._load_id, found)
-            self._audit.succeed(self._load_id, mode, found.counts, self._guard_after(names, found))
+            self._audit.succeed(self._load_id, mode, found.counts, self._guard_after(found))
 
         with session.errors(f"publishing {table.name}"):
             if found.production is not None and mode is not ApplyMode.UNCHANGED:
@@ -231,13 +280,13 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
             raise nothing_to_apply(table)
         return self._start, self._found
 
-    def _guard_after(self, names: BaseTableNames, found: Comparison) -> Guard:
+    def _guard_after(self, found: Comparison) -> Guard:
         """What the load leaves behind, inside its transaction."""
-        unique, last = found.unique_key, Guard.of(self._last)
+        last = Guard.of(self._last)
         return Guard(
             rows=found.counts.rows_after,
             checksum=found.checksum_after,
-            unique_key=key_is_unique(self._session, names, names.production) if unique is None else unique,
+            unique_key=found.unique_key,
             feed_since=self._load_id if last is None or found.counts.baseline else last.feed_since,
         )
 
@@ -247,7 +296,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         """See the base class; reads production's columns once."""
         names, left = self._names(table), Guard.of(last)
         with self._session.errors(f"looking at {table.name}"):
-            if left is None or not history.stands(self._session, names):
+            if left is None or history.damage(self._session, names, left):
                 return False
             return read_content(self._session, names, names.production) == left.content
 

@@ -11,6 +11,9 @@ from psycopg import sql
 
 from medgen_pipeline.catalog import Column, ColumnType, Table
 
+MARK = "Made by medgen_pipeline."
+"""How the comment begins of whatever a load makes beside production; nothing else there is dropped or written."""
+
 
 def schemas(schema: str) -> tuple[str, str, str, str]:
     """The schemas of tables, staging, change feeds and audit."""
@@ -62,6 +65,7 @@ class BaseTableNames(ABC):
         schema: Schema of production.
         table: The catalog's entry.
         parts: The names a statement may use in braces.
+        scratch: Schema and name of what a load makes for itself and nobody else needs, by its name in ``parts``.
         types: Of the columns, as the backend's information_schema words them.
     """
 
@@ -74,15 +78,19 @@ class BaseTableNames(ABC):
         self.changes_name = f"{table.name}__changes"
         _, staging, changes, audit = schemas(schema)
         self.staging_schema = staging
+        # What a load makes for itself and nobody else needs.
+        self.scratch = {
+            "staging": (staging, table.name),
+            "changes": (staging, self.changes_name),
+            "difference": (staging, f"{table.name}__difference"),
+            "kept": (staging, f"{table.name}__kept"),
+        }
         self.production = sql.Identifier(schema, table.name)
         self.staging = sql.Identifier(staging, table.name)
         self.feed = sql.Identifier(changes, table.name)
         self.parts: dict[str, sql.Composable] = {
             "production": self.production,
-            "staging": self.staging,
-            "changes": sql.Identifier(staging, self.changes_name),
-            "difference": sql.Identifier(staging, f"{table.name}__difference"),
-            "kept": sql.Identifier(staging, f"{table.name}__kept"),
+            **{part: sql.Identifier(*place) for part, place in self.scratch.items()},
             "feed": self.feed,
             "audit": sql.Identifier(audit),
             "columns": self.columns(),
@@ -91,11 +99,6 @@ class BaseTableNames(ABC):
             "layout": sql.SQL(""),
             "feed_layout": sql.SQL(""),
         }
-
-    @property
-    def scratch(self) -> tuple[sql.Composable, ...]:
-        """What a load makes for itself and nobody else needs."""
-        return tuple(self.parts[name] for name in ("staging", "changes", "difference", "kept"))
 
     def column_type(self, column: Column) -> sql.Composable:
         """A column's type, as CREATE TABLE takes it."""

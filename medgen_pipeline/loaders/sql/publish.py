@@ -17,34 +17,37 @@ from medgen_pipeline.loaders.sql.names import BaseTableNames, define, schemas
 from medgen_pipeline.loaders.sql.session import SqlSession
 
 _STEPS_TO_TEXT: tuple[LiteralString, ...] = (
-    "ALTER TABLE {feed} ADD COLUMN {new} {type}",
-    "UPDATE {feed} SET {new} = CAST({old} AS {type})",
-    "ALTER TABLE {feed} DROP COLUMN {old}",
-    "ALTER TABLE {feed} RENAME COLUMN {new} TO {old}",
+    "ALTER TABLE {relation} ADD COLUMN {new} {type}",
+    "UPDATE {relation} SET {new} = CAST({old} AS {type})",
+    "ALTER TABLE {relation} DROP COLUMN {old}",
+    "ALTER TABLE {relation} RENAME COLUMN {new} TO {old}",
 )
 
 
 def prepare_feed(session: SqlSession[Any], names: BaseTableNames) -> None:
     """Make the feed, and the columns it lacks: one per statement, as some warehouses demand. Best in no transaction."""
-    session.run(
-        "CREATE TABLE IF NOT EXISTS {feed} (_change_type VARCHAR(16) NOT NULL, _release VARCHAR(255) NOT NULL,"
-        " _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, {definitions}) {feed_layout}",
-        names,
-    )
     standing = session.columns(schemas(names.schema)[2], names.table.name)
+    if not standing:
+        session.run(
+            "CREATE TABLE {feed} (_change_type VARCHAR(16) NOT NULL, _release VARCHAR(255) NOT NULL,"
+            " _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, {definitions}) {feed_layout}",
+            names,
+        )
+        session.mark(names.feed)
+        return
     for column in names.table.columns:
         if column.name not in standing:
             definition = define([column], names.column_type)
             session.run("ALTER TABLE {feed} ADD COLUMN {definition}", names, definition=definition)
         elif column.type is ColumnType.TEXT and standing[column.name] != names.types[ColumnType.TEXT]:
-            session.transaction(partial(_make_text, session, names, column))
+            session.transaction(partial(make_text, session, names, names.feed, column))
 
 
-def _make_text(session: SqlSession[Any], names: BaseTableNames, column: Column) -> None:
-    """Make text of a column of the feed that is no longer an integer; Redshift could not change its type in place."""
+def make_text(session: SqlSession[Any], names: BaseTableNames, relation: sql.Composable, column: Column) -> None:
+    """Make text of a column of another type; Redshift could not change it in place. In the caller's transaction."""
     old, new = sql.Identifier(column.name), sql.Identifier(f"{column.name}__text")
     for statement in _STEPS_TO_TEXT:
-        session.run(statement, names, old=old, new=new, type=names.column_type(column))
+        session.run(statement, names, relation=relation, old=old, new=new, type=names.column_type(column))
 
 
 def make_anew(session: SqlSession[Any], names: BaseTableNames) -> None:
@@ -80,7 +83,7 @@ def apply_delta(
 
 def _delete_copies(session: SqlSession[Any], names: BaseTableNames) -> None:
     """Delete as many copies as the change set has: all equal rows go, and those too many come back."""
-    session.run("CREATE TABLE {kept} ({definitions}) {layout}", names)
+    session.make_scratch("kept", "CREATE TABLE {kept} ({definitions}) {layout}", names)
     session.run(
         "INSERT INTO {kept} ({columns}) SELECT {columns} FROM"
         " (SELECT {p_columns}, d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY {p_identity}) AS _nth"

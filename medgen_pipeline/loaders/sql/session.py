@@ -8,11 +8,13 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, LiteralString, Protocol, TypeVar
 
 from psycopg import sql
 
-from medgen_pipeline.loaders.sql.names import BaseTableNames
+from medgen_pipeline.loaders.base import LoaderError
+from medgen_pipeline.loaders.sql.names import MARK, BaseTableNames
 from medgen_pipeline.loaders.sql.names import schemas as schemas_of
 
 Statement = sql.SQL | sql.Composed
@@ -38,6 +40,36 @@ def missing_right(message: str, role: str, schema: str) -> str:
     if re.search(r"permission denied for (table|relation|view)|must be owner of", message):
         return own
     return f"{create} {own} {hidden}"
+
+
+@dataclass(frozen=True)
+class Relation:
+    """What a database says of a table or view.
+
+    Attributes:
+        kind: ``relkind`` of PostgreSQL's ``pg_class``.
+        comment: Its comment, or nothing.
+    """
+
+    kind: str
+    comment: str
+
+    @property
+    def made_by_loads(self) -> bool:
+        """Whether it has the mark of this package's loads."""
+        return self.comment.startswith(MARK)
+
+
+def require_made_by_loads(schema: str, name: str, relation: Relation) -> None:
+    """Raise LoaderError for what a load would write to or drop and has not made."""
+    if relation.made_by_loads:
+        return
+    found = f"the comment {relation.comment!r}" if relation.comment else "no comment"
+    raise LoaderError(
+        f"{schema}.{name} is in the way: a load needs this name, and what has it was not made by one: expected a "
+        f"comment that begins with {MARK!r}, found {found}. It was not touched. Rename or drop it, or choose another "
+        f"MEDGEN_SCHEMA. If a load of an earlier version left it: COMMENT ON TABLE {schema}.{name} IS '{MARK}'"
+    )
 
 
 class Cursor(Protocol):
@@ -121,20 +153,51 @@ class SqlSession(ABC, Generic[AnyCursor]):
         row = self.row(statement, names, params, **more)
         return None if row is None else row[0]
 
-    def relations(self, schemas: Sequence[str]) -> dict[str, set[str]]:
-        """The schemas of these that exist, each with the names of its tables and views.
+    def relations(self, schemas: Sequence[str]) -> dict[str, dict[str, Relation]]:
+        """The schemas of these that exist, each with its tables and views by name.
 
         From PostgreSQL's catalog, which Redshift and DuckDB have too, and which shows everything to everybody.
         """
-        found: dict[str, set[str]] = {}
-        for schema, relation in self.execute(
+        found: dict[str, dict[str, Relation]] = {}
+        for schema, name, kind, comment in self.execute(
             sql.SQL(
-                "SELECT n.nspname, c.relname FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid"
-                " WHERE n.nspname IN ({})"
+                "SELECT n.nspname, c.relname, c.relkind, d.description FROM pg_namespace n"
+                " LEFT JOIN pg_class c ON c.relnamespace = n.oid"
+                " LEFT JOIN pg_description d ON d.objoid = c.oid AND d.objsubid = 0 WHERE n.nspname IN ({})"
             ).format(sql.SQL(", ").join(map(sql.Literal, schemas)))
         ).fetchall():
-            found.setdefault(str(schema), set()).add(str(relation))
+            relations = found.setdefault(str(schema), {})
+            if name is not None:
+                relations[str(name)] = Relation(str(kind), str(comment or ""))
         return found
+
+    def make_scratch(
+        self, part: str, statement: LiteralString, names: BaseTableNames, **more: sql.Composable
+    ) -> AnyCursor:
+        """Make one of ``names.scratch``, in the place of what was left of it, and mark it."""
+        self.drop_scratch(names, part)
+        cursor = self.run(statement, names, None, **more)
+        self.mark(names.parts[part])
+        return cursor
+
+    def drop_scratch(self, names: BaseTableNames, *only: str) -> None:
+        """Drop what loads have left of ``names.scratch``.
+
+        Raises:
+            LoaderError: Something else has a name that the load needs; nothing was dropped.
+        """
+        places = {part: place for part, place in names.scratch.items() if not only or part in only}
+        found = self.relations(sorted({schema for schema, _ in places.values()}))
+        left = [part for part, (schema, name) in places.items() if name in found.get(schema, {})]
+        for part in left:
+            schema, name = places[part]
+            require_made_by_loads(schema, name, found[schema][name])
+        for part in left:
+            self.run("DROP TABLE IF EXISTS {relation}", names, relation=names.parts[part])
+
+    def mark(self, relation: sql.Composable) -> None:
+        """Say in the comment of a table that a load has made it."""
+        self.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(relation, sql.Literal(MARK)))
 
     def columns(self, schema: str, name: str) -> dict[str, str]:
         """The columns of a table with their types; empty where nothing has this name."""
