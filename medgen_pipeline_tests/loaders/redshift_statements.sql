@@ -280,13 +280,13 @@ DELETE FROM "medgen_staging"."mondo_cui_history";
 
 DELETE FROM "medgen_staging"."mondo_cui_history__changes";
 
+DROP TABLE "medgen_pipeline__held";
+
 DROP TABLE IF EXISTS "medgen"."growing__retired";
 
 DROP TABLE IF EXISTS "medgen"."medgen_cui_history__retired";
 
 DROP TABLE IF EXISTS "medgen"."mondo_cui_history__retired";
-
-DROP TABLE "medgen_pipeline__held";
 
 DROP TABLE IF EXISTS "medgen_staging"."growing";
 
