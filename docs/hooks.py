@@ -12,7 +12,6 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from medgen_pipeline.build import build_definitions
 from medgen_pipeline.catalog import (
     CURATED_TABLES,
     TABLES,
@@ -23,6 +22,7 @@ from medgen_pipeline.catalog import (
     Table,
     upstream_of,
 )
+from medgen_pipeline.orchestration.build import build_definitions
 
 _ROOT = Path(__file__).parents[1]
 _ROOT_FILES = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}

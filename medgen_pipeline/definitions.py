@@ -1,5 +1,5 @@
 """The code location Dagster loads. Stays this short; assembly is in ``build.py``."""
 
-from medgen_pipeline.build import build_definitions
+from medgen_pipeline.orchestration.build import build_definitions
 
 defs = build_definitions()

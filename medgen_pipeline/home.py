@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from medgen_pipeline.errors import PermanentError
 
 if TYPE_CHECKING:
-    from medgen_pipeline.loaders.embedded import EmbeddedPostgres
+    from medgen_pipeline.demo.embedded_postgres import EmbeddedPostgres
 
 
 def medgen_home() -> Path:
@@ -43,7 +43,7 @@ def folder_below_home(name: str) -> Path:
 def embedded_postgres(home: Path | None = None) -> "EmbeddedPostgres":
     """The embedded database below ``home``."""
     # Imported here: the module needs POSIX, and somebody with a server of his own may be on Windows.
-    from medgen_pipeline.loaders.embedded import EmbeddedPostgres
+    from medgen_pipeline.demo.embedded_postgres import EmbeddedPostgres
 
     return EmbeddedPostgres((home or medgen_home()) / "postgres")
 

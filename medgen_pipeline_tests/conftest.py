@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from medgen_pipeline.loaders.embedded import TEST_SETTINGS, EmbeddedPostgres
+from medgen_pipeline.demo.embedded_postgres import TEST_SETTINGS, EmbeddedPostgres
 from medgen_pipeline.urls import split_url
 
 if TYPE_CHECKING:

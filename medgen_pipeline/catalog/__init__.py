@@ -16,7 +16,7 @@ from medgen_pipeline.catalog.model import (
     Table,
 )
 from medgen_pipeline.catalog.query import Query
-from medgen_pipeline.catalog.tables import TABLES, table_by_name
+from medgen_pipeline.catalog.sources.medgen import TABLES, table_by_name
 
 __all__ = [
     "ALL_TABLES",

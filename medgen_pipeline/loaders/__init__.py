@@ -4,7 +4,8 @@ A backend is one module or package here plus its capabilities. This room knows t
 Dagster nor the network NCBI's files come from.
 """
 
-from medgen_pipeline.loaders.base import (
+from medgen_pipeline.loaders.capabilities import LoaderCapabilities
+from medgen_pipeline.loaders.contract import (
     AbstractNativeLoader,
     ApplyMode,
     ChangeCounts,
@@ -22,7 +23,6 @@ from medgen_pipeline.loaders.base import (
     UnknownTableError,
     WarehouseBusyError,
 )
-from medgen_pipeline.loaders.capabilities import LoaderCapabilities
 from medgen_pipeline.loaders.factory import LoaderFactory
 
 __all__ = [

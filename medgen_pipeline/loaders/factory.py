@@ -5,7 +5,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
-from medgen_pipeline.loaders.base import AbstractNativeLoader
+from medgen_pipeline.loaders.contract import AbstractNativeLoader
 from medgen_pipeline.urls import scheme_of, split_url
 
 ENTRY_POINT_GROUP = "medgen_pipeline.loaders"

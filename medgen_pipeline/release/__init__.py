@@ -16,8 +16,8 @@ from medgen_pipeline.release.archive import (
 )
 from medgen_pipeline.release.fetch import DEFAULT_SOURCE_URL, RELEASE_WINDOW, ReleaseSource, SourceFile
 from medgen_pipeline.release.probe import FileVersion, Look, SourceMemory
-from medgen_pipeline.release.s3 import S3Store
-from medgen_pipeline.release.transport import TransferOptions
+from medgen_pipeline.release.transport.http import TransferOptions
+from medgen_pipeline.release.transport.s3 import S3Store
 
 __all__ = [
     "DEFAULT_SOURCE_URL",

@@ -36,9 +36,9 @@ from typing import Protocol
 from filelock import FileLock, Timeout
 from isal import igzip_lib
 
-from medgen_pipeline.diff import BlockList, EndlessLineError
 from medgen_pipeline.errors import MedgenError, PermanentError, TransientError
 from medgen_pipeline.home import make_private
+from medgen_pipeline.rows.diff import BlockList, EndlessLineError
 
 _log = logging.getLogger(__name__)
 

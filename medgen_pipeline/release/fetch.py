@@ -26,8 +26,8 @@ from medgen_pipeline.release.archive import (
     examine,
 )
 from medgen_pipeline.release.probe import FileVersion, Look, SourceMemory, look
-from medgen_pipeline.release.s3 import S3Transport
-from medgen_pipeline.release.transport import FileTransport, HttpTransport, TransferOptions, Transport
+from medgen_pipeline.release.transport.http import FileTransport, HttpTransport, TransferOptions, Transport
+from medgen_pipeline.release.transport.s3 import S3Transport
 from medgen_pipeline.urls import split_url
 
 _log = logging.getLogger(__name__)

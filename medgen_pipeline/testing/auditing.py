@@ -8,9 +8,6 @@ import pytest
 from psycopg import sql
 
 from medgen_pipeline.catalog import TABLES, ColumnType, Table
-from medgen_pipeline.checks import ACROSS_TABLES, OF_ONE_TABLE
-from medgen_pipeline.checks.findings import Subject
-from medgen_pipeline.framing import RejectedRow
 from medgen_pipeline.loaders import (
     AbstractNativeLoader,
     ApplyMode,
@@ -19,7 +16,9 @@ from medgen_pipeline.loaders import (
     LoadStatus,
     Strategy,
 )
-from medgen_pipeline.loaders.base import LOADS_WITH_REJECTED_ROWS
+from medgen_pipeline.loaders.contract import LOADS_WITH_REJECTED_ROWS
+from medgen_pipeline.loading.findings import ACROSS_TABLES, OF_ONE_TABLE, Subject
+from medgen_pipeline.rows.framing import RejectedRow
 from medgen_pipeline.testing.backend import Backend, Row
 from medgen_pipeline.testing.files import EDITS
 from medgen_pipeline.testing.loads import (

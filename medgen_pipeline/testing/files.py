@@ -13,9 +13,9 @@ from psycopg import sql
 
 from medgen_pipeline import load
 from medgen_pipeline.catalog import Framing, SourceTable, Table
-from medgen_pipeline.gates import GateLimits, GatesClosedError
-from medgen_pipeline.load import LoadOptions, LoadResult, load_table
 from medgen_pipeline.loaders import AbstractNativeLoader, ApplyMode, ChangeCounts, LoaderError, Strategy
+from medgen_pipeline.loading.file_load import LoadOptions, LoadResult, load_table
+from medgen_pipeline.loading.gates import GateLimits, GatesClosedError
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing.backend import Backend, Row
 from medgen_pipeline.testing.loads import HISTORY, MERGED, MONDO, NAMES, RELEASES, undone

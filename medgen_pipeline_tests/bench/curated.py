@@ -12,7 +12,7 @@ import click
 
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, SourceTable, any_table_by_name
 from medgen_pipeline.home import medgen_home
-from medgen_pipeline.io_manager import DEFAULT_SCHEMA
+from medgen_pipeline.orchestration.io_manager import DEFAULT_SCHEMA
 from medgen_pipeline_tests.bench import report as reports
 from medgen_pipeline_tests.bench.ground import Ground, open_ground, sample_weeks
 from medgen_pipeline_tests.bench.report import Record, verdict

@@ -13,7 +13,7 @@ import click
 
 from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.home import medgen_home
-from medgen_pipeline.io_manager import MedgenSource
+from medgen_pipeline.orchestration.io_manager import MedgenSource
 from medgen_pipeline_tests.bench import report as reports
 from medgen_pipeline_tests.bench.baseline import RawCopy
 from medgen_pipeline_tests.bench.ground import Ground, open_ground, sample_weeks

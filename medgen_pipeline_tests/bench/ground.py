@@ -12,13 +12,13 @@ from typing import Any
 
 import psycopg
 
-from medgen_pipeline.assets.tables import LoadConfig
 from medgen_pipeline.catalog import TABLES, SourceTable
+from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.home import embedded_postgres
-from medgen_pipeline.io_manager import DEFAULT_SCHEMA, MedgenSource
-from medgen_pipeline.load import load_table, open_published
 from medgen_pipeline.loaders import LoaderFactory
-from medgen_pipeline.release.sample import write_sample
+from medgen_pipeline.loading.file_load import load_table, open_published
+from medgen_pipeline.orchestration.assets.tables import LoadConfig
+from medgen_pipeline.orchestration.io_manager import DEFAULT_SCHEMA, MedgenSource
 
 # 134 makes 67 links to PubMed per concept: at scale 100 these are 16 of 22 million rows, as in a release of 2025.
 _PUBMED_LINKS = 134

@@ -11,7 +11,7 @@ import click
 
 from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.home import medgen_home
-from medgen_pipeline.io_manager import DEFAULT_SCHEMA
+from medgen_pipeline.orchestration.io_manager import DEFAULT_SCHEMA
 from medgen_pipeline_tests.bench.baseline import RawCopy
 from medgen_pipeline_tests.bench.ground import Ground, open_ground, sample_release
 from medgen_pipeline_tests.bench.report import Record, above, options, report, rounds, total, verdict, with_ratios

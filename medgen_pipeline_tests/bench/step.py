@@ -12,10 +12,10 @@ from typing import Any
 
 import dagster as dg
 
-from medgen_pipeline.assets.curated import build_curated_asset
-from medgen_pipeline.assets.tables import build_table_asset
-from medgen_pipeline.build import default_resources
 from medgen_pipeline.catalog import CuratedTable, SourceTable
+from medgen_pipeline.orchestration.assets.curated import build_curated_asset
+from medgen_pipeline.orchestration.assets.tables import build_table_asset
+from medgen_pipeline.orchestration.build import default_resources
 from medgen_pipeline_tests.bench.ground import OPEN_GATES, Ground
 
 # As the code location's executor starts its steps: a fork of a process that has imported the package and done nothing.

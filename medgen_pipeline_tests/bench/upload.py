@@ -23,12 +23,12 @@ import boto3  # type: ignore[import-untyped]  # ships no types
 import click
 
 from medgen_pipeline.catalog import SourceTable, table_by_name
-from medgen_pipeline.framing import FramedFile
 from medgen_pipeline.home import medgen_home
-from medgen_pipeline.load import open_published
 from medgen_pipeline.loaders.redshift.aws import s3_client
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.loaders.redshift.stage import Stage
+from medgen_pipeline.loading.file_load import open_published
+from medgen_pipeline.rows.framing import FramedFile
 from medgen_pipeline_tests.bench.ground import sample_release
 from medgen_pipeline_tests.bench.report import DIRECTORY, Record, above, report, verdict, with_ratios
 from medgen_pipeline_tests.bench.step import PROCESSES, peak_rss_mb

@@ -30,9 +30,9 @@ from psycopg import sql
 
 from medgen_pipeline.catalog import Framing, SourceTable
 from medgen_pipeline.errors import MedgenError
-from medgen_pipeline.gates import GateLimits
-from medgen_pipeline.load import LoadOptions, LoadResult, load_table
 from medgen_pipeline.loaders import ApplyMode, LoaderFactory, Strategy
+from medgen_pipeline.loading.file_load import LoadOptions, LoadResult, load_table
+from medgen_pipeline.loading.gates import GateLimits
 from medgen_pipeline.release import Archive, ReleaseSource, SourceFile
 from medgen_pipeline.testing import Row
 

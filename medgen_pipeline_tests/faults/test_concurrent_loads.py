@@ -10,7 +10,6 @@ from typing import ClassVar
 import pytest
 
 from medgen_pipeline.catalog import SourceTable, Table, table_by_name
-from medgen_pipeline.load import load_table
 from medgen_pipeline.loaders import (
     ApplyMode,
     ChangeCounts,
@@ -20,6 +19,7 @@ from medgen_pipeline.loaders import (
     TableBusyError,
 )
 from medgen_pipeline.loaders.postgres import PostgresNativeLoader
+from medgen_pipeline.loading.file_load import load_table
 from medgen_pipeline.release import Archive
 from medgen_pipeline.testing import canonical, load, start_of
 from medgen_pipeline_tests.faults.support import (

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from medgen_pipeline.catalog import table_by_name
-from medgen_pipeline.loaders.embedded import USER_SETTINGS, EmbeddedPostgres
+from medgen_pipeline.demo.embedded_postgres import USER_SETTINGS, EmbeddedPostgres
 from medgen_pipeline_tests.faults.support import (
     Fault,
     Scenario,

@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from medgen_pipeline.loaders.embedded import EmbeddedPostgres
+from medgen_pipeline.demo.embedded_postgres import EmbeddedPostgres
 
 PROJECT = Path(__file__).parents[2]
 

@@ -7,8 +7,8 @@ from typing import cast
 
 import dagster as dg
 
-from medgen_pipeline.io_manager import SOURCE_KEY
-from medgen_pipeline.sensors import SENSOR_NAME, follow_source
+from medgen_pipeline.orchestration.io_manager import SOURCE_KEY
+from medgen_pipeline.orchestration.release_sensor.sensor import SENSOR_NAME, follow_source
 from medgen_pipeline_tests.integration.support import Run, run_of
 
 

@@ -17,10 +17,16 @@ import dagster as dg
 import psycopg
 from psycopg import sql
 
-from medgen_pipeline.build import build_definitions
 from medgen_pipeline.catalog import ColumnType, Framing, SourceTable, Table
-from medgen_pipeline.io_manager import SOURCE_KEY, WAREHOUSE_KEY, DatabaseTarget, MedgenSource, WarehouseIOManager
-from medgen_pipeline.load import LoadOptions
+from medgen_pipeline.loading.file_load import LoadOptions
+from medgen_pipeline.orchestration.build import build_definitions
+from medgen_pipeline.orchestration.io_manager import (
+    SOURCE_KEY,
+    WAREHOUSE_KEY,
+    DatabaseTarget,
+    MedgenSource,
+    WarehouseIOManager,
+)
 from medgen_pipeline.release import Archive
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.loaders.support import query

@@ -14,10 +14,10 @@ import dagster as dg
 import pytest
 import yaml
 
-from medgen_pipeline.build import build_definitions
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, table_by_name
-from medgen_pipeline.checks import DRIFT_CHECK
-from medgen_pipeline.release.sample import write_sample
+from medgen_pipeline.demo.sample_release import write_sample
+from medgen_pipeline.loading.findings import DRIFT_CHECK
+from medgen_pipeline.orchestration.build import build_definitions
 from medgen_pipeline_tests.documents import Document, filled
 from medgen_pipeline_tests.integration.conftest import PROJECT
 from medgen_pipeline_tests.integration.support import Run, run_of

@@ -19,7 +19,7 @@ import dagster as dg
 import pytest
 
 from medgen_pipeline.catalog import SourceTable, table_by_name
-from medgen_pipeline.loaders.embedded import TEST_SETTINGS, EmbeddedPostgres
+from medgen_pipeline.demo.embedded_postgres import TEST_SETTINGS, EmbeddedPostgres
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.integration.support import (
     Deployment,

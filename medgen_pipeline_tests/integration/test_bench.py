@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, SourceTable, table_by_name
-from medgen_pipeline.load import open_published
+from medgen_pipeline.loading.file_load import open_published
 from medgen_pipeline_tests.bench import curated, delta, load, upload
 from medgen_pipeline_tests.bench.baseline import RawCopy
 from medgen_pipeline_tests.bench.ground import Ground, sample_weeks

@@ -9,13 +9,18 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
-from medgen_pipeline.assets.tables import FRESHNESS
-from medgen_pipeline.build import build_definitions
 from medgen_pipeline.catalog import CURATED_TABLES, table_by_name
-from medgen_pipeline.checks import ACROSS_TABLES, OF_ONE_TABLE
-from medgen_pipeline.checks.findings import judge_row_count
 from medgen_pipeline.cli import main
-from medgen_pipeline.io_manager import SOURCE_KEY, WAREHOUSE_KEY, DatabaseTarget, MedgenSource, WarehouseIOManager
+from medgen_pipeline.loading.findings import ACROSS_TABLES, OF_ONE_TABLE, judge_row_count
+from medgen_pipeline.orchestration.assets.tables import FRESHNESS
+from medgen_pipeline.orchestration.build import build_definitions
+from medgen_pipeline.orchestration.io_manager import (
+    SOURCE_KEY,
+    WAREHOUSE_KEY,
+    DatabaseTarget,
+    MedgenSource,
+    WarehouseIOManager,
+)
 from medgen_pipeline_tests.instance import PROJECT
 from medgen_pipeline_tests.integration.support import content_of, publish
 

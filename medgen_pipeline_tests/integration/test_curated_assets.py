@@ -11,8 +11,8 @@ import dagster as dg
 import pytest
 
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, Table, any_table_by_name, table_by_name
+from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.loaders import ChangeCounts
-from medgen_pipeline.release.sample import write_sample
 from medgen_pipeline.testing import Row
 from medgen_pipeline.testing.loads import differences
 from medgen_pipeline_tests.integration.support import Deployment, Run, exists, fresh_database, rows_of
@@ -307,7 +307,9 @@ def test_what_the_ui_shows_of_a_table_is_what_its_rows_were_made_from(
     database: str, instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Although its upstream is loaded when the asset has said what it is made from, and the IO manager has not read."""
-    monkeypatch.setattr("medgen_pipeline.assets.curated.RETRIES", dg.RetryPolicy(max_retries=1))  # at once
+    monkeypatch.setattr(
+        "medgen_pipeline.orchestration.assets.curated.RETRIES", dg.RetryPolicy(max_retries=1)
+    )  # at once
     parent, meanwhile = curated("concept_parent"), [tmp_path / SUCCESSOR]
     for release in (BASE, SUCCESSOR):
         write_sample(tmp_path / release, scale=0.05, successor=release == SUCCESSOR)

@@ -24,8 +24,8 @@ import yaml
 from dagster._config import process_config, resolve_to_config_type  # how dagster.yaml is read
 from dockerfile_parse import DockerfileParser  # type: ignore[import-untyped]  # ships no types
 
-from medgen_pipeline.loaders.embedded import find_binaries
-from medgen_pipeline.release.sample import write_sample
+from medgen_pipeline.demo.embedded_postgres import find_binaries
+from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline_tests.instance import PROJECT, Account, account, reachable_by_tcp, write_instance
 from medgen_pipeline_tests.loaders.support import query
 from medgen_pipeline_tests.webserver import free_port, run_job, running

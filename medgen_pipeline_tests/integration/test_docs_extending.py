@@ -7,7 +7,7 @@ from textwrap import indent
 import pytest
 import yaml
 
-from medgen_pipeline.io_manager import DatabaseTarget
+from medgen_pipeline.orchestration.io_manager import DatabaseTarget
 from medgen_pipeline.testing.loads import NAMES
 from medgen_pipeline_tests.documents import Document
 from medgen_pipeline_tests.instance import PROJECT

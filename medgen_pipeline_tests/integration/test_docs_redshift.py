@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import yaml
 
-from medgen_pipeline.io_manager import RedshiftTarget
 from medgen_pipeline.loaders import LoaderFactory
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
+from medgen_pipeline.orchestration.io_manager import RedshiftTarget
 from medgen_pipeline.testing import load
 from medgen_pipeline.testing.loads import MERGED
 from medgen_pipeline_tests.documents import Document, filled

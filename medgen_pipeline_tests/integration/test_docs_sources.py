@@ -13,12 +13,12 @@ import dagster as dg
 import pytest
 from pytest_httpserver import HTTPServer
 
-from medgen_pipeline.hooks import LoadFailure
-from medgen_pipeline.io_manager import MedgenSource
+from medgen_pipeline.orchestration.hooks import LoadFailure
+from medgen_pipeline.orchestration.io_manager import MedgenSource
+from medgen_pipeline.orchestration.release_sensor.sensor import INTERVAL_MINUTES, RETRY_AFTER, Cursor
 from medgen_pipeline.release import DEFAULT_SOURCE_URL, RELEASE_WINDOW, TransferOptions
 from medgen_pipeline.release.archive import MAX_CONTENT_BYTES
 from medgen_pipeline.release.fetch import TRANSPORTS
-from medgen_pipeline.sensors import INTERVAL_MINUTES, RETRY_AFTER, Cursor
 from medgen_pipeline_tests.integration import test_fetch, test_sensor
 from medgen_pipeline_tests.integration.conftest import PROJECT, Demo
 from medgen_pipeline_tests.unit import test_archive

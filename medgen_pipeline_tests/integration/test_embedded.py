@@ -17,16 +17,16 @@ from typing import Any
 import psycopg
 import pytest
 
+from medgen_pipeline.demo.embedded_postgres import TEST_SETTINGS, USER_SETTINGS, EmbeddedPostgres, find_binaries
 from medgen_pipeline.errors import PermanentError, TransientError
 from medgen_pipeline.loaders import embedded
-from medgen_pipeline.loaders.embedded import TEST_SETTINGS, USER_SETTINGS, EmbeddedPostgres, find_binaries
 
 PROJECT = Path(__file__).parents[2]
 # Prints the DSN; what follows it in sys.argv is the cluster's folder.
 START = """
 import sys
 from pathlib import Path
-from medgen_pipeline.loaders.embedded import TEST_SETTINGS, EmbeddedPostgres
+from medgen_pipeline.demo.embedded_postgres import TEST_SETTINGS, EmbeddedPostgres
 print(EmbeddedPostgres(Path(sys.argv[1]), TEST_SETTINGS).ensure_running(), flush=True)
 """
 
@@ -453,7 +453,7 @@ def interpreters() -> Iterator[str]:
 def imports_package(python: str, identity: dict[str, Any]) -> bool:
     try:
         child = python_child(
-            "import medgen_pipeline.loaders.embedded",
+            "import medgen_pipeline.demo.embedded_postgres",
             python=python,
             cwd="/",
             **identity,

@@ -45,7 +45,7 @@ from medgen_pipeline.release import (
     UnusableSourceError,
 )
 from medgen_pipeline.release.probe import SourceMemory
-from medgen_pipeline.release.transport import _listed_files, _read_source_file
+from medgen_pipeline.release.transport.http import _listed_files, _read_source_file
 from medgen_pipeline_tests.ncbi_double import (
     NcbiDouble,
     at_most,
@@ -605,7 +605,7 @@ def test_a_file_that_changes_while_it_is_copied_is_a_transient_error(
         return data
 
     with monkeypatch.context() as patched:
-        patched.setattr("medgen_pipeline.release.transport._read_source_file", read_and_overwrite)
+        patched.setattr("medgen_pipeline.release.transport.http._read_source_file", read_and_overwrite)
         with pytest.raises(UnavailableSourceError, match="changed while it was copied"):
             ReleaseSource(directory.as_uri(), archive).fetch(NAMES)
     assert files_under(archive.root) == []
@@ -841,7 +841,7 @@ NINES = b"9" * 5_000
 def test_a_header_that_cannot_be_meant_is_a_clear_error(
     archive: Archive, answer: bytes, kind: type[SourceError], complaint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("medgen_pipeline.release.transport._MAX_RETRY_AFTER_SECONDS", 0.01)
+    monkeypatch.setattr("medgen_pipeline.release.transport.http._MAX_RETRY_AFTER_SECONDS", 0.01)
     with raw_server(lambda _: [b"HTTP/1.1 " + answer + b"\r\n\r\n"]) as url:
         with pytest.raises(kind, match=complaint) as failure:
             ReleaseSource(url, archive, IMPATIENT).fetch(NAMES)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from medgen_pipeline.build import build_definitions
 from medgen_pipeline.catalog import SourceTable
-from medgen_pipeline.checks import DRIFT_CHECK
-from medgen_pipeline.io_manager import DatabaseTarget, WarehouseIOManager
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError, LoaderFactory
+from medgen_pipeline.loading.findings import DRIFT_CHECK
+from medgen_pipeline.orchestration.build import build_definitions
+from medgen_pipeline.orchestration.io_manager import DatabaseTarget, WarehouseIOManager
 from medgen_pipeline.testing import Mirror
 from medgen_pipeline.testing.files import GOOD
 from medgen_pipeline.testing.loads import HISTORY, MONDO, NAMES

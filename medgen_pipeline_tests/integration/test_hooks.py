@@ -8,10 +8,16 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from medgen_pipeline.build import build_definitions
 from medgen_pipeline.catalog import table_by_name
-from medgen_pipeline.hooks import NOTIFIER_KEY, FailureNotifier, LoadFailure, tell_of_failure
-from medgen_pipeline.io_manager import SOURCE_KEY, WAREHOUSE_KEY, DatabaseTarget, MedgenSource, WarehouseIOManager
+from medgen_pipeline.orchestration.build import build_definitions
+from medgen_pipeline.orchestration.hooks import NOTIFIER_KEY, FailureNotifier, LoadFailure, tell_of_failure
+from medgen_pipeline.orchestration.io_manager import (
+    SOURCE_KEY,
+    WAREHOUSE_KEY,
+    DatabaseTarget,
+    MedgenSource,
+    WarehouseIOManager,
+)
 from medgen_pipeline.release import UnavailableSourceError
 from medgen_pipeline_tests.integration.support import Deployment, content_of, publish
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from medgen_pipeline.cli import _DAGSTER_YAML
-from medgen_pipeline.release.sample import write_sample
+from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline_tests.instance import EXAMPLE, PROJECT, Account, account, reachable_by_tcp, write_instance
 from medgen_pipeline_tests.redgate.s3server import S3Server
 

@@ -15,8 +15,8 @@ from psycopg import sql
 
 from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
 from medgen_pipeline.cli import _DAGSTER_YAML
-from medgen_pipeline.io_manager import WarehouseTable
-from medgen_pipeline.release.sample import write_sample
+from medgen_pipeline.demo.sample_release import write_sample
+from medgen_pipeline.orchestration.io_manager import WarehouseTable
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.integration.support import (
     Deployment,

@@ -13,10 +13,10 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from medgen_pipeline import executor
-from medgen_pipeline.build import build_definitions
 from medgen_pipeline.catalog import table_by_name
-from medgen_pipeline.hooks import NOTIFIER_KEY, FailureNotifier, LoadFailure
-from medgen_pipeline.jobs import CHECK_JOB, REFRESH_JOB
+from medgen_pipeline.orchestration.build import build_definitions
+from medgen_pipeline.orchestration.hooks import NOTIFIER_KEY, FailureNotifier, LoadFailure
+from medgen_pipeline.orchestration.jobs import CHECK_JOB, REFRESH_JOB
 from medgen_pipeline_tests.instance import reachable_by_tcp
 from medgen_pipeline_tests.integration.support import content_of, publish
 from medgen_pipeline_tests.webserver import free_port
@@ -150,7 +150,9 @@ def test_a_short_outage_is_waited_for(
     content = (release / MERGED.file_name).read_bytes()
     late.expect_request(f"/{MERGED.file_name}").respond_with_data(content)
     monkeypatch.setenv("MEDGEN_SOURCE_URL", f"http://127.0.0.1:{late.port}/")
-    monkeypatch.setattr("medgen_pipeline.executor.time.sleep", lambda _: None if late.is_running() else late.start())
+    monkeypatch.setattr(
+        "medgen_pipeline.orchestration.executor.time.sleep", lambda _: None if late.is_running() else late.start()
+    )
     try:
         success, entries = run(instance, refresh, "merged")
     finally:
@@ -182,7 +184,9 @@ def test_a_warehouse_that_goes_away_under_a_run_ends_it_at_the_first_step_that_m
 def test_a_try_of_a_step_that_failed_is_a_warning_with_its_number_and_the_time_of_the_next(
     release: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, httpserver: HTTPServer
 ) -> None:
-    monkeypatch.setattr("medgen_pipeline.assets.tables.RETRIES", dg.RetryPolicy(max_retries=2, delay=0.01))
+    monkeypatch.setattr(
+        "medgen_pipeline.orchestration.assets.tables.RETRIES", dg.RetryPolicy(max_retries=2, delay=0.01)
+    )
     seconds = count()
 
     def replaced_each_time(request: Request) -> Response:

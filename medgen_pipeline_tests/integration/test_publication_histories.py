@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medgen_pipeline.build import build_definitions
 from medgen_pipeline.catalog import SourceTable, table_by_name
-from medgen_pipeline.io_manager import (
+from medgen_pipeline.orchestration.build import build_definitions
+from medgen_pipeline.orchestration.io_manager import (
     SOURCE_KEY,
     WAREHOUSE_KEY,
     DatabaseTarget,

@@ -8,11 +8,11 @@ import dagster as dg
 import pytest
 import yaml
 
-from medgen_pipeline.assets.tables import LoadConfig
-from medgen_pipeline.build import build_definitions, default_resources
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES
-from medgen_pipeline.io_manager import WAREHOUSE_KEY, DatabaseTarget
 from medgen_pipeline.loaders import LoaderFactory
+from medgen_pipeline.orchestration.assets.tables import LoadConfig
+from medgen_pipeline.orchestration.build import build_definitions, default_resources
+from medgen_pipeline.orchestration.io_manager import WAREHOUSE_KEY, DatabaseTarget
 from medgen_pipeline.release import DEFAULT_SOURCE_URL, Archive, ReleaseSource
 from medgen_pipeline_tests.documents import Document
 from medgen_pipeline_tests.integration.conftest import PROJECT, Demo

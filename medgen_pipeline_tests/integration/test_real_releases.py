@@ -21,9 +21,9 @@ import dagster as dg
 import pytest
 
 from medgen_pipeline.catalog import SourceTable, table_by_name
-from medgen_pipeline.framing import FramedFile
-from medgen_pipeline.gates import GateLimits, closed_gates
 from medgen_pipeline.loaders import ChangeCounts
+from medgen_pipeline.loading.gates import GateLimits, closed_gates
+from medgen_pipeline.rows.framing import FramedFile
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.integration.support import (
     Deployment,

@@ -150,7 +150,7 @@ def test_s3_without_boto3_says_what_to_install(tmp_path: Path) -> None:
 import sys
 sys.modules["boto3"] = None
 from pathlib import Path
-from medgen_pipeline.build import build_definitions
+from medgen_pipeline.orchestration.build import build_definitions
 from medgen_pipeline.catalog import TABLES
 from medgen_pipeline.release import Archive, ReleaseSource
 build_definitions(environment={{}})

@@ -14,12 +14,12 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster_graphql.schema import create_schema
 
-from medgen_pipeline.build import build_definitions
 from medgen_pipeline.catalog import table_by_name
 from medgen_pipeline.cli import main
 from medgen_pipeline.errors import PermanentError
-from medgen_pipeline.io_manager import MedgenSource
-from medgen_pipeline.sensors import follow_source
+from medgen_pipeline.orchestration.build import build_definitions
+from medgen_pipeline.orchestration.io_manager import MedgenSource
+from medgen_pipeline.orchestration.release_sensor.sensor import follow_source
 from medgen_pipeline_tests.integration.support import header_of, publish
 
 NAMES = table_by_name("names")

@@ -12,13 +12,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from medgen_pipeline.assets.tables import table_key
 from medgen_pipeline.catalog import ALL_TABLES, TABLES, SourceTable, table_by_name
-from medgen_pipeline.checks import DRIFT_CHECK
+from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.errors import SettingError
+from medgen_pipeline.loading.findings import DRIFT_CHECK
+from medgen_pipeline.orchestration.assets.tables import table_key
+from medgen_pipeline.orchestration.release_sensor.sensor import RETRY_AFTER
 from medgen_pipeline.release import UnusableSourceError
-from medgen_pipeline.release.sample import write_sample
-from medgen_pipeline.sensors import RETRY_AFTER
 from medgen_pipeline_tests.integration.daemon import Daemon, Tick
 from medgen_pipeline_tests.integration.support import Deployment, content_of
 from medgen_pipeline_tests.loaders.support import query

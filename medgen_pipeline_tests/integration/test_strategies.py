@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from medgen_pipeline.catalog import Framing, SourceTable
-from medgen_pipeline.gates import GateLimits, GatesClosedError
 from medgen_pipeline.loaders import ApplyMode, Strategy
+from medgen_pipeline.loading.gates import GateLimits, GatesClosedError
 from medgen_pipeline.testing.files import GOOD
 from medgen_pipeline.testing.loads import HISTORY, MERGED, MONDO, NAMES
 from medgen_pipeline_tests.loaders.support import postgres_mirror, query

@@ -19,9 +19,9 @@ from medgen_pipeline.catalog import (
     upstream_of,
 )
 from medgen_pipeline.catalog.query import Parameter
-from medgen_pipeline.load import LoadOptions, LoadResult, load_table
-from medgen_pipeline.load_curated import CuratedOptions, load_curated, read_figures
 from medgen_pipeline.loaders import AbstractNativeLoader, ApplyMode, LoadDetail, Strategy
+from medgen_pipeline.loading.curated_load import CuratedOptions, load_curated, read_figures
+from medgen_pipeline.loading.file_load import LoadOptions, LoadResult, load_table
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing import Row, canonical, start_of
 from medgen_pipeline.testing.files import OPEN_GATES

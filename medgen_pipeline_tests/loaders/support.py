@@ -10,8 +10,8 @@ import psycopg
 from psycopg import sql
 
 from medgen_pipeline.catalog import SourceTable, Table
-from medgen_pipeline.load import LoadResult
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderFactory
+from medgen_pipeline.loading.file_load import LoadResult
 from medgen_pipeline.testing import Backend, Mirror, Row
 
 

@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medgen_pipeline.catalog import SourceTable, table_by_name
-from medgen_pipeline.checks import ACROSS_TABLES, OF_ONE_TABLE
-from medgen_pipeline.checks.findings import Finding, Subject, judge_row_count
-from medgen_pipeline.load import load_table
 from medgen_pipeline.loaders import AbstractNativeLoader
+from medgen_pipeline.loading.file_load import load_table
+from medgen_pipeline.loading.findings import ACROSS_TABLES, OF_ONE_TABLE, Finding, Subject, judge_row_count
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing import Backend, Mirror, Row, load
 from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift

@@ -9,8 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from medgen_pipeline.catalog import ColumnType, CuratedTable, upstream_of
-from medgen_pipeline.load_curated import CuratedOptions, MissingUpstreamError, UpstreamChangedError, load_curated
 from medgen_pipeline.loaders import ApplyMode, LoaderError, LostConnectionError
+from medgen_pipeline.loading.curated_load import (
+    CuratedOptions,
+    MissingUpstreamError,
+    UpstreamChangedError,
+    load_curated,
+)
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse, curated
 from medgen_pipeline_tests.loaders.support import new_loader, query, session

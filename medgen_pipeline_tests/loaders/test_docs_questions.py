@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.release import Archive
-from medgen_pipeline.release.sample import write_sample
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
 from medgen_pipeline_tests.loaders.support import new_loader

@@ -122,7 +122,7 @@ def test_a_database_that_is_not_utf8_is_refused(database: str) -> None:
 
 def test_importing_the_contract_and_postgres_needs_neither_dagster_nor_boto3() -> None:
     code = (
-        "import sys, medgen_pipeline.load, medgen_pipeline.loaders.postgres\n"
+        "import sys, medgen_pipeline.loading.file_load, medgen_pipeline.loaders.postgres\n"
         "assert not {'dagster', 'boto3', 'requests.adapters.boto'} & set(sys.modules), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
-from medgen_pipeline.load import LoadOptions, load_table
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderFactory
+from medgen_pipeline.loading.file_load import LoadOptions, load_table
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing.files import OPEN_GATES
 from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from medgen_pipeline.diff import BlockList
 from medgen_pipeline.release.archive import Archive, ArchiveError, Fingerprint, Record, RefusedFileError, examine
+from medgen_pipeline.rows.diff import BlockList
 
 URL = "https://ncbi.test/pub/medgen/NAMES.RRF.gz"
 TEXT = b"#CUI|name|source|SUPPRESS|\n" + b"C0000001|a name|HPO|N|\n" * 20_000

@@ -8,12 +8,18 @@ import pytest
 from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy  # what FreshnessPolicy.time_window makes
 from dagster._core.remote_representation.external_data import RepositorySnap  # what a code server sends to the UI
 
-from medgen_pipeline.assets.tables import LoadConfig
-from medgen_pipeline.build import build_definitions
 from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
 from medgen_pipeline.errors import SettingError
-from medgen_pipeline.io_manager import DatabaseTarget, EmbeddedTarget, MedgenSource, Target, WarehouseIOManager
-from medgen_pipeline.metadata import column_schema
+from medgen_pipeline.orchestration.assets.tables import LoadConfig
+from medgen_pipeline.orchestration.build import build_definitions
+from medgen_pipeline.orchestration.io_manager import (
+    DatabaseTarget,
+    EmbeddedTarget,
+    MedgenSource,
+    Target,
+    WarehouseIOManager,
+)
+from medgen_pipeline.orchestration.metadata import column_schema
 
 SECRET = "s3cr3t-0f-the-dsn"
 TABLE_NAMES = [

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medgen_pipeline import diff
-from medgen_pipeline.diff import BlockList, EndlessLineError, LineChanges, diff_files
+from medgen_pipeline.rows import diff
+from medgen_pipeline.rows.diff import BlockList, EndlessLineError, LineChanges, diff_files
 
 HEADER = b"#CUI|name|\n"
 

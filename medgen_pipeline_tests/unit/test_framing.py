@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medgen_pipeline import framing
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, ColumnType, Framing, SourceTable, table_by_name
-from medgen_pipeline.framing import (
+from medgen_pipeline.rows import framing
+from medgen_pipeline.rows.framing import (
     FramedFile,
     FramingError,
     FramingReport,
@@ -144,7 +144,7 @@ def test_bad_lines_of_50_mb_take_no_more_memory_than_one_of_them() -> None:
     program = """
 import io, re
 from medgen_pipeline.catalog import table_by_name
-from medgen_pipeline.framing import FramedFile
+from medgen_pipeline.rows.framing import FramedFile
 
 class Lines(io.RawIOBase):
     left = 10 * 50

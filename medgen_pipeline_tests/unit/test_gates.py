@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
-from medgen_pipeline.assets.tables import LoadConfig
 from medgen_pipeline.catalog import table_by_name
 from medgen_pipeline.errors import SettingError
-from medgen_pipeline.framing import FramingReport
-from medgen_pipeline.gates import ClosedGate, GateLimits, GatesClosedError, closed_gates, gate_closed_early
-from medgen_pipeline.load import LoadOptions
 from medgen_pipeline.loaders import ChangeCounts
+from medgen_pipeline.loading.file_load import LoadOptions
+from medgen_pipeline.loading.gates import ClosedGate, GateLimits, GatesClosedError, closed_gates, gate_closed_early
+from medgen_pipeline.orchestration.assets.tables import LoadConfig
+from medgen_pipeline.rows.framing import FramingReport
 
 NAMES = table_by_name("names")  # a proven key
 MONDO = table_by_name("mondo_cui_history")  # an unproven one

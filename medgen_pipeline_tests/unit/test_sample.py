@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from medgen_pipeline.catalog import TABLES, Framing, SourceTable, table_by_name
-from medgen_pipeline.release.sample import write_sample
+from medgen_pipeline.demo.sample_release import write_sample
 
 Rows = list[tuple[bytes, ...]]
 Release = dict[str, Rows]

@@ -15,7 +15,7 @@ from medgen_pipeline.catalog.curated import (
     release_report,
 )
 from medgen_pipeline.catalog.model import CuratedTable, Table
-from medgen_pipeline.catalog.tables import TABLES
+from medgen_pipeline.catalog.sources.medgen import TABLES
 
 # Each after those that it is made from.
 CURATED_TABLES: tuple[CuratedTable, ...] = (

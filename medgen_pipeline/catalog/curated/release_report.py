@@ -16,7 +16,7 @@ from medgen_pipeline.catalog.curated.columns import ID, NAME, integer, text
 from medgen_pipeline.catalog.curated.concept import DISEASES
 from medgen_pipeline.catalog.model import CuratedTable, Figure
 from medgen_pipeline.catalog.query import Constant, Query, Scratch
-from medgen_pipeline.catalog.tables import TABLES
+from medgen_pipeline.catalog.sources.medgen import TABLES
 
 LISTED = 100
 CONCEPT_TOPICS = ("new disease", "renamed", "merged", "retired")

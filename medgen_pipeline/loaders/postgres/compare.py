@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from psycopg import errors as pg_errors
 from psycopg import sql
 
-from medgen_pipeline.loaders.base import ChangeCounts
+from medgen_pipeline.loaders.contract import ChangeCounts
 from medgen_pipeline.loaders.postgres.guard import Guard, Writers, read_writers, what_changes_values
 from medgen_pipeline.loaders.postgres.names import TableNames
 from medgen_pipeline.loaders.postgres.session import PostgresSession

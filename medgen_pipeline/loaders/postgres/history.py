@@ -2,7 +2,7 @@
 
 from psycopg import sql
 
-from medgen_pipeline.loaders.base import Drift
+from medgen_pipeline.loaders.contract import Drift
 from medgen_pipeline.loaders.postgres.guard import Guard
 from medgen_pipeline.loaders.postgres.names import TableNames
 from medgen_pipeline.loaders.postgres.session import PostgresSession

@@ -9,8 +9,8 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from medgen_pipeline.catalog import Column, Query, Table
-from medgen_pipeline.framing import count_rows
-from medgen_pipeline.loaders.base import (
+from medgen_pipeline.loaders.capabilities import LoaderCapabilities
+from medgen_pipeline.loaders.contract import (
     ApplyMode,
     ChangeCounts,
     Drift,
@@ -19,7 +19,6 @@ from medgen_pipeline.loaders.base import (
     ProductionChangedError,
     Strategy,
 )
-from medgen_pipeline.loaders.capabilities import LoaderCapabilities
 from medgen_pipeline.loaders.postgres import compare, guard, history, publish, query_stage
 from medgen_pipeline.loaders.postgres.audit import PostgresAudit
 from medgen_pipeline.loaders.postgres.config import CAPABILITIES, PostgresConfig
@@ -28,6 +27,7 @@ from medgen_pipeline.loaders.postgres.session import PostgresSession
 from medgen_pipeline.loaders.sql import history as sql_history
 from medgen_pipeline.loaders.sql.loader import SqlNativeLoader, no_guard, nothing_to_apply
 from medgen_pipeline.loaders.sql.names import BaseTableNames
+from medgen_pipeline.rows.framing import count_rows
 from medgen_pipeline.urls import split_url
 
 

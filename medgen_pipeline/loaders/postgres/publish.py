@@ -16,7 +16,7 @@ from psycopg import errors as pg_errors
 from psycopg import sql
 
 from medgen_pipeline.catalog import Column, ColumnType
-from medgen_pipeline.loaders.base import (
+from medgen_pipeline.loaders.contract import (
     ChangeCounts,
     LoaderError,
     LoadStart,

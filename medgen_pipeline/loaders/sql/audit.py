@@ -10,8 +10,7 @@ from typing import Any, ClassVar, Generic, LiteralString, TypeVar
 
 from psycopg import sql
 
-from medgen_pipeline.framing import RejectedRow
-from medgen_pipeline.loaders.base import (
+from medgen_pipeline.loaders.contract import (
     LOADS_WITH_REJECTED_ROWS,
     ApplyMode,
     ChangeCounts,
@@ -33,6 +32,7 @@ from medgen_pipeline.loaders.sql.session import (
     Statement,
     require_made_by_loads,
 )
+from medgen_pipeline.rows.framing import RejectedRow
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -20,17 +20,7 @@ from typing import Any, BinaryIO, cast
 from isal import igzip_threaded
 
 from medgen_pipeline.catalog import SourceTable, Table
-from medgen_pipeline.diff import LineChanges, diff_files
 from medgen_pipeline.errors import MedgenError, SettingError, require_number
-from medgen_pipeline.framing import (
-    FramedFile,
-    FramingReport,
-    MissingColumnError,
-    RejectedRow,
-    frame_lines,
-    same_columns,
-)
-from medgen_pipeline.gates import ClosedGate, GateLimits, GatesClosedError, closed_gates, gate_closed_early
 from medgen_pipeline.loaders import (
     AbstractNativeLoader,
     ApplyMode,
@@ -46,7 +36,17 @@ from medgen_pipeline.loaders import (
     TableBusyError,
     UnknownTableError,
 )
+from medgen_pipeline.loading.gates import ClosedGate, GateLimits, GatesClosedError, closed_gates, gate_closed_early
 from medgen_pipeline.release import Archive, SourceFile
+from medgen_pipeline.rows.diff import LineChanges, diff_files
+from medgen_pipeline.rows.framing import (
+    FramedFile,
+    FramingReport,
+    MissingColumnError,
+    RejectedRow,
+    frame_lines,
+    same_columns,
+)
 
 logger = logging.getLogger(__name__)
 

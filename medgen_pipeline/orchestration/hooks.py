@@ -17,9 +17,9 @@ from pydantic import Field
 
 from medgen_pipeline.catalog import TABLES
 from medgen_pipeline.errors import SettingError
-from medgen_pipeline.failures import OVERRIDE, one_line
-from medgen_pipeline.io_manager import SOURCE_KEY
-from medgen_pipeline.metadata import RELEASE_TAG
+from medgen_pipeline.orchestration.failures import OVERRIDE, one_line
+from medgen_pipeline.orchestration.io_manager import SOURCE_KEY
+from medgen_pipeline.orchestration.metadata import RELEASE_TAG
 from medgen_pipeline.release import SourceError
 
 NOTIFIER_KEY = "notifier"

@@ -16,13 +16,13 @@ from functools import cached_property
 
 import dagster as dg
 
-from medgen_pipeline.assets.tables import table_key
 from medgen_pipeline.catalog import TABLES, SourceTable
 from medgen_pipeline.errors import TransientError
-from medgen_pipeline.failures import CLOSED_GATES, one_line, reason_of
-from medgen_pipeline.io_manager import MedgenSource
-from medgen_pipeline.jobs import REFRESH_JOB
-from medgen_pipeline.metadata import ATTEMPT_TAG, RELEASE_SPAN_TAG, RELEASE_TAG, file_metadata
+from medgen_pipeline.orchestration.assets.tables import table_key
+from medgen_pipeline.orchestration.failures import CLOSED_GATES, one_line, reason_of
+from medgen_pipeline.orchestration.io_manager import MedgenSource
+from medgen_pipeline.orchestration.jobs import REFRESH_JOB
+from medgen_pipeline.orchestration.metadata import ATTEMPT_TAG, RELEASE_SPAN_TAG, RELEASE_TAG, file_metadata
 from medgen_pipeline.release import (
     RELEASE_WINDOW,
     ConnectionsInUseError,

@@ -5,7 +5,7 @@ Schedule concept: https://docs.dagster.io/guides/automate/schedules.
 
 import dagster as dg
 
-from medgen_pipeline.jobs import REFRESH_JOB
+from medgen_pipeline.orchestration.jobs import REFRESH_JOB
 
 weekly_refresh = dg.ScheduleDefinition(
     name="weekly_refresh",

@@ -26,10 +26,10 @@ from dagster_shared.error import SerializableErrorInfo
 
 from medgen_pipeline.catalog import TABLES
 from medgen_pipeline.errors import MedgenError, PermanentError, TransientError
-from medgen_pipeline.failures import RETRIES, one_line
-from medgen_pipeline.hooks import NOTIFIER_KEY, FailureNotifier, LoadFailure
-from medgen_pipeline.io_manager import SOURCE_KEY, WAREHOUSE_KEY, MedgenSource, WarehouseIOManager
-from medgen_pipeline.metadata import RELEASE_TAG
+from medgen_pipeline.orchestration.failures import RETRIES, one_line
+from medgen_pipeline.orchestration.hooks import NOTIFIER_KEY, FailureNotifier, LoadFailure
+from medgen_pipeline.orchestration.io_manager import SOURCE_KEY, WAREHOUSE_KEY, MedgenSource, WarehouseIOManager
+from medgen_pipeline.orchestration.metadata import RELEASE_TAG
 
 # Seconds between the tries of a look. A server that restarts is back within them.
 WAITS = (5, 10, 15)

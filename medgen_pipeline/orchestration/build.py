@@ -9,14 +9,15 @@ from typing import Any
 
 import dagster as dg
 
-from medgen_pipeline.assets.curated import build_curated_asset
-from medgen_pipeline.assets.tables import build_ncbi_files, build_table_asset, table_key
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES
-from medgen_pipeline.checks import build_shared_step, build_table_step
 from medgen_pipeline.errors import require_number
-from medgen_pipeline.executor import looking_first
-from medgen_pipeline.hooks import NOTIFIER_KEY, FailureNotifier, tell_of_failure
-from medgen_pipeline.io_manager import (
+from medgen_pipeline.loaders import LoaderCapabilities
+from medgen_pipeline.orchestration.asset_checks import build_shared_step, build_table_step
+from medgen_pipeline.orchestration.assets.curated import build_curated_asset
+from medgen_pipeline.orchestration.assets.tables import build_ncbi_files, build_table_asset, table_key
+from medgen_pipeline.orchestration.executor import looking_first
+from medgen_pipeline.orchestration.hooks import NOTIFIER_KEY, FailureNotifier, tell_of_failure
+from medgen_pipeline.orchestration.io_manager import (
     SOURCE_KEY,
     WAREHOUSE_KEY,
     WEEK_MINUTES,
@@ -25,15 +26,14 @@ from medgen_pipeline.io_manager import (
     capabilities_of,
     default_target,
 )
-from medgen_pipeline.jobs import build_jobs
-from medgen_pipeline.loaders import LoaderCapabilities
-from medgen_pipeline.schedules import weekly_refresh
-from medgen_pipeline.sensors import INTERVAL_MINUTES, build_release_sensor
+from medgen_pipeline.orchestration.jobs import build_jobs
+from medgen_pipeline.orchestration.release_sensor.sensor import INTERVAL_MINUTES, build_release_sensor
+from medgen_pipeline.orchestration.schedules import weekly_refresh
 
 # Two tables at a time: NCBI drops clients with more connections, and each step process takes 100 MB before its data.
 # forkserver with a preloaded package starts a step in half the time of spawn (13 s against 22 s for 8 steps, 2 cores).
 _EXECUTOR = looking_first(dg.multiprocess_executor).configured(
-    {"max_concurrent": 2, "start_method": {"forkserver": {"preload_modules": ["medgen_pipeline.build"]}}}
+    {"max_concurrent": 2, "start_method": {"forkserver": {"preload_modules": ["medgen_pipeline.orchestration.build"]}}}
 )
 
 

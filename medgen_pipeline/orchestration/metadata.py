@@ -10,7 +10,7 @@ import dagster as dg
 
 from medgen_pipeline.catalog import Column, ColumnType, CuratedTable, Figure, SourceTable, Table
 from medgen_pipeline.catalog.query import LOAD_RUN
-from medgen_pipeline.load import LoadResult
+from medgen_pipeline.loading.file_load import LoadResult
 from medgen_pipeline.release import FileVersion, SourceFile
 
 # Tags of a run that the sensor asked for.

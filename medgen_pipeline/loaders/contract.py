@@ -3,7 +3,7 @@
 A loader drives one load of one table at a time: ``log_run_start``, ``initialize_staging``, ``bulk_load``,
 ``execute_cdc``, ``apply_changes``, ``cleanup``; ``stage_query`` takes ``bulk_load``'s place where
 rows come from other tables. Each method's docstring states its invariant. The order of a load, the
-gates and the reactions to errors are ``medgen_pipeline.load``'s; SQL is the backends'.
+gates and the reactions to errors are ``medgen_pipeline.loading.file_load``'s; SQL is the backends'.
 """
 
 import json
@@ -21,8 +21,8 @@ from psycopg import sql
 
 from medgen_pipeline.catalog import Query, Table
 from medgen_pipeline.errors import PermanentError, TransientError
-from medgen_pipeline.framing import RejectedRow
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
+from medgen_pipeline.rows.framing import RejectedRow
 
 # Of each table, rejected lines are kept for so many loads that had some.
 LOADS_WITH_REJECTED_ROWS = 10

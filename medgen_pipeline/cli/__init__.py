@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from medgen_pipeline.catalog import Table
+    from medgen_pipeline.demo.embedded_postgres import EmbeddedPostgres
     from medgen_pipeline.loaders import AbstractNativeLoader
-    from medgen_pipeline.loaders.embedded import EmbeddedPostgres
 
 # The directory's name is the release's, see ``release.fetch``. A week apart, as NCBI publishes.
 _DEMO_RELEASES = ("2026-01-07", "2026-01-14")
@@ -84,7 +84,7 @@ def main() -> None:
 @click.option("--next", "successor", is_flag=True, help="Write the release of a week later.")
 def sample(out: Path, scale: float, successor: bool) -> None:
     """Write a synthetic release of all 17 files into OUT."""
-    from medgen_pipeline.release.sample import write_sample
+    from medgen_pipeline.demo.sample_release import write_sample
 
     paths = write_sample(out, scale=scale, successor=successor)
     click.echo(f"{len(paths)} files, {sum(path.stat().st_size for path in paths):,} bytes in {out}")
@@ -97,8 +97,8 @@ def demo() -> None:
     Into the embedded PostgreSQL, or into MEDGEN_DSN. Run again, it loads both again: the first one then takes the
     tables a week back, and the figures say so.
     """
+    from medgen_pipeline.demo.sample_release import write_sample
     from medgen_pipeline.home import folder_below_home
-    from medgen_pipeline.release.sample import write_sample
 
     releases = [folder_below_home("sample") / name for name in _DEMO_RELEASES]
     for number, release in enumerate(releases):
@@ -185,7 +185,7 @@ def checks(ctx: click.Context, strict: bool) -> None:
     A check that the last run planned and did not make is a warning. For CI: `dagster asset materialize` ends with 0
     where a check that blocks nothing has failed.
     """
-    from medgen_pipeline.build import build_definitions
+    from medgen_pipeline.orchestration.build import build_definitions
 
     errors, made = 0, 0
     with _dagster_instance() as instance:
@@ -238,7 +238,7 @@ def _last_evaluation(instance: "dg.DagsterInstance", key: "dg.AssetCheckKey") ->
 @click.argument("until", required=False)
 def changes(table: str, since: str, until: str | None) -> None:
     """Write what changed in TABLE after release SINCE, up to release UNTIL, as CSV."""
-    from medgen_pipeline.loaders.base import FEED_COLUMNS
+    from medgen_pipeline.loaders.contract import FEED_COLUMNS
 
     entry = _table(table)
     with _reader() as loader:
@@ -295,7 +295,7 @@ def dsn() -> None:
 @click.argument("arguments", nargs=-1)
 def psql(arguments: tuple[str, ...]) -> None:
     """Open its psql, with psql's own ARGUMENTS; no other installation is needed."""
-    from medgen_pipeline.loaders.embedded import find_binaries
+    from medgen_pipeline.demo.embedded_postgres import find_binaries
 
     url = _embedded().ensure_running()
     program = find_binaries().directory / "psql"
@@ -325,7 +325,7 @@ def _embedded() -> "EmbeddedPostgres":
 
 def _loader() -> "AbstractNativeLoader":
     """A loader for the warehouse the environment names, made the way Dagster makes it."""
-    from medgen_pipeline.io_manager import WarehouseIOManager, default_target
+    from medgen_pipeline.orchestration.io_manager import WarehouseIOManager, default_target
 
     warehouse: WarehouseIOManager = WarehouseIOManager(
         target=default_target(os.environ)
@@ -384,9 +384,9 @@ def _dagster_instance() -> "dg.DagsterInstance":
 
 def _materialize(release: Path, instance: "dg.DagsterInstance") -> list[dict[str, Any]]:
     """Materialize every table in this process; returns the figures of each, in the order they were loaded."""
-    from medgen_pipeline.build import build_definitions
-    from medgen_pipeline.io_manager import SOURCE_KEY, MedgenSource
-    from medgen_pipeline.jobs import REFRESH_JOB
+    from medgen_pipeline.orchestration.build import build_definitions
+    from medgen_pipeline.orchestration.io_manager import SOURCE_KEY, MedgenSource
+    from medgen_pipeline.orchestration.jobs import REFRESH_JOB
 
     definitions = build_definitions(resources={SOURCE_KEY: MedgenSource(url=release.as_uri())})
     result = definitions.resolve_job_def(REFRESH_JOB).execute_in_process(

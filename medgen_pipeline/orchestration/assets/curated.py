@@ -9,12 +9,12 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, create_model
 
-from medgen_pipeline.assets.tables import FRESHNESS, OWNERS, table_key
 from medgen_pipeline.catalog import CuratedTable, upstream_of
-from medgen_pipeline.failures import RETRIES, permanent_errors_as_failures
-from medgen_pipeline.io_manager import WAREHOUSE_KEY, WAREHOUSE_POOL, PendingCurated, WarehouseIOManager
-from medgen_pipeline.load_curated import CuratedOptions, read_inputs
-from medgen_pipeline.metadata import curated_definition_metadata
+from medgen_pipeline.loading.curated_load import CuratedOptions, read_inputs
+from medgen_pipeline.orchestration.assets.tables import FRESHNESS, OWNERS, table_key
+from medgen_pipeline.orchestration.failures import RETRIES, permanent_errors_as_failures
+from medgen_pipeline.orchestration.io_manager import WAREHOUSE_KEY, WAREHOUSE_POOL, PendingCurated, WarehouseIOManager
+from medgen_pipeline.orchestration.metadata import curated_definition_metadata
 
 CURATED_GROUP = "medgen_curated"
 

@@ -14,9 +14,9 @@ from medgen_pipeline.catalog import CuratedTable, Query, upstream_of
 from medgen_pipeline.catalog.model import Increment
 from medgen_pipeline.catalog.query import Parameter
 from medgen_pipeline.errors import PermanentError, SettingError, TransientError, require_number
-from medgen_pipeline.framing import FramingReport
-from medgen_pipeline.load import Load, LoadOptions, LoadResult
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError, LoadRecord, LoadStart
+from medgen_pipeline.loading.file_load import Load, LoadOptions, LoadResult
+from medgen_pipeline.rows.framing import FramingReport
 
 logger = logging.getLogger(__name__)
 

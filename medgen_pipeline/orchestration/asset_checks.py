@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from medgen_pipeline.catalog import Table
-from medgen_pipeline.checks.findings import ACROSS_TABLES, Check, Finding, Subject, of_one_table
-from medgen_pipeline.failures import RETRIES, permanent_errors_as_failures
-from medgen_pipeline.io_manager import WAREHOUSE_POOL, WarehouseIOManager
-from medgen_pipeline.load import undisturbed
+from medgen_pipeline.loading.file_load import undisturbed
+from medgen_pipeline.loading.findings import ACROSS_TABLES, Check, Finding, Subject, of_one_table
+from medgen_pipeline.orchestration.failures import RETRIES, permanent_errors_as_failures
+from medgen_pipeline.orchestration.io_manager import WAREHOUSE_POOL, WarehouseIOManager
 
 _NEVER_LOADED = Finding(False, "The table was never loaded.")
 

@@ -1,7 +1,7 @@
 """The Dagster resources: where a release comes from, and the IO manager that drives a native loader.
 
 Config in, loader out: this and ``build.py`` are the only modules that know both Dagster and the loaders. What a load
-does is ``medgen_pipeline.load``'s. Resource concept: https://docs.dagster.io/guides/build/external-resources.
+does is ``medgen_pipeline.loading.file_load``'s. Resource concept: https://docs.dagster.io/guides/build/external-resources.
 """
 
 import os
@@ -18,12 +18,12 @@ from pydantic import Field, model_validator
 
 from medgen_pipeline.catalog import TABLES, CuratedTable, SourceTable, Table, any_table_by_name
 from medgen_pipeline.errors import MedgenError, SettingError, require_number
-from medgen_pipeline.failures import permanent_errors_as_failures
 from medgen_pipeline.home import embedded_postgres, medgen_home
-from medgen_pipeline.load import LoadOptions, LoadResult, load_table
-from medgen_pipeline.load_curated import CuratedInputs, CuratedOptions, load_curated
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderCapabilities, LoaderError, LoaderFactory
-from medgen_pipeline.metadata import curated_metadata, load_metadata
+from medgen_pipeline.loading.curated_load import CuratedInputs, CuratedOptions, load_curated
+from medgen_pipeline.loading.file_load import LoadOptions, LoadResult, load_table
+from medgen_pipeline.orchestration.failures import permanent_errors_as_failures
+from medgen_pipeline.orchestration.metadata import curated_metadata, load_metadata
 from medgen_pipeline.release import (
     DEFAULT_SOURCE_URL,
     Archive,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from medgen_pipeline.catalog import Table
 from medgen_pipeline.errors import PermanentError, require_number
-from medgen_pipeline.framing import FramingReport
 from medgen_pipeline.loaders import ChangeCounts
+from medgen_pipeline.rows.framing import FramingReport
 
 
 @dataclass(frozen=True)

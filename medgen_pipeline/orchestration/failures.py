@@ -11,7 +11,7 @@ import yaml
 from dagster._core.execution.plan.objects import StepFailureData  # the type of a public event's data
 
 from medgen_pipeline.errors import PermanentError
-from medgen_pipeline.gates import GatesClosedError
+from medgen_pipeline.loading.gates import GatesClosedError
 
 CLOSED_GATES = "medgen/closed_gates"
 OVERRIDE = "medgen/override"

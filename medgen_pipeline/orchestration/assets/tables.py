@@ -12,11 +12,11 @@ from pydantic import Field, model_validator
 
 from medgen_pipeline.catalog import SourceTable, Table
 from medgen_pipeline.errors import require_number
-from medgen_pipeline.failures import RETRIES, permanent_errors_as_failures
-from medgen_pipeline.gates import GateLimits
-from medgen_pipeline.io_manager import WAREHOUSE_KEY, WAREHOUSE_POOL, MedgenSource, PendingLoad
-from medgen_pipeline.load import LoadOptions
-from medgen_pipeline.metadata import definition_metadata, source_metadata
+from medgen_pipeline.loading.file_load import LoadOptions
+from medgen_pipeline.loading.gates import GateLimits
+from medgen_pipeline.orchestration.failures import RETRIES, permanent_errors_as_failures
+from medgen_pipeline.orchestration.io_manager import WAREHOUSE_KEY, WAREHOUSE_POOL, MedgenSource, PendingLoad
+from medgen_pipeline.orchestration.metadata import definition_metadata, source_metadata
 from medgen_pipeline.release import DEFAULT_SOURCE_URL
 
 TABLE_GROUP = "medgen"

@@ -5,10 +5,10 @@ from typing import Any
 
 import dagster as dg
 
-from medgen_pipeline.assets.tables import TABLE_GROUP, table_key
 from medgen_pipeline.catalog import Table
-from medgen_pipeline.checks import DRIFT_CHECK
-from medgen_pipeline.executor import looking_first
+from medgen_pipeline.loading.findings import DRIFT_CHECK
+from medgen_pipeline.orchestration.assets.tables import TABLE_GROUP, table_key
+from medgen_pipeline.orchestration.executor import looking_first
 
 REFRESH_JOB = "refresh_medgen"
 CHECK_JOB = "check_medgen"

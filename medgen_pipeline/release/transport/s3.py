@@ -17,7 +17,7 @@ from medgen_pipeline.release.archive import (
     UnavailableSourceError,
     UnusableSourceError,
 )
-from medgen_pipeline.release.transport import Progress, TransferOptions, Transport
+from medgen_pipeline.release.transport.http import Progress, TransferOptions, Transport
 from medgen_pipeline.urls import split_url
 
 _NO_OBJECT = "check the URL: S3 has no such object or bucket"

@@ -1,0 +1,1 @@
+"""The sources of files: one module per publisher of tables."""

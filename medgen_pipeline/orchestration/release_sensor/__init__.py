@@ -1,0 +1,1 @@
+"""The sensor that follows the releases of a source."""
