@@ -1,8 +1,31 @@
 """An exact, current, auditable mirror of NCBI MedGen in a warehouse, as Dagster assets.
 
-The rooms: ``catalog`` says what MedGen is, ``release`` gets it, ``framing`` checks it, ``loaders`` put it
-into a warehouse; ``io_manager``, ``assets`` and ``build`` make Dagster assets of that. Importing this package
-has no side effect.
+For a project of your own: ``build_definitions`` and ``MedgenComponent``. They are imported when asked for: a script
+that loads a table needs no Dagster. CONTRIBUTING.md says what is where.
 """
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from medgen_pipeline.orchestration.build import build_definitions
+    from medgen_pipeline.orchestration.component import MedgenComponent
+
 __version__ = "0.1.0"
+__all__ = ["MedgenComponent", "__version__", "build_definitions"]
+
+_LAZY = {
+    "MedgenComponent": "medgen_pipeline.orchestration.component",
+    "build_definitions": "medgen_pipeline.orchestration.build",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

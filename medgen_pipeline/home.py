@@ -4,48 +4,36 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from medgen_pipeline.errors import PermanentError
 
-if TYPE_CHECKING:
-    from medgen_pipeline.demo.embedded_postgres import EmbeddedPostgres
 
-
-def medgen_home() -> Path:
-    """Where the archive and the embedded database live: MEDGEN_HOME, or ``.medgen`` in the working directory."""
-    return Path(os.environ.get("MEDGEN_HOME") or ".medgen").expanduser().absolute()
+def home_directory(home: str = "") -> Path:
+    """Where the archive and the embedded database are: ``home``, or ``.medgen`` in the working directory."""
+    return Path(home or ".medgen").expanduser().absolute()
 
 
 class HomeError(PermanentError):
     """Nothing can be written below MEDGEN_HOME."""
 
 
-def folder_below_home(name: str) -> Path:
-    """A private folder below MEDGEN_HOME, made where it is missing.
+def folder_below(home: Path, name: str) -> Path:
+    """A private folder below MEDGEN_HOME, which is ``home``; made where it is missing.
 
     Raises:
         HomeError: It cannot be made or written to.
     """
-    folder = medgen_home() / name
+    folder = home / name
     try:
         make_private(folder)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     except OSError as error:
         raise HomeError(
-            f"MEDGEN_HOME is {medgen_home()}, and the folder {name} in it cannot be written: {error}. Make it "
+            f"MEDGEN_HOME is {home}, and the folder {name} in it cannot be written: {error}. Make it "
             "writable, or set MEDGEN_HOME to a folder of your own."
         ) from error
     return folder
-
-
-def embedded_postgres(home: Path | None = None) -> "EmbeddedPostgres":
-    """The embedded database below ``home``."""
-    # Imported here: the module needs POSIX, and somebody with a server of his own may be on Windows.
-    from medgen_pipeline.demo.embedded_postgres import EmbeddedPostgres
-
-    return EmbeddedPostgres((home or medgen_home()) / "postgres")
 
 
 def make_private(folder: Path) -> None:

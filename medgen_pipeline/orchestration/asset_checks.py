@@ -4,7 +4,7 @@ A step is a process of its own, which costs 2.5 s on a small machine, more than 
 share one, and those across tables another. What is looked at is ``findings``' business.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 
@@ -12,22 +12,25 @@ from medgen_pipeline.catalog import Table
 from medgen_pipeline.loading.file_load import undisturbed
 from medgen_pipeline.loading.findings import ACROSS_TABLES, Check, Finding, Subject, of_one_table
 from medgen_pipeline.orchestration.failures import RETRIES, permanent_errors_as_failures
-from medgen_pipeline.orchestration.io_manager import WAREHOUSE_POOL, WarehouseIOManager
+from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
+from medgen_pipeline.orchestration.keys import Names
 
 _NEVER_LOADED = Finding(False, "The table was never loaded.")
 
 
-def build_table_step(key: dg.AssetKey, table: Table) -> dg.AssetChecksDefinition:
+def build_table_step(table: Table, names: Names) -> dg.AssetChecksDefinition:
     """The checks of one table."""
-    return _build_step(f"check_{table.name}", of_one_table(table), {key: table})
+    return _build_step(table.name, of_one_table(table), {names.table_key(table): table}, names)
 
 
-def build_shared_step(tables: dict[dg.AssetKey, Table]) -> dg.AssetChecksDefinition:
+def build_shared_step(tables: Sequence[Table], names: Names) -> dg.AssetChecksDefinition:
     """The checks that read across tables, each after the tables that it reads."""
-    return _build_step("check_across_tables", ACROSS_TABLES, tables)
+    return _build_step("across_tables", ACROSS_TABLES, {names.table_key(table): table for table in tables}, names)
 
 
-def _build_step(name: str, checks: Sequence[Check], tables: dict[dg.AssetKey, Table]) -> dg.AssetChecksDefinition:
+def _build_step(
+    of: str, checks: Sequence[Check], tables: Mapping[dg.AssetKey, Table], names: Names
+) -> dg.AssetChecksDefinition:
     key_of = {table.name: key for key, table in tables.items()}
     chosen = {(key, check.name): check for key, table in tables.items() for check in checks if check.applies(table)}
 
@@ -35,10 +38,11 @@ def _build_step(name: str, checks: Sequence[Check], tables: dict[dg.AssetKey, Ta
         return sorted({key_of[reference.to_table] for reference in tables[key].references} - {key})
 
     @dg.multi_asset_check(
-        name=name,
+        name=names.check_step(of),
         can_subset=True,
         retry_policy=RETRIES,
-        pool=WAREHOUSE_POOL,
+        pool=names.warehouse,
+        required_resource_keys={names.warehouse},
         specs=[
             dg.AssetCheckSpec(
                 check.name,
@@ -50,9 +54,8 @@ def _build_step(name: str, checks: Sequence[Check], tables: dict[dg.AssetKey, Ta
             for (key, _), check in chosen.items()
         ],
     )
-    def step(
-        context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[WarehouseIOManager]
-    ) -> Iterator[dg.AssetCheckResult]:
+    def step(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        warehouse: WarehouseIOManager = getattr(context.resources, names.warehouse)
         selected = [check for check in chosen if dg.AssetCheckKey(*check) in context.selected_asset_check_keys]
         with permanent_errors_as_failures(), warehouse.target.loader() as loader:
             subjects = {key: Subject(loader, tables[key]) for key, _ in selected}

@@ -1,112 +1,126 @@
-"""Assembly of the code location: assets, resources, jobs, sensor, executor, with overrides for others and for tests.
+"""Assembly of an instance's definitions: assets, checks, jobs, sensor, schedule, resources.
 
 Reads the environment, once. Opens nothing: connections are made inside a run.
 """
 
-import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, TypeVar
 
 import dagster as dg
 
-from medgen_pipeline.catalog import CURATED_TABLES, TABLES
-from medgen_pipeline.errors import require_number
+from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, SourceTable, upstream_of
 from medgen_pipeline.loaders import LoaderCapabilities
 from medgen_pipeline.orchestration.asset_checks import build_shared_step, build_table_step
 from medgen_pipeline.orchestration.assets.curated import build_curated_asset
-from medgen_pipeline.orchestration.assets.tables import build_ncbi_files, build_table_asset, table_key
+from medgen_pipeline.orchestration.assets.tables import build_ncbi_files, build_table_asset
 from medgen_pipeline.orchestration.executor import looking_first
-from medgen_pipeline.orchestration.hooks import NOTIFIER_KEY, FailureNotifier, tell_of_failure
-from medgen_pipeline.orchestration.io_manager import (
-    SOURCE_KEY,
-    WAREHOUSE_KEY,
-    WEEK_MINUTES,
-    MedgenSource,
-    WarehouseIOManager,
-    capabilities_of,
-    default_target,
-)
+from medgen_pipeline.orchestration.hooks import FailureNotifier, build_failure_hook
+from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
 from medgen_pipeline.orchestration.jobs import build_jobs
-from medgen_pipeline.orchestration.release_sensor.sensor import INTERVAL_MINUTES, build_release_sensor
-from medgen_pipeline.orchestration.schedules import weekly_refresh
+from medgen_pipeline.orchestration.keys import DEFAULT_NAMES, Names
+from medgen_pipeline.orchestration.release_sensor.sensor import build_release_sensor
+from medgen_pipeline.orchestration.resources import MedgenSource
+from medgen_pipeline.orchestration.schedules import build_weekly_refresh
+from medgen_pipeline.orchestration.targets import capabilities_of, target_of
+from medgen_pipeline.settings import Settings
 
-# Two tables at a time: NCBI drops clients with more connections, and each step process takes 100 MB before its data.
-# forkserver with a preloaded package starts a step in half the time of spawn (13 s against 22 s for 8 steps, 2 cores).
-_EXECUTOR = looking_first(dg.multiprocess_executor).configured(
-    {"max_concurrent": 2, "start_method": {"forkserver": {"preload_modules": ["medgen_pipeline.orchestration.build"]}}}
-)
+T = TypeVar("T", SourceTable, CuratedTable)
 
 
-def default_resources(environment: Mapping[str, str]) -> dict[str, Any]:
-    """The resources that the environment variables of docs/settings.md describe.
-
-    The DSN is passed as ``EnvVar`` and not as a value, so that the UI shows the variable's name and never the password.
-    """
+def default_resources(settings: Settings, names: Names = DEFAULT_NAMES) -> dict[str, Any]:
+    """The resources that the environment variables of docs/settings.md describe."""
     return {
-        SOURCE_KEY: MedgenSource(),
-        WAREHOUSE_KEY: WarehouseIOManager(target=default_target(environment)),
-        NOTIFIER_KEY: FailureNotifier(),
+        names.source: MedgenSource.of(settings),
+        names.warehouse: WarehouseIOManager(target=target_of(settings)),
+        names.notifier: FailureNotifier(),
     }
-
-
-def _wants_curated(variables: Mapping[str, str], capabilities: LoaderCapabilities | None) -> bool:
-    possible = capabilities is None or capabilities.curated
-    chosen = (variables.get("MEDGEN_CURATED") or str(possible)).lower()
-    if chosen not in {"true", "false"}:
-        raise ValueError(f"MEDGEN_CURATED is {chosen!r}, expected true (make curated tables, too) or false.")
-    return chosen == "true"
-
-
-def _sensor_minutes(variables: Mapping[str, str]) -> float:
-    text = variables.get("MEDGEN_SENSOR_MINUTES") or str(INTERVAL_MINUTES)
-    try:
-        minutes: object = float(text)
-    except ValueError:
-        minutes = text
-    require_number("MEDGEN_SENSOR_MINUTES", minutes, most=WEEK_MINUTES, above=True)
-    return float(text)
 
 
 def build_definitions(
     *,
+    key_prefix: str | Sequence[str] = DEFAULT_NAMES.key_prefix,
+    group_prefix: str = DEFAULT_NAMES.group_prefix,
+    name_prefix: str = DEFAULT_NAMES.name_prefix,
+    tables: Collection[str] | None = None,
+    curated: bool | Collection[str] | None = None,
     resources: Mapping[str, Any] | None = None,
     executor: dg.ExecutorDefinition | None = None,
+    automation: bool = False,
     environment: Mapping[str, str] | None = None,
-    curated: bool | None = None,
+    settings: Settings | None = None,
 ) -> dg.Definitions:
-    """Build a fresh Definitions object.
+    """The definitions of one instance: a mirror of MedGen in one schema of one warehouse.
+
+    Merge them with a host's by ``dg.Definitions.merge``. docs/embedding.md shows how.
 
     Args:
-        resources: Replacements by key (``source``, ``warehouse``, ``notifier``) and additions.
-        executor: Instead of two step processes at a time.
-        environment: Instead of ``os.environ``.
-        curated: Whether curated tables are made, too. From a mirror that has not all 17 files they cannot be. None: as
-            ``MEDGEN_CURATED`` says, and otherwise where the backend can make them.
+        key_prefix: Of the tables' asset keys.
+        group_prefix: The group of NCBI's tables; ``_curated`` is appended for the curated ones.
+        name_prefix: Of resources, jobs, sensor, schedule, check steps and pool, where a code location holds several
+            instances or has one of these names already.
+        tables: The tables of NCBI's to load, by name; None: all.
+        curated: Whether curated tables are made, too, or which. Those whose inputs are not among ``tables`` are left
+            out. None: as ``MEDGEN_CURATED`` says, and otherwise where the backend can make them.
+        resources: Replacements by key (``medgen_source``, ``medgen_warehouse``, ``medgen_notifier``, each behind
+            ``name_prefix``) and additions.
+        executor: Of the code location, which then looks whether source and warehouse are there before each run; None:
+            the host's, or Dagster's default.
+        automation: Whether curated assets carry ``AutomationCondition.eager()``, so that a daemon with Dagster's
+            automation sensor turned on rebuilds them and their downstream assets without a job.
+        environment: Instead of ``os.environ``. What may hold a secret is read by the run from its own environment.
+        settings: Instead of those of an environment.
 
     Raises:
-        ValueError: A variable has a value that cannot be meant.
+        SettingError: A variable has a value that it cannot have.
+        LookupError: ``tables`` or ``curated`` names an unknown table.
+        ValueError: ``key_prefix`` is empty.
     """
-    variables = os.environ if environment is None else environment
-    found = {**default_resources(variables), **(resources or {})}
-    if isinstance(source := found[SOURCE_KEY], MedgenSource):
-        source.check(variables)
-    capabilities = capabilities_of(found[WAREHOUSE_KEY].target, variables)
+    names = Names.of(key_prefix, group_prefix, name_prefix)
+    settings = settings or Settings.read(environment)
+    found = {**default_resources(settings, names), **(resources or {})}
+    capabilities = capabilities_of(found[names.warehouse].target, environment)
     kind = capabilities.backend if capabilities else "database"
-    chosen = CURATED_TABLES if (_wants_curated(variables, capabilities) if curated is None else curated) else ()
-    tables = (*TABLES, *chosen)
-    made = [
-        *(build_table_asset(table, kind=kind) for table in TABLES),
-        *(build_curated_asset(table, kind=kind) for table in chosen),
+    sources = _chosen(TABLES, tables)
+    made_of = _curated(sources, settings.curated if curated is None else curated, capabilities)
+    hook = build_failure_hook((*sources, *made_of), names)
+    condition = dg.AutomationCondition.eager() if automation else None
+    assets = [
+        *(build_table_asset(table, names, kind=kind) for table in sources),
+        *(build_curated_asset(table, names, kind=kind, automation=condition) for table in made_of),
     ]
     return dg.Definitions(
-        assets=[*build_ncbi_files(TABLES), *(asset.with_hooks({tell_of_failure}) for asset in made)],
+        assets=[*build_ncbi_files(sources, names), *(asset.with_hooks({hook}) for asset in assets)],
         asset_checks=[
-            *(build_table_step(table_key(table), table) for table in tables),
-            build_shared_step({table_key(table): table for table in tables}),
+            *(build_table_step(table, names) for table in (*sources, *made_of)),
+            build_shared_step((*sources, *made_of), names),
         ],
         resources=found,
-        jobs=build_jobs(tables),
-        schedules=[weekly_refresh],
-        sensors=[build_release_sensor(_sensor_minutes(variables))],
-        executor=looking_first(executor) if executor else _EXECUTOR,
+        jobs=build_jobs((*sources, *made_of), names),
+        schedules=[build_weekly_refresh(names)],
+        sensors=[build_release_sensor(sources, names, settings.sensor_minutes)],
+        executor=looking_first(executor) if executor else None,
     )
+
+
+def _chosen(known: Sequence[T], names: Collection[str] | None) -> tuple[T, ...]:
+    """The tables of these names, in the catalog's order."""
+    if names is None:
+        return tuple(known)
+    if unknown := sorted(set(names) - {table.name for table in known}):
+        raise LookupError(f"unknown tables {unknown}; known: {sorted(table.name for table in known)}.")
+    return tuple(table for table in known if table.name in names)
+
+
+def _curated(
+    sources: Sequence[SourceTable], wanted: bool | Collection[str] | None, capabilities: LoaderCapabilities | None
+) -> tuple[CuratedTable, ...]:
+    """The curated tables that are wanted and whose inputs are all there."""
+    if wanted is None:
+        wanted = capabilities is None or capabilities.curated
+    there = {table.name for table in sources}
+    made: list[CuratedTable] = []
+    for table in _chosen(CURATED_TABLES, None if isinstance(wanted, bool) else wanted) if wanted else ():
+        if all(upstream.name in there for upstream in upstream_of(table)):
+            there.add(table.name)
+            made.append(table)
+    return tuple(made)

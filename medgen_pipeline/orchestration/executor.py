@@ -7,7 +7,7 @@ step is.
 
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -27,12 +27,14 @@ from dagster_shared.error import SerializableErrorInfo
 from medgen_pipeline.catalog import TABLES
 from medgen_pipeline.errors import MedgenError, PermanentError, TransientError
 from medgen_pipeline.orchestration.failures import RETRIES, one_line
-from medgen_pipeline.orchestration.hooks import NOTIFIER_KEY, FailureNotifier, LoadFailure
-from medgen_pipeline.orchestration.io_manager import SOURCE_KEY, WAREHOUSE_KEY, MedgenSource, WarehouseIOManager
-from medgen_pipeline.orchestration.metadata import RELEASE_TAG
+from medgen_pipeline.orchestration.hooks import NEXT_IF_PERMANENT, NEXT_IF_TRANSIENT, FailureNotifier, LoadFailure
+from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
+from medgen_pipeline.orchestration.keys import DEFAULT_NAMES, RELEASE_TAG, table_of_step
+from medgen_pipeline.orchestration.resources import MedgenSource
 
 # Seconds between the tries of a look. A server that restarts is back within them.
 WAITS = (5, 10, 15)
+_LOOKED_AT = (DEFAULT_NAMES.source, DEFAULT_NAMES.warehouse, DEFAULT_NAMES.notifier)
 
 # A step that is told to stop is one to be tried again to Dagster, whose run has ended then.
 _INTERRUPTS = {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}
@@ -114,7 +116,9 @@ def _look(context: PlanOrchestrationContext, plan: ExecutionPlan) -> None:
 
 def _look_with_resources(context: PlanOrchestrationContext, plan: ExecutionPlan) -> None:
     job = context.job.get_definition()
-    needed = get_required_resource_keys_to_init(plan, job) & {SOURCE_KEY, WAREHOUSE_KEY, NOTIFIER_KEY}
+    required = get_required_resource_keys_to_init(plan, job)
+    # Of every instance of the pipeline that the run has assets of; nothing of a host's own.
+    needed = {key for key in required if key.endswith(_LOOKED_AT)}
     manager = resource_initialization_manager(
         resource_defs=job.resource_defs,
         resource_configs=ResolvedRunConfig.build(job, context.run_config).resources,
@@ -128,14 +132,20 @@ def _look_with_resources(context: PlanOrchestrationContext, plan: ExecutionPlan)
     )
     try:
         list(manager.generate_setup_events())
-        resources = manager.get_object().build(needed)._asdict()
+        found = manager.get_object().build(needed)._asdict().values()
         try:
-            _require(context, resources.get(SOURCE_KEY), resources.get(WAREHOUSE_KEY), plan)
+            _require(
+                context,
+                [one for one in found if isinstance(one, MedgenSource)],
+                [one for one in found if isinstance(one, WarehouseIOManager)],
+                plan,
+            )
         except MedgenError as error:
             if isinstance(error, PermanentError):
                 # Dagster's own retries of runs, where an instance has them on, could not help.
                 context.instance.add_run_tags(context.run_id, {MAX_RETRIES_TAG: "0"})
-            _tell(context, resources.get(NOTIFIER_KEY), error)
+            for notifier in [one for one in found if isinstance(one, FailureNotifier)]:
+                _tell(context, notifier, error)
             raise UnreachableError(f"The run ends here, what it needs is not there: {error}") from None
     finally:
         list(manager.generate_teardown_events())
@@ -143,19 +153,20 @@ def _look_with_resources(context: PlanOrchestrationContext, plan: ExecutionPlan)
 
 def _require(
     context: PlanOrchestrationContext,
-    source: MedgenSource | None,
-    warehouse: WarehouseIOManager | None,
+    sources: Sequence[MedgenSource],
+    warehouses: Sequence[WarehouseIOManager],
     plan: ExecutionPlan,
 ) -> None:
     """Ask both until they answer or the patience for both is at its end."""
-    fetched = [table for table in TABLES if f"medgen__{table.name}" in plan.step_keys_to_execute]
+    loaded = set(map(table_of_step, plan.step_keys_to_execute))
+    fetched = [table for table in TABLES if table.name in loaded]
     waits = iter(WAITS)
     number = 1
     while True:
         try:
-            if warehouse is not None:
+            for warehouse in warehouses:
                 warehouse.require_reachable()
-            if source is not None and fetched:
+            for source in sources if fetched else ():
                 source.release_source().require_reachable(fetched)
         except TransientError as error:
             seconds = next(waits, None)
@@ -172,9 +183,9 @@ def _require(
             return
 
 
-def _tell(context: PlanOrchestrationContext, notifier: FailureNotifier | None, error: MedgenError) -> None:
+def _tell(context: PlanOrchestrationContext, notifier: FailureNotifier, error: MedgenError) -> None:
     """Tell the notifier, once, what the hook of each asset would have; the run's own failure has it for the log."""
-    if notifier is None or not notifier.enabled:
+    if not notifier.enabled:
         return
     failure = LoadFailure(
         asset="What the run was asked for",
@@ -182,8 +193,6 @@ def _tell(context: PlanOrchestrationContext, notifier: FailureNotifier | None, e
         run_id=context.run_id,
         job=context.job_name,
         cause=one_line(str(error)),
-        next_action="correct what the error names, then materialize again."
-        if isinstance(error, PermanentError)
-        else "none at once if the sensor is on: it asks again. Otherwise materialize again later.",
+        next_action=NEXT_IF_PERMANENT if isinstance(error, PermanentError) else NEXT_IF_TRANSIENT,
     )
     notifier.notify(failure)

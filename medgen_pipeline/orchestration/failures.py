@@ -12,9 +12,7 @@ from dagster._core.execution.plan.objects import StepFailureData  # the type of 
 
 from medgen_pipeline.errors import PermanentError
 from medgen_pipeline.loading.gates import GatesClosedError
-
-CLOSED_GATES = "medgen/closed_gates"
-OVERRIDE = "medgen/override"
+from medgen_pipeline.orchestration.keys import CLOSED_GATES, OVERRIDE
 
 RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 """For errors that a retry may clear."""

@@ -9,20 +9,22 @@ of a failure speaks to the step's own retries only, and Dagster asks for the run
 Hook concept: https://docs.dagster.io/guides/build/ops/op-hooks.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from medgen_pipeline.catalog import TABLES
+from medgen_pipeline.catalog import SourceTable, Table
 from medgen_pipeline.errors import SettingError
-from medgen_pipeline.orchestration.failures import OVERRIDE, one_line
-from medgen_pipeline.orchestration.io_manager import SOURCE_KEY
-from medgen_pipeline.orchestration.metadata import RELEASE_TAG
+from medgen_pipeline.orchestration.failures import one_line
+from medgen_pipeline.orchestration.keys import OVERRIDE, RELEASE_TAG, Names, step_name
+from medgen_pipeline.orchestration.resources import MedgenSource
 from medgen_pipeline.release import SourceError
 
-NOTIFIER_KEY = "notifier"
+NEXT_IF_PERMANENT = "correct what the error names, then materialize again."
+NEXT_IF_TRANSIENT = "nothing if the sensor is on: it requests another run. Otherwise materialize again later."
 _RUN_RETRIES = "dagster/retry_on_asset_or_op_failure"
 
 
@@ -57,7 +59,8 @@ class LoadFailure:
 class FailureNotifier(dg.ConfigurableResource[Any]):
     """Told of each asset that was not made. This one does nothing more: the run's log has the message already.
 
-    To send mail or write to a chat, subclass it and pass ``resources={"notifier": ...}`` to ``build_definitions``.
+    To send mail or write to a chat, subclass it and pass ``resources={"medgen_notifier": ...}`` to
+    ``build_definitions``.
     """
 
     # A resource needs a field: of a model without any, Dagster 1.13.27 asks pydantic for a deprecated attribute.
@@ -68,37 +71,43 @@ class FailureNotifier(dg.ConfigurableResource[Any]):
         del failure
 
 
-@dg.failure_hook(name="tell_of_failure", required_resource_keys={NOTIFIER_KEY, SOURCE_KEY})
-def tell_of_failure(context: dg.HookContext) -> None:
-    """Log what failed, of which release, and what to do; rule out run retries in vain; then tell the notifier."""
-    asset = context.step_key.replace("__", "/")
-    error = context.op_exception
-    failure = LoadFailure(
-        asset=asset,
-        release=_release(context, asset, error),
-        run_id=context.run_id,
-        job=context.job_name,
-        cause=_cause(error),
-        next_action=_next_action(error),
-    )
-    context.log.error(str(failure), extra={"medgen_failure": asdict(failure)})
-    if isinstance(error, dg.Failure) and not error.allow_retries:
-        context.instance.add_run_tags(context.run_id, {_RUN_RETRIES: "false"})
-    if context.resources.notifier.enabled:
-        context.resources.notifier.notify(failure)
+def build_failure_hook(tables: Sequence[Table], names: Names) -> dg.HookDefinition:
+    """The hook of an instance's assets; a host may put it on its own, too."""
+    by_step = {step_name(names.table_key(table)): table for table in tables}
+
+    @dg.failure_hook(name=f"{names.name_prefix}tell_of_failure", required_resource_keys={names.notifier, names.source})
+    def tell_of_failure(context: dg.HookContext) -> None:
+        """Log what failed, of which release, and what to do; rule out run retries in vain; then tell the notifier."""
+        table, error = by_step.get(context.step_key), context.op_exception
+        source: MedgenSource = getattr(context.resources, names.source)
+        notifier: FailureNotifier = getattr(context.resources, names.notifier)
+        failure = LoadFailure(
+            asset=(names.table_key(table) if table else dg.AssetKey(context.step_key.split("__"))).to_user_string(),
+            release=_release(context, source, table, error),
+            run_id=context.run_id,
+            job=context.job_name,
+            cause=_cause(error),
+            next_action=_next_action(error),
+        )
+        context.log.error(str(failure), extra={"medgen_failure": asdict(failure)})
+        if isinstance(error, dg.Failure) and not error.allow_retries:
+            context.instance.add_run_tags(context.run_id, {_RUN_RETRIES: "false"})
+        if notifier.enabled:
+            notifier.notify(failure)
+
+    return tell_of_failure
 
 
-def _release(context: dg.HookContext, asset: str, error: BaseException | None) -> str:
+def _release(context: dg.HookContext, source: MedgenSource, table: Table | None, error: BaseException | None) -> str:
     """The release the run was asked for, or else the one of the file that was fetched for it."""
     run = context.instance.get_run_by_id(context.run_id)
     if run and RELEASE_TAG in run.tags:
         return run.tags[RELEASE_TAG]
-    table = next((table for table in TABLES if asset == f"medgen/{table.name}"), None)
-    if table is None:
+    if not isinstance(table, SourceTable):
         return "not known"
     not_fetched = (SourceError, SettingError)
     fetched = not isinstance(error, not_fetched) and not isinstance(error and error.__cause__, not_fetched)
-    release = context.resources.source.release_source().last_release(table) if fetched else None
+    release = source.release_source().last_release(table) if fetched else None
     return release or "not known, its file was not fetched"
 
 
@@ -112,5 +121,5 @@ def _next_action(error: BaseException | None) -> str:
     if isinstance(error, dg.Failure):
         if OVERRIDE in error.metadata:
             return "look at what changed; if the release is right, materialize again with the run config in the error."
-        return "correct what the error names, then materialize again."
-    return "none at once if the sensor is on: it asks again. Otherwise materialize again later."
+        return NEXT_IF_PERMANENT
+    return NEXT_IF_TRANSIENT

@@ -5,32 +5,29 @@ from typing import Any
 
 import dagster as dg
 
-from medgen_pipeline.catalog import Table
+from medgen_pipeline.catalog import SourceTable, Table
 from medgen_pipeline.loading.findings import DRIFT_CHECK
-from medgen_pipeline.orchestration.assets.tables import TABLE_GROUP, table_key
 from medgen_pipeline.orchestration.executor import looking_first
-
-REFRESH_JOB = "refresh_medgen"
-CHECK_JOB = "check_medgen"
+from medgen_pipeline.orchestration.keys import Names
 
 
-def build_jobs(tables: Sequence[Table]) -> list[Any]:  # of a class that Dagster does not export
+def build_jobs(tables: Sequence[Table], names: Names) -> list[Any]:  # of a class that Dagster does not export
     """The jobs of a code location that has these tables."""
-    keys = [table_key(table) for table in tables]
+    keys = [names.table_key(table) for table in tables]
+    from_files = [names.table_key(table) for table in tables if isinstance(table, SourceTable)]
     # A load proves that what it publishes is the file; reading all of it once more is for check_medgen.
     drift_checks = dg.AssetSelection.checks(*(dg.AssetCheckKey(key, DRIFT_CHECK) for key in keys))
     return [
         dg.define_asset_job(
-            REFRESH_JOB,
-            selection=dg.AssetSelection.groups(TABLE_GROUP).downstream().materializable() - drift_checks,
-            description="Bring every MedGen table to NCBI's current release, and with it what hangs on the tables.",
+            names.refresh_job,
+            selection=dg.AssetSelection.assets(*from_files).downstream().materializable() - drift_checks,
+            description="Bring every MedGen table to NCBI's current release, and rebuild what is downstream.",
         ),
         dg.define_asset_job(
-            CHECK_JOB,
+            names.check_job,
             selection=dg.AssetSelection.checks_for_assets(*keys),
-            executor_def=looking_first(
-                dg.in_process_executor
-            ),  # the warehouse does the work; 27 processes would only cost memory
+            # The warehouse does the work; 27 processes would only cost memory.
+            executor_def=looking_first(dg.in_process_executor),
             description="Check every MedGen table as it stands, and compare it with what it was made from.",
         ),
     ]

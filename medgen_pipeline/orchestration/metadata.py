@@ -11,12 +11,8 @@ import dagster as dg
 from medgen_pipeline.catalog import Column, ColumnType, CuratedTable, Figure, SourceTable, Table
 from medgen_pipeline.catalog.query import LOAD_RUN
 from medgen_pipeline.loading.file_load import LoadResult
+from medgen_pipeline.orchestration import keys
 from medgen_pipeline.release import FileVersion, SourceFile
-
-# Tags of a run that the sensor asked for.
-RELEASE_TAG = "medgen/release"
-RELEASE_SPAN_TAG = "medgen/release_span"
-ATTEMPT_TAG = "medgen/attempt"
 
 # Dagster shows Markdown without images, so a plot in it is made of characters.
 _BAR_BLOCKS = 24
@@ -59,16 +55,16 @@ def definition_metadata(table: SourceTable) -> dict[str, Any]:
     return {"dagster/column_schema": column_schema(table), "medgen/file": table.file_name}
 
 
-def curated_definition_metadata(table: CuratedTable) -> dict[str, Any]:
+def curated_definition_metadata(table: CuratedTable, key_prefix: Sequence[str]) -> dict[str, Any]:
     """What is known of a curated table before it is made."""
-    return {"dagster/column_schema": column_schema(table), "dagster/column_lineage": column_lineage(table)}
+    return {"dagster/column_schema": column_schema(table), "dagster/column_lineage": column_lineage(table, key_prefix)}
 
 
-def column_lineage(table: CuratedTable) -> dg.TableColumnLineage:
+def column_lineage(table: CuratedTable, key_prefix: Sequence[str]) -> dg.TableColumnLineage:
     """The columns each column is made from. The audit is no asset, so what comes from there has no lineage."""
     deps = {
         column: [
-            dg.TableColumnDep(asset_key=dg.AssetKey(["medgen", upstream]), column_name=name)
+            dg.TableColumnDep(asset_key=dg.AssetKey([*key_prefix, upstream]), column_name=name)
             for upstream, _, name in (source.partition(".") for source in sources)
             if upstream != LOAD_RUN
         ]
@@ -80,11 +76,11 @@ def column_lineage(table: CuratedTable) -> dg.TableColumnLineage:
 def source_metadata(source: SourceFile) -> dict[str, Any]:
     """What the asset's own half knows: which published bytes these are."""
     return {
-        "medgen/release": source.release,
-        "medgen/source_url": dg.MetadataValue.url(source.url),
-        "medgen/source_version": str(source.version),
+        keys.RELEASE: source.release,
+        keys.SOURCE_URL: dg.MetadataValue.url(source.url),
+        keys.SOURCE_VERSION: str(source.version),
         "medgen/source_sha256": source.sha256,
-        "medgen/source_bytes": source.byte_size,
+        keys.SOURCE_BYTES: source.byte_size,
         "medgen/downloaded_bytes": source.downloaded_bytes,
         "medgen/hours_behind": source.hours_behind,
     }
@@ -94,9 +90,9 @@ def file_metadata(url: str, version: FileVersion, release: str) -> dict[str, Any
     """What a probe knows of a published file."""
     return {
         "dagster/uri": dg.MetadataValue.url(url),
-        "medgen/release": release,
-        "medgen/source_version": str(version),
-        "medgen/source_bytes": version.size if version.size is not None else dg.MetadataValue.null(),
+        keys.RELEASE: release,
+        keys.SOURCE_VERSION: str(version),
+        keys.SOURCE_BYTES: version.size if version.size is not None else dg.MetadataValue.null(),
     }
 
 
@@ -108,18 +104,18 @@ def load_metadata(table: Table, schema: str, uri: str, result: LoadResult) -> di
         "dagster/table_name": f"{schema}.{table.name}",
         "dagster/uri": uri,
         "dagster/column_schema": column_schema(table),
-        "cdc/inserted": counts.inserted,
-        "cdc/updated": counts.updated,
-        "cdc/deleted": counts.deleted,
-        "cdc/unchanged": counts.unchanged,
+        keys.INSERTED: counts.inserted,
+        keys.UPDATED: counts.updated,
+        keys.DELETED: counts.deleted,
+        keys.UNCHANGED: counts.unchanged,
         "cdc/compared_by": "key" if counts.by_key else "whole row",
         "medgen/strategy": result.strategy.value,
         "medgen/strategy_reason": result.strategy_reason,
         "medgen/mode": result.mode.value,
         "medgen/load_id": result.load_id,
-        "medgen/rejected_rows": report.rejected,
+        keys.REJECTED_ROWS: report.rejected,
         "medgen/repaired_rows": report.repaired,
-        "medgen/load_seconds": round(result.load_seconds, 3),
+        keys.LOAD_SECONDS: round(result.load_seconds, 3),
         "medgen/staging_seconds": round(result.staging_seconds, 3),
     }
     if result.rejected_left_out:
@@ -133,9 +129,11 @@ def load_metadata(table: Table, schema: str, uri: str, result: LoadResult) -> di
     return metadata
 
 
-def curated_metadata(table: CuratedTable, figures: Mapping[str, Sequence[tuple[Any, ...]]]) -> dict[str, Any]:
+def curated_metadata(
+    table: CuratedTable, key_prefix: Sequence[str], figures: Mapping[str, Sequence[tuple[Any, ...]]]
+) -> dict[str, Any]:
     """Lineage and figures of a curated table, for the materialization event: numbers plot, tables are Markdown."""
-    metadata: dict[str, Any] = {"dagster/column_lineage": column_lineage(table)}
+    metadata: dict[str, Any] = {"dagster/column_lineage": column_lineage(table, key_prefix)}
     for figure in table.figures:
         rows = figures[figure.name]
         if figure.columns:

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, SourceTable, any_table_by_name
-from medgen_pipeline.home import medgen_home
-from medgen_pipeline.orchestration.io_manager import DEFAULT_SCHEMA
+from medgen_pipeline.orchestration.targets import DEFAULT_SCHEMA
+from medgen_pipeline.settings import Settings
 from medgen_pipeline_tests.bench import report as reports
 from medgen_pipeline_tests.bench.ground import Ground, open_ground, sample_weeks
 from medgen_pipeline_tests.bench.report import Record, verdict
@@ -96,7 +96,7 @@ def verdicts(records: Sequence[Record]) -> Iterator[str]:
 @reports.successor_option
 def main(release: Path | None, successor: Path | None, scale: float, json_file: Path | None) -> None:
     """Time the curated tables of a release and of the next beside copies of what they read; say which limits hold."""
-    folder = medgen_home() / "bench"
+    folder = Settings.read().directory / "bench"
     old, new = reports.releases(release, successor, partial(sample_weeks, folder, scale))
     with open_ground(folder) as ground:
         reports.report(measure(ground, old, new), TOTAL_RATIOS, verdicts, json_file)

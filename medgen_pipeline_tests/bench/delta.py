@@ -12,8 +12,8 @@ from statistics import median
 import click
 
 from medgen_pipeline.catalog import SourceTable
-from medgen_pipeline.home import medgen_home
-from medgen_pipeline.orchestration.io_manager import MedgenSource
+from medgen_pipeline.orchestration.resources import MedgenSource
+from medgen_pipeline.settings import Settings
 from medgen_pipeline_tests.bench import report as reports
 from medgen_pipeline_tests.bench.baseline import RawCopy
 from medgen_pipeline_tests.bench.ground import Ground, open_ground, sample_weeks
@@ -105,7 +105,7 @@ def main(
     json_file: Path | None,
 ) -> None:
     """Time the load of a next release beside psql's raw copy of it, and say which limits hold."""
-    folder = medgen_home() / "bench"
+    folder = Settings.read().directory / "bench"
     old, new = reports.releases(release, successor, partial(sample_weeks, folder, scale))
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line per request
     with open_ground(folder) as ground, ncbi_double(new) as double:

@@ -13,12 +13,13 @@ from typing import Any
 import psycopg
 
 from medgen_pipeline.catalog import TABLES, SourceTable
+from medgen_pipeline.demo.embedded_postgres import EmbeddedPostgres
 from medgen_pipeline.demo.sample_release import write_sample
-from medgen_pipeline.home import embedded_postgres
 from medgen_pipeline.loaders import LoaderFactory
 from medgen_pipeline.loading.file_load import load_table, open_published
 from medgen_pipeline.orchestration.assets.tables import LoadConfig
-from medgen_pipeline.orchestration.io_manager import DEFAULT_SCHEMA, MedgenSource
+from medgen_pipeline.orchestration.resources import MedgenSource
+from medgen_pipeline.orchestration.targets import DEFAULT_SCHEMA
 
 # 134 makes 67 links to PubMed per concept: at scale 100 these are 16 of 22 million rows, as in a release of 2025.
 _PUBMED_LINKS = 134
@@ -69,7 +70,7 @@ def open_ground(folder: Path) -> Iterator[Ground]:
     folder.mkdir(parents=True, exist_ok=True)
     home = Path(tempfile.mkdtemp(prefix="home-", dir=folder))
     home.chmod(0o755)  # so that the server's user can pass, where root runs the bench
-    server = embedded_postgres(home)
+    server = EmbeddedPostgres(home / "postgres")
     try:
         yield Ground(home, server.ensure_running())
     finally:

@@ -10,8 +10,8 @@ from statistics import median
 import click
 
 from medgen_pipeline.catalog import SourceTable
-from medgen_pipeline.home import medgen_home
-from medgen_pipeline.orchestration.io_manager import DEFAULT_SCHEMA
+from medgen_pipeline.orchestration.targets import DEFAULT_SCHEMA
+from medgen_pipeline.settings import Settings
 from medgen_pipeline_tests.bench.baseline import RawCopy
 from medgen_pipeline_tests.bench.ground import Ground, open_ground, sample_release
 from medgen_pipeline_tests.bench.report import Record, above, options, report, rounds, total, verdict, with_ratios
@@ -65,7 +65,7 @@ def main(
     release: Path | None, scale: float, tables: list[SourceTable], repeat: int | None, json_file: Path | None
 ) -> None:
     """Time the first load of a release beside psql's raw copy of it, and say which limits hold."""
-    folder = medgen_home() / "bench"
+    folder = Settings.read().directory / "bench"
     found = release or sample_release(folder, scale)
     with open_ground(folder) as ground:
         report((measure(ground, table, found, repeat) for table in tables), RATIOS, verdicts, json_file)

@@ -16,6 +16,8 @@ from medgen_pipeline.catalog import CuratedTable, SourceTable
 from medgen_pipeline.orchestration.assets.curated import build_curated_asset
 from medgen_pipeline.orchestration.assets.tables import build_table_asset
 from medgen_pipeline.orchestration.build import default_resources
+from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
+from medgen_pipeline.settings import Settings
 from medgen_pipeline_tests.bench.ground import OPEN_GATES, Ground
 
 # As the code location's executor starts its steps: a fork of a process that has imported the package and done nothing.
@@ -62,16 +64,16 @@ def _materialize(table: SourceTable | CuratedTable, environment: Mapping[str, st
             del os.environ[name]
     os.environ.update(environment)
     if isinstance(table, CuratedTable):
-        asset = build_curated_asset(table, kind="postgres")
+        asset = build_curated_asset(table, DEFAULT_NAMES, kind="postgres")
     else:
-        asset = build_table_asset(table, kind="postgres")
+        asset = build_table_asset(table, DEFAULT_NAMES, kind="postgres")
     run_config = {
         "ops": {asset.op.name: {"config": config}},
         "loggers": {"console": {"config": {"log_level": "ERROR"}}},
     }
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(
-            [asset], resources=default_resources(os.environ), instance=instance, run_config=run_config
+            [asset], resources=default_resources(Settings.read()), instance=instance, run_config=run_config
         )
         at = {entry.dagster_event_type: entry.timestamp for entry in instance.all_logs(result.run_id)}
     (event,) = result.asset_materializations_for_node(asset.op.name)

@@ -23,12 +23,12 @@ import boto3  # type: ignore[import-untyped]  # ships no types
 import click
 
 from medgen_pipeline.catalog import SourceTable, table_by_name
-from medgen_pipeline.home import medgen_home
 from medgen_pipeline.loaders.redshift.aws import s3_client
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.loaders.redshift.stage import Stage
 from medgen_pipeline.loading.file_load import open_published
 from medgen_pipeline.rows.framing import FramedFile
+from medgen_pipeline.settings import Settings
 from medgen_pipeline_tests.bench.ground import sample_release
 from medgen_pipeline_tests.bench.report import DIRECTORY, Record, above, report, verdict, with_ratios
 from medgen_pipeline_tests.bench.step import PROCESSES, peak_rss_mb
@@ -150,7 +150,7 @@ def verdicts(records: Sequence[Record]) -> Iterator[str]:
 def main(release: Path | None, scale: float, name: str, repeat: int, json_file: Path | None) -> None:
     """Time a table's upload for Redshift beside a bare one of the same file, and say which limits hold."""
     table = table_by_name(name)
-    path = (release or sample_release(medgen_home() / "bench", scale)) / table.file_name
+    path = (release or sample_release(Settings.read().directory / "bench", scale)) / table.file_name
     with s3_elsewhere() as environment:
         report([measure(table, path, environment, repeat)], RATIOS, verdicts, json_file)
 

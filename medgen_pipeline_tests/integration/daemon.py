@@ -7,8 +7,9 @@ from typing import cast
 
 import dagster as dg
 
-from medgen_pipeline.orchestration.io_manager import SOURCE_KEY
-from medgen_pipeline.orchestration.release_sensor.sensor import SENSOR_NAME, follow_source
+from medgen_pipeline.catalog import TABLES
+from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
+from medgen_pipeline.orchestration.release_sensor.sensor import follow_source
 from medgen_pipeline_tests.integration.support import Run, run_of
 
 
@@ -77,12 +78,13 @@ class Daemon:
             instance=self.instance,
             cursor=self.cursor,
             definitions=self.definitions,
-            sensor_name=SENSOR_NAME,
-            resources={SOURCE_KEY: (self.definitions.resources or {})[SOURCE_KEY]},
+            sensor_name=DEFAULT_NAMES.sensor,
+            resources={DEFAULT_NAMES.source: (self.definitions.resources or {})[DEFAULT_NAMES.source]},
         )
         if now is not None:
-            return follow_source(context, (self.definitions.resources or {})[SOURCE_KEY], now)
-        found = self.definitions.get_repository_def().get_sensor_def(SENSOR_NAME).evaluate_tick(context)
+            source = (self.definitions.resources or {})[DEFAULT_NAMES.source]
+            return follow_source(context, source, now, TABLES, DEFAULT_NAMES)
+        found = self.definitions.get_repository_def().get_sensor_def(DEFAULT_NAMES.sensor).evaluate_tick(context)
         return dg.SensorResult(
             run_requests=found.run_requests,
             skip_reason=dg.SkipReason(found.skip_message) if found.skip_message else None,
@@ -101,7 +103,7 @@ class Daemon:
             tags={
                 **request.tags,
                 "dagster/run_key": request.run_key or "",
-                "dagster/sensor_name": SENSOR_NAME,
+                "dagster/sensor_name": DEFAULT_NAMES.sensor,
             },
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             raise_on_error=False,

@@ -20,13 +20,10 @@ from psycopg import sql
 from medgen_pipeline.catalog import ColumnType, Framing, SourceTable, Table
 from medgen_pipeline.loading.file_load import LoadOptions
 from medgen_pipeline.orchestration.build import build_definitions
-from medgen_pipeline.orchestration.io_manager import (
-    SOURCE_KEY,
-    WAREHOUSE_KEY,
-    DatabaseTarget,
-    MedgenSource,
-    WarehouseIOManager,
-)
+from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
+from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
+from medgen_pipeline.orchestration.resources import MedgenSource
+from medgen_pipeline.orchestration.targets import DatabaseTarget
 from medgen_pipeline.release import Archive
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.loaders.support import query
@@ -189,8 +186,10 @@ class Deployment:
         """
         return build_definitions(
             resources={
-                SOURCE_KEY: MedgenSource(url=source, home=str(self.home), **{**self.source_settings, **settings}),
-                WAREHOUSE_KEY: WarehouseIOManager(target=DatabaseTarget(dsn=self.dsn, schema=self.schema)),
+                DEFAULT_NAMES.source: MedgenSource(
+                    url=source, home=str(self.home), **{**self.source_settings, **settings}
+                ),
+                DEFAULT_NAMES.warehouse: WarehouseIOManager(target=DatabaseTarget(dsn=self.dsn, schema=self.schema)),
             },
             curated=self.curated,
         )

@@ -170,7 +170,7 @@ def test_the_command_line_loads_redshift_by_environment_and_by_config_alike(
     variables = dict(re.findall(r"^export (\w+)=(.*)$", filled(PAGE.blocks("sh")[0], given), re.MULTILINE))
     by_environment = location.materialize(**variables | {"MEDGEN_SCHEMA": "by_environment"})
     config = yaml.safe_load(filled(PAGE.blocks("yaml")[0], {"BUCKET": BUCKET}))
-    target = config["resources"]["warehouse"]["config"]["target"]["redshift"]
+    target = config["resources"]["medgen_warehouse"]["config"]["target"]["redshift"]
     target |= {"schema": "by_config", "s3_prefix": "etl/medgen", "swap": "strict"}
     by_config = location.materialize(config, MEDGEN_DSN=dsn)
     for table in map(table_by_name, ("merged", "medgen_sources")):
@@ -200,7 +200,7 @@ def test_a_profile_of_the_aws_configuration_is_used(
         "iam_role": ROLE,
         "aws_profile": "etl",
     }
-    config = {"resources": {"warehouse": {"config": {"target": {"redshift": target}}}}}
+    config = {"resources": {"medgen_warehouse": {"config": {"target": {"redshift": target}}}}}
     location.materialize(config, AWS_SHARED_CREDENTIALS_FILE=str(credentials), AWS_EC2_METADATA_DISABLED="true")
     assert redshift.production(table_by_name("merged")).total() > 0
 

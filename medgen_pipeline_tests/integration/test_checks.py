@@ -14,13 +14,10 @@ from medgen_pipeline.cli import main
 from medgen_pipeline.loading.findings import ACROSS_TABLES, OF_ONE_TABLE, judge_row_count
 from medgen_pipeline.orchestration.assets.tables import FRESHNESS
 from medgen_pipeline.orchestration.build import build_definitions
-from medgen_pipeline.orchestration.io_manager import (
-    SOURCE_KEY,
-    WAREHOUSE_KEY,
-    DatabaseTarget,
-    MedgenSource,
-    WarehouseIOManager,
-)
+from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
+from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
+from medgen_pipeline.orchestration.resources import MedgenSource
+from medgen_pipeline.orchestration.targets import DatabaseTarget
 from medgen_pipeline_tests.instance import PROJECT
 from medgen_pipeline_tests.integration.support import content_of, publish
 
@@ -56,8 +53,8 @@ def instance() -> Iterator[dg.DagsterInstance]:
 @pytest.fixture
 def definitions(database: str, tmp_path: Path, release: Path) -> dg.Definitions:
     resources = {
-        SOURCE_KEY: MedgenSource(url=release.as_uri(), home=str(tmp_path / "home")),
-        WAREHOUSE_KEY: WarehouseIOManager(target=DatabaseTarget(dsn=database)),
+        DEFAULT_NAMES.source: MedgenSource(url=release.as_uri(), home=str(tmp_path / "home")),
+        DEFAULT_NAMES.warehouse: WarehouseIOManager(target=DatabaseTarget(dsn=database)),
     }
     return dg.Definitions.merge(
         build_definitions(resources=resources, environment={}), dg.Definitions([report_on_names, report_on_merged])

@@ -7,7 +7,7 @@ from textwrap import indent
 import pytest
 import yaml
 
-from medgen_pipeline.orchestration.io_manager import DatabaseTarget
+from medgen_pipeline.orchestration.targets import DatabaseTarget
 from medgen_pipeline.testing.loads import NAMES
 from medgen_pipeline_tests.documents import Document
 from medgen_pipeline_tests.instance import PROJECT
@@ -44,7 +44,7 @@ def test_the_command_of_the_page_loads_into_a_file(demo: Demo) -> None:
     done = demo.shell(MATERIALIZE.replace("/var/lib/", f"{demo.directory}/"))
     assert done.returncode == 0, done.stderr
     dsn = f"duckdb://{file}"
-    config = yaml.safe_load(PAGE.blocks("yaml")[0])["resources"]["warehouse"]["config"]["target"]["database"]
+    config = yaml.safe_load(PAGE.blocks("yaml")[0])["resources"]["medgen_warehouse"]["config"]["target"]["database"]
     with DatabaseTarget(**{**config, "dsn": dsn}).loader() as loader:
         ((rows,),) = loader.query("SELECT COUNT(*) FROM {names}", names=NAMES)
     assert rows > 1000

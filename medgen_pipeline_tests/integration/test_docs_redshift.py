@@ -12,7 +12,7 @@ import yaml
 
 from medgen_pipeline.loaders import LoaderFactory
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
-from medgen_pipeline.orchestration.io_manager import RedshiftTarget
+from medgen_pipeline.orchestration.targets import RedshiftTarget
 from medgen_pipeline.testing import load
 from medgen_pipeline.testing.loads import MERGED
 from medgen_pipeline_tests.documents import Document, filled
@@ -73,7 +73,7 @@ def test_s3_takes_the_lifecycle_rule(s3: S3Server) -> None:
 
 def test_a_loader_takes_the_settings_for_a_password_from_iam() -> None:
     config = yaml.safe_load(PAGE.blocks("yaml")[1].replace("BUCKET", BUCKET).replace("WORKGROUP", "medgen"))
-    target = RedshiftTarget(**config["resources"]["warehouse"]["config"]["target"]["redshift"])
+    target = RedshiftTarget(**config["resources"]["medgen_warehouse"]["config"]["target"]["redshift"])
     assert (target.auth, target.workgroup) == ("iam", "medgen")
     assert target.loader().table_uri(MERGED) == "redshift://HOST:5439/DATABASE/medgen/merged"
     assert LoaderFactory.loader_class(target.dsn).scheme == "redshift"  # type: ignore[attr-defined]  # of SQL loaders

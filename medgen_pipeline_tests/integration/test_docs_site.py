@@ -25,6 +25,7 @@ TESTED_IN = {
     "docs/changes.md": "integration/test_docs_changes.py",
     "docs/ci.md": "integration/test_ci.py",
     "docs/deployment.md": "integration/test_deploy.py",
+    "docs/embedding.md": "integration/test_embedding.py",
     "docs/extending.md": "integration/test_docs_extending.py",
     "docs/redshift.md": "integration/test_docs_redshift.py",
     "docs/questions.md": "loaders/test_docs_questions.py",

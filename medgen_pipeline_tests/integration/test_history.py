@@ -14,7 +14,8 @@ from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError, LoaderFactory
 from medgen_pipeline.loading.findings import DRIFT_CHECK
 from medgen_pipeline.orchestration.build import build_definitions
-from medgen_pipeline.orchestration.io_manager import DatabaseTarget, WarehouseIOManager
+from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
+from medgen_pipeline.orchestration.targets import DatabaseTarget
 from medgen_pipeline.testing import Mirror
 from medgen_pipeline.testing.files import GOOD
 from medgen_pipeline.testing.loads import HISTORY, MONDO, NAMES
@@ -77,7 +78,7 @@ def test_a_release_before_the_first_load_of_a_new_table_is_out_of_reach(mirror: 
 def drift_check(mirror: Mirror) -> dg.AssetCheckEvaluation:
     """The result of the table's drift check, run as the job runs it among those of all tables."""
     target = DatabaseTarget(dsn=mirror.dsn, schema=mirror.backend.schema)
-    definitions = build_definitions(resources={"warehouse": WarehouseIOManager(target=target)}, environment={})
+    definitions = build_definitions(resources={"medgen_warehouse": WarehouseIOManager(target=target)}, environment={})
     check = dg.AssetCheckKey(dg.AssetKey(["medgen", NAMES.name]), DRIFT_CHECK)
     job = definitions.resolve_job_def("check_medgen").get_subset(asset_selection=set(), asset_check_selection={check})
     with dg.DagsterInstance.ephemeral() as instance:

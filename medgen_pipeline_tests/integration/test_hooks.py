@@ -8,16 +8,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.catalog import TABLES, table_by_name
 from medgen_pipeline.orchestration.build import build_definitions
-from medgen_pipeline.orchestration.hooks import NOTIFIER_KEY, FailureNotifier, LoadFailure, tell_of_failure
-from medgen_pipeline.orchestration.io_manager import (
-    SOURCE_KEY,
-    WAREHOUSE_KEY,
-    DatabaseTarget,
-    MedgenSource,
-    WarehouseIOManager,
-)
+from medgen_pipeline.orchestration.hooks import FailureNotifier, LoadFailure, build_failure_hook
+from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
+from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
+from medgen_pipeline.orchestration.resources import MedgenSource
+from medgen_pipeline.orchestration.targets import DatabaseTarget
 from medgen_pipeline.release import UnavailableSourceError
 from medgen_pipeline_tests.integration.support import Deployment, content_of, publish
 
@@ -57,9 +54,9 @@ def materialize(
     """Materialize all tables by no job of ours, as the UI does, with a notifier that remembers."""
     definitions = build_definitions(
         resources={
-            SOURCE_KEY: MedgenSource(url=source.as_uri(), home=str(deployment.home)),
-            WAREHOUSE_KEY: WarehouseIOManager(target=DatabaseTarget(dsn=deployment.dsn)),
-            NOTIFIER_KEY: Told(works=works, enabled=enabled),
+            DEFAULT_NAMES.source: MedgenSource(url=source.as_uri(), home=str(deployment.home)),
+            DEFAULT_NAMES.warehouse: WarehouseIOManager(target=DatabaseTarget(dsn=deployment.dsn)),
+            DEFAULT_NAMES.notifier: Told(works=works, enabled=enabled),
         }
     )
     if more:
@@ -163,17 +160,17 @@ def test_a_notifier_that_fails_changes_nothing_for_the_run(deployment: Deploymen
 
 
 def test_a_transient_error_is_left_to_the_sensor(deployment: Deployment) -> None:
-    @dg.asset(hooks={tell_of_failure})
+    @dg.asset(hooks={build_failure_hook(TABLES, DEFAULT_NAMES)})
     def of_names() -> None:
         raise UnavailableSourceError("https://ncbi.test/NAMES.RRF.gz: cannot be reached")
 
-    resources = {NOTIFIER_KEY: Told(), SOURCE_KEY: MedgenSource(home=str(deployment.home))}
+    resources = {DEFAULT_NAMES.notifier: Told(), DEFAULT_NAMES.source: MedgenSource(home=str(deployment.home))}
     dg.materialize([of_names], instance=deployment.instance, resources=resources, raise_on_error=False)
     (failure,) = _told
     assert failure.asset == "of_names"
     assert failure.release == "not known"
     assert failure.cause == "UnavailableSourceError: https://ncbi.test/NAMES.RRF.gz: cannot be reached"
-    assert failure.next_action.startswith("none at once if the sensor is on: it asks again.")
+    assert failure.next_action.startswith("nothing if the sensor is on: it requests another run.")
 
 
 @pytest.mark.parametrize("permanent", [True, False], ids=["permanent", "transient"])
@@ -187,11 +184,11 @@ def test_dagster_s_run_retries_run_again_what_may_succeed_and_nothing_else(
             run_id = materialize(deployment, release).run_id
         else:
 
-            @dg.asset(hooks={tell_of_failure})
+            @dg.asset(hooks={build_failure_hook(TABLES, DEFAULT_NAMES)})
             def of_names() -> None:
                 raise UnavailableSourceError("https://ncbi.test/NAMES.RRF.gz: cannot be reached")
 
-            resources = {NOTIFIER_KEY: Told(), SOURCE_KEY: MedgenSource(home=str(deployment.home))}
+            resources = {DEFAULT_NAMES.notifier: Told(), DEFAULT_NAMES.source: MedgenSource(home=str(deployment.home))}
             run_id = dg.materialize([of_names], instance=instance, resources=resources, raise_on_error=False).run_id
         run = instance.get_run_by_id(run_id)
         assert run is not None
@@ -202,7 +199,7 @@ def test_dagster_s_run_retries_run_again_what_may_succeed_and_nothing_else(
 def test_every_asset_of_ours_has_the_hook() -> None:
     definitions = build_definitions(environment={})
     for key in definitions.resolve_asset_graph().materializable_asset_keys:
-        assert definitions.resolve_assets_def(key).hook_defs == {tell_of_failure}, key
+        assert [hook.name for hook in definitions.resolve_assets_def(key).hook_defs] == ["tell_of_failure"], key
 
 
 def test_a_notifier_that_is_not_enabled_is_told_nothing(deployment: Deployment, release: Path) -> None:

@@ -84,7 +84,7 @@ def test_a_run_on_the_example_s_instance_is_kept_in_postgresql_and_its_output_in
         assert type(instance.event_log_storage).__name__ == "PostgresEventLogStorage"
         assert type(instance.schedule_storage).__name__ == "PostgresScheduleStorage"
         assert instance.get_latest_materialization_event(dg.AssetKey(["medgen", "names"]))
-        pool = instance.event_log_storage.get_concurrency_info("warehouse")
+        pool = instance.event_log_storage.get_concurrency_info("medgen_warehouse")
         assert (pool.slot_count, pool.active_slot_count) == (2, 0)
     kept = s3.keys(BUCKET)
     assert {key.rsplit(".", 1)[1] for key in kept} == {"out", "err"}

@@ -12,11 +12,11 @@ from psycopg.conninfo import conninfo_to_dict
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from medgen_pipeline import executor
 from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.orchestration import executor
 from medgen_pipeline.orchestration.build import build_definitions
-from medgen_pipeline.orchestration.hooks import NOTIFIER_KEY, FailureNotifier, LoadFailure
-from medgen_pipeline.orchestration.jobs import CHECK_JOB, REFRESH_JOB
+from medgen_pipeline.orchestration.hooks import FailureNotifier, LoadFailure
+from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
 from medgen_pipeline_tests.instance import reachable_by_tcp
 from medgen_pipeline_tests.integration.support import content_of, publish
 from medgen_pipeline_tests.webserver import free_port
@@ -32,13 +32,13 @@ class Told(FailureNotifier):
 
 
 def refresh() -> dg.JobDefinition:
-    return build_definitions(resources={NOTIFIER_KEY: Told()}, executor=dg.in_process_executor).resolve_job_def(
-        REFRESH_JOB
-    )
+    return build_definitions(
+        resources={DEFAULT_NAMES.notifier: Told()}, executor=dg.in_process_executor
+    ).resolve_job_def(DEFAULT_NAMES.refresh_job)
 
 
 def check() -> dg.JobDefinition:
-    return build_definitions(resources={NOTIFIER_KEY: Told()}).resolve_job_def(CHECK_JOB)
+    return build_definitions(resources={DEFAULT_NAMES.notifier: Told()}).resolve_job_def(DEFAULT_NAMES.check_job)
 
 
 @pytest.fixture

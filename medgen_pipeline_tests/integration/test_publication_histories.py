@@ -18,13 +18,10 @@ from hypothesis import strategies as st
 
 from medgen_pipeline.catalog import SourceTable, table_by_name
 from medgen_pipeline.orchestration.build import build_definitions
-from medgen_pipeline.orchestration.io_manager import (
-    SOURCE_KEY,
-    WAREHOUSE_KEY,
-    DatabaseTarget,
-    MedgenSource,
-    WarehouseIOManager,
-)
+from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
+from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
+from medgen_pipeline.orchestration.resources import MedgenSource
+from medgen_pipeline.orchestration.targets import DatabaseTarget
 from medgen_pipeline_tests.integration.daemon import Daemon
 from medgen_pipeline_tests.integration.support import Run, content_of, fresh_database, multiset
 from medgen_pipeline_tests.ncbi_double import NcbiDouble, instead, ncbi_double, publish, status
@@ -203,8 +200,8 @@ def definitions(ncbi: NcbiDouble, dsn: str) -> dg.Definitions:
     """The code location; MEDGEN_HOME says where the archive is."""
     return build_definitions(
         resources={
-            SOURCE_KEY: MedgenSource(url=ncbi.url),
-            WAREHOUSE_KEY: WarehouseIOManager(target=DatabaseTarget(dsn=dsn)),
+            DEFAULT_NAMES.source: MedgenSource(url=ncbi.url),
+            DEFAULT_NAMES.warehouse: WarehouseIOManager(target=DatabaseTarget(dsn=dsn)),
         },
         environment={},
         curated=False,

@@ -14,12 +14,14 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster_graphql.schema import create_schema
 
-from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.catalog import TABLES, table_by_name
 from medgen_pipeline.cli import main
 from medgen_pipeline.errors import PermanentError
 from medgen_pipeline.orchestration.build import build_definitions
-from medgen_pipeline.orchestration.io_manager import MedgenSource
+from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
 from medgen_pipeline.orchestration.release_sensor.sensor import follow_source
+from medgen_pipeline.orchestration.resources import MedgenSource
+from medgen_pipeline.settings import Settings
 from medgen_pipeline_tests.integration.support import header_of, publish
 
 NAMES = table_by_name("names")
@@ -78,8 +80,10 @@ def test_a_password_in_a_malformed_url_is_left_nowhere(
             runs += 1
             said.append(CliRunner().invoke(main, ["changes", "names", "2026-01-07"]).output)
         if variable != "MEDGEN_DSN":
+            context = dg.build_sensor_context(instance=instance, definitions=definitions)
+            source = MedgenSource.of(Settings.read(settings | {variable: url})).process_config_and_initialize()
             with pytest.raises(PermanentError) as tick:
-                follow_source(dg.build_sensor_context(instance=instance), MedgenSource(), datetime.now(UTC))
+                follow_source(context, source, datetime.now(UTC), TABLES, DEFAULT_NAMES)
             said.append(str(tick.value))
         with WorkspaceProcessContext(instance, EmptyWorkspaceTarget()) as workspace:
             shown = create_schema().execute(EVENTS, context_value=workspace.create_request_context())

@@ -16,8 +16,8 @@ from medgen_pipeline.catalog import ALL_TABLES, TABLES, SourceTable, table_by_na
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.errors import SettingError
 from medgen_pipeline.loading.findings import DRIFT_CHECK
-from medgen_pipeline.orchestration.assets.tables import table_key
-from medgen_pipeline.orchestration.release_sensor.sensor import RETRY_AFTER
+from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
+from medgen_pipeline.orchestration.release_sensor.decision import RETRY_AFTER
 from medgen_pipeline.release import UnusableSourceError
 from medgen_pipeline_tests.integration.daemon import Daemon, Tick
 from medgen_pipeline_tests.integration.support import Deployment, content_of
@@ -262,7 +262,7 @@ def test_the_run_checks_what_it_makes_but_for_the_check_that_the_job_leaves_out(
     follow.publish(2, NAMES)
     (tick,) = follow.settle()
     checked = tick.requests[0].asset_check_keys or []
-    assert {check.asset_key for check in checked} == {table_key(NAMES)}
+    assert {check.asset_key for check in checked} == {DEFAULT_NAMES.table_key(NAMES)}
     assert {check.name for check in checked} >= {"schema_matches_catalog", "key_is_unique", "row_count_within_history"}
     assert DRIFT_CHECK not in {check.name for check in checked}
 

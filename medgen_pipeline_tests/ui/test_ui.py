@@ -172,7 +172,7 @@ def claimed_slots(deployment: UiDeployment) -> list[object]:
         deployment.address, "{ instance { concurrencyLimits { concurrencyKey slotCount claimedSlots { runId } } } }"
     )
     (pool,) = found["instance"]["concurrencyLimits"]
-    assert (pool["concurrencyKey"], pool["slotCount"]) == ("warehouse", 2)
+    assert (pool["concurrencyKey"], pool["slotCount"]) == ("medgen_warehouse", 2)
     slots: list[object] = pool["claimedSlots"]
     return slots
 

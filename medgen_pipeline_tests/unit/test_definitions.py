@@ -12,14 +12,10 @@ from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
 from medgen_pipeline.errors import SettingError
 from medgen_pipeline.orchestration.assets.tables import LoadConfig
 from medgen_pipeline.orchestration.build import build_definitions
-from medgen_pipeline.orchestration.io_manager import (
-    DatabaseTarget,
-    EmbeddedTarget,
-    MedgenSource,
-    Target,
-    WarehouseIOManager,
-)
+from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
 from medgen_pipeline.orchestration.metadata import column_schema
+from medgen_pipeline.orchestration.resources import MedgenSource
+from medgen_pipeline.orchestration.targets import DatabaseTarget, EmbeddedTarget, Target
 
 SECRET = "s3cr3t-0f-the-dsn"
 TABLE_NAMES = [
@@ -84,9 +80,9 @@ def test_keys_jobs_and_resources_are_the_promised_ones(definitions: dg.Definitio
     ]
     named = sorted(job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__"))
     assert named == ["check_medgen", "refresh_medgen"]
-    assert sorted(definitions.resources or {}) == ["notifier", "source", "warehouse"]
-    assert isinstance((definitions.resources or {})["source"], MedgenSource)
-    assert isinstance((definitions.resources or {})["warehouse"], WarehouseIOManager)
+    assert sorted(definitions.resources or {}) == ["medgen_notifier", "medgen_source", "medgen_warehouse"]
+    assert isinstance((definitions.resources or {})["medgen_source"], MedgenSource)
+    assert isinstance((definitions.resources or {})["medgen_warehouse"], WarehouseIOManager)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +96,8 @@ def test_curated_tables_can_be_left_out_and_are_where_the_backend_cannot_make_th
     job = definitions.resolve_job_def("refresh_medgen")
     assert job.asset_layer.selected_asset_keys == {dg.AssetKey(["medgen", name]) for name in TABLE_NAMES}
     assert len(list(build_definitions(environment={"MEDGEN_CURATED": ""}).resolve_all_asset_keys())) > len(keys)
-    with pytest.raises(ValueError, match="MEDGEN_CURATED is 'no', expected true"):
-        build_definitions(environment={"MEDGEN_CURATED": "no"})
+    with pytest.raises(ValueError, match="MEDGEN_CURATED is 'maybe': input should be a valid boolean"):
+        build_definitions(environment={"MEDGEN_CURATED": "maybe"})
 
 
 def test_sensor_and_schedule_are_off_until_somebody_turns_them_on(definitions: dg.Definitions) -> None:
@@ -124,7 +120,7 @@ def test_sensor_and_schedule_are_off_until_somebody_turns_them_on(definitions: d
 def test_a_dsn_in_a_variable_of_any_name_picks_the_backend() -> None:
     warehouse = WarehouseIOManager(target=DatabaseTarget(dsn=dg.EnvVar("WAREHOUSE_DSN")))
     definitions = build_definitions(
-        resources={"warehouse": warehouse}, environment={"WAREHOUSE_DSN": "duckdb:///w.duckdb"}
+        resources={"medgen_warehouse": warehouse}, environment={"WAREHOUSE_DSN": "duckdb:///w.duckdb"}
     )
     specs = {spec.key: spec for spec in definitions.resolve_all_asset_specs()}
     assert specs[key(TABLES[0])].kinds == {"duckdb", "table"}
@@ -146,7 +142,7 @@ def test_the_sensor_ticks_as_often_as_it_is_set_to() -> None:
         *(("MEDGEN_QUIET_MINUTES", value, "a number from 0 to 10,080") for value in ("-1", "nan", "inf", "10081")),
         ("MEDGEN_QUIET_MINUTES", "soon", "a number"),
         *(("MEDGEN_ARCHIVE_KEEP", value, "a whole number of 2 or more") for value in ("1", "-3", "2.5", "nan", "inf")),
-        ("MEDGEN_ARCHIVE_KEEP", "some", "a number"),
+        ("MEDGEN_ARCHIVE_KEEP", "some", "a whole number"),
     ],
 )
 def test_a_variable_that_cannot_be_meant_is_refused_before_anything_runs(
@@ -233,14 +229,14 @@ def test_only_what_would_make_a_downstream_asset_wrong_blocks(definitions: dg.De
 
 def test_a_table_s_checks_share_a_step_and_those_across_tables_another(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    tables = {f"check_{name}": {name} for name in ALL_NAMES}
+    tables = {f"check_medgen_{name}": {name} for name in ALL_NAMES}
     steps: dict[str, set[str]] = {}
     for check in definitions.asset_checks or []:
         assert isinstance(check, dg.AssetChecksDefinition)
-        assert check.op.pool == "warehouse"
+        assert check.op.pool == "medgen_warehouse"
         assert check.op.retry_policy
         steps[check.op.name] = {key.asset_key.path[-1] for key in check.check_keys}
-    assert steps == {**tables, "check_across_tables": set(ALL_NAMES)}
+    assert steps == {**tables, "check_medgen_across_tables": set(ALL_NAMES)}
     assert {key.name for key in graph.asset_check_keys} == set(CHECKS)
 
 
@@ -308,8 +304,8 @@ def test_a_column_s_key_and_references_are_in_its_schema() -> None:
 def test_every_table_goes_through_the_warehouse_and_retries_a_transient_error(definitions: dg.Definitions) -> None:
     for table in TABLES:
         asset = definitions.resolve_assets_def(key(table))
-        assert asset.get_io_manager_key_for_asset_key(key(table)) == "warehouse"
-        assert asset.op.pool == "warehouse"
+        assert asset.get_io_manager_key_for_asset_key(key(table)) == "medgen_warehouse"
+        assert asset.op.pool == "medgen_warehouse"
         policy = asset.op.retry_policy
         assert policy is not None
         assert (policy.max_retries, policy.delay, policy.backoff) == (2, 5, dg.Backoff.EXPONENTIAL)
@@ -341,7 +337,7 @@ def test_the_dsn_reaches_the_ui_as_the_name_of_its_variable(dsn_in_the_environme
 
 def test_the_environment_decides_between_the_embedded_server_and_a_dsn(dsn_in_the_environment: dict[str, str]) -> None:
     def target(environment: dict[str, str]) -> Target:
-        found: WarehouseIOManager = (build_definitions(environment=environment).resources or {})["warehouse"]
+        found: WarehouseIOManager = (build_definitions(environment=environment).resources or {})["medgen_warehouse"]
         return found.target
 
     assert target({}) == EmbeddedTarget(schema="medgen")
@@ -364,9 +360,9 @@ def test_the_kind_of_the_tables_follows_the_dsn(monkeypatch: pytest.MonkeyPatch)
 
 def test_resources_and_executor_can_be_replaced() -> None:
     source = MedgenSource(url="file:///somewhere")
-    more = {"source": source, "extra": 42}
+    more = {"medgen_source": source, "extra": 42}
     definitions = build_definitions(resources=more, executor=dg.in_process_executor, environment={})
-    assert (definitions.resources or {})["source"] is source
+    assert (definitions.resources or {})["medgen_source"] is source
     assert (definitions.resources or {})["extra"] == 42
     assert isinstance((definitions.resources or {})["warehouse"], WarehouseIOManager)
     chosen, default = (each.executor for each in (definitions, build_definitions(environment={})))

@@ -11,12 +11,11 @@ from pydantic import Field, create_model
 
 from medgen_pipeline.catalog import CuratedTable, upstream_of
 from medgen_pipeline.loading.curated_load import CuratedOptions, read_inputs
-from medgen_pipeline.orchestration.assets.tables import FRESHNESS, OWNERS, table_key
+from medgen_pipeline.orchestration.assets.tables import FRESHNESS, OWNERS
 from medgen_pipeline.orchestration.failures import RETRIES, permanent_errors_as_failures
-from medgen_pipeline.orchestration.io_manager import WAREHOUSE_KEY, WAREHOUSE_POOL, PendingCurated, WarehouseIOManager
+from medgen_pipeline.orchestration.io_manager import PendingCurated, WarehouseIOManager
+from medgen_pipeline.orchestration.keys import RELEASE, Names
 from medgen_pipeline.orchestration.metadata import curated_definition_metadata
-
-CURATED_GROUP = "medgen_curated"
 
 
 class CuratedConfig(dg.Config):
@@ -52,39 +51,46 @@ def config_of(table: CuratedTable) -> type[CuratedConfig]:
     return create_model(f"{table.name}_config", __base__=CuratedConfig, **fields)
 
 
-def build_curated_asset(table: CuratedTable, *, kind: str) -> dg.AssetsDefinition:
+def build_curated_asset(
+    table: CuratedTable, names: Names, *, kind: str, automation: dg.AutomationCondition[Any] | None = None
+) -> dg.AssetsDefinition:
     """The asset of one curated table.
 
     Args:
         table: The catalog's entry.
+        names: Of the instance it belongs to.
         kind: The warehouse's backend, for the icon in the UI.
+        automation: When Dagster makes it by itself; None: never.
     """
     config_type = config_of(table)
 
     @dg.asset(
-        key=table_key(table),
-        deps=[table_key(upstream) for upstream in upstream_of(table)],
-        io_manager_key=WAREHOUSE_KEY,
-        group_name=CURATED_GROUP,
+        key=names.table_key(table),
+        deps=[names.table_key(upstream) for upstream in upstream_of(table)],
+        io_manager_key=names.warehouse,
+        required_resource_keys={names.warehouse},
+        group_name=names.curated_group,
         owners=OWNERS,
         kinds={kind, "table"},
         code_version=table.version,
-        description=f"{table.description}\n\nMade inside the warehouse by the IO manager `{WAREHOUSE_KEY}`.",
-        metadata=curated_definition_metadata(table),
+        description=f"{table.description}\n\nMade inside the warehouse by the IO manager `{names.warehouse}`.",
+        metadata=curated_definition_metadata(table, names.key_prefix),
         retry_policy=RETRIES,
-        pool=WAREHOUSE_POOL,
+        pool=names.warehouse,
         freshness_policy=FRESHNESS,
+        automation_condition=automation,
     )
     def curated_table(
+        context: dg.AssetExecutionContext,
         config: config_type,  # type: ignore[valid-type]  # Dagster reads the class that this name stands for
-        warehouse: dg.ResourceParam[WarehouseIOManager],
     ) -> dg.MaterializeResult[PendingCurated]:
+        warehouse: WarehouseIOManager = getattr(context.resources, names.warehouse)
         options = config.options()  # type: ignore[attr-defined]
         with permanent_errors_as_failures(), warehouse.target.loader() as loader:
             inputs = read_inputs(loader, table, options)
         return dg.MaterializeResult(
             value=PendingCurated(options, inputs),
-            metadata={"medgen/release": inputs.release},
+            metadata={RELEASE: inputs.release},
             data_version=dg.DataVersion(inputs.content_sha256),
         )
 

@@ -10,17 +10,17 @@ from typing import Self
 import dagster as dg
 from pydantic import Field, model_validator
 
-from medgen_pipeline.catalog import SourceTable, Table
+from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.errors import require_number
 from medgen_pipeline.loading.file_load import LoadOptions
 from medgen_pipeline.loading.gates import GateLimits
 from medgen_pipeline.orchestration.failures import RETRIES, permanent_errors_as_failures
-from medgen_pipeline.orchestration.io_manager import WAREHOUSE_KEY, WAREHOUSE_POOL, MedgenSource, PendingLoad
+from medgen_pipeline.orchestration.io_manager import PendingLoad
+from medgen_pipeline.orchestration.keys import FILE_GROUP, Names
 from medgen_pipeline.orchestration.metadata import definition_metadata, source_metadata
+from medgen_pipeline.orchestration.resources import MedgenSource
 from medgen_pipeline.release import DEFAULT_SOURCE_URL
 
-TABLE_GROUP = "medgen"
-FILE_GROUP = "ncbi"
 OWNERS = ["team:medgen"]
 
 _DEFAULT = LoadOptions()
@@ -57,7 +57,7 @@ class LoadConfig(dg.Config):
     accept_missing_columns: list[str] = Field(
         default=list(_DEFAULT.limits.accept_missing_columns),
         description="Columns that may be missing from the file's header of this load; they become NULL. For good: "
-        "missing_columns of the resource source.",
+        "missing_columns of the resource medgen_source.",
     )
     accept_broken_key: bool = Field(
         default=_DEFAULT.limits.accept_broken_key,
@@ -105,16 +105,11 @@ class LoadConfig(dg.Config):
         )
 
 
-def table_key(table: Table) -> dg.AssetKey:
-    """The asset of one table of the warehouse."""
-    return dg.AssetKey(["medgen", table.name])
-
-
-def build_ncbi_files(tables: Sequence[SourceTable]) -> list[dg.AssetSpec]:
+def build_ncbi_files(tables: Sequence[SourceTable], names: Names) -> list[dg.AssetSpec]:
     """NCBI's files: assets that somebody else materializes."""
     return [
         dg.AssetSpec(
-            key=["ncbi", table.name],
+            key=names.file_key(table),
             group_name=FILE_GROUP,
             description=f"`{table.file_name}` as NCBI publishes it.",
             kinds={"file"},
@@ -124,29 +119,32 @@ def build_ncbi_files(tables: Sequence[SourceTable]) -> list[dg.AssetSpec]:
     ]
 
 
-def build_table_asset(table: SourceTable, *, kind: str) -> dg.AssetsDefinition:
+def build_table_asset(table: SourceTable, names: Names, *, kind: str) -> dg.AssetsDefinition:
     """The asset of one table.
 
     Args:
         table: The catalog's entry.
+        names: Of the instance it belongs to.
         kind: The warehouse's backend, for the icon in the UI.
     """
 
     @dg.asset(
-        key=table_key(table),
-        deps=[dg.AssetKey(["ncbi", table.name])],
-        io_manager_key=WAREHOUSE_KEY,
-        group_name=TABLE_GROUP,
+        key=names.table_key(table),
+        deps=[names.file_key(table)],
+        io_manager_key=names.warehouse,
+        required_resource_keys={names.source},
+        group_name=names.table_group,
         owners=OWNERS,
         kinds={kind, "table"},
         code_version=table.shape,
-        description=f"{table.description}\n\nPublished through the IO manager `{WAREHOUSE_KEY}`.",
+        description=f"{table.description}\n\nPublished through the IO manager `{names.warehouse}`.",
         metadata=definition_metadata(table),
         retry_policy=RETRIES,
-        pool=WAREHOUSE_POOL,
+        pool=names.warehouse,
         freshness_policy=FRESHNESS,
     )
-    def medgen_table(config: LoadConfig, source: MedgenSource) -> dg.MaterializeResult[PendingLoad]:
+    def medgen_table(context: dg.AssetExecutionContext, config: LoadConfig) -> dg.MaterializeResult[PendingLoad]:
+        source: MedgenSource = getattr(context.resources, names.source)
         with permanent_errors_as_failures():
             options = config.options(source.gone_from(table))
             file = source.fetch(table)

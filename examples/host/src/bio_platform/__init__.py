@@ -1,0 +1,1 @@
+"""A data platform that has tables of MedGen beside tables of its own."""
