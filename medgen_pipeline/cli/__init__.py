@@ -235,7 +235,7 @@ def _last_evaluation(instance: "dg.DagsterInstance", key: "dg.AssetCheckKey") ->
 @click.argument("until", required=False)
 def changes(table: str, since: str, until: str | None) -> None:
     """Write what changed in TABLE after release SINCE, up to release UNTIL, as CSV."""
-    from medgen_pipeline.loaders.contract import FEED_COLUMNS
+    from medgen_pipeline.loaders.records import FEED_COLUMNS
 
     entry = _table(table)
     with _reader() as loader:

@@ -5,8 +5,9 @@ Dagster nor the network NCBI's files come from.
 """
 
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
-from medgen_pipeline.loaders.contract import (
-    AbstractNativeLoader,
+from medgen_pipeline.loaders.contract import AbstractNativeLoader
+from medgen_pipeline.loaders.factory import LoaderFactory
+from medgen_pipeline.loaders.records import (
     ApplyMode,
     ChangeCounts,
     Drift,
@@ -23,7 +24,6 @@ from medgen_pipeline.loaders.contract import (
     UnknownTableError,
     WarehouseBusyError,
 )
-from medgen_pipeline.loaders.factory import LoaderFactory
 
 __all__ = [
     "AbstractNativeLoader",

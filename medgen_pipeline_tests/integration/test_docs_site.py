@@ -11,7 +11,7 @@ import pytest
 
 from medgen_pipeline import load
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES
-from medgen_pipeline.loaders.contract import LOADS_WITH_REJECTED_ROWS
+from medgen_pipeline.loaders.records import LOADS_WITH_REJECTED_ROWS
 from medgen_pipeline.rows import framing
 from medgen_pipeline_tests.documents import Document
 from medgen_pipeline_tests.instance import PROJECT

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from psycopg import errors as pg_errors
 from psycopg import sql
 
-from medgen_pipeline.loaders.contract import ChangeCounts
 from medgen_pipeline.loaders.postgres.guard import Guard, Writers, read_writers, what_changes_values
 from medgen_pipeline.loaders.postgres.names import TableNames
 from medgen_pipeline.loaders.postgres.session import PostgresSession
+from medgen_pipeline.loaders.records import ChangeCounts
 from medgen_pipeline.loaders.sql.compare import key_will_be_unique
 
 logger = logging.getLogger(__name__)

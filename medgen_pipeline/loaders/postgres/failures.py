@@ -1,6 +1,6 @@
 """What PostgreSQL's errors mean for a load, where it says more than the codes that servers share; data only."""
 
-from medgen_pipeline.loaders.contract import LoaderError, WarehouseBusyError
+from medgen_pipeline.loaders.records import LoaderError, WarehouseBusyError
 from medgen_pipeline.loaders.sql import failures as shared
 from medgen_pipeline.loaders.sql.failures import TOO_MANY_CONNECTIONS, Failure
 

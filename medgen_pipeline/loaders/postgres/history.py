@@ -2,10 +2,10 @@
 
 from psycopg import sql
 
-from medgen_pipeline.loaders.contract import Drift
 from medgen_pipeline.loaders.postgres.guard import Guard
 from medgen_pipeline.loaders.postgres.names import TableNames
 from medgen_pipeline.loaders.postgres.session import PostgresSession
+from medgen_pipeline.loaders.records import Drift
 from medgen_pipeline.loaders.sql.history import damage, required
 
 _SAMPLE_ROWS = 20

@@ -10,7 +10,12 @@ from psycopg.conninfo import conninfo_to_dict
 
 from medgen_pipeline.catalog import Column, Query, Table
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
-from medgen_pipeline.loaders.contract import (
+from medgen_pipeline.loaders.postgres import compare, guard, history, publish, query_stage
+from medgen_pipeline.loaders.postgres.audit import PostgresAudit
+from medgen_pipeline.loaders.postgres.config import CAPABILITIES, PostgresConfig
+from medgen_pipeline.loaders.postgres.names import TableNames, definitions, schemas
+from medgen_pipeline.loaders.postgres.session import PostgresSession
+from medgen_pipeline.loaders.records import (
     ApplyMode,
     ChangeCounts,
     Drift,
@@ -19,11 +24,6 @@ from medgen_pipeline.loaders.contract import (
     ProductionChangedError,
     Strategy,
 )
-from medgen_pipeline.loaders.postgres import compare, guard, history, publish, query_stage
-from medgen_pipeline.loaders.postgres.audit import PostgresAudit
-from medgen_pipeline.loaders.postgres.config import CAPABILITIES, PostgresConfig
-from medgen_pipeline.loaders.postgres.names import TableNames, definitions, schemas
-from medgen_pipeline.loaders.postgres.session import PostgresSession
 from medgen_pipeline.loaders.sql import history as sql_history
 from medgen_pipeline.loaders.sql.loader import SqlNativeLoader, no_guard, nothing_to_apply
 from medgen_pipeline.loaders.sql.names import BaseTableNames

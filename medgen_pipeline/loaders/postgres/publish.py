@@ -16,14 +16,6 @@ from psycopg import errors as pg_errors
 from psycopg import sql
 
 from medgen_pipeline.catalog import Column, ColumnType
-from medgen_pipeline.loaders.contract import (
-    ChangeCounts,
-    LoaderError,
-    LoadStart,
-    ProductionChangedError,
-    Strategy,
-    SwapRefusedError,
-)
 from medgen_pipeline.loaders.postgres.compare import (
     Comparison,
     build_index,
@@ -33,6 +25,14 @@ from medgen_pipeline.loaders.postgres.compare import (
 from medgen_pipeline.loaders.postgres.guard import is_written_by, production_oid, what_changes_values
 from medgen_pipeline.loaders.postgres.names import TableNames, definitions, schemas
 from medgen_pipeline.loaders.postgres.session import PostgresSession
+from medgen_pipeline.loaders.records import (
+    ChangeCounts,
+    LoaderError,
+    LoadStart,
+    ProductionChangedError,
+    Strategy,
+    SwapRefusedError,
+)
 
 # Shorter than deadlock_timeout (1 s): the swap gives way before the server would have to kill a reader that holds the
 # table and waits for one of its views.

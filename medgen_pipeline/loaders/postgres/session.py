@@ -18,10 +18,10 @@ from psycopg.conninfo import conninfo_to_dict
 
 from medgen_pipeline.catalog import Table
 from medgen_pipeline.errors import MedgenError
-from medgen_pipeline.loaders.contract import LoaderError, LostConnectionError, TableBusyError
 from medgen_pipeline.loaders.postgres.config import PostgresConfig
 from medgen_pipeline.loaders.postgres.failures import FAILURES, REFUSALS
 from medgen_pipeline.loaders.postgres.pooler import is_pooled, keeps_its_session
+from medgen_pipeline.loaders.records import LoaderError, LostConnectionError, TableBusyError
 from medgen_pipeline.loaders.sql.failures import failure_of, refusal_of
 from medgen_pipeline.loaders.sql.session import Params, SqlSession, Statement, missing_right
 

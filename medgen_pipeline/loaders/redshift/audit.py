@@ -7,7 +7,7 @@ from typing import Any, ClassVar, LiteralString, TypeVar
 import psycopg
 from psycopg import sql
 
-from medgen_pipeline.loaders.contract import LoadStatus
+from medgen_pipeline.loaders.records import LoadStatus
 from medgen_pipeline.loaders.redshift.session import COMMIT_LOCK, RedshiftSession
 from medgen_pipeline.loaders.sql.audit import TABLES, SqlAudit
 from medgen_pipeline.rows.framing import RejectedRow

@@ -4,7 +4,7 @@ from typing import Any
 
 from medgen_pipeline.aws import Aws
 from medgen_pipeline.errors import TransientError
-from medgen_pipeline.loaders.contract import LoaderError
+from medgen_pipeline.loaders.records import LoaderError
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from medgen_pipeline.loaders.contract import LoaderError
+from medgen_pipeline.loaders.records import LoaderError
 from medgen_pipeline.loaders.redshift.aws import AwsUnavailableError
 from medgen_pipeline.loaders.redshift.names import literal
 from medgen_pipeline.loaders.redshift.session import RedshiftSession, describe

@@ -7,7 +7,7 @@ import psycopg
 from certifi import where as ca_bundle
 from psycopg.conninfo import conninfo_to_dict
 
-from medgen_pipeline.loaders.contract import LostConnectionError, WarehouseBusyError
+from medgen_pipeline.loaders.records import LostConnectionError, WarehouseBusyError
 from medgen_pipeline.loaders.redshift.aws import aws_errors, client
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.loaders.sql.failures import REFUSALS, TOO_MANY_CONNECTIONS, Failure, refusal_of

@@ -9,12 +9,7 @@ from psycopg import sql
 
 from medgen_pipeline.catalog import Query, Table
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
-from medgen_pipeline.loaders.contract import (
-    ApplyMode,
-    ChangeCounts,
-    Strategy,
-    new_load_id,
-)
+from medgen_pipeline.loaders.records import ApplyMode, ChangeCounts, Strategy, new_load_id
 from medgen_pipeline.loaders.redshift import attached, bulk, publish, query_stage
 from medgen_pipeline.loaders.redshift.audit import RedshiftAudit
 from medgen_pipeline.loaders.redshift.aws import s3_client

@@ -14,7 +14,7 @@ from psycopg import errors as pg_errors
 from psycopg import sql
 
 from medgen_pipeline.catalog import Table
-from medgen_pipeline.loaders.contract import TableBusyError
+from medgen_pipeline.loaders.records import TableBusyError
 from medgen_pipeline.loaders.redshift.session import RedshiftSession, describe, is_conflict
 from medgen_pipeline.loaders.sql.names import schemas
 

@@ -10,7 +10,7 @@ from typing import ClassVar, LiteralString
 from psycopg import sql
 
 from medgen_pipeline.catalog import Column, ColumnType, Table
-from medgen_pipeline.loaders.contract import LoaderError
+from medgen_pipeline.loaders.records import LoaderError
 from medgen_pipeline.loaders.redshift.config import CAPABILITIES
 from medgen_pipeline.loaders.sql.names import BaseTableNames
 

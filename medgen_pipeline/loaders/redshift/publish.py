@@ -7,7 +7,7 @@ import psycopg
 from psycopg import errors as pg_errors
 from psycopg import sql
 
-from medgen_pipeline.loaders.contract import (
+from medgen_pipeline.loaders.records import (
     LoadStart,
     LoadStatus,
     ProductionChangedError,

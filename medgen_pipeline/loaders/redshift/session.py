@@ -17,7 +17,7 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from medgen_pipeline.errors import TransientError
-from medgen_pipeline.loaders.contract import LoaderError
+from medgen_pipeline.loaders.records import LoaderError
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.loaders.redshift.connect import CONNECTIONS, Connector
 from medgen_pipeline.loaders.sql.failures import failure_of

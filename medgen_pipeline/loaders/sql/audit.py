@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, LiteralString, TypeVar
 
 from psycopg import sql
 
-from medgen_pipeline.loaders.contract import (
+from medgen_pipeline.loaders.records import (
     LOADS_WITH_REJECTED_ROWS,
     ApplyMode,
     ChangeCounts,

@@ -10,7 +10,7 @@ from typing import Any
 
 from psycopg import sql
 
-from medgen_pipeline.loaders.contract import ChangeCounts
+from medgen_pipeline.loaders.records import ChangeCounts
 from medgen_pipeline.loaders.sql.guard import Content, Guard, read_content
 from medgen_pipeline.loaders.sql.names import BaseTableNames
 from medgen_pipeline.loaders.sql.session import SqlSession

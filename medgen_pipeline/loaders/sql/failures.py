@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psycopg
 
 from medgen_pipeline.errors import MedgenError
-from medgen_pipeline.loaders.contract import LoaderError, LostConnectionError, TableBusyError, WarehouseBusyError
+from medgen_pipeline.loaders.records import LoaderError, LostConnectionError, TableBusyError, WarehouseBusyError
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 
 from psycopg import sql
 
-from medgen_pipeline.loaders.contract import LoadRecord
+from medgen_pipeline.loaders.records import LoadRecord
 from medgen_pipeline.loaders.sql.names import BaseTableNames
 from medgen_pipeline.loaders.sql.session import SqlSession
 

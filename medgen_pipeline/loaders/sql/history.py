@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg import sql
 
-from medgen_pipeline.loaders.contract import Drift, LoaderError
+from medgen_pipeline.loaders.records import Drift, LoaderError
 from medgen_pipeline.loaders.sql.guard import AnyGuard, Guard, read_content
 from medgen_pipeline.loaders.sql.names import BaseTableNames, schemas
 from medgen_pipeline.loaders.sql.session import SqlSession

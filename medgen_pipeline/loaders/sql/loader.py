@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Generic, LiteralString
 from psycopg import sql
 
 from medgen_pipeline.catalog import Column, ColumnType, Table
-from medgen_pipeline.loaders.contract import (
+from medgen_pipeline.loaders.contract import AbstractNativeLoader
+from medgen_pipeline.loaders.records import (
     FEED_COLUMNS,
-    AbstractNativeLoader,
     ApplyMode,
     ChangeCounts,
     Drift,

@@ -10,7 +10,7 @@ from typing import Any, LiteralString
 from psycopg import sql
 
 from medgen_pipeline.catalog import Column, ColumnType
-from medgen_pipeline.loaders.contract import LoaderError, LoadStart, ProductionChangedError
+from medgen_pipeline.loaders.records import LoaderError, LoadStart, ProductionChangedError
 from medgen_pipeline.loaders.sql.compare import Comparison
 from medgen_pipeline.loaders.sql.guard import Content, read_content
 from medgen_pipeline.loaders.sql.names import BaseTableNames, define, schemas

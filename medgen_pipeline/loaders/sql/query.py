@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from medgen_pipeline.catalog.query import FEED_PREFIX, LOAD_RUN, Constant, Parameter, Query
-from medgen_pipeline.loaders.contract import LoaderError
+from medgen_pipeline.loaders.records import LoaderError
 from medgen_pipeline.loaders.sql.names import schemas
 from medgen_pipeline.loaders.sql.session import SqlSession
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, LiteralString, Protocol, TypeVar
 
 from psycopg import sql
 
-from medgen_pipeline.loaders.contract import LoaderError
+from medgen_pipeline.loaders.records import LoaderError
 from medgen_pipeline.loaders.sql.names import MARK, BaseTableNames
 from medgen_pipeline.loaders.sql.names import schemas as schemas_of
 

@@ -1,0 +1,231 @@
+"""The records that cross the contract, and its errors: what a load is told, what it found, what the audit holds."""
+
+import json
+import secrets
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from medgen_pipeline.catalog import Table
+from medgen_pipeline.errors import PermanentError, TransientError
+
+# Of each table, rejected lines are kept for so many loads that had some.
+LOADS_WITH_REJECTED_ROWS = 10
+# What a change feed has before the table's own columns; the layout of Delta Lake's change data feed.
+FEED_COLUMNS = ("_change_type", "_release", "_commit_timestamp", "_load_id")
+
+
+class LoaderError(PermanentError):
+    """The warehouse refuses what was asked of it, and will refuse it again."""
+
+
+class SwapRefusedError(LoaderError):
+    """What users have attached to production keeps a new table from taking its place; a change in place may do."""
+
+
+class UnknownTableError(LoaderError):
+    """Something has production's name that no recorded load made, and the load may not take it over."""
+
+
+class LostConnectionError(TransientError):
+    """The connection to the warehouse could not be opened or broke."""
+
+
+class TableBusyError(TransientError):
+    """Another load of the same table held its lock for longer than this one would wait."""
+
+
+class WarehouseBusyError(TransientError):
+    """The warehouse was short of something, or others were in the way: a deadlock, no free connection, a cancel."""
+
+
+class ProductionChangedError(TransientError):
+    """Production is not as the change set was made for, so nothing was published; a new comparison will do."""
+
+
+class Strategy(StrEnum):
+    """How the change set is found."""
+
+    SNAPSHOT = "snapshot"  # on the client, between two archived files; only the change is staged
+    WAREHOUSE = "warehouse"  # in the database, between the staged file and production
+
+
+class ApplyMode(StrEnum):
+    """How the change set reaches production."""
+
+    SWAP = "swap"  # the staged table takes production's place
+    DELTA = "delta"  # rows are deleted, updated and inserted in place
+    UNCHANGED = "unchanged"  # there is nothing to do
+
+
+class LoadStatus(StrEnum):
+    """The life of one load in the audit."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    ABANDONED = "abandoned"  # its process died; the next load found it
+
+
+@dataclass(frozen=True)
+class LoadStart:
+    """What is known before a load begins.
+
+    Attributes:
+        take_over: Whether a table of production's name that no recorded load made may become production.
+    """
+
+    table: Table
+    release: str
+    source_sha256: str
+    content_sha256: str
+    dagster_run_id: str | None = None
+    take_over: bool = False
+
+
+@dataclass(frozen=True)
+class LoadDetail:
+    """What framing saw and how the change set was found; known before the gates."""
+
+    strategy: Strategy
+    rows_extracted: int
+    rows_rejected: int
+    rows_repaired: int
+
+
+@dataclass(frozen=True)
+class ChangeCounts:
+    """The exact difference between what was staged and production.
+
+    Attributes:
+        inserted: Rows only in the release.
+        updated: Rows whose key is in both and whose other values differ; 0 under whole-row comparison.
+        deleted: Rows only in production.
+        unchanged: Rows equal in both.
+        by_key: Whether rows were matched by the catalog's key; False where it has none or the key repeats.
+        baseline: Whether production does not exist yet in this shape, so that there is nothing to compare with.
+        unique_key: Whether the release's key is unique and never NULL; None: as ``by_key`` says.
+    """
+
+    inserted: int
+    updated: int
+    deleted: int
+    unchanged: int
+    by_key: bool
+    baseline: bool = False
+    unique_key: bool | None = field(default=None, compare=False)
+
+    @property
+    def key_is_unique(self) -> bool:
+        """Whether the release's key tells its rows apart; that of a damaged production may not, until it is healed."""
+        return self.by_key if self.unique_key is None else self.unique_key
+
+    @property
+    def rows_before(self) -> int:
+        """Rows of production before the change is applied."""
+        return self.unchanged + self.updated + self.deleted
+
+    @property
+    def rows_after(self) -> int:
+        """Rows of production once the change is applied."""
+        return self.unchanged + self.updated + self.inserted
+
+    @property
+    def changed(self) -> int:
+        """Rows the change touches."""
+        return self.inserted + self.updated + self.deleted
+
+
+@dataclass(frozen=True)
+class LoadRecord:
+    """One row of ``load_run``, as the audit holds it."""
+
+    load_id: int
+    dagster_run_id: str | None
+    table_name: str
+    release: str
+    source_sha256: str
+    content_sha256: str
+    table_shape: str
+    strategy: str | None
+    mode: str | None
+    status: str
+    started_at: datetime
+    finished_at: datetime | None
+    rows_extracted: int | None
+    rows_rejected: int | None
+    rows_repaired: int | None
+    rows_inserted: int | None
+    rows_updated: int | None
+    rows_deleted: int | None
+    rows_unchanged: int | None
+    guard: str | None
+    error: str | None
+
+    @property
+    def rows_after(self) -> int:
+        """Rows of production when the load had succeeded."""
+        return (self.rows_inserted or 0) + (self.rows_updated or 0) + (self.rows_unchanged or 0)
+
+    @property
+    def feed_since(self) -> int | None:
+        """The load whose state the change feed reaches back to, or None where that is not known."""
+        since = self.left.get("feed_since")
+        return since if isinstance(since, int) else None
+
+    @property
+    def left(self) -> dict[str, Any]:
+        """What the guard says; empty where there is none, or none that a load has written."""
+        try:
+            found = json.loads(self.guard or "{}")
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How production differs from what the loads' files add up to.
+
+    Attributes:
+        expected_rows: Rows the last load left.
+        rows: Rows there are.
+        checksum_matches: Whether the rows' content adds up to what the files added up to.
+        foreign_rows: Rows that somebody else has written.
+        sample: Some of them, in column order.
+        missing_columns: Columns of the catalog, with their types, that it has not; then nothing else was looked at.
+    """
+
+    expected_rows: int
+    rows: int
+    checksum_matches: bool
+    foreign_rows: int
+    sample: tuple[tuple[Any, ...], ...]
+    missing_columns: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """What was found, for a log."""
+        if self.missing_columns:
+            return f"it has no column {', no column '.join(self.missing_columns)}"
+        written = f"rows written by others: {self.foreign_rows:,}" if self.foreign_rows else ""
+        if self.rows != self.expected_rows:
+            return ", ".join(filter(None, [f"it has {self.rows:,} rows, expected {self.expected_rows:,}", written]))
+        return written or ("its rows are the same" if self.checksum_matches else "its rows have other values")
+
+    @property
+    def found(self) -> bool:
+        """Whether there is any difference."""
+        return not self.checksum_matches or self.rows != self.expected_rows
+
+
+def new_load_id(previous: int | None) -> int:
+    """A 63-bit id that sorts by time and is unique without asking the backend for a sequence.
+
+    Milliseconds since 1970, then 20 random bits. ``previous`` is the table's last id: loads of one table stay in
+    order even where the clock went back.
+    """
+    now = (time.time_ns() // 1_000_000 << 20) | secrets.randbits(20)
+    return now if previous is None or now > previous else previous + 1
