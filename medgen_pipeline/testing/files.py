@@ -11,9 +11,9 @@ from typing import LiteralString
 import pytest
 from psycopg import sql
 
-from medgen_pipeline import load
 from medgen_pipeline.catalog import Framing, SourceTable, Table
 from medgen_pipeline.loaders import AbstractNativeLoader, ApplyMode, ChangeCounts, LoaderError, Strategy
+from medgen_pipeline.loading import file_load as load
 from medgen_pipeline.loading.file_load import LoadOptions, LoadResult, load_table
 from medgen_pipeline.loading.gates import GateLimits, GatesClosedError
 from medgen_pipeline.release import Archive, ReleaseSource

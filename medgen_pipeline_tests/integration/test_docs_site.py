@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from medgen_pipeline import load
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES
 from medgen_pipeline.loaders.records import LOADS_WITH_REJECTED_ROWS
+from medgen_pipeline.loading import file_load as load
 from medgen_pipeline.rows import framing
 from medgen_pipeline_tests.documents import Document
 from medgen_pipeline_tests.instance import PROJECT
