@@ -248,7 +248,7 @@ def _listed(link: str, name: str, modified: str, size: str) -> str:
 
 
 def rounded_size(byte_count: int) -> str:
-    """As Apache writes it: three figures and a unit."""
+    """As Apache writes it: three digits and a unit."""
     size = float(byte_count)
     if size < 973:
         return f"{byte_count:3d} "

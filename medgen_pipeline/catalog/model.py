@@ -193,7 +193,7 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
+class Metric:
     """Something to show beside each load of a curated table: one number, or a short table where it has columns.
 
     Attributes:
@@ -219,7 +219,7 @@ class CuratedTable(Table):
         increment: How it is brought up to date without reading its upstream whole.
         settings: Parameters of the query that users may choose.
         rules: What must hold in it.
-        figures: What is shown beside each load. Settings reach those of their parameters that have the same name.
+        metrics: What is shown beside each load. Settings reach those of their parameters that have the same name.
     """
 
     query: Query
@@ -227,7 +227,7 @@ class CuratedTable(Table):
     increment: Increment | None = None
     settings: tuple[Setting, ...] = ()
     rules: tuple[Rule, ...] = ()
-    figures: tuple[Figure, ...] = ()
+    metrics: tuple[Metric, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse an entry that contradicts itself."""

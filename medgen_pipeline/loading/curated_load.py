@@ -20,7 +20,7 @@ from medgen_pipeline.rows.framing import FramingReport
 
 logger = logging.getLogger(__name__)
 
-# A figure is a look, not an export; and so many loads of one table are twenty years of weeks.
+# A metric is a look, not an export; and so many loads of one table are twenty years of weeks.
 _SHOWN_ROWS = 200
 _LISTED = 1000
 _LOADS_LOOKED_AT = 1000
@@ -147,7 +147,7 @@ def load_curated(
     """Bring a curated table to what its upstream tables hold now, or leave it as it was and raise.
 
     What is recorded is what was read: what the table is made from is looked up again once the table's lock is held,
-    when its query has run, and when its figures were read. Where nothing of it was loaded from one look to the next,
+    when its query has run, and when its metrics were read. Where nothing of it was loaded from one look to the next,
     whatever was read between them was read of that state.
 
     Args:
@@ -175,19 +175,19 @@ def load_curated(
             load.run()
         result = load.result(time.monotonic() - started)
         loader.connect()  # where the connection broke behind the commit
-        figures = read_figures(loader, table, chosen)
+        metrics = read_metrics(loader, table, chosen)
         load.require_same_upstream()
-        return replace(result, figures=figures)
+        return replace(result, metrics=metrics)
 
 
-def read_figures(
+def read_metrics(
     loader: AbstractNativeLoader, table: CuratedTable, options: CuratedOptions
 ) -> dict[str, list[tuple[Any, ...]]]:
-    """The rows of each figure of ``table``, by its name; ``loader`` is connected."""
+    """The rows of each metric of ``table``, by its name; ``loader`` is connected."""
     rows = {}
-    for figure in table.figures:
-        known = {name: value for name, value in options.parameters.items() if name in figure.query.parameters}
-        rows[figure.name] = loader.read_query(figure.query.with_parameters(known), _SHOWN_ROWS)
+    for metric in table.metrics:
+        known = {name: value for name, value in options.parameters.items() if name in metric.query.parameters}
+        rows[metric.name] = loader.read_query(metric.query.with_parameters(known), _SHOWN_ROWS)
     return rows
 
 

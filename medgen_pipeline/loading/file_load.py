@@ -98,7 +98,7 @@ class LoadResult:
         staging_seconds: Reading, diffing, framing and bulk loading.
         rows_moved: Rows that went into staging: none of a release that is the last one again.
         load_seconds: From the table's lock to the end.
-        figures: What the catalog shows beside a load of a curated table: the rows of each figure, by its name.
+        metrics: What the catalog shows beside a load of a curated table: the rows of each metric, by its name.
         rejected_left_out: Rejected lines that the audit counts and does not keep.
     """
 
@@ -111,7 +111,7 @@ class LoadResult:
     staging_seconds: float
     rows_moved: int
     load_seconds: float
-    figures: Mapping[str, Sequence[tuple[Any, ...]]] = field(default_factory=dict)
+    metrics: Mapping[str, Sequence[tuple[Any, ...]]] = field(default_factory=dict)
     rejected_left_out: int = 0
 
 

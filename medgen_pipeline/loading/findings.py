@@ -42,13 +42,13 @@ class Finding:
     Attributes:
         passed: Whether all is well.
         description: What is wrong and what to do; None where there is nothing to say.
-        figures: Numbers and samples for the UI; plain numbers plot.
+        metrics: Numbers and samples for the UI; plain numbers plot.
         is_error: Whether a failure is an error; None where that is the same for all findings of the check.
     """
 
     passed: bool
     description: str | None = None
-    figures: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
     is_error: bool | None = None
 
 
@@ -121,13 +121,13 @@ def _schema(subject: Subject) -> Finding:
     found = subject.columns
     missing = [name for name in wanted if name not in found]
     wrong = {name: found[name] for name, kind in wanted.items() if name in found and found[name] not in _TYPES[kind]}
-    figures = {"check/columns": len(found), "check/other_columns": sorted(set(found) - set(wanted))}
+    metrics = {"check/columns": len(found), "check/other_columns": sorted(set(found) - set(wanted))}
     if not missing and not wrong:
-        return Finding(True, figures=figures)
+        return Finding(True, metrics=metrics)
     reasons = [f"missing: {', '.join(missing)}"] if missing else []
     reasons += [f"{name} is {found[name]}, expected {wanted[name].value}" for name in wrong]
     return Finding(
-        False, f"{'; '.join(reasons)}. Materialize the table again: a load makes it anew where it has to.", figures
+        False, f"{'; '.join(reasons)}. Materialize the table again: a load makes it anew where it has to.", metrics
     )
 
 
@@ -145,15 +145,15 @@ def _key(subject: Subject) -> Finding:
         shown=sql.Literal(_SHOWN),
     )
     repeated = int(rows[0][-1]) if rows else 0
-    figures: dict[str, Any] = {"check/repeated_keys": repeated}
+    metrics: dict[str, Any] = {"check/repeated_keys": repeated}
     if not repeated:
-        return Finding(True, figures=figures)
-    figures["check/sample"] = [dict(zip((*table.key, "rows"), row[:-1], strict=True)) for row in rows]
+        return Finding(True, metrics=metrics)
+    metrics["check/sample"] = [dict(zip((*table.key, "rows"), row[:-1], strict=True)) for row in rows]
     return Finding(
         False,
         f"Values of the key ({', '.join(table.key)}) that are empty or in more than one row: {repeated:,}. A join with "
         f"the table multiplies rows. See whether {DRIFT_CHECK} finds an edit by hand; materializing again heals it.",
-        figures,
+        metrics,
     )
 
 
@@ -167,11 +167,11 @@ def _required(subject: Subject) -> Finding:
         "SELECT COUNT(*), {filled} FROM {table}", table=table, filled=sql.SQL(", ").join(filled)
     )
     empty = {name: rows - count for name, count in zip(required, counts, strict=True) if count < rows}
-    figures = {"check/rows": rows, "check/empty_values": sum(empty.values())}
+    metrics = {"check/rows": rows, "check/empty_values": sum(empty.values())}
     if not empty:
-        return Finding(True, figures=figures)
+        return Finding(True, metrics=metrics)
     said = ", ".join(f"{name} in {count:,}" for name, count in empty.items())
-    return Finding(False, f"Empty, of {rows:,} rows: {said}. What it was made from has damaged rows.", figures)
+    return Finding(False, f"Empty, of {rows:,} rows: {said}. What it was made from has damaged rows.", metrics)
 
 
 def _required_columns(table: Table) -> list[str]:
@@ -190,14 +190,14 @@ def _row_count(subject: Subject) -> Finding:
     if not earlier:
         return Finding(True, "There is no earlier release to compare with.", {"check/rows": newest})
     passed, low, high = judge_row_count(newest, earlier)
-    figures = {"check/rows": newest, "check/at_least": low, "check/at_most": high, "check/releases": len(earlier)}
+    metrics = {"check/rows": newest, "check/at_least": low, "check/at_most": high, "check/releases": len(earlier)}
     if passed:
-        return Finding(True, figures=figures)
+        return Finding(True, metrics=metrics)
     return Finding(
         False,
         f"{newest:,} rows; the {len(earlier)} releases before lead one to expect {low:,} to {high:,}. The gates let it "
         "pass, or were opened: see what changed with `medgen changes`.",
-        figures,
+        metrics,
     )
 
 
@@ -209,9 +209,9 @@ def _is_about_loads(table: Table) -> bool:
 def _rejected(subject: Subject) -> Finding:
     last = subject.last_load
     rejected = (last and last.rows_rejected) or 0
-    figures: dict[str, Any] = {"check/rejected_rows": rejected}
+    metrics: dict[str, Any] = {"check/rejected_rows": rejected}
     if not rejected:
-        return Finding(True, figures=figures)
+        return Finding(True, metrics=metrics)
     # Of the newest load that read the whole file; the others only carry the number on.
     lines = subject.loader.query(
         "SELECT line_number, reason FROM {audit}.rejected_row WHERE load_id ="
@@ -220,21 +220,21 @@ def _rejected(subject: Subject) -> Finding:
         [subject.table.name, LoadStatus.SUCCEEDED],
         shown=sql.Literal(_SHOWN),
     )
-    figures["check/sample"] = [{"line": line, "reason": reason} for line, reason in lines]
+    metrics["check/sample"] = [{"line": line, "reason": reason} for line, reason in lines]
     return Finding(
         False,
         f"Lines of the file that were set aside: {rejected:,}. They are missing from the table, and in rejected_row of "
         "the audit's schema.",
-        figures,
+        metrics,
     )
 
 
 def _repaired(subject: Subject) -> Finding:
     last = subject.last_load
     repaired = (last and last.rows_repaired) or 0
-    figures: dict[str, Any] = {"check/repaired_rows": repaired}
+    metrics: dict[str, Any] = {"check/repaired_rows": repaired}
     if not repaired:
-        return Finding(True, figures=figures)
+        return Finding(True, metrics=metrics)
     texts = [sql.Identifier(column.name) for column in subject.table.columns if column.type is ColumnType.TEXT]
     if not subject.lacks(subject.table.column_names):
         rows = subject.loader.query(
@@ -245,17 +245,17 @@ def _repaired(subject: Subject) -> Finding:
             damaged=sql.SQL(" OR ").join(sql.SQL("{} LIKE %s").format(name) for name in texts),
             shown=sql.Literal(_SHOWN),
         )
-        figures["check/sample"] = [dict(zip(subject.table.column_names, row, strict=True)) for row in rows]
+        metrics["check/sample"] = [dict(zip(subject.table.column_names, row, strict=True)) for row in rows]
     return Finding(
         False,
         f"Rows that were repaired: {repaired:,}. What was not UTF-8 is U+FFFD in the table (check/sample), and lines "
         "that were broken are joined. More than a few mean that the file is in another encoding.",
-        figures,
+        metrics,
     )
 
 
 def _references(subject: Subject) -> Finding:
-    figures: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
     said = []
     for reference in subject.table.references:
         parent = Subject(subject.loader, any_table_by_name(reference.to_table))
@@ -274,49 +274,49 @@ def _references(subject: Subject) -> Finding:
             shown=sql.Literal(_SHOWN),
         )
         orphans, values = (int(rows[0][2]), int(rows[0][3])) if rows else (0, 0)
-        figures[f"check/orphans_{reference.column}"] = orphans
+        metrics[f"check/orphans_{reference.column}"] = orphans
         if orphans:
-            figures[f"check/sample_{reference.column}"] = [{"value": row[0], "rows": row[1]} for row in rows]
+            metrics[f"check/sample_{reference.column}"] = [{"value": row[0], "rows": row[1]} for row in rows]
             said.append(
                 f"Rows whose {reference.column} is not in {reference.to_table}.{reference.to_column}: {orphans:,}, "
                 f"with {values:,} different values."
             )
-    return Finding(not said, " ".join(said) or None, figures)
+    return Finding(not said, " ".join(said) or None, metrics)
 
 
 def _drift(subject: Subject) -> Finding:
     drift = subject.loader.find_drift(subject.table)
-    figures: dict[str, Any] = {
+    metrics: dict[str, Any] = {
         "drift/expected_rows": drift.expected_rows,
         "drift/rows": drift.rows,
         "drift/foreign_rows": drift.foreign_rows,
         "drift/checksum_matches": drift.checksum_matches,
     }
     if drift.sample:
-        figures["drift/rows_written_by_others"] = [
+        metrics["drift/rows_written_by_others"] = [
             dict(zip(subject.table.column_names, row, strict=True)) for row in drift.sample
         ]
     if not drift.found:
-        return Finding(True, figures=figures)
+        return Finding(True, metrics=metrics)
     return Finding(
         False,
         f"{drift.foreign_rows:,} rows were written by others; {drift.rows:,} rows, expected {drift.expected_rows:,}. "
         "Materialize the table again: it is then compared whole and healed.",
-        figures,
+        metrics,
     )
 
 
 def _rule(rule: Rule, subject: Subject) -> Finding:
     found = subject.loader.read_query(rule.query, _COUNTED)
-    figures: dict[str, Any] = {"check/findings": len(found)}
+    metrics: dict[str, Any] = {"check/findings": len(found)}
     if not found:
-        return Finding(True, figures=figures)
-    figures["check/sample"] = [dict(zip(("severity", *rule.columns), row, strict=True)) for row in found[:_SHOWN]]
+        return Finding(True, metrics=metrics)
+    metrics["check/sample"] = [dict(zip(("severity", *rule.columns), row, strict=True)) for row in found[:_SHOWN]]
     number = f"{len(found):,}{' or more' if len(found) == _COUNTED else ''}"
     return Finding(
         False,
         f"Findings: {number}, the first are in check/sample. {rule.description}",
-        figures,
+        metrics,
         is_error=any(severity == Severity.ERROR for severity, *_ in found),
     )
 

@@ -1,6 +1,6 @@
-"""The gates between staging and production: pure functions from figures to the reasons not to publish.
+"""The gates between staging and production: pure functions from metrics to the reasons not to publish.
 
-A gate that closes leaves production as it was. Each names the figure, its limit, and the setting that lets this one
+A gate that closes leaves production as it was. Each names the metric, its limit, and the setting that lets this one
 load through. What to do with a closed gate is the caller's business.
 """
 
@@ -89,7 +89,7 @@ class GatesClosedError(PermanentError):
 
 
 def closed_gates(table: Table, limits: GateLimits, report: FramingReport, counts: ChangeCounts) -> Iterator[ClosedGate]:
-    """Every gate these figures close."""
+    """Every gate these metrics close."""
     lines = report.rows + report.rejected
     if report.rows == 0:
         what = f"None of the {lines:,} lines is a row of it" if lines else "The file has a header and no row"

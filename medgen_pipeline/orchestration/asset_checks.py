@@ -77,7 +77,7 @@ def _result(check: Check, key: dg.AssetKey, subject: Subject) -> dg.AssetCheckRe
         description=finding.description,
         metadata={
             name: dg.MetadataValue.json(value) if isinstance(value, list) else value
-            for name, value in finding.figures.items()
+            for name, value in finding.metrics.items()
         },
     )
 

@@ -1,6 +1,6 @@
 """Everything the UI shows of a table, from the catalog and from a load. The only module with ``dagster/...`` keys.
 
-Figures are plain numbers under stable keys, because Dagster plots those by itself.
+Metrics are plain numbers under stable keys, because Dagster plots those by itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from medgen_pipeline.catalog import Column, ColumnType, CuratedTable, Figure, SourceTable, Table
+from medgen_pipeline.catalog import Column, ColumnType, CuratedTable, Metric, SourceTable, Table
 from medgen_pipeline.catalog.query import LOAD_RUN
 from medgen_pipeline.loading.file_load import LoadResult
 from medgen_pipeline.orchestration import keys
@@ -130,26 +130,26 @@ def load_metadata(table: Table, schema: str, uri: str, result: LoadResult) -> di
 
 
 def curated_metadata(
-    table: CuratedTable, key_prefix: Sequence[str], figures: Mapping[str, Sequence[tuple[Any, ...]]]
+    table: CuratedTable, key_prefix: Sequence[str], metrics: Mapping[str, Sequence[tuple[Any, ...]]]
 ) -> dict[str, Any]:
-    """Lineage and figures of a curated table, for the materialization event: numbers plot, tables are Markdown."""
+    """Lineage and metrics of a curated table, for the materialization event: numbers plot, tables are Markdown."""
     metadata: dict[str, Any] = {"dagster/column_lineage": column_lineage(table, key_prefix)}
-    for figure in table.figures:
-        rows = figures[figure.name]
-        if figure.columns:
-            metadata[figure.name] = dg.MetadataValue.md(_markdown(figure, rows))
+    for metric in table.metrics:
+        rows = metrics[metric.name]
+        if metric.columns:
+            metadata[metric.name] = dg.MetadataValue.md(_markdown(metric, rows))
         else:
-            metadata[figure.name] = int(rows[0][0])
+            metadata[metric.name] = int(rows[0][0])
     return metadata
 
 
-def _markdown(figure: Figure, rows: Sequence[tuple[Any, ...]]) -> str:
-    """A table in Markdown, with bars where the figure has some; names of MedGen's may hold any character."""
+def _markdown(metric: Metric, rows: Sequence[tuple[Any, ...]]) -> str:
+    """A table in Markdown, with bars where the metric has some; names of MedGen's may hold any character."""
     if not rows:
         return "none"
-    columns = figure.columns
-    if figure.bars:
-        drawn = [row[columns.index(figure.bars)] for row in rows]
+    columns = metric.columns
+    if metric.bars:
+        drawn = [row[columns.index(metric.bars)] for row in rows]
         most = max(drawn)
         columns = (*columns, "")
         rows = [(*row, _bar(value, most)) for row, value in zip(rows, drawn, strict=True)]

@@ -57,8 +57,8 @@ class AuditContract:
             *("strategy", "mode", "status", "rows_extracted", "rows_rejected", "rows_repaired"),
             *("rows_inserted", "rows_updated", "rows_deleted", "rows_unchanged", "error"),
         ) == [
-            ("a-dagster-run", "names", release, "a" * 64, "b" * 64, NAMES.shape, "warehouse", *figures, None)
-            for release, *figures in (
+            ("a-dagster-run", "names", release, "a" * 64, "b" * 64, NAMES.shape, "warehouse", *metrics, None)
+            for release, *metrics in (
                 (RELEASES[0], "swap", "succeeded", 2, 0, 0, 2, 0, 0, 0),
                 (RELEASES[1], "delta", "succeeded", 3, 0, 0, 2, 1, 1, 0),
             )

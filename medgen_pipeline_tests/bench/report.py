@@ -1,6 +1,6 @@
 """What the benches share at their edges: options, a line per table, the total, the verdicts, the JSON.
 
-Figures are flat records. Their keys are the columns that are printed and the names in the JSON; the README explains
+Metrics are flat records. Their keys are the columns that are printed and the names in the JSON; the README explains
 them. Seconds end in ``_s``, memory in ``_mb``, ratios in ``_ratio``.
 """
 
@@ -40,7 +40,7 @@ def total(name: str, records: Sequence[Record], ratios: Ratios) -> Record:
 
 
 def above(records: Iterable[Record], key: str, limit: float) -> list[str]:
-    """The tables in which a figure is above its limit."""
+    """The tables in which a metric is above its limit."""
     return [f"{record['table']} {_text(record[key])}" for record in records if record[key] > limit]
 
 
@@ -80,7 +80,7 @@ def _text(value: float | str) -> str:
 
 
 _RELEASE = (
-    click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="For the figures."),
+    click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="For the metrics."),
     click.option("--scale", default=100.0, show_default=True, help="Size of the sample: 100 gives 22 million rows."),
     click.option("--release", type=DIRECTORY, help="Instead of a sample."),
 )

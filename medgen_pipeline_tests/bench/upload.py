@@ -146,7 +146,7 @@ def verdicts(records: Sequence[Record]) -> Iterator[str]:
 @click.option("--scale", default=111.0, show_default=True, help="Size of the sample: 111 makes the table 1.1 GB.")
 @click.option("--table", "name", default="medgen_pubmed_lnk", show_default=True)
 @click.option("--repeat", type=click.IntRange(1), default=3, show_default=True, help="Rounds.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="For the figures.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="For the metrics.")
 def main(release: Path | None, scale: float, name: str, repeat: int, json_file: Path | None) -> None:
     """Time a table's upload for Redshift beside a bare one of the same file, and say which limits hold."""
     table = table_by_name(name)

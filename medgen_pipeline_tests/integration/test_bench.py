@@ -60,11 +60,11 @@ def read(table: SourceTable, path: Path) -> list[bytes]:
 
 def run_bench(command: click.Command, home: Path, *options: str) -> dict[str, Any]:
     """Run a bench and return its JSON, after comparing it with what was printed."""
-    figures = home / "figures.json"
-    arguments = [*options, "--json", str(figures)]
+    metrics = home / "metrics.json"
+    arguments = [*options, "--json", str(metrics)]
     done = CliRunner().invoke(command, arguments, env={"MEDGEN_HOME": str(home)})
     assert done.exit_code == 0, done.output
-    written: dict[str, Any] = json.loads(figures.read_text())
+    written: dict[str, Any] = json.loads(metrics.read_text())
     heading, *lines = done.output.splitlines()
     assert heading.split() == list(written["tables"][0])
     shown = [*written["tables"], written["total"]]
@@ -216,7 +216,7 @@ def test_the_verdicts_of_a_first_load_name_what_breaks_a_limit_and_judge_small_t
 
 
 @pytest.mark.parametrize(
-    ("figures", "broken_by"),
+    ("metrics", "broken_by"),
     [
         ({}, []),
         ({"table": "medgen_pubmed_lnk", "snapshot_ratio": 0.71}, ["medgen_pubmed_lnk 0.71"]),
@@ -232,6 +232,6 @@ def test_the_verdicts_of_a_first_load_name_what_breaks_a_limit_and_judge_small_t
         ({"results": "DIFFER"}, ["a"]),
     ],
 )
-def test_the_verdicts_of_a_delta_name_what_breaks_a_limit(figures: dict[str, Any], broken_by: list[str]) -> None:
-    lines = delta.verdicts([DELTA | figures])
+def test_the_verdicts_of_a_delta_name_what_breaks_a_limit(metrics: dict[str, Any], broken_by: list[str]) -> None:
+    lines = delta.verdicts([DELTA | metrics])
     assert [line.split(": NO: ")[1] for line in lines if not line.endswith(": yes")] == broken_by

@@ -221,7 +221,7 @@ def test_the_page_lists_every_rule_of_curated_tables() -> None:
     assert sorted(shown) == sorted((table, rule.name, "yes" if rule.blocking else "no") for table, rule in rules)
 
 
-def test_the_page_s_figures_are_those_of_the_code() -> None:
+def test_the_page_s_metrics_are_those_of_the_code() -> None:
     assert judge_row_count(0, [1000]) == (False, 900, 1100)
     for said in ("10 % around the median of the last 12 releases", "six times their usual distance"):
         assert said in PAGE

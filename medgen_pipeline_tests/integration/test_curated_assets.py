@@ -65,7 +65,7 @@ def test_the_job_makes_a_table_and_says_what_it_did(table: CuratedTable, weeks: 
     assert metadata["medgen/release"] == BASE
     assert metadata["medgen/mode"] == "swap"
     assert metadata["cdc/inserted"] == metadata["dagster/row_count"] > 0
-    assert {figure.name for figure in table.figures} <= set(metadata)
+    assert {metric.name for metric in table.metrics} <= set(metadata)
 
 
 @pytest.mark.parametrize(

@@ -23,15 +23,15 @@ def csv_of(demo: Demo, command: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(done.stdout)))
 
 
-def test_the_commands_for_changes_and_as_of_agree_with_the_demo_s_figures(demo: Demo) -> None:
+def test_the_commands_for_changes_and_as_of_agree_with_the_demo_s_metrics(demo: Demo) -> None:
     changes = Counter(row["_change_type"] for row in csv_of(demo, CHANGES))
     dsn = demo.server.ensure_running()
-    figures = query(
+    metrics = query(
         dsn,
         "SELECT rows_inserted, rows_updated, rows_updated, rows_deleted, rows_unchanged FROM medgen_audit.load_run"
         " WHERE table_name = 'names' AND release = '2026-01-14' AND status = 'succeeded' ORDER BY load_id",
     )[0]
-    *by_type, unchanged = figures
+    *by_type, unchanged = metrics
     assert [changes[name] for name in ("insert", "update_preimage", "update_postimage", "delete")] == by_type
     before = csv_of(demo, AS_OF)
     assert len(before) == int(str(unchanged)) + changes["update_preimage"] + changes["delete"]

@@ -1,4 +1,4 @@
-"""docs/schedule.md and docs/sources.md, taken at their word: commands, cursor, code, figures and every fault."""
+"""docs/schedule.md and docs/sources.md, taken at their word: commands, cursor, code, metrics and every fault."""
 
 import inspect
 import json

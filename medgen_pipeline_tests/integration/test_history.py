@@ -112,13 +112,13 @@ def test_an_edit_by_hand_fails_the_drift_check_and_is_shown(
     query(mirror.dsn, edit)
     evaluation = drift_check(mirror)
     assert not evaluation.passed
-    figures = {key: value.value for key, value in evaluation.metadata.items()}
-    assert (figures["drift/foreign_rows"], figures["drift/rows"], figures["drift/expected_rows"]) == (
+    metrics = {key: value.value for key, value in evaluation.metadata.items()}
+    assert (metrics["drift/foreign_rows"], metrics["drift/rows"], metrics["drift/expected_rows"]) == (
         foreign_rows,
         rows,
         50,
     )
-    shown = figures.get("drift/rows_written_by_others", [])
+    shown = metrics.get("drift/rows_written_by_others", [])
     assert isinstance(shown, list)
     assert all(row["name"] == "by hand" for row in shown)
     assert len(shown) == foreign_rows

@@ -1,4 +1,4 @@
-"""README, docs/start.md, run.md and settings.md, taken at their word: commands, queries, configs, figures, tables."""
+"""README, docs/start.md, run.md and settings.md, taken at their word: commands, queries, configs, metrics, tables."""
 
 import re
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ SAMPLE = ".venv/bin/medgen sample release/2026-01-14 --scale 3 --next"
 
 # Every block of commands, and the test here that runs it.
 RUN_BY = {
-    "make demo": "test_make_demo_prints_the_figures_shown",
+    "make demo": "test_make_demo_prints_the_metrics_shown",
     "make test": "test_make_test_runs_every_test",
     "make ui": "test_make_ui_shows_the_demo_s_assets_and_their_history",
     "make psql": "test_make_psql_opens_the_demo_s_database",
@@ -66,7 +66,7 @@ def test_every_command_is_run_by_a_test() -> None:
     assert set(RUN_BY.values()) <= set(globals())
 
 
-def test_make_demo_prints_the_figures_shown(demo: Demo) -> None:
+def test_make_demo_prints_the_metrics_shown(demo: Demo) -> None:
     shown, answer = START.blocks("text")
     assert f"\n{answer}\n" in demo.output
     release = shown.splitlines()[0]

@@ -1,4 +1,4 @@
-"""Real releases of 2021 and 2025 against figures that were computed without this package.
+"""Real releases of 2021 and 2025 against numbers that were computed without this package.
 
 ``expected_changes.json`` holds the changes between the three releases of 2021, counted by key.
 """

@@ -20,7 +20,7 @@ from medgen_pipeline.catalog import (
 )
 from medgen_pipeline.catalog.query import Parameter
 from medgen_pipeline.loaders import AbstractNativeLoader, ApplyMode, LoadDetail, Strategy
-from medgen_pipeline.loading.curated_load import CuratedOptions, load_curated, read_figures
+from medgen_pipeline.loading.curated_load import CuratedOptions, load_curated, read_metrics
 from medgen_pipeline.loading.file_load import LoadOptions, LoadResult, load_table
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing import Row, canonical, start_of
@@ -114,9 +114,9 @@ class CuratedWarehouse:
         with self.new_loader() as loader:
             return loader.read_query(asked, 100)
 
-    def figures(self, name: str, **parameters: Parameter) -> dict[str, list[Row]]:
+    def metrics(self, name: str, **parameters: Parameter) -> dict[str, list[Row]]:
         with self.new_loader() as loader:
-            return read_figures(loader, curated(name), CuratedOptions(parameters))
+            return read_metrics(loader, curated(name), CuratedOptions(parameters))
 
     def edit(self, statement: str) -> None:
         """Change a table behind the loader's back."""

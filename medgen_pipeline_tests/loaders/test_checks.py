@@ -88,14 +88,14 @@ def test_a_column_that_somebody_has_added_is_named_and_no_fault(warehouse: Wareh
     warehouse.edit("ALTER TABLE medgen.names ADD COLUMN reviewed text")
     finding = warehouse.find("schema_matches_catalog", NAMES)
     assert finding.passed
-    assert finding.figures == {"check/columns": 5, "check/other_columns": ["reviewed"]}
+    assert finding.metrics == {"check/columns": 5, "check/other_columns": ["reviewed"]}
 
 
 def test_a_key_that_repeats_or_is_empty_is_found_with_its_rows(warehouse: Warehouse) -> None:
     warehouse.load(NAMES, [*ROWS, ("C1", "again", None, "N"), (None, "no concept", None, "N")])
     finding = warehouse.find("key_is_unique", NAMES)
     assert not finding.passed
-    assert finding.figures == {
+    assert finding.metrics == {
         "check/repeated_keys": 2,
         "check/sample": [{"cui": "C1", "rows": 2}, {"cui": None, "rows": 1}],
     }
@@ -105,7 +105,7 @@ def test_a_required_value_that_is_missing_is_counted_by_column(warehouse: Wareho
     warehouse.load(NAMES, [*ROWS, ("C97", None, None, "N"), ("C98", None, None, None), (None, "x", None, "N")])
     finding = warehouse.find("required_columns_are_filled", NAMES)
     assert not finding.passed
-    assert finding.figures == {"check/rows": 23, "check/empty_values": 3}
+    assert finding.metrics == {"check/rows": 23, "check/empty_values": 3}
     assert "of 23 rows: cui in 1, name in 2." in (finding.description or "")
 
 
@@ -120,18 +120,19 @@ def test_rows_are_compared_with_the_last_load_of_each_earlier_release(warehouse:
     warehouse.load(NAMES, ROWS[:3])  # a release loaded twice counts as it was left
     for release in ("2026-01-07", "2026-01-14", "2026-01-21"):
         warehouse.load(NAMES, ROWS, release)
-    figures = {"check/rows": 20, "check/at_least": 18, "check/at_most": 22, "check/releases": 2}
-    assert warehouse.find("row_count_within_history", NAMES) == Finding(True, None, figures)
+    metrics = {"check/rows": 20, "check/at_least": 18, "check/at_most": 22, "check/releases": 2}
+    assert warehouse.find("row_count_within_history", NAMES) == Finding(True, None, metrics)
     warehouse.load(NAMES, ROWS[:17], "2026-01-28")
     finding = warehouse.find("row_count_within_history", NAMES)
     assert not finding.passed
-    assert finding.figures == {**figures, "check/rows": 17, "check/releases": 3}
+    assert finding.metrics == {**metrics, "check/rows": 17, "check/releases": 3}
     assert "the 3 releases before lead one to expect 18 to 22" in (finding.description or "")
 
 
 def test_a_load_that_failed_is_no_history(warehouse: Warehouse) -> None:
     warehouse.load(NAMES, ROWS)
     warehouse.edit("UPDATE medgen_audit.load_run SET status = 'failed'")
+    warehouse.edit("DROP TABLE medgen.names")  # as a first load that failed leaves it
     warehouse.load(NAMES, ROWS[:2], "2026-01-14")
     finding = warehouse.find("row_count_within_history", NAMES)
     assert finding == Finding(True, "There is no earlier release to compare with.", {"check/rows": 2})
@@ -144,8 +145,8 @@ def test_lines_that_were_set_aside_are_shown_also_after_a_load_of_the_difference
     assert mirror.load([*lines, b"C99|new||N|", b"C1|a|b|c|too long|"], release="2026-01-14").strategy == "snapshot"
     finding = warehouse.find("no_rejected_rows", NAMES)
     assert not finding.passed
-    assert finding.figures["check/rejected_rows"] == 1
-    ((line,),) = [finding.figures["check/sample"]]
+    assert finding.metrics["check/rejected_rows"] == 1
+    ((line,),) = [finding.metrics["check/sample"]]
     assert line["line"] == 52
     assert "set aside: 1." in (finding.description or "")
 
@@ -158,7 +159,7 @@ def test_rows_that_were_repaired_are_counted_and_shown(warehouse: Warehouse) -> 
     mirror.load([*good[1:], "C0|Sjögren||N|".encode("latin-1")], release="2026-01-14")
     finding = warehouse.find("no_repaired_rows", NAMES)
     assert not finding.passed
-    assert finding.figures == {
+    assert finding.metrics == {
         "check/repaired_rows": 1,
         "check/sample": [{"cui": "C0", "name": "Sj\ufffdgren", "source": None, "suppress": "N"}],
     }
@@ -171,7 +172,7 @@ def test_orphans_are_counted_and_the_most_frequent_shown(warehouse: Warehouse) -
     finding = warehouse.find("references_resolve", MERGED)
     assert not finding.passed
     assert finding.description == "Rows whose to_cui is not in names.cui: 3, with 2 different values."
-    assert finding.figures == {
+    assert finding.metrics == {
         "check/orphans_to_cui": 3,
         "check/sample_to_cui": [{"value": "C90", "rows": 2}, {"value": "C91", "rows": 1}],
     }

@@ -89,10 +89,10 @@ def test_of_a_cycle_the_edge_that_leads_away_from_the_top_is_cut_counted_and_lis
         ("C4", "C2", 2),
         ("C4", "C3", 1),
     ]
-    figures = curated_warehouse.figures("concept_ancestor")
-    assert figures["hierarchy/cut_edges"] == [(1,)]
-    assert figures["hierarchy/cut"] == [("C2", "Name of C2", "C3", "Name of C3")]
-    assert figures["hierarchy/greatest_distance"] == [(3,)]
+    metrics = curated_warehouse.metrics("concept_ancestor")
+    assert metrics["hierarchy/cut_edges"] == [(1,)]
+    assert metrics["hierarchy/cut"] == [("C2", "Name of C2", "C3", "Name of C3")]
+    assert metrics["hierarchy/greatest_distance"] == [(3,)]
     assert curated_warehouse.findings("concept_ancestor", "no_cycle") == []
 
 
@@ -105,8 +105,8 @@ def test_of_a_cycle_that_nothing_stands_above_the_concept_with_most_children_is_
         ("C3", "C1", 1),
         ("C3", "C2", 2),
     }
-    figures = curated_warehouse.figures("concept_ancestor")
-    assert figures["hierarchy/cut"] == [("C2", "Name of C2", "C3", "Name of C3")]
+    metrics = curated_warehouse.metrics("concept_ancestor")
+    assert metrics["hierarchy/cut"] == [("C2", "Name of C2", "C3", "Name of C3")]
 
 
 def test_of_a_cycle_of_equals_the_lowest_cui_is_the_top(curated_warehouse: CuratedWarehouse) -> None:
@@ -119,7 +119,7 @@ def test_cycles_that_share_concepts_are_cut_one_after_the_other(curated_warehous
     rows = parents(("C1", "C3"), ("C2", "C1"), ("C3", "C2"), ("C2", "C3"), ("C1", "C0"))
     found = hierarchy(curated_warehouse, rows)
     assert {("C2", "C1", 1), ("C3", "C2", 1), ("C3", "C0", 3)} <= set(found)
-    cut = {(row[0], row[2]) for row in curated_warehouse.figures("concept_ancestor")["hierarchy/cut"]}
+    cut = {(row[0], row[2]) for row in curated_warehouse.metrics("concept_ancestor")["hierarchy/cut"]}
     assert cut == {("C1", "C3"), ("C2", "C3")}
 
 
@@ -127,16 +127,16 @@ def test_concepts_between_two_cycles_lose_nothing(curated_warehouse: CuratedWare
     rows = parents(("C2", "C1"), ("C1", "C2"), ("C3", "C2"), ("C4", "C3"), ("C5", "C4"), ("C4", "C5"))
     found = hierarchy(curated_warehouse, rows)
     assert {("C1", "C2", 1), ("C3", "C2", 1), ("C4", "C3", 1), ("C5", "C4", 1), ("C5", "C2", 3)} <= set(found)
-    assert curated_warehouse.figures("concept_ancestor")["hierarchy/cut_edges"] == [(2,)]
+    assert curated_warehouse.metrics("concept_ancestor")["hierarchy/cut_edges"] == [(2,)]
 
 
 def test_sources_and_depth_are_the_user_s_choice(curated_warehouse: CuratedWarehouse) -> None:
     rows = [*parents(("C1", "C2"), ("C2", "C3"), ("C3", "C4")), *parents(("C1", "C4"), ("C4", "C1"), sab="MSH")]
     assert ("C1", "C4", 1) in hierarchy(curated_warehouse, rows)
-    assert curated_warehouse.figures("concept_ancestor")["hierarchy/cut_edges"] == [(1,)]
+    assert curated_warehouse.metrics("concept_ancestor")["hierarchy/cut_edges"] == [(1,)]
     curated_warehouse.make("concept_ancestor", sources=("HPO",))
     assert ("C1", "C4", 3) in curated_warehouse.rows("concept_ancestor")
-    assert curated_warehouse.figures("concept_ancestor", sources=("HPO",))["hierarchy/cut_edges"] == [(0,)]
+    assert curated_warehouse.metrics("concept_ancestor", sources=("HPO",))["hierarchy/cut_edges"] == [(0,)]
     curated_warehouse.make("concept_ancestor", sources=("HPO",), max_depth=2)
     assert max(int(str(row[2])) for row in curated_warehouse.rows("concept_ancestor")) == 2
     curated_warehouse.make("concept_ancestor", sources=("HPO", "MSH"), max_depth=1)
@@ -448,10 +448,10 @@ def test_a_report_lists_what_a_release_brought(curated_warehouse: CuratedWarehou
         "mgsty": ("delta", 4, 0, 0, 4),
         "merged": ("delta", 1, 0, 0, 1),
     }
-    figures = warehouse.figures("release_report")
-    assert figures["report/new_disease"] == [(2,)]
-    assert figures["report/rows_inserted"] == [(8,)]
-    assert [row[:2] for row in figures["report/concepts"]] == [
+    metrics = warehouse.metrics("release_report")
+    assert metrics["report/new_disease"] == [(2,)]
+    assert metrics["report/rows_inserted"] == [(8,)]
+    assert [row[:2] for row in metrics["report/concepts"]] == [
         ("new disease", "C7"),
         ("new disease", "C5"),
         ("renamed", "C2"),

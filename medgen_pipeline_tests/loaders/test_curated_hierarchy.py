@@ -53,7 +53,7 @@ def test_any_graph_becomes_a_hierarchy_that_lacks_nothing_but_edges_of_cycles(da
     groups = {frozenset(up for cui, up in everything if cui == start and (up, cui) in everything) for start, _ in edges}
     headless = [group for group in groups if group and {up for cui, up in everything if cui in group} == group]
     assert len({child for child, _ in edges} - {child for child, _ in kept}) == len(headless)
-    assert warehouse.figures("concept_ancestor")["hierarchy/cut_edges"] == [(len(set(edges) - kept),)]
+    assert warehouse.metrics("concept_ancestor")["hierarchy/cut_edges"] == [(len(set(edges) - kept),)]
 
 
 def nearest(found: dict[Edge, int], tops: set[str]) -> dict[str, int]:

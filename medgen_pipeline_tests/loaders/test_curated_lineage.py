@@ -42,13 +42,13 @@ def test_every_column_of_the_lineage_is_one_that_the_query_reads(table: CuratedT
 
 
 @pytest.mark.parametrize("table", CURATED_TABLES, ids=lambda table: table.name)
-def test_every_rule_figure_and_setting_runs_on_empty_tables(table: CuratedTable, empty_tables: str) -> None:
+def test_every_rule_metric_and_setting_runs_on_empty_tables(table: CuratedTable, empty_tables: str) -> None:
     with new_loader(empty_tables) as loader:
         for rule in table.rules:
             assert all(len(row) == 1 + len(rule.columns) for row in loader.read_query(rule.query, 9))
-        for figure in table.figures:
-            rows = loader.read_query(figure.query, 9)
-            assert rows == [] if figure.columns else rows == [(0,)]
+        for metric in table.metrics:
+            rows = loader.read_query(metric.query, 9)
+            assert rows == [] if metric.columns else rows == [(0,)]
         for setting in table.settings:
             assert setting.known is None or loader.read_query(setting.known, 9) == []
 

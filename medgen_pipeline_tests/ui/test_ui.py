@@ -178,7 +178,7 @@ def claimed_slots(deployment: UiDeployment) -> list[object]:
 
 
 @pytest.mark.usefixtures("second_load")
-def test_the_next_release_loads_after_that_and_its_figures_plot(window: Window, deployment: UiDeployment) -> None:
+def test_the_next_release_loads_after_that_and_its_metrics_plot(window: Window, deployment: UiDeployment) -> None:
     ((updated,),) = query(
         deployment.warehouse.dsn,
         "SELECT rows_updated FROM medgen_audit.load_run WHERE status = 'succeeded' ORDER BY load_id DESC LIMIT 1",
@@ -187,8 +187,8 @@ def test_the_next_release_loads_after_that_and_its_figures_plot(window: Window, 
     assert updated > 0
     page = window.open("/assets/medgen/names?view=overview")
     window.button("Plots").click()
-    for figure in ("cdc/inserted", "cdc/updated", "cdc/deleted", "medgen/load_seconds"):
-        expect(page.get_by_text(figure, exact=True).first).to_be_visible()
+    for metric in ("cdc/inserted", "cdc/updated", "cdc/deleted", "medgen/load_seconds"):
+        expect(page.get_by_text(metric, exact=True).first).to_be_visible()
     expect(page.locator("canvas").first).to_be_visible()
     plotted = ask(
         deployment.address,

@@ -63,26 +63,26 @@ def test_a_report_on_all_loads_is_made_after_all_tables() -> None:
 
 
 @EACH
-def test_rules_give_the_worst_findings_first_and_figures_fit_their_headers(table: CuratedTable) -> None:
+def test_rules_give_the_worst_findings_first_and_metrics_fit_their_headers(table: CuratedTable) -> None:
     assert len({rule.name for rule in table.rules}) == len(table.rules)
     for rule in table.rules:
         assert rule.description.endswith(".")
         assert rule.columns
         # One row at most needs no order.
         assert "ORDER BY 1" in rule.query.text or rule.name == "every_link_is_counted"
-    for figure in table.figures:
-        assert re.fullmatch("[a-z]+/[a-z_]+", figure.name)
+    for metric in table.metrics:
+        assert re.fullmatch("[a-z]+/[a-z_]+", metric.name)
 
 
 @EACH
-def test_settings_are_parameters_with_defaults_and_figures_know_them(table: CuratedTable) -> None:
+def test_settings_are_parameters_with_defaults_and_metrics_know_them(table: CuratedTable) -> None:
     for setting in table.settings:
         assert table.query.parameters[setting.parameter]
         assert setting.description.endswith(".")
-        readers = [figure for figure in table.figures if setting.parameter in figure.query.parameters]
+        readers = [metric for metric in table.metrics if setting.parameter in metric.query.parameters]
         assert all(
-            figure.query.parameters[setting.parameter] == table.query.parameters[setting.parameter]
-            for figure in readers
+            metric.query.parameters[setting.parameter] == table.query.parameters[setting.parameter]
+            for metric in readers
         )
 
 

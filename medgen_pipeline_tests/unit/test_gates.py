@@ -1,4 +1,4 @@
-"""The gates: which figures close them, at which limit, and that the override they offer opens them."""
+"""The gates: which metrics close them, at which limit, and that the override they offer opens them."""
 
 import math
 import re

@@ -13,7 +13,7 @@ The closure of `concept_parent`. `distance` is 1 for a parent, 2 for a parent's 
 """
 
 from medgen_pipeline.catalog.curated.columns import ID, integer, text
-from medgen_pipeline.catalog.model import CuratedTable, Figure, Reference, Rule, Setting
+from medgen_pipeline.catalog.model import CuratedTable, Metric, Reference, Rule, Setting
 from medgen_pipeline.catalog.query import Constant, Parameter, Query, Scratch
 
 ALL_SOURCES = "*"
@@ -296,8 +296,8 @@ ORDER BY 1, 3, 5
             ),
         ),
     ),
-    figures=(
-        Figure(
+    metrics=(
+        Metric(
             name="hierarchy/cut_edges",
             query=Query(
                 parameters=_PARAMETERS,
@@ -309,7 +309,7 @@ FROM (SELECT COUNT(*) AS edges FROM {edge}) AS edge
 """,
             ),
         ),
-        Figure(
+        Metric(
             name="hierarchy/cut",
             columns=("CUI", "name", "parent CUI", "parent's name"),
             query=Query(
@@ -324,7 +324,7 @@ ORDER BY missing.cui, missing.parent_cui
 """,
             ),
         ),
-        Figure(
+        Metric(
             name="hierarchy/greatest_distance",
             query=Query(text="SELECT COALESCE(MAX(distance), 0) AS distance FROM {concept_ancestor}"),
         ),

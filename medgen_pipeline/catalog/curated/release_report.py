@@ -14,7 +14,7 @@ something. The first load of a table is its baseline: it lists its rows as inser
 
 from medgen_pipeline.catalog.curated.columns import ID, NAME, integer, text
 from medgen_pipeline.catalog.curated.concept import DISEASES
-from medgen_pipeline.catalog.model import CuratedTable, Figure
+from medgen_pipeline.catalog.model import CuratedTable, Metric
 from medgen_pipeline.catalog.query import Constant, Query, Scratch
 from medgen_pipeline.catalog.sources.medgen import TABLES
 
@@ -105,9 +105,9 @@ _CHANGED = {
 }
 
 
-def _total(topic: str) -> Figure:
+def _total(topic: str) -> Metric:
     """How many concepts a topic of the newest release has."""
-    return Figure(
+    return Metric(
         name=f"report/{topic.replace(' ', '_')}",
         query=Query(
             scratch=(_NEWEST,),
@@ -172,10 +172,10 @@ FROM {item} WHERE position <= {listed}
         "rows_deleted": ("load_run.rows_deleted",),
         "total": ("load_run.rows_inserted", "load_run.rows_updated", "load_run.rows_unchanged"),
     },
-    figures=(
+    metrics=(
         *map(_total, CONCEPT_TOPICS),
-        *(Figure(name=name, query=Query(scratch=(_NEWEST,), text=text)) for name, text in _CHANGED.items()),
-        Figure(
+        *(Metric(name=name, query=Query(scratch=(_NEWEST,), text=text)) for name, text in _CHANGED.items()),
+        Metric(
             name="report/concepts",
             columns=("what", "CUI", "name", "before, or now"),
             query=Query(
@@ -188,7 +188,7 @@ ORDER BY topics.place, report.position
 """,
             ),
         ),
-        Figure(
+        Metric(
             name="report/tables",
             columns=("table", "loaded as", "rows", "inserted", "updated", "deleted", "changed"),
             bars="changed",
@@ -200,7 +200,7 @@ FROM {newest} WHERE topic = 'table' ORDER BY position
 """,
             ),
         ),
-        Figure(
+        Metric(
             name="report/releases",
             columns=("release", *CONCEPT_TOPICS, "rows changed"),
             bars="rows changed",
