@@ -56,7 +56,7 @@ bench-upload: $(TEST) ## Compare the upload of a 1 GB table for Redshift with a 
 docs: $(TEST) ## Build the documentation into site/; a broken link fails
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-screenshots: $(TEST) ## Make the pictures of the docs anew (needs Chromium)
+screenshots: $(TEST) ## Make the pictures of the docs again (needs Chromium)
 	@MEDGEN_SCREENSHOTS=1 $(BIN)/python -m pytest -q medgen_pipeline_tests/ui/test_screenshots.py
 
 lock: $(TEST) ## Renew constraints.txt from pyproject.toml

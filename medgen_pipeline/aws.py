@@ -1,4 +1,4 @@
-"""boto3's clients, and botocore's errors as a room's own. Which requests are made is that room's business.
+"""boto3's clients, and botocore's errors as those of the package that uses them, which alone knows the requests.
 
 boto3 is imported when a client is asked for and not before: without S3 and Redshift nobody needs it. It finds
 credentials, and ``AWS_ENDPOINT_URL``, by its own rules; nothing of them passes through this package.
@@ -24,11 +24,11 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class Aws:
-    """AWS as one room sees it.
+    """AWS as one package sees it.
 
     Attributes:
-        extra: The extra of this package that brings boto3 for this room.
-        refused: What the room raises where AWS will not do it, and would not do it tomorrow.
+        extra: The extra of this package that brings boto3 for it.
+        refused: What is raised where AWS will not do it, and would not do it tomorrow.
         missing: What it raises where the object or bucket is not there.
         unavailable: What it raises where AWS cannot be reached, or asks for patience more often than boto3 retries.
         advice: What to do, by AWS's error code; ``AccessDenied`` stands for every other 403.
@@ -77,7 +77,7 @@ class Aws:
 
     @contextmanager
     def errors(self, doing: str) -> Iterator[None]:
-        """Raise botocore's errors as the room's, naming what was being done."""
+        """Raise botocore's errors as the package's, naming what was being done."""
         from botocore import exceptions  # type: ignore[import-untyped]  # ships no types
         from s3transfer.exceptions import RetriesExceededError  # type: ignore[import-untyped]  # ships no types
 

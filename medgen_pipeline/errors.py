@@ -1,7 +1,7 @@
 """What can go wrong, in two families: a retry cannot clear a permanent error and may clear a transient one.
 
-Every room raises its own subclasses of these two, so that callers (the IO manager, retries, the failure hook) need
-not know the rooms. Messages name the object, expected against observed, and what to do next.
+Every package raises its own subclasses of these two, so that callers (the IO manager, retries, the failure hook) need
+not know the packages. Messages name the object, expected against observed, and what to do next.
 """
 
 import math
@@ -23,7 +23,7 @@ class TransientError(MedgenError):
 
 
 class SettingError(PermanentError, ValueError):
-    """A setting has a value that cannot be meant."""
+    """A setting has a value that makes no sense."""
 
 
 def require_number(

@@ -1,6 +1,6 @@
-"""What tests of several rooms share: a PostgreSQL server, a fresh database per test, an S3, a Redshift, real releases.
+"""What tests of several packages share: PostgreSQL, a fresh database per test, an S3, a Redshift, real releases.
 
-Fixtures of one room belong in that room's own test module.
+Fixtures of one package belong in that package's own test module.
 """
 
 import functools

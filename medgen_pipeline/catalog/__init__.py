@@ -1,7 +1,7 @@
 """What MedGen is: tables, files, columns, keys, meanings. Pure data, the one source of truth.
 
-Assets, DDL, UI schema, checks, data dictionary and sample release are generated from it; no other module names a
-MedGen table or column by hand.
+Assets, DDL, UI schema, checks and data dictionary are made from it. Outside it only the demo and the conformance suite
+name tables of MedGen's: the sample release gives each its rows, the suite needs some of every kind.
 """
 
 from medgen_pipeline.catalog.curated import ALL_TABLES, CURATED_TABLES, any_table_by_name, upstream_of

@@ -1,4 +1,4 @@
-"""The shape of a catalog entry. No table is described here (``tables.py`` and ``curated`` do), and nothing is read."""
+"""The shape of a catalog entry. No table is described here (``sources`` and ``curated`` do), and nothing is read."""
 
 import hashlib
 from collections.abc import Mapping
@@ -83,9 +83,9 @@ class Table:
         names = self.column_names
         if len(set(names)) != len(names):
             raise ValueError(f"catalog: table {self.name} names a column twice: {names}")
-        strangers = {*self.key, *(reference.column for reference in self.references)} - set(names)
-        if strangers:
-            raise ValueError(f"catalog: table {self.name} has no columns {sorted(strangers)}; it has {names}")
+        unknown = {*self.key, *(reference.column for reference in self.references)} - set(names)
+        if unknown:
+            raise ValueError(f"catalog: table {self.name} has no columns {sorted(unknown)}; it has {names}")
         if self.key_proven and not self.key:
             raise ValueError(f"catalog: table {self.name} claims a proven key but names none")
 
@@ -113,7 +113,7 @@ class SourceTable(Table):
     Attributes:
         file_name: The file's name on NCBI's server.
         framing: How its lines are cut.
-        typical_rows: Rows of a release of 2025, rounded; the sample release keeps the proportions.
+        typical_rows: Rows of a release of 2025, rounded, for the data dictionary.
     """
 
     file_name: str
@@ -235,8 +235,8 @@ class CuratedTable(Table):
         if set(self.lineage) != set(self.column_names):
             wrong = sorted(set(self.lineage) ^ set(self.column_names))
             raise ValueError(f"catalog: lineage and columns of {self.name} do not match: {wrong}")
-        if strangers := {setting.parameter for setting in self.settings} - set(self.query.parameters):
-            raise ValueError(f"catalog: the query of {self.name} has no parameters {sorted(strangers)}")
+        if unknown := {setting.parameter for setting in self.settings} - set(self.query.parameters):
+            raise ValueError(f"catalog: the query of {self.name} has no parameters {sorted(unknown)}")
 
     @property
     def version(self) -> str:

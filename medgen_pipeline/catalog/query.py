@@ -95,8 +95,8 @@ class Query:
         Raises:
             ValueError: The query has no such parameter.
         """
-        if strangers := sorted(set(parameters) - set(self.parameters)):
-            raise ValueError(f"the query has no parameters {strangers}; it has {sorted(self.parameters)}")
+        if unknown := sorted(set(parameters) - set(self.parameters)):
+            raise ValueError(f"the query has no parameters {unknown}; it has {sorted(self.parameters)}")
         return replace(self, parameters={**self.parameters, **parameters})
 
     @property

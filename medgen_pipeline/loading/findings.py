@@ -67,7 +67,7 @@ class Subject:
 
     @cached_property
     def columns(self) -> dict[str, str]:
-        """The columns that stand in production and their types; empty where there is no such table."""
+        """The columns of production and their types; empty where there is no such table."""
         rows = self.loader.query(
             "SELECT column_name, data_type FROM information_schema.columns"
             " WHERE table_schema = {schema} AND table_name = %s ORDER BY ordinal_position",
@@ -91,7 +91,7 @@ class Check:
         find: Looks at a table.
         applies: Whether a table has what is checked.
         is_error: Whether a failure is an error; otherwise a warning.
-        blocking: Whether a failure stops what hangs on the table in the same run.
+        blocking: Whether a failure stops what is downstream of the table in the same run.
     """
 
     name: str
@@ -127,7 +127,7 @@ def _schema(subject: Subject) -> Finding:
     reasons = [f"missing: {', '.join(missing)}"] if missing else []
     reasons += [f"{name} is {found[name]}, expected {wanted[name].value}" for name in wrong]
     return Finding(
-        False, f"{'; '.join(reasons)}. Materialize the table again: a load makes it anew where it has to.", metrics
+        False, f"{'; '.join(reasons)}. Materialize the table again: a load rebuilds it where it has to.", metrics
     )
 
 
@@ -152,7 +152,7 @@ def _key(subject: Subject) -> Finding:
     return Finding(
         False,
         f"Values of the key ({', '.join(table.key)}) that are empty or in more than one row: {repeated:,}. A join with "
-        f"the table multiplies rows. See whether {DRIFT_CHECK} finds an edit by hand; materializing again heals it.",
+        f"the table multiplies rows. See whether {DRIFT_CHECK} finds an edit by hand; materializing again repairs it.",
         metrics,
     )
 
@@ -223,7 +223,7 @@ def _rejected(subject: Subject) -> Finding:
     metrics["check/sample"] = [{"line": line, "reason": reason} for line, reason in lines]
     return Finding(
         False,
-        f"Lines of the file that were set aside: {rejected:,}. They are missing from the table, and in rejected_row of "
+        f"Lines of the file that were rejected: {rejected:,}. They are missing from the table, and in rejected_row of "
         "the audit's schema.",
         metrics,
     )
@@ -301,7 +301,7 @@ def _drift(subject: Subject) -> Finding:
     return Finding(
         False,
         f"{drift.foreign_rows:,} rows were written by others; {drift.rows:,} rows, expected {drift.expected_rows:,}. "
-        "Materialize the table again: it is then compared whole and healed.",
+        "Materialize the table again: it is then compared whole and repaired.",
         metrics,
     )
 
@@ -324,7 +324,7 @@ def _rule(rule: Rule, subject: Subject) -> Finding:
 OF_ONE_TABLE = (
     Check(
         "schema_matches_catalog",
-        "Every column of the catalog stands in the table, with its type. Columns added by others do no harm.",
+        "Every column of the catalog is in the table, with its type. Columns added by others do no harm.",
         _schema,
         is_error=True,
         blocking=True,  # SQL downstream fails, or reads something else
@@ -354,7 +354,7 @@ OF_ONE_TABLE = (
     ),
     Check(
         "no_rejected_rows",
-        "No line of the file was set aside.",
+        "No line of the file was rejected.",
         _rejected,  # a warning: too many have closed a gate
         applies=lambda table: isinstance(table, SourceTable),
     ),
@@ -365,14 +365,14 @@ OF_ONE_TABLE = (
         applies=lambda table: isinstance(table, SourceTable),
     ),
 )
-"""Concern one table and cost at most one scan of it: in a step per table, so that a failure stops only what hangs on
-that table."""
+"""Concern one table and cost at most one scan of it: in a step per table, so that a failure stops only what is
+downstream of that table."""
 
 
 def of_one_table(table: Table) -> tuple[Check, ...]:
     """The checks of a table that share its step: those that all tables have, and its own rules.
 
-    A rule may read other tables that its own is made from: they stand already.
+    A rule may read other tables that its own is made from: they are loaded already.
     """
     rules = table.rules if isinstance(table, CuratedTable) else ()
     own = [Check(rule.name, rule.description, partial(_rule, rule), blocking=rule.blocking) for rule in rules]
@@ -391,7 +391,7 @@ ACROSS_TABLES = (
         "Count and content of production's rows are those that loads have left. Fails where rows were edited "
         "by hand and shows some of them.",
         _drift,
-        is_error=True,  # not blocking: what hangs on the table has been made long ago when an edit is found
+        is_error=True,  # not blocking: what is downstream was made long before an edit is found
     ),
 )
 """Read other tables, or all of a table: in one step for all tables, which nothing waits for."""

@@ -25,7 +25,7 @@ class GateLimits:
     to be. In Latin-1, 115 of the 205,000 rows of ``names`` (0.056 %) would be: only so few have a letter beyond ASCII.
 
     Attributes:
-        max_rejected_percent: Lines set aside, in percent of all lines.
+        max_rejected_percent: Rejected lines, in percent of all lines.
         max_repaired_rows: Rows repaired. In a large file ``max_repaired_percent`` may allow more.
         max_repaired_percent: Rows repaired, in percent of the file's rows. In a small file ``max_repaired_rows`` may
             allow more.
@@ -44,7 +44,7 @@ class GateLimits:
     accept_broken_key: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse limits that cannot be meant.
+        """Refuse limits out of range.
 
         Raises:
             SettingError: With name, value and range.
@@ -71,7 +71,7 @@ class GatesClosedError(PermanentError):
         """Compose the message a user reads first: what, why, and that nothing was lost."""
         reasons = " ".join(gate.reason for gate in closed)
         kept = (
-            f" The staged rows and the rows set aside (load {load_id}) are kept for a look until the next load of the "
+            f" The staged rows and the rejected lines (load {load_id}) are kept for a look until the next load of the "
             "table."
             if staged
             else ""
@@ -101,7 +101,7 @@ def closed_gates(table: Table, limits: GateLimits, report: FramingReport, counts
     if report.rejected * 100 > limits.max_rejected_percent * lines:
         percent = 100 * report.rejected / lines
         yield ClosedGate(
-            f"{report.rejected:,} of {lines:,} lines were set aside ({percent:.3g} %, at most "
+            f"{report.rejected:,} of {lines:,} lines were rejected ({percent:.3g} %, at most "
             f"{limits.max_rejected_percent:g} %).",
             "max_rejected_percent",
             _room(percent),

@@ -1,6 +1,6 @@
 """Assembly of an instance's definitions: assets, checks, jobs, sensor, schedule, resources.
 
-Reads the environment, once. Opens nothing: connections are made inside a run.
+What the environment says comes from ``settings``. Nothing is opened here: connections are made inside a run.
 """
 
 from collections.abc import Collection, Mapping, Sequence

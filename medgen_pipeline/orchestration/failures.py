@@ -1,6 +1,6 @@
 """This package's errors as Dagster failures: a permanent one stops retries, a gate says how to open it.
 
-Who is told of a failure is in ``hooks``, whether it is tried again in ``sensors``.
+Who is told of a failure is in ``hooks``, whether it is asked for again in ``release_sensor``.
 """
 
 from collections.abc import Iterator

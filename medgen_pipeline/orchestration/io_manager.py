@@ -81,7 +81,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         self._report(context, table, loader, result)
         try:
             pending.archive.prune(pending.source.url)
-        except MedgenError as error:  # the load stands
+        except MedgenError as error:  # the load is published
             context.log.warning("%s: older versions stay in the archive: %s", table.name, error)
 
     def _make(self, context: dg.OutputContext, table: CuratedTable, pending: PendingCurated) -> None:
@@ -95,7 +95,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         self, context: dg.OutputContext, table: Table, loader: AbstractNativeLoader, result: LoadResult
     ) -> None:
         context.log.info(
-            "%s: %s rows, %s inserted, %s updated, %s deleted, %s unchanged, %s set aside, by %s in %.2f s",
+            "%s: %s rows, %s inserted, %s updated, %s deleted, %s unchanged, %s rejected, by %s in %.2f s",
             table.name,
             result.counts.rows_after,
             result.counts.inserted,

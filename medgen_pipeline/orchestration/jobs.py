@@ -28,6 +28,6 @@ def build_jobs(tables: Sequence[Table], names: Names) -> list[Any]:  # of a clas
             selection=dg.AssetSelection.checks_for_assets(*keys),
             # The warehouse does the work; 27 processes would only cost memory.
             executor_def=looking_first(dg.in_process_executor),
-            description="Check every MedGen table as it stands, and compare it with what it was made from.",
+            description="Check every MedGen table as it is, and compare it with what it was made from.",
         ),
     ]

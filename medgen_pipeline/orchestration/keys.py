@@ -35,7 +35,7 @@ class Names:
     """What one instance's definitions are called.
 
     Attributes:
-        key_prefix: Of every table's asset; NCBI's files stand beside it, see ``file_key``.
+        key_prefix: Of every table's asset; NCBI's files are beside it, see ``file_key``.
         group_prefix: The group of NCBI's tables; ``_curated`` is appended for the curated ones.
         name_prefix: Of everything that is unique in a code location: resources, jobs, sensor, schedule, steps, pool.
     """

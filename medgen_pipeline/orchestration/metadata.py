@@ -1,4 +1,4 @@
-"""Everything the UI shows of a table, from the catalog and from a load. The only module with ``dagster/...`` keys.
+"""Everything the UI shows of a table, from the catalog and from a load.
 
 Metrics are plain numbers under stable keys, because Dagster plots those by itself.
 """
@@ -158,7 +158,7 @@ def _markdown(metric: Metric, rows: Sequence[tuple[Any, ...]]) -> str:
 
 
 def _bar(value: int, most: int) -> str:
-    """A bar of blocks and eighths of one; whatever is not nothing can be seen."""
+    """A bar of blocks and eighths of one; anything above zero is visible."""
     eighths = max(round(8 * _BAR_BLOCKS * value / most), 1) if value else 0
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8]
 

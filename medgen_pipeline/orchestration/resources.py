@@ -58,7 +58,7 @@ class MedgenSource(dg.ConfigurableResource[Any]):
         description="How long no file may have changed before the sensor holds a release for complete.",
     )
     rollback_hours: float = Field(
-        default=24.0, description="How long a file must stand that is older than the loaded one before it is loaded."
+        default=24.0, description="How long an older file than the loaded one must stay published before it is loaded."
     )
     max_file_gib: float = Field(default=5.0, description="A published file larger than this is refused.")
     max_release_gib: float = Field(default=20.0, description="The same for all files of a source together.")
@@ -81,7 +81,7 @@ class MedgenSource(dg.ConfigurableResource[Any]):
     @model_validator(mode="before")
     @classmethod
     def _check(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Refuse what cannot be meant. Before the fields: afterwards a number that is a dg.EnvVar looks like 0."""
+        """Refuse values out of range. Before the fields: afterwards a number that is a dg.EnvVar looks like 0."""
         for name in _NUMBERS.keys() & given.keys():
             if type(given[name]) in {int, float}:
                 _NUMBERS[name](name, given[name])

@@ -1,10 +1,10 @@
 """What is kept of a release: every published file once, by its SHA-256, and what each URL last gave.
 
-Here are the archive, the examination that stands before it, and the errors of this room. How bytes travel is
+Here are the archive, the examination before it, and the errors of this package. How bytes travel is
 in ``transport``, the order of events in ``fetch``.
 
     sha256/ab/<sha256>      published bytes, read-only; no suffix, because one content has one name
-    blocks/ab/<sha256>      the block list of that file, for ``diff``; made anew where it is missing
+    blocks/ab/<sha256>      the block list of that file, for ``diff``; rebuilt where it is missing
     records/<slug>.json     what one URL last gave: its fingerprint, the hashes, the release
     incoming/<slug>.part    a download under way
     locks/<slug>.lock       held while a URL is fetched; the system frees it when the process dies
@@ -211,7 +211,7 @@ class Archive:
         return path
 
     def blocks_of(self, sha256: str) -> BlockList | None:
-        """Return the block list of an archived file, or None where it must be made anew."""
+        """Return the block list of an archived file, or None where it must be rebuilt."""
         path = self._blocks_address(sha256)
         try:
             return BlockList.from_bytes(path.read_bytes())

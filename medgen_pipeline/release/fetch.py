@@ -1,6 +1,6 @@
 """Fetching one file of a release: ask whether it is known, download, examine, archive, name the release.
 
-How bytes travel is in ``transport`` and ``s3``, what is kept and what is refused in ``archive``, what is published
+How bytes travel is in ``transport``, what is kept and what is refused in ``archive``, what is published
 now in ``probe``.
 """
 
@@ -61,7 +61,7 @@ class SourceFile:
         table_name: The catalog's name of the table.
         path: The archived file, as published: compressed where NCBI compresses it.
         sha256: Of the published bytes.
-        content_sha256: Of the decompressed bytes; NCBI compresses unchanged tables anew, with a new stamp.
+        content_sha256: Of the decompressed bytes; NCBI compresses unchanged tables again, with a new stamp.
         release: ISO date.
         url: Where it came from, without user and password.
         byte_size: Of the published bytes.

@@ -4,7 +4,7 @@ One request for the listing, and a HEAD for each file whose line in it proves no
 or is so young that a second change could hide in it. A line is compared as text and never read: it shows minutes in
 the server's time zone and a rounded size. Times come from HEAD, which tells UTC to the second.
 
-Whether a change is worth a load is decided by who asks (``sensors``); what is remembered between two looks is
+Whether a change is worth a load is decided by who asks (``release_sensor``); what is remembered between two looks is
 :class:`SourceMemory`, which is the sensor's cursor.
 """
 
@@ -216,12 +216,12 @@ def _probe(transport: Transport, url: str) -> FileVersion | None:
 
 
 def _since(known: Sighting | None, version: FileVersion | None, now: datetime) -> datetime:
-    """Since when a version stands, by what was seen before."""
+    """Since when a version is there, by what was seen before."""
     return known.since if known and known.version == version else now
 
 
 def _by_its_own_time(version: FileVersion | None, clock: datetime | None, now: datetime) -> datetime:
-    """Since when a version stands of which only its own time is known.
+    """Since when a version is there of which only its own time is known.
 
     That is believed at the very first look alone: a copy that keeps the time of its original may appear much later.
     """

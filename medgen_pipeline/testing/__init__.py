@@ -1,4 +1,4 @@
-"""The conformance suite: what every loader promises, as tests that a backend's author subclasses. Needs only pytest.
+"""The conformance suite: what every loader promises, as tests that a backend's author subclasses. Needs pytest.
 
     class TestMyWarehouse(LoaderConformance):
         @pytest.fixture

@@ -1,4 +1,4 @@
-"""Whole loads from files: both strategies, lines set aside, and what stands at the end either way."""
+"""Whole loads from files: both strategies, rejected lines, and what is there at the end either way."""
 
 import gzip
 import random
@@ -313,7 +313,7 @@ class FilesContract:
             assert Counter(loader.read_as_of(NAMES, RELEASES[0])) == whole
             assert Counter(row[4:] for row in loader.read_changes(NAMES, RELEASES[0])) == rows
 
-    def test_lines_that_are_no_rows_are_set_aside_with_number_reason_and_bytes(self, mirror: Mirror) -> None:
+    def test_lines_that_are_no_rows_are_rejected_with_number_reason_and_bytes(self, mirror: Mirror) -> None:
         result = mirror.load([GOOD[0], b"too|few", GOOD[1], b"C9|nul\0|x|N|"])
         assert (result.report.rows, result.report.rejected) == (2, 2)
         assert mirror.production().total() == 2
@@ -342,7 +342,7 @@ class FilesContract:
         assert (result.report.rows, result.report.rejected) == (1, 1)
         assert mirror.production() == Counter([("C1", "C2", "May")])
 
-    def test_a_value_wider_than_its_column_is_set_aside_with_column_and_width(self, mirror: Mirror) -> None:
+    def test_a_value_wider_than_its_column_is_rejected_with_column_and_width(self, mirror: Mirror) -> None:
         capabilities = mirror.backend.new_loader().capabilities
         width = capabilities.text_bytes(NAMES.columns[1])
         if width is None:

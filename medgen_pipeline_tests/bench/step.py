@@ -45,7 +45,7 @@ def run_step(ground: Ground, table: SourceTable, source_url: str, config: Mappin
 
 
 def run_curated_step(ground: Ground, table: CuratedTable) -> Step:
-    """Materialize ``table`` from what stands in the warehouse."""
+    """Materialize ``table`` from what is in the warehouse."""
     return _run(ground, table, {}, {})
 
 

@@ -86,7 +86,7 @@ def rows_of(table: SourceTable, variant: int, count: int = 300) -> list[Row]:
 
 
 def publish(folder: Path, table: SourceTable, rows: Sequence[Row], *, bad_lines: int = 1) -> Path:
-    """Write a release of one table with lines in it that have to be set aside; returns the folder."""
+    """Write a release of one table with lines in it that have to be rejected; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     delimiter = _DELIMITERS[table.framing]
     end = delimiter if table.framing is Framing.PIPE else ""

@@ -123,7 +123,7 @@ def load_runs(dsn: str, *columns: str) -> list[Row]:
 
 
 def rejected_rows(dsn: str) -> list[Row]:
-    """What the newest load set aside: line number, reason, bytes."""
+    """What the newest load rejected: line number, reason, bytes."""
     return query(
         dsn,
         "SELECT line_number, reason, raw FROM medgen_audit.rejected_row"

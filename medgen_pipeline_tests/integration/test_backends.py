@@ -24,7 +24,7 @@ from medgen_pipeline_tests.integration.support import Run, run_of
 from medgen_pipeline_tests.loaders.redshift_support import BUCKET, ROLE, GatedRedshift
 from medgen_pipeline_tests.loaders.support import PostgresBackend
 
-# One line set aside in a release this small is more than a tenth of a percent.
+# One line rejected in a release this small is more than a tenth of a percent.
 LAUNCHPAD = {"ops": {f"medgen__{table.name}": {"config": {"max_rejected_percent": 1.0}} for table in TABLES}}
 SECRET = "s3cr3t-0f-the-dsn"
 PAGE = Document("docs/redshift.md")

@@ -46,7 +46,7 @@ HISTORY = table_by_name("medgen_cui_history")
 SUCCEEDED = ("succeeded", None)
 WHOLE_FILE: dict[str, object] = {"force_warehouse": True}  # or only the lines that differ would be staged
 
-# 1,200 rows: one line set aside is 0.08 %, below the gate's 0.1 %; two are above.
+# 1,200 rows: one rejected line is 0.08 %, below the gate's 0.1 %; two are above.
 ROWS = [(b"C%07d" % number, b"name %d" % number, b"GTR", b"N") for number in range(1200)]
 LINKS = [(b"%d" % number, b"C%07d" % number, b"name", b"%d" % (10 * number)) for number in range(1200)]
 GOOD = content_of(NAMES, ROWS)
@@ -284,7 +284,7 @@ def test_the_override_a_closed_gate_names_lets_the_release_through(
     ((setting, value),) = config.items()
     assert f"ops:\n  medgen__names:\n    config:\n      {setting}: {str(value).lower()}\n" in refused.failure
     accepted = names.load(content, config)
-    # A broken key that is let through still stops what hangs on the table: a join would multiply rows.
+    # A broken key that is let through still stops what is downstream: a join would multiply rows.
     assert accepted.success is (setting != "accept_broken_key")
     assert accepted.success or "key_is_unique" in accepted.failure
     assert change_counts(accepted) == counts
@@ -329,7 +329,7 @@ def test_rows_above_the_gate_s_limit_are_recorded_whether_the_gate_opens_or_not(
     expected = [(102, "2 fields, expected 4", short[:-1]), (1203, "5 fields, expected 4", long[:-1])]
     with names.production_stays():
         refused = names.load(content)
-    assert_failed_for_good(refused, r"2 of 1,202 lines were set aside \(0\.166 %, at most 0\.1 %\)")
+    assert_failed_for_good(refused, r"2 of 1,202 lines were rejected \(0\.166 %, at most 0\.1 %\)")
     assert "max_rejected_percent: 1.0" in refused.failure
     assert rejected_rows(names.dsn) == expected
     accepted = names.load(content, {"max_rejected_percent": 1.0})
@@ -448,7 +448,7 @@ def test_the_id_mappings_header_of_before_may_2024_is_the_same_table(deployment:
         pytest.param(b"|no key|GTR|N|", "cui: empty, and it is the key", id="empty key"),
     ],
 )
-def test_a_bad_row_is_set_aside_exactly_and_the_others_are_loaded(names: Site, row: bytes, reason: str) -> None:
+def test_a_bad_row_is_rejected_exactly_and_the_others_are_loaded(names: Site, row: bytes, reason: str) -> None:
     lines = GOOD.split(b"\n")
     lines.insert(700, row)  # so it is line 701
     with names.production_stays():
@@ -463,7 +463,7 @@ def test_a_bad_row_is_set_aside_exactly_and_the_others_are_loaded(names: Site, r
 
 
 @pytest.mark.parametrize("pmid", [b"12345a", b"-5", b"1.0", b" 7", b"1234567890123456789", b"\\N"])
-def test_a_pmid_that_is_no_integer_is_set_aside(deployment: Deployment, tmp_path: Path, pmid: bytes) -> None:
+def test_a_pmid_that_is_no_integer_is_rejected(deployment: Deployment, tmp_path: Path, pmid: bytes) -> None:
     links = site(deployment, tmp_path, PUBMED, content_of(PUBMED, LINKS))
     bad = b"9|C0000009|name|" + pmid + b"|"
     with links.production_stays():
@@ -474,7 +474,7 @@ def test_a_pmid_that_is_no_integer_is_set_aside(deployment: Deployment, tmp_path
     assert reason == f"pmid: {pmid.decode()!r} is not an integer of at most 18 digits"
 
 
-def test_a_bad_row_of_a_tab_delimited_file_is_set_aside(deployment: Deployment, tmp_path: Path) -> None:
+def test_a_bad_row_of_a_tab_delimited_file_is_rejected(deployment: Deployment, tmp_path: Path) -> None:
     rows = [(b"CN%06d" % number, b"No longer reported", b"Jan 2026") for number in range(1200)]
     history = site(deployment, tmp_path, HISTORY, content_of(HISTORY, rows))
     bad = b"CN1\tC1\tJan 2026\tone more"

@@ -28,12 +28,12 @@ GOOD = [[f"C{number}".encode(), b"a name", b"GTR", b"N"] for number in range(50)
 
 @dg.asset(key=["reports", "names"], deps=[NAMES_KEY])
 def report_on_names() -> None:
-    """Hangs on names."""
+    """Downstream of names."""
 
 
 @dg.asset(key=["reports", "merged"], deps=[MERGED_KEY])
 def report_on_merged() -> None:
-    """Hangs on merged."""
+    """Downstream of merged."""
 
 
 @pytest.fixture

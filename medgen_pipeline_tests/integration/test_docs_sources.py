@@ -44,7 +44,7 @@ FAULTS = {
         "test_a_server_that_stays_down_is_a_transient_error_after_a_bounded_number_of_attempts",
     ],
     "an answer that comes drop by drop": ["test_an_answer_that_comes_drop_by_drop_is_given_up"],
-    "headers that cannot be meant": [
+    "headers that make no sense": [
         "test_a_header_that_cannot_be_meant_is_a_clear_error",
         "test_a_time_that_cannot_be_meant_counts_as_none",
     ],

@@ -228,16 +228,16 @@ def test_a_stale_process_id_that_now_belongs_to_another_program_does_not_stop_th
     socket_lock = server.socket_directory / ".s.PGSQL.5432.lock"
     contents = {path: path.read_text().partition("\n")[2] for path in (pid_file, socket_lock)}
     server.stop()
-    with subprocess.Popen(["/bin/sleep", "600"], **owner(server)) as stranger:
+    with subprocess.Popen(["/bin/sleep", "600"], **owner(server)) as unknown:
         for path, rest in contents.items():
-            path.write_text(f"{stranger.pid}\n{rest}")
+            path.write_text(f"{unknown.pid}\n{rest}")
             shutil.chown(path, (server.location / "data").stat().st_uid)
         try:
             assert value(server.ensure_running(), "SELECT 1") == 1
             server.stop()
-            assert stranger.poll() is None
+            assert unknown.poll() is None
         finally:
-            stranger.kill()
+            unknown.kill()
 
 
 def test_a_living_server_whose_files_cannot_be_seen_is_not_started_twice(

@@ -196,7 +196,7 @@ def test_a_new_machine_takes_the_archive_from_the_second_tier_and_nothing_from_n
     assert path.read_bytes() == OLD
     assert not path.stat().st_mode & 0o222
     one, two = files_under(tmp_path / "one"), files_under(tmp_path / "two")
-    assert two == [name for name in one if not name.startswith("blocks/")]  # those are made anew
+    assert two == [name for name in one if not name.startswith("blocks/")]  # those are rebuilt
     assert s3.requests
 
 

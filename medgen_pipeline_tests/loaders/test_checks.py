@@ -138,7 +138,7 @@ def test_a_load_that_failed_is_no_history(warehouse: Warehouse) -> None:
     assert finding == Finding(True, "There is no earlier release to compare with.", {"check/rows": 2})
 
 
-def test_lines_that_were_set_aside_are_shown_also_after_a_load_of_the_difference(warehouse: Warehouse) -> None:
+def test_rejected_lines_are_shown_also_after_a_load_of_the_difference(warehouse: Warehouse) -> None:
     mirror = warehouse.mirror(NAMES)
     lines = [f"C{number}|name {number}||N|".encode() for number in range(50)]
     mirror.load([*lines, b"C1|a|b|c|too long|"])
@@ -148,7 +148,7 @@ def test_lines_that_were_set_aside_are_shown_also_after_a_load_of_the_difference
     assert finding.metrics["check/rejected_rows"] == 1
     ((line,),) = [finding.metrics["check/sample"]]
     assert line["line"] == 52
-    assert "set aside: 1." in (finding.description or "")
+    assert "rejected: 1." in (finding.description or "")
 
 
 def test_rows_that_were_repaired_are_counted_and_shown(warehouse: Warehouse) -> None:

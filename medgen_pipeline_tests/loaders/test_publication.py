@@ -41,7 +41,7 @@ DELTA: dict[str, object] = {"force_warehouse": True, "swap_above_percent": 1e9}
 ROLES = "pub_reader", "pub_writer", '"Pub Owner"', "pub_loader", "pub_team"
 LONG = "n" * 63  # the longest name PostgreSQL takes
 
-# Everything that can be known about medgen.names and what hangs on it, one query per kind.
+# Everything that can be known about medgen.names and what is attached to it, one query per kind.
 FACTS = {
     "table": """
         SELECT pg_get_userbyid(relowner), relpersistence, relkind, reloptions, relrowsecurity, relforcerowsecurity,
@@ -538,7 +538,7 @@ def audit(dsn: str) -> list[Row]:
 def assert_refused(
     mirror: Mirror, message: str, options: dict[str, object], lines: list[bytes] = NEW, table: SourceTable = NAMES
 ) -> None:
-    """The load fails and says so; production, what hangs on it, staging and feed are as they were."""
+    """The load fails and says so; production, what is attached to it, staging and feed are as they were."""
     before = facts(mirror.dsn), mirror.production(), mirror.feed()
     with pytest.raises(LoaderError, match=message):
         replace(mirror, table=table).load(lines, release="2026-02-28", **options)

@@ -279,7 +279,7 @@ def test_a_column_that_the_catalog_widens_is_widened_in_place(redshift: GatedRed
 
 
 @pytest.mark.parametrize(("invalid", "accepted"), [(21, True), (22, False)])
-def test_a_value_that_repairing_makes_too_wide_is_set_aside_and_others_are_not(
+def test_a_value_that_repairing_makes_too_wide_is_rejected_and_others_are_not(
     redshift: GatedRedshift, home: Path, invalid: int, accepted: bool
 ) -> None:
     """U+FFFD takes three bytes where the invalid byte took one."""

@@ -2,7 +2,7 @@ r"""Redshift's delimited text, turned into what PostgreSQL's COPY reads, with Re
 
 A regular expression made from the table's columns walks all records that mean the same to both servers at C speed
 (2 M rows a second): field count, byte lengths, digits, ASCII for CHAR, NOT NULL. Such a run goes to PostgreSQL as it
-is. A record at which the walk stops is converted field by field, or set aside with the error that Redshift logs.
+is. A record at which the walk stops is converted field by field, or rejected with the error that Redshift logs.
 Error numbers and reasons: AWS r_Load_Error_Reference and multi-byte-character-load-errors.
 """
 

@@ -1,4 +1,4 @@
-"""The sensor, turned on by a click, before NCBI publishes some of the files anew."""
+"""The sensor, turned on by a click, before NCBI publishes some of the files again."""
 
 import time
 from collections.abc import Iterator

@@ -237,7 +237,7 @@ def test_the_override_given_in_the_launchpad_publishes_the_table(deployment: UiD
 @pytest.mark.usefixtures("overridden")
 def test_a_check_s_page_shows_what_it_found(window: Window) -> None:
     page = window.open("/assets/medgen/merged?view=checks&checkDetail=no_rejected_rows")
-    for said in ("Lines of the file that were set aside", "check/rejected_rows", "This is a non-blocking asset check."):
+    for said in ("Lines of the file that were rejected", "check/rejected_rows", "This is a non-blocking asset check."):
         expect(page.get_by_text(said).first).to_be_visible()
     expect(page.get_by_text("Failed", exact=True).first).to_be_visible()
 

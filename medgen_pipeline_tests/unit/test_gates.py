@@ -57,7 +57,7 @@ def settings(gates: list[ClosedGate]) -> list[str | None]:
         (1, 100, 100.0, False),
     ],
 )
-def test_lines_set_aside_close_the_gate_above_the_limit_and_not_at_it(
+def test_rejected_lines_close_the_gate_above_the_limit_and_not_at_it(
     rows: int, rejected: int, limit: float, is_closed: bool
 ) -> None:
     limits = GateLimits(max_rejected_percent=limit, max_shrink_percent=100)
@@ -199,7 +199,7 @@ def test_every_gate_that_is_closed_is_named() -> None:
     gates = closed(FramingReport(rows=100, rejected=1), change(1000, 100, by_key=False))
     assert settings(gates) == ["max_rejected_percent", "max_shrink_percent", "accept_broken_key"]
     assert [gate.reason for gate in gates] == [
-        "1 of 101 lines were set aside (0.99 %, at most 0.1 %).",
+        "1 of 101 lines were rejected (0.99 %, at most 0.1 %).",
         "It would shrink from 1,000 to 100 rows (90 %, at most 30 %).",
         "Its key (cui) repeats, and it never did in a real release.",
     ]

@@ -57,8 +57,8 @@ class DuckDBNativeLoader(SqlNativeLoader[duckdb.DuckDBPyConnection]):
         if not path.name or not path.is_absolute():
             raise ValueError("DuckDB loader: the DSN names no file. Expected duckdb:///absolute/path/to/file.duckdb.")
         known = {"schema": "medgen", "lock_timeout_seconds": 600.0}
-        if strangers := sorted(config.keys() - known):
-            raise ValueError(f"DuckDB loader: unknown settings {strangers}; known: {sorted(known)}.")
+        if unknown := sorted(config.keys() - known):
+            raise ValueError(f"DuckDB loader: unknown settings {unknown}; known: {sorted(known)}.")
         settings: dict[str, Any] = {**known, **config}
         if "/" in settings["schema"]:
             raise ValueError(

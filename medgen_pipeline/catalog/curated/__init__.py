@@ -46,7 +46,7 @@ def any_table_by_name(name: str) -> Table:
 
 
 def upstream_of(table: CuratedTable) -> tuple[Table, ...]:
-    """The tables that must stand before ``table`` can be made, and whose loads make it out of date."""
+    """The tables that must exist before ``table`` can be made, and whose loads make it out of date."""
     names = dict.fromkeys(table.query.tables)
     if table.query.reads_loads:
         names |= dict.fromkeys(source.name for source in TABLES)

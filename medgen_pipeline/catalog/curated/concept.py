@@ -3,7 +3,7 @@
 One row per CUI of `names`, that is, per current concept. Retired ones are in `cui_redirect`.
 
 - `uid` is the number in MedGen's URLs: https://www.ncbi.nlm.nih.gov/medgen/UID.
-- `definition` is the one from the source that stands first in the list of `catalog/curated/concept.py`: sources that
+- `definition` is the one from the source that comes first in the list of `catalog/curated/concept.py`: sources that
   write for the disorder before dictionaries. Of several by one source, the longest. `mgdef` has them all.
 - `is_disease` goes by semantic types: diseases, neoplasms, mental disorders, malformations, cell dysfunctions.
   Findings, signs and injuries are not among them, so a phenotype of HPO can be one or not.

@@ -64,7 +64,7 @@ FROM (
         ON children.parent_cui = grouped.cui
 """,
 )
-# Where nothing stands above a group, its top is the one with the most children.
+# Where nothing is above a group, its top is the one with the most children.
 _HEADS = Scratch(
     "head",
     """

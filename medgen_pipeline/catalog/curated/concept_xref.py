@@ -15,7 +15,7 @@ from medgen_pipeline.catalog.curated.columns import ID, text
 from medgen_pipeline.catalog.model import CuratedTable, Reference, Rule
 from medgen_pipeline.catalog.query import Constant, Query
 
-# By MedGen's name of the source in lower case: our name, the kind, the CURIE's prefix, what stands before the local
+# By MedGen's name of the source in lower case: our name, the kind, the CURIE's prefix, what comes before the local
 # identifier in MedGen, and the digits it is filled up to. Prefixes as Mondo's and HPO's files use them
 # (https://mondo.readthedocs.io, https://hpo-annotation-qc.readthedocs.io).
 _VOCABULARIES = Constant(

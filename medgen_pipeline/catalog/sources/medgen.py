@@ -225,7 +225,7 @@ _MGSAT = SourceTable(
         "Attributes of concepts and terms as name and value, e.g. gene symbols. Made by NCBI MedGen from "
         "UMLS and from its own sources.\n\n"
         "- The meaning of `atv` depends on `atn` and `sab`.\n"
-        "- An attribute may hang on a term (`metaui`), not on the concept as a whole.\n"
+        "- An attribute may belong to a term (`metaui`), not on the concept as a whole.\n"
         "- Not the layout of UMLS `MRSAT`: there is no LUI, SUI, SATUI or CVF."
     ),
     references=_is_cui("cui"),

@@ -36,7 +36,7 @@ class LoadConfig(dg.Config):
 
     max_rejected_percent: float = Field(
         default=_DEFAULT.limits.max_rejected_percent,
-        description="Lines set aside, in percent of all lines of the file.",
+        description="Rejected lines, in percent of all lines of the file.",
     )
     max_repaired_rows: int = Field(
         default=_DEFAULT.limits.max_repaired_rows,
@@ -61,7 +61,7 @@ class LoadConfig(dg.Config):
     )
     accept_broken_key: bool = Field(
         default=_DEFAULT.limits.accept_broken_key,
-        description="Publish although the table's proven key repeats. Its check still stops what hangs on it.",
+        description="Publish although the table's proven key repeats. Its check still stops what is downstream.",
     )
 
     swap_above_percent: float = Field(
@@ -81,7 +81,7 @@ class LoadConfig(dg.Config):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        """Refuse what cannot be meant. As a failure without retries: of pydantic's own error Dagster makes three."""
+        """Refuse values out of range. As a failure without retries: of pydantic's own error Dagster makes three."""
         with permanent_errors_as_failures():
             require_number("swap_above_percent", self.swap_above_percent)
             self.options()

@@ -64,7 +64,7 @@ class TransferOptions:
     Attributes:
         attempts: Tries of one request, and of one file's body, before giving up.
         backoff_factor: Seconds; waits between tries are 0, then 2, 4, 8 ... times this, plus some at random.
-        connect_timeout: Seconds until a connection stands.
+        connect_timeout: Seconds until a connection is made.
         read_timeout: Seconds without a byte.
         answer_timeout: Seconds for one whole answer of a web server, but for a file's body.
         min_bytes_per_second: A body that comes more slowly is broken off, and asked for again.
@@ -88,7 +88,7 @@ class TransferOptions:
     hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant.
+        """Refuse values out of range.
 
         Raises:
             SettingError: With name, value and range.
@@ -133,7 +133,7 @@ class Transport(ABC):
     def list_files(self, base_url: str) -> dict[str, str] | None:
         """Return what one request tells of the files below ``base_url``: a text by name that changes with the file.
 
-        The text is empty where it cannot be read. None stands for a kind of source that lists nothing.
+        The text is empty where it cannot be read. None means a kind of source that lists nothing.
         """
         del base_url
         return None
@@ -411,7 +411,7 @@ class HttpTransport(Transport):
             raise _unreachable(url, error) from error
 
     def _redirected(self, url: str, current: str, location: str) -> str:
-        """The URL that ``location`` stands for, if the source may lead there.
+        """The URL that ``location`` means, if the source may lead there.
 
         Anybody on the way could otherwise have us fetch, keep and show what only this machine can reach, such as the
         answers of a cloud's metadata server.
@@ -553,7 +553,7 @@ def _http_fingerprint(url: str, response: requests.Response) -> Fingerprint:
 
 
 def _http_date(text: str) -> datetime | None:
-    """A header's time in UTC, or None where it is none or cannot be meant."""
+    """A header's time in UTC, or None where it is none or makes no sense."""
 
     def parsed() -> datetime:
         moment = parsedate_to_datetime(text)
