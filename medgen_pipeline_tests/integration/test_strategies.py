@@ -104,7 +104,7 @@ def test_a_truncation_which_no_counter_shows_is_found_and_healed(database: str, 
     result = mirror.load(GOOD, release="2026-01-14")
     assert (result.strategy, result.strategy_reason) == (
         Strategy.WAREHOUSE,
-        "production is not as the last load left it",
+        "production is not as the last load left it: it has 0 rows, expected 50",
     )
     assert mirror.production() == healthy
 

@@ -354,11 +354,10 @@ def test_the_first_load_describes_the_table_and_every_column(mirror: Mirror) -> 
 
 
 def test_the_first_load_gives_the_table_the_default_privileges_of_its_own_schema(database: str, tmp_path: Path) -> None:
-    with new_loader(database):
-        pass  # makes the schemas
     query(
         database,
-        "ALTER DEFAULT PRIVILEGES IN SCHEMA medgen GRANT SELECT ON TABLES TO pub_reader;"
+        "CREATE SCHEMA medgen; CREATE SCHEMA medgen_staging;"
+        " ALTER DEFAULT PRIVILEGES IN SCHEMA medgen GRANT SELECT ON TABLES TO pub_reader;"
         " ALTER DEFAULT PRIVILEGES IN SCHEMA medgen_staging GRANT SELECT ON TABLES TO pub_writer",
     )
     postgres_mirror(database, tmp_path, NAMES, "medgen").load(OLD)

@@ -107,7 +107,7 @@ def what_changes_values(session: PostgresSession, names: TableNames) -> list[str
     """What may make of written values others: triggers and rules of users', and foreign keys that act on the table."""
     rows = session.run(
         "SELECT 'trigger ' || g.tgname FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid"
-        " WHERE g.tgenabled <> 'D' AND (NOT g.tgisinternal OR p.proname ~ '^RI_FKey_(cascade|set)')"
+        " WHERE g.tgenabled <> 'D' AND (NOT g.tgisinternal OR p.proname ~ '^RI_FKey_(?!check|noaction|restrict)')"
         " AND (g.tgrelid = {oid} OR g.tgrelid IN (SELECT relid FROM pg_partition_tree({oid})))"
         " UNION SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = {oid} AND ev_enabled <> 'D' ORDER BY 1",
         names,
