@@ -121,10 +121,10 @@ class Job:
         return load_table(loader, self.table, source, Archive(self.archive), self.options)
 
 
-def jobs(dsn: str, folder: Path, table: SourceTable, *variants: int) -> Iterator[partial[Job]]:
+def jobs(dsn: str, folder: Path, table: SourceTable, *variants: int, bad_lines: int = 1) -> Iterator[partial[Job]]:
     """For each variant the making of its job; options are still open."""
     for variant in variants:
-        release = publish(folder / f"2026-01-{variant:02}", table, rows_of(table, variant))
+        release = publish(folder / f"2026-01-{variant:02}", table, rows_of(table, variant), bad_lines=bad_lines)
         yield partial(Job, dsn, folder / "archive", table, release)
 
 

@@ -20,6 +20,8 @@ import pytest
 
 from medgen_pipeline.catalog import SourceTable, table_by_name
 from medgen_pipeline.demo.embedded_postgres import TEST_SETTINGS, EmbeddedPostgres
+from medgen_pipeline.orchestration.resources import MedgenSource
+from medgen_pipeline.settings import Settings
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.integration.support import (
     Deployment,
@@ -370,15 +372,12 @@ def test_a_missing_column_is_named_and_loads_as_null_once_accepted(names: Site) 
 
 
 @pytest.mark.parametrize("variable", [True, False], ids=["variable", "resource"])
-def test_a_column_that_is_gone_for_good_is_one_setting(
-    names: Site, monkeypatch: pytest.MonkeyPatch, variable: bool
-) -> None:
+def test_a_column_that_is_gone_for_good_is_one_setting(names: Site, variable: bool) -> None:
     documented = re.search(r"`MEDGEN_MISSING_COLUMNS=(\S+)`", (PROJECT / "docs" / "run.md").read_text())
     assert documented
-    if variable:
-        monkeypatch.setenv("MEDGEN_MISSING_COLUMNS", documented[1])
-    else:
-        names.deployment.source_settings = {"missing_columns": documented[1].split(",")}
+    of_environment = MedgenSource.of(Settings.read({"MEDGEN_MISSING_COLUMNS": documented[1]}))
+    columns = of_environment.missing_columns if variable else documented[1].split(",")
+    names.deployment.source_settings = {"missing_columns": columns}
     first = names.load(WITHOUT_SOURCE)
     assert first.success
     assert change_counts(first) == (0, 1200, 0, 0)
