@@ -364,8 +364,7 @@ def test_resources_and_executor_can_be_replaced() -> None:
     definitions = build_definitions(resources=more, executor=dg.in_process_executor, environment={})
     assert (definitions.resources or {})["medgen_source"] is source
     assert (definitions.resources or {})["extra"] == 42
-    assert isinstance((definitions.resources or {})["warehouse"], WarehouseIOManager)
-    chosen, default = (each.executor for each in (definitions, build_definitions(environment={})))
-    assert isinstance(chosen, dg.ExecutorDefinition)
-    assert isinstance(default, dg.ExecutorDefinition)
-    assert (chosen.name, default.name) == ("in_process", "multiprocess")  # both look first whether all is there
+    assert isinstance((definitions.resources or {})["medgen_warehouse"], WarehouseIOManager)
+    assert isinstance(definitions.executor, dg.ExecutorDefinition)
+    assert definitions.executor.name == "in_process"
+    assert build_definitions(environment={}).executor is None  # a host has its own
