@@ -1,6 +1,6 @@
 """Every MEDGEN_* variable, typed and read once. Nothing else reads the environment; what was read is passed on.
 
-The texts here are those of docs/settings.md, which is made of them.
+Meanings and defaults are those of docs/settings.md, which a test compares with them.
 """
 
 import os
@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     )
     missing_columns: str = Field(
         default="",
-        description="Columns that NCBI's files no longer have, as `table.column`, with commas; they become NULL.",
+        description="Columns that NCBI's files no longer have, as `TABLE.COLUMN`, with commas; they become NULL.",
     )
     sensor_minutes: float = Field(default=15.0, description="Minutes from one look of the sensor to the next.")
     quiet_minutes: float = Field(
@@ -68,16 +68,14 @@ class Settings(BaseSettings):
     archive_url: str = Field(
         default="",
         repr=False,
-        description="`s3://` prefix that also gets every archived file (extra `s3`); empty: none.",
+        description="`s3://` prefix that also gets every archived file (extra `s3`).",
     )
     curated: bool | None = Field(
         default=None,
         description="`false` leaves curated tables out, for a mirror that has not all 17 files; empty: `true` where "
         "the backend can make them.",
     )
-    s3_bucket: str = Field(
-        default="", description="With a `redshift://` DSN: bucket for the rows on their way ([Redshift](redshift.md))."
-    )
+    s3_bucket: str = Field(default="", description="With a `redshift://` DSN: bucket for the rows on their way.")
     s3_prefix: str = Field(default="medgen", description="Key prefix in that bucket.")
     aws_region: str = Field(default="", description="Region of that bucket.")
     iam_role: str = Field(

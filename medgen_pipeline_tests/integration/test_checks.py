@@ -120,7 +120,7 @@ def a_key_that_repeats(release: Path) -> dict[str, Any]:
     return {"ops": {"medgen__names": {"config": {"accept_broken_key": True}}}}
 
 
-def test_a_repeated_key_stops_what_hangs_on_the_table_and_nothing_else(
+def test_a_repeated_key_stops_what_is_downstream_of_the_table_and_nothing_else(
     definitions: dg.Definitions, instance: dg.DagsterInstance, a_key_that_repeats: dict[str, Any]
 ) -> None:
     reports = [report_on_names.key, report_on_merged.key]

@@ -195,7 +195,8 @@ def test_the_curated_tables_are_those_of_the_catalog() -> None:
     assert sorted(shown) == sorted(f"medgen/{table.name}" for table in CURATED_TABLES)
 
 
-def test_every_variable_the_package_reads_is_explained() -> None:
+def test_every_variable_the_package_names_is_explained() -> None:
+    variable = r"\b(?:MEDGEN|DAGSTER)_[A-Z][A-Z0-9_]+"
     sources = (PROJECT / "medgen_pipeline").rglob("*.py")
-    read = {name for path in sources for name in re.findall(r"\b(?:MEDGEN|DAGSTER)_[A-Z][A-Z0-9_]+", path.read_text())}
-    assert {cells[0] for cells in SETTINGS.table_under("Settings")} == read
+    named = {name for path in sources for name in re.findall(variable, path.read_text())}
+    assert named <= set(re.findall(variable, SETTINGS.text))

@@ -1,0 +1,122 @@
+"""What README and docs/ say in prose, against the code: settings, defaults, numbers, and where things are."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from medgen_pipeline.catalog import CURATED_TABLES, TABLES
+from medgen_pipeline.orchestration.build import build_definitions
+from medgen_pipeline.orchestration.component import MedgenComponent
+from medgen_pipeline.orchestration.executor import WAITS
+from medgen_pipeline.orchestration.failures import RETRIES
+from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
+from medgen_pipeline.orchestration.resources import MedgenSource
+from medgen_pipeline.orchestration.schedules import build_weekly_refresh
+from medgen_pipeline.release import TransferOptions
+from medgen_pipeline.settings import PREFIX, Settings
+from medgen_pipeline_tests.documents import Document
+from medgen_pipeline_tests.instance import PROJECT
+
+WORDS = dict(enumerate(["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]))
+SPANS = {30: "half a minute", 60: "a minute"}
+
+
+def said(page: str) -> str:
+    """A page's words, whatever its line breaks."""
+    return " ".join((PROJECT / page).read_text().split())
+
+
+# Numbers
+
+
+def sentences() -> Iterator[tuple[str, str]]:
+    """A page, and what it says where the code is as it is now."""
+    yield "README.md", f"Each of MedGen's {len(TABLES)} files is an asset"
+    yield "README.md", f"the {len(TABLES)} tables, as NCBI publishes them"
+    yield "README.md", f"{WORDS[len(CURATED_TABLES)]} curated tables"
+    yield "docs/how-it-works.md", f"NCBI publishes MedGen as {len(TABLES)} files."
+    yield "docs/benchmarks.md", f"All {WORDS[len(CURATED_TABLES)]} tables, each by its whole step"
+    yield "docs/ci.md", f"`group:{DEFAULT_NAMES.table_group}` selects NCBI's {len(TABLES)} without the curated ones"
+    yield "docs/run.md", f"After {SPANS[sum(WAITS)]} the run ends"
+    yield "docs/troubleshooting.md", f"did not answer, {WORDS[len(WAITS) + 1]} times within {SPANS[sum(WAITS)]};"
+    yield "docs/sources.md", f"then the step's {WORDS[RETRIES.max_retries]} retries"
+    yield "docs/sources.md", f"One answer of a web server may take {SPANS[int(TransferOptions().answer_timeout)]}"
+    yield "docs/sources.md", f"as long as {MedgenSource().min_kib_per_second:g} kB arrive each second"
+    schedule = build_weekly_refresh(DEFAULT_NAMES)
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 6 * * 4", "America/New_York")
+    yield "docs/schedule.md", "on Thursdays at 6:00 in New York"
+
+
+@pytest.mark.parametrize(("page", "sentence"), list(sentences()))
+def test_a_number_in_prose_is_that_of_the_code(page: str, sentence: str) -> None:
+    assert sentence in said(page)
+
+
+def test_the_group_of_ci_md_has_ncbi_s_tables_alone() -> None:
+    graph = build_definitions(environment={}).resolve_asset_graph()
+    found = dg.AssetSelection.groups(DEFAULT_NAMES.table_group).resolve(graph)
+    assert found == {DEFAULT_NAMES.table_key(table) for table in TABLES}
+
+
+def test_the_ratios_of_decision_7_are_those_of_the_benchmarks() -> None:
+    measured = re.findall(
+        r"^\| (?:first build|after the next release).*\| (\d\.\d)\d \|$", text_of("benchmarks.md"), re.MULTILINE
+    )
+    assert [f"{ratio} times" for ratio in measured] == re.findall(
+        r"\d\.\d times", said("docs/adr/0007-curated-loads.md")
+    )
+
+
+def text_of(page: str) -> str:
+    return (PROJECT / "docs" / page).read_text()
+
+
+# docs/settings.md
+
+
+def test_the_variables_of_the_page_are_the_settings_with_their_meanings_and_defaults() -> None:
+    shown = [[re.sub(r"\[(.+?)\]\(.+?\)", r"\1", cell) for cell in row] for row in rows_of_settings()]
+    assert shown == [list(row) for row in settings()]
+
+
+def rows_of_settings() -> list[list[str]]:
+    return [cells for cells in Document("docs/settings.md").table_under("Settings") if cells[0].startswith(PREFIX)]
+
+
+def settings() -> Iterator[tuple[str, str, str]]:
+    """Variable, meaning and default of each setting; what an empty one means is the end of its description."""
+    for name, field in Settings.model_fields.items():
+        if field.exclude:
+            continue
+        meaning, _, empty = (field.description or "").replace("`", "").removesuffix(".").partition("; empty: ")
+        variable = str(field.validation_alias or f"{PREFIX}{name.upper()}")
+        default = field.default if isinstance(field.default, str) else f"{field.default:g}" if field.default else ""
+        yield variable, meaning, empty or default or "none"
+
+
+def test_the_attributes_of_the_component_are_those_of_the_page() -> None:
+    shown = [cells[0] for cells in Document("docs/embedding.md").table_under("As a component")]
+    assert shown == list(MedgenComponent.model_fields)
+
+
+# Where things are
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "docs/extending.md",
+        *sorted(f"docs/adr/{path.name}" for path in (PROJECT / "docs/adr").iterdir()),
+    ],
+)
+def test_a_file_or_folder_that_a_page_names_exists(page: str) -> None:
+    roots = (PROJECT, PROJECT / "medgen_pipeline", PROJECT / "medgen_pipeline_tests")
+    below = {path.relative_to(root).as_posix() for root in roots[1:] for path in root.rglob("*")} | {
+        path.name for root in roots[1:] for path in root.rglob("*")
+    }
+    for name in re.findall(r"`((?:[\w.]+/)*[\w]+(?:\.py|/))`", (PROJECT / page).read_text()):
+        wanted = name.removesuffix("/")
+        assert wanted in below or any((root / Path(wanted)).exists() for root in roots), name
