@@ -36,10 +36,11 @@ stop: $(RUNTIME) ## Stop the embedded PostgreSQL; its data stay
 test: $(TEST) ## Run all tests
 	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
-lint: $(TEST) ## Check style and types
+lint: $(TEST) ## Check style, types and who imports whom
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@found=$$($(BIN)/lint-imports --no-cache) || { echo "$$found"; exit 1; }
 
 bench: $(TEST) ## Compare a full-size first load with raw COPY (ARGS=--help lists options)
 	@$(BIN)/python -m medgen_pipeline_tests.bench.load $(ARGS)

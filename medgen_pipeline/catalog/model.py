@@ -14,8 +14,18 @@ _READING = 2
 class Framing(Enum):
     """How NCBI separates the fields of a line; neither quotes nor escapes anything."""
 
-    PIPE = "pipe"  # every line, the header too, also ends with a trailing "|"
-    TAB = "tab"  # no trailing delimiter
+    PIPE = "pipe"
+    TAB = "tab"
+
+    @property
+    def delimiter(self) -> bytes:
+        """What is between two fields."""
+        return b"|" if self is Framing.PIPE else b"\t"
+
+    @property
+    def trailing(self) -> bytes:
+        """What every line, the header too, has before its LF."""
+        return b"|" if self is Framing.PIPE else b""
 
 
 class ColumnType(Enum):

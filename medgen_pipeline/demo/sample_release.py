@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from medgen_pipeline.catalog import TABLES, Framing, SourceTable
+from medgen_pipeline.catalog import TABLES, SourceTable
+from medgen_pipeline.rows.published import header_of, line_of
 
 Row = dict[str, str]  # by column name
 
@@ -201,11 +202,9 @@ def _write(path: Path, table: SourceTable, rows: Iterable[Row], stamp: int) -> N
 
 
 def _lines(table: SourceTable, rows: Iterable[Row]) -> Iterator[bytes]:
-    delimiter, end = ("|", "|\n") if table.framing is Framing.PIPE else ("\t", "\n")
-    yield ("#" + delimiter.join(column.header for column in table.columns) + end).encode()
+    yield header_of(table)
     for row in rows:
-        line = delimiter.join([row[name] for name in table.column_names]) + end
-        yield line.encode("utf-8", "surrogateescape")
+        yield line_of(table, [row[name].encode("utf-8", "surrogateescape") for name in table.column_names])
 
 
 # The world

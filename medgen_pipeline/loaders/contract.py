@@ -26,7 +26,7 @@ from medgen_pipeline.loaders.records import (
     LoadStatus,
     Strategy,
 )
-from medgen_pipeline.rows.framing import RejectedRow
+from medgen_pipeline.rows.records import RejectedRow
 
 
 class AbstractNativeLoader(ABC):

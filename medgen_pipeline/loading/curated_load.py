@@ -16,7 +16,7 @@ from medgen_pipeline.catalog.query import Parameter
 from medgen_pipeline.errors import PermanentError, SettingError, TransientError, require_number
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError, LoadRecord, LoadStart
 from medgen_pipeline.loading.file_load import Load, LoadOptions, LoadResult
-from medgen_pipeline.rows.framing import FramingReport
+from medgen_pipeline.rows.records import FramingReport
 
 logger = logging.getLogger(__name__)
 

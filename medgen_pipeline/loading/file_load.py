@@ -41,12 +41,11 @@ from medgen_pipeline.release import Archive, SourceFile
 from medgen_pipeline.rows.diff import LineChanges, diff_files
 from medgen_pipeline.rows.framing import (
     FramedFile,
-    FramingReport,
     MissingColumnError,
-    RejectedRow,
     frame_lines,
     same_columns,
 )
+from medgen_pipeline.rows.records import FramingReport, RejectedRow
 
 logger = logging.getLogger(__name__)
 

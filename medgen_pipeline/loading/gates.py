@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from medgen_pipeline.catalog import Table
 from medgen_pipeline.errors import PermanentError, require_number
 from medgen_pipeline.loaders import ChangeCounts
-from medgen_pipeline.rows.framing import FramingReport
+from medgen_pipeline.rows.records import FramingReport
 
 
 @dataclass(frozen=True)

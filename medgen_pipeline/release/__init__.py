@@ -4,8 +4,8 @@ No Dagster and no warehouse here. Of the catalog only a table's name, its file's
 What the bytes mean is the business of ``rows``.
 """
 
-from medgen_pipeline.release.archive import (
-    Archive,
+from medgen_pipeline.release.archive import Archive
+from medgen_pipeline.release.errors import (
     ArchiveError,
     ConnectionsInUseError,
     MissingSourceFileError,
@@ -16,7 +16,7 @@ from medgen_pipeline.release.archive import (
 )
 from medgen_pipeline.release.fetch import DEFAULT_SOURCE_URL, RELEASE_WINDOW, ReleaseSource, SourceFile
 from medgen_pipeline.release.probe import FileVersion, Look, SourceMemory
-from medgen_pipeline.release.transport.http import TransferOptions
+from medgen_pipeline.release.transport.base import TransferOptions
 from medgen_pipeline.release.transport.s3 import S3Store
 
 __all__ = [

@@ -1,7 +1,7 @@
 """Fetching one file of a release: ask whether it is known, download, examine, archive, name the release.
 
-How bytes travel is in ``transport``, what is kept and what is refused in ``archive``, what is published
-now in ``probe``.
+How bytes travel is in ``transport``, what is refused in ``verify``, what is kept in ``archive``, what is published now
+in ``probe``.
 """
 
 import logging
@@ -15,19 +15,16 @@ from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from medgen_pipeline.catalog import SourceTable
-from medgen_pipeline.release.archive import (
-    Archive,
-    ConnectionsInUseError,
-    Examined,
-    Fingerprint,
-    Record,
-    UnavailableSourceError,
-    UnusableSourceError,
-    examine,
-)
+from medgen_pipeline.release.archive import Archive
+from medgen_pipeline.release.errors import ConnectionsInUseError, UnavailableSourceError, UnusableSourceError
 from medgen_pipeline.release.probe import FileVersion, Look, SourceMemory, look
-from medgen_pipeline.release.transport.http import FileTransport, HttpTransport, TransferOptions, Transport
+from medgen_pipeline.release.records import Fingerprint, Record
+from medgen_pipeline.release.transport.base import TransferOptions, Transport
+from medgen_pipeline.release.transport.connections import counted_connection
+from medgen_pipeline.release.transport.file import FileTransport
+from medgen_pipeline.release.transport.http import HttpTransport
 from medgen_pipeline.release.transport.s3 import S3Transport
+from medgen_pipeline.release.verify import Examined, examine
 from medgen_pipeline.urls import split_url
 
 _log = logging.getLogger(__name__)
@@ -192,7 +189,8 @@ class ReleaseSource:
         """A transport, once the source's host has a connection to spare."""
         with ExitStack() as stack:
             if limit := self._transport.max_connections:
-                stack.enter_context(self._archive.connection(urlsplit(self.url).netloc, limit, patience))
+                host = urlsplit(self.url).netloc
+                stack.enter_context(counted_connection(self._archive.folder, host, limit, patience))
             yield stack.enter_context(closing(self._transport(options)))
 
     def _within_budget(self, url: str) -> TransferOptions:

@@ -16,8 +16,8 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from medgen_pipeline.catalog import SourceTable
-from medgen_pipeline.release.archive import MissingSourceFileError, UnavailableSourceError, UnusableSourceError
-from medgen_pipeline.release.transport.http import Transport
+from medgen_pipeline.release.errors import MissingSourceFileError, UnavailableSourceError, UnusableSourceError
+from medgen_pipeline.release.transport.base import Transport
 
 # For so long a file's line may stay the same although the file changes once more: minutes hide what happens within
 # one, and when daylight saving time ends, the server's clock shows the same hour twice.

@@ -35,6 +35,7 @@ from typing import BinaryIO
 
 from medgen_pipeline.catalog import Column, ColumnType, Framing, SourceTable
 from medgen_pipeline.errors import PermanentError
+from medgen_pipeline.rows.records import FramingReport, RejectedRow
 
 # Small enough for all passes over a chunk to stay in a core's own cache, and for the server to work on one in its
 # socket buffer while the next is made: 16 M rows staged in 7.4 s, against 12.0 s with 1 MiB and a thread ahead.
@@ -45,7 +46,6 @@ MAX_INTEGER_DIGITS = 18  # always fits BIGINT
 # of curated tables have up to six, and PostgreSQL refuses index rows over 2,704 bytes.
 MAX_IDENTIFIER_BYTES = 400
 NARROW_BYTES = 255
-_DELIMITERS = {Framing.PIPE: b"|", Framing.TAB: b"\t"}
 _PIPE_TO_TAB = bytes.maketrans(b"|", b"\t")
 _UTF8_BOM = b"\xef\xbb\xbf"
 # How many bytes of a rejected line are kept, and of lines together that may be pieces of records.
@@ -84,36 +84,6 @@ class MissingColumnError(FramingError):
 
 
 @dataclass(frozen=True)
-class RejectedRow:
-    """A rejected line: its number in the file (the header is line 1), why, and how its bytes begin."""
-
-    line_number: int
-    reason: str
-    raw: bytes
-
-
-@dataclass
-class FramingReport:
-    """What was seen; complete once the rows have been read to their end.
-
-    Attributes:
-        rows: Good rows, in canonical form.
-        rejected: Lines that are no rows.
-        repaired: Rows in which invalid UTF-8 became U+FFFD, or that were joined from several lines.
-        pieces: Lines with too few fields, be they joined or rejected.
-        extra_columns: Header names the catalog does not know; their values are left out.
-        missing_columns: Catalog columns the header lacks, accepted by the caller; their values are NULL.
-    """
-
-    rows: int = 0
-    rejected: int = 0
-    repaired: int = 0
-    pieces: int = 0
-    extra_columns: tuple[str, ...] = ()
-    missing_columns: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class _Layout:
     """The columns as one file orders them; None stands for a column the catalog does not know."""
 
@@ -141,7 +111,7 @@ def read_layout(table: SourceTable, header: bytes) -> _Layout:
             "publish it as NCBI does."
         )
     text = header.rstrip(b"\r\n").removeprefix(_UTF8_BOM).decode("utf-8", "replace")
-    delimiter = _DELIMITERS[table.framing].decode()
+    delimiter = table.framing.delimiter.decode()
     names = text.removeprefix("#").split(delimiter)
     if table.framing is Framing.PIPE and names[-1].strip() == "":
         names.pop()
@@ -271,14 +241,6 @@ def frame_lines(
     return b"".join(framed), framed.report
 
 
-def count_rows(chunk: bytes) -> int:
-    """Records in canonical bytes: not every LF ends one."""
-    rows = chunk.count(b"\n")
-    if b"\\" in chunk:
-        rows -= chunk.replace(b"\\\\", b"").count(b"\\\n")
-    return rows
-
-
 def whole_lines(stream: BinaryIO, name: str, max_bytes: int | None = None) -> Iterator[bytes]:
     """Cut a stream into buffers of about 64 KiB that end on LF; a last line without LF gets one.
 
@@ -328,9 +290,9 @@ class LineFramer:
         self._on_reject = on_reject
         self._report = report
         self._max_bytes = max_bytes
-        self._delimiter = _DELIMITERS[table.framing]
+        self._delimiter = table.framing.delimiter
         fields = [_field_pattern(table, column, self._delimiter, max_bytes) for column in layout.columns]
-        trailing = self._delimiter if table.framing is Framing.PIPE else b""
+        trailing = table.framing.trailing
         between = re.escape(self._delimiter)
         line = between.join(fields) + re.escape(trailing) + rb"\n"
         self._good_lines = re.compile(rb"(?:" + line + rb")*")

@@ -18,7 +18,7 @@ from medgen_pipeline.loaders import (
 )
 from medgen_pipeline.loaders.records import LOADS_WITH_REJECTED_ROWS
 from medgen_pipeline.loading.findings import ACROSS_TABLES, OF_ONE_TABLE, Subject
-from medgen_pipeline.rows.framing import RejectedRow
+from medgen_pipeline.rows.records import RejectedRow
 from medgen_pipeline.testing.backend import Backend, Row
 from medgen_pipeline.testing.files import EDITS
 from medgen_pipeline.testing.loads import (

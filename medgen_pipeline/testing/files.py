@@ -1,6 +1,5 @@
 """Whole loads from files: both strategies, rejected lines, and what is there at the end either way."""
 
-import gzip
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -11,12 +10,13 @@ from typing import LiteralString
 import pytest
 from psycopg import sql
 
-from medgen_pipeline.catalog import Framing, SourceTable, Table
+from medgen_pipeline.catalog import SourceTable, Table
 from medgen_pipeline.loaders import AbstractNativeLoader, ApplyMode, ChangeCounts, LoaderError, Strategy
 from medgen_pipeline.loading import file_load as load
 from medgen_pipeline.loading.file_load import LoadOptions, LoadResult, load_table
 from medgen_pipeline.loading.gates import GateLimits, GatesClosedError
 from medgen_pipeline.release import Archive, ReleaseSource
+from medgen_pipeline.rows.published import header_of, line_of, packed
 from medgen_pipeline.testing.backend import Backend, Row
 from medgen_pipeline.testing.loads import HISTORY, MERGED, MONDO, NAMES, RELEASES, undone
 
@@ -28,7 +28,6 @@ OPEN_GATES = GateLimits(
     accept_broken_key=True,
 )
 GOOD = [b"C%d|name %d|GTR|N|" % (number, number) for number in range(50)]
-_DELIMITERS = {Framing.PIPE: b"|", Framing.TAB: b"\t"}
 
 
 def write(folder: Path, table: SourceTable, lines: list[bytes], headers: Sequence[str] = ()) -> None:
@@ -41,13 +40,10 @@ def write(folder: Path, table: SourceTable, lines: list[bytes], headers: Sequenc
         headers: The names of its columns, where they are not the catalog's.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    delimiter = _DELIMITERS[table.framing].decode()
-    trailing = delimiter if table.framing is Framing.PIPE else ""
-    header = "#" + delimiter.join(headers or [column.header for column in table.columns]) + trailing
-    content = b"".join(line + b"\n" for line in (header.encode(), *lines))
+    content = header_of(table, headers) + b"".join(line + b"\n" for line in lines)
     path = folder / table.file_name
     path.unlink(missing_ok=True)
-    path.write_bytes(gzip.compress(content) if table.is_gzip else content)
+    path.write_bytes(packed(table, content))
 
 
 # What somebody does to production, what it holds then, and what the next load says.
@@ -432,8 +428,7 @@ def _random_files(table: SourceTable, number: int, keys: int) -> list[list[bytes
     line break, and lines that look like pieces of one.
     """
     generator = random.Random(f"{table.name} {keys}")  # noqa: S311  # repeatable, not secret
-    delimiter = _DELIMITERS[table.framing]
-    trailing = delimiter if table.framing is Framing.PIPE else b""
+    delimiter = table.framing.delimiter
 
     def line() -> bytes:
         if generator.random() < 0.05:
@@ -444,7 +439,7 @@ def _random_files(table: SourceTable, number: int, keys: int) -> list[list[bytes
                 return generator.choice([b"bad", b"7" + delimiter, b"x" + delimiter])
             kinds += [b"a\nb", b"\n"]
         values = (generator.choice(kinds) for _ in table.columns[1:])
-        return delimiter.join([b"%d" % generator.randrange(keys), *values]) + trailing
+        return line_of(table, [b"%d" % generator.randrange(keys), *values])[:-1]
 
     files: list[list[bytes]] = []
     while len(files) < number:

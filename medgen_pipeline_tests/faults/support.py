@@ -5,7 +5,6 @@ without a fault counts the points and names the phase of each. Fault injection t
 alone; nothing of the package is replaced.
 """
 
-import gzip
 import multiprocessing
 import os
 import shutil
@@ -28,12 +27,13 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from medgen_pipeline.catalog import Framing, SourceTable
+from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.loaders import ApplyMode, LoaderFactory, Strategy
 from medgen_pipeline.loading.file_load import LoadOptions, LoadResult, load_table
 from medgen_pipeline.loading.gates import GateLimits
 from medgen_pipeline.release import Archive, ReleaseSource, SourceFile
+from medgen_pipeline.rows.published import header_of, line_of, packed
 from medgen_pipeline.testing import Row
 
 # A process that forks from a server without threads starts in 10 ms; one that imports the package takes half a second.
@@ -43,7 +43,6 @@ PROCESSES.set_forkserver_preload(["__main__", __name__, "medgen_pipeline.loaders
 OPEN_GATES = GateLimits(
     max_rejected_percent=100, max_repaired_percent=100, max_shrink_percent=100, max_growth_percent=10_000
 )
-_DELIMITERS = {Framing.PIPE: "|", Framing.TAB: "\t"}
 # The loader's methods that make a phase, found on the stack. A first load's ``log_run_start`` creates the schemas.
 _PHASES = frozenset(
     {
@@ -88,13 +87,10 @@ def rows_of(table: SourceTable, variant: int, count: int = 300) -> list[Row]:
 def publish(folder: Path, table: SourceTable, rows: Sequence[Row], *, bad_lines: int = 1) -> Path:
     """Write a release of one table with lines in it that have to be rejected; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    delimiter = _DELIMITERS[table.framing]
-    end = delimiter if table.framing is Framing.PIPE else ""
-    lines = [delimiter.join("" if value is None else str(value) for value in row) + end for row in rows]
-    lines[7:7] = ["a line that is too short"] * bad_lines
-    header = "#" + delimiter.join(column.header for column in table.columns) + end
-    content = "\n".join([header, *lines, ""]).encode()
-    (folder / table.file_name).write_bytes(gzip.compress(content, 1, mtime=1) if table.is_gzip else content)
+    lines = [line_of(table, [b"" if value is None else str(value).encode() for value in row]) for row in rows]
+    lines[7:7] = [b"a line that is too short\n"] * bad_lines
+    content = b"".join([header_of(table), *lines])
+    (folder / table.file_name).write_bytes(packed(table, content, stamp=1))
     return folder
 
 

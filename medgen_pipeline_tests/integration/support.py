@@ -6,7 +6,7 @@ Nothing here uses the package's own reading of a file, so that a test compares t
 import gzip
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,33 +25,18 @@ from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
 from medgen_pipeline.orchestration.resources import MedgenSource
 from medgen_pipeline.orchestration.targets import DatabaseTarget
 from medgen_pipeline.release import Archive
+from medgen_pipeline.rows.published import packed
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.loaders.support import query
 
-_DELIMITERS = {Framing.PIPE: b"|", Framing.TAB: b"\t"}
-
-
 # Files
-
-
-def line(table: SourceTable, fields: Iterable[bytes]) -> bytes:
-    trailing = b"|" if table.framing is Framing.PIPE else b""
-    return _DELIMITERS[table.framing].join(fields) + trailing + b"\n"
-
-
-def header_of(table: SourceTable) -> bytes:
-    return b"#" + line(table, [column.header.encode() for column in table.columns])
-
-
-def content_of(table: SourceTable, rows: Iterable[Sequence[bytes]]) -> bytes:
-    return header_of(table) + b"".join(line(table, row) for row in rows)
 
 
 def publish(release: Path, table: SourceTable, content: bytes, *, stamp: int = 1_767_805_200) -> Path:
     """Put a file under the table's name into a release, compressed (at ``stamp``) where NCBI compresses it."""
     release.mkdir(parents=True, exist_ok=True)
     path = release / table.file_name
-    path.write_bytes(gzip.compress(content, 6, mtime=stamp) if table.is_gzip else content)
+    path.write_bytes(packed(table, content, stamp))
     return path
 
 
@@ -61,12 +46,12 @@ def decompressed(table: SourceTable, path: Path) -> bytes:
 
 def rows_of(table: SourceTable, path: Path) -> Iterator[Row]:
     """The rows of a file with as many fields as the catalog has columns, as the database should hold them."""
-    delimiter, trailing = _DELIMITERS[table.framing], table.framing is Framing.PIPE
+    delimiter, trailing = {Framing.PIPE: ("|", 1), Framing.TAB: ("\t", 0)}[table.framing]
     integers = [column.type is ColumnType.INTEGER for column in table.columns]
     with gzip.open(path) if table.is_gzip else path.open("rb") as file:
         file.readline()
         for text in file:
-            values = text.removesuffix(b"\n").decode("utf-8", "replace").split(delimiter.decode())
+            values = text.removesuffix(b"\n").decode("utf-8", "replace").split(delimiter)
             if len(values) == len(integers) + trailing:
                 yield tuple(
                     (int(value) if is_integer else value) if value else None

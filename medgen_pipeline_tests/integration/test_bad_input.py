@@ -21,16 +21,14 @@ import pytest
 from medgen_pipeline.catalog import SourceTable, table_by_name
 from medgen_pipeline.demo.embedded_postgres import TEST_SETTINGS, EmbeddedPostgres
 from medgen_pipeline.orchestration.resources import MedgenSource
+from medgen_pipeline.rows.published import content_of, header_of, line_of
 from medgen_pipeline.settings import Settings
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.integration.support import (
     Deployment,
     Run,
-    content_of,
     exists,
     fresh_database,
-    header_of,
-    line,
     load_runs,
     publish,
     rejected_rows,
@@ -326,7 +324,7 @@ def test_a_setting_that_cannot_be_meant_is_refused_at_once(
 
 
 def test_rows_above_the_gate_s_limit_are_recorded_whether_the_gate_opens_or_not(names: Site) -> None:
-    short, long = line(NAMES, (b"C1", b"short")), line(NAMES, (b"C2", b"one", b"field", b"too", b"many"))
+    short, long = line_of(NAMES, (b"C1", b"short")), line_of(NAMES, (b"C2", b"one", b"field", b"too", b"many"))
     content = content_of(NAMES, ROWS[:100]) + short + content_of(NAMES, ROWS[100:]).partition(b"\n")[2] + long
     expected = [(102, "2 fields, expected 4", short[:-1]), (1203, "5 fields, expected 4", long[:-1])]
     with names.production_stays():

@@ -18,8 +18,9 @@ from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
 from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
 from medgen_pipeline.orchestration.resources import MedgenSource
 from medgen_pipeline.orchestration.targets import DatabaseTarget
+from medgen_pipeline.rows.published import content_of
 from medgen_pipeline_tests.instance import PROJECT
-from medgen_pipeline_tests.integration.support import content_of, publish
+from medgen_pipeline_tests.integration.support import publish
 
 NAMES, MERGED = table_by_name("names"), table_by_name("merged")
 NAMES_KEY, MERGED_KEY = (dg.AssetKey(["medgen", table.name]) for table in (NAMES, MERGED))

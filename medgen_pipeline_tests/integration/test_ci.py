@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.rows.published import content_of
 from medgen_pipeline_tests.integration.conftest import PROJECT, Demo
-from medgen_pipeline_tests.integration.support import content_of, publish
+from medgen_pipeline_tests.integration.support import publish
 from medgen_pipeline_tests.loaders.support import query
 
 PAGE = (PROJECT / "docs" / "ci.md").read_text()

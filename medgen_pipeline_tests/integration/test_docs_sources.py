@@ -18,8 +18,8 @@ from medgen_pipeline.orchestration.release_sensor.cursor import Cursor
 from medgen_pipeline.orchestration.release_sensor.decision import RETRY_AFTER
 from medgen_pipeline.orchestration.resources import MedgenSource
 from medgen_pipeline.release import DEFAULT_SOURCE_URL, RELEASE_WINDOW, TransferOptions
-from medgen_pipeline.release.archive import MAX_CONTENT_BYTES
 from medgen_pipeline.release.fetch import TRANSPORTS
+from medgen_pipeline.release.verify import MAX_CONTENT_BYTES
 from medgen_pipeline.settings import Settings
 from medgen_pipeline_tests.integration import test_fetch, test_sensor
 from medgen_pipeline_tests.integration.conftest import PROJECT, Demo

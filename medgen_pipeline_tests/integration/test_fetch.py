@@ -45,7 +45,9 @@ from medgen_pipeline.release import (
     UnusableSourceError,
 )
 from medgen_pipeline.release.probe import SourceMemory
-from medgen_pipeline.release.transport.http import _listed_files, _read_source_file
+from medgen_pipeline.release.transport.connections import counted_connection
+from medgen_pipeline.release.transport.file import _read_source_file
+from medgen_pipeline.release.transport.http import _listed_files
 from medgen_pipeline_tests.ncbi_double import (
     NcbiDouble,
     at_most,
@@ -605,7 +607,7 @@ def test_a_file_that_changes_while_it_is_copied_is_a_transient_error(
         return data
 
     with monkeypatch.context() as patched:
-        patched.setattr("medgen_pipeline.release.transport.http._read_source_file", read_and_overwrite)
+        patched.setattr("medgen_pipeline.release.transport.file._read_source_file", read_and_overwrite)
         with pytest.raises(UnavailableSourceError, match="changed while it was copied"):
             ReleaseSource(directory.as_uri(), archive).fetch(NAMES)
     assert files_under(archive.root) == []
@@ -1088,7 +1090,8 @@ def test_a_process_that_is_killed_gives_its_connection_back(archive: Archive) ->
 import sys
 from pathlib import Path
 from medgen_pipeline.release import Archive
-with Archive(Path({str(archive.root)!r})).connection("ncbi.test", 1):
+from medgen_pipeline.release.transport.connections import counted_connection
+with counted_connection(Archive(Path({str(archive.root)!r})).folder, "ncbi.test", 1):
     print("ready", flush=True)
     sys.stdin.read()
 """
@@ -1097,12 +1100,12 @@ with Archive(Path({str(archive.root)!r})).connection("ncbi.test", 1):
         assert other.stdout.readline() == b"ready\n"
         with (
             pytest.raises(ConnectionsInUseError, match=r"ncbi.test: 1 connections are open"),
-            archive.connection("ncbi.test", 1, patience=0),
+            counted_connection(archive.folder, "ncbi.test", 1, patience=0),
         ):
             pass
-        with archive.connection("elsewhere.test", 1, patience=0):
+        with counted_connection(archive.folder, "elsewhere.test", 1, patience=0):
             other.kill()
-        with archive.connection("ncbi.test", 1, patience=60):
+        with counted_connection(archive.folder, "ncbi.test", 1, patience=60):
             pass
 
 

@@ -16,7 +16,8 @@ from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
 from medgen_pipeline.orchestration.resources import MedgenSource
 from medgen_pipeline.orchestration.targets import DatabaseTarget
 from medgen_pipeline.release import UnavailableSourceError
-from medgen_pipeline_tests.integration.support import Deployment, content_of, publish
+from medgen_pipeline.rows.published import content_of
+from medgen_pipeline_tests.integration.support import Deployment, publish
 
 NAMES, MERGED = table_by_name("names"), table_by_name("merged")
 ROWS = [(b"C%07d" % number, b"one", b"GTR", b"N") for number in range(10)]

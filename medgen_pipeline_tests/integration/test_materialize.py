@@ -17,11 +17,11 @@ from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
 from medgen_pipeline.cli import _DAGSTER_YAML
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.orchestration.io_manager import WarehouseTable
+from medgen_pipeline.rows.published import content_of
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.integration.support import (
     Deployment,
     Run,
-    content_of,
     decompressed,
     earlier_release,
     exists,

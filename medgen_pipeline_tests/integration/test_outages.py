@@ -17,8 +17,9 @@ from medgen_pipeline.orchestration import executor
 from medgen_pipeline.orchestration.build import build_definitions
 from medgen_pipeline.orchestration.hooks import FailureNotifier, LoadFailure
 from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
+from medgen_pipeline.rows.published import content_of
 from medgen_pipeline_tests.instance import reachable_by_tcp
-from medgen_pipeline_tests.integration.support import content_of, publish
+from medgen_pipeline_tests.integration.support import publish
 from medgen_pipeline_tests.webserver import free_port
 
 NAMES, MERGED = table_by_name("names"), table_by_name("merged")

@@ -21,8 +21,9 @@ from medgen_pipeline.orchestration.build import build_definitions
 from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
 from medgen_pipeline.orchestration.release_sensor.sensor import follow_source
 from medgen_pipeline.orchestration.resources import MedgenSource
+from medgen_pipeline.rows.published import header_of
 from medgen_pipeline.settings import Settings
-from medgen_pipeline_tests.integration.support import header_of, publish
+from medgen_pipeline_tests.integration.support import publish
 
 NAMES = table_by_name("names")
 FAULTS = ["{}://u:s3cret@s3cret#1@host/db", "{}://u:s3cret/s3cret@host/db", "{}://u:s3cret%zz@host/db"]

@@ -19,8 +19,10 @@ from medgen_pipeline.loading.findings import DRIFT_CHECK
 from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
 from medgen_pipeline.orchestration.release_sensor.decision import RETRY_AFTER
 from medgen_pipeline.release import UnusableSourceError
+from medgen_pipeline.release.transport.connections import counted_connection
+from medgen_pipeline.rows.published import content_of
 from medgen_pipeline_tests.integration.daemon import Daemon, Tick
-from medgen_pipeline_tests.integration.support import Deployment, content_of
+from medgen_pipeline_tests.integration.support import Deployment
 from medgen_pipeline_tests.loaders.support import query
 from medgen_pipeline_tests.ncbi_double import (
     Fault,
@@ -528,7 +530,7 @@ def test_both_connections_in_use_are_a_reason_to_skip(follow: Following, monkeyp
     monkeypatch.setattr("medgen_pipeline.release.fetch._LOOK_TURN_SECONDS", 0.1)
     archive = follow.deployment.archive
     host = follow.ncbi.url.split("/")[2]
-    with archive.connection(host, 2), archive.connection(host, 2):
+    with counted_connection(archive.folder, host, 2), counted_connection(archive.folder, host, 2):
         assert "2 connections are open, and no more are made" in follow.tick().skipped
     assert "Nothing new" in follow.tick().skipped
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from medgen_pipeline.catalog import Framing, SourceTable
+from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.loaders import ApplyMode, Strategy
 from medgen_pipeline.loading.gates import GateLimits, GatesClosedError
+from medgen_pipeline.rows.published import line_of
 from medgen_pipeline.testing.files import GOOD
 from medgen_pipeline.testing.loads import HISTORY, MERGED, MONDO, NAMES
 from medgen_pipeline_tests.loaders.support import postgres_mirror, query
@@ -33,9 +34,9 @@ KEY = st.sampled_from([b"1", b"2", b"3", b""])
 
 
 def lines_of(table: SourceTable) -> st.SearchStrategy[list[bytes]]:
-    delimiter, trailing = {Framing.PIPE: (b"|", b"|"), Framing.TAB: (b"\t", b"")}[table.framing]
+    delimiter = table.framing.delimiter
     columns = [KEY if column.name in table.key else VALUE for column in table.columns]
-    good = st.tuples(*columns).map(lambda fields: delimiter.join(fields) + trailing)
+    good = st.tuples(*columns).map(lambda fields: line_of(table, fields)[:-1])
     bad = st.sampled_from([b"bad", b"nul\0" + delimiter, b"1" + delimiter * 7])
     return st.lists(st.one_of(good, good, good, good, bad), max_size=10)
 
@@ -44,8 +45,7 @@ def lines_of(table: SourceTable) -> st.SearchStrategy[list[bytes]]:
 def two_releases(draw: st.DrawFn) -> tuple[SourceTable, list[bytes], list[bytes]]:
     """A table, a release and its successor: some lines kept, some dropped, some added, in another order."""
     table = draw(st.sampled_from([NAMES, MONDO, MERGED, HISTORY]))
-    delimiter, trailing = {Framing.PIPE: (b"|", b"|"), Framing.TAB: (b"\t", b"")}[table.framing]
-    always = delimiter.join([b"4"] * len(table.columns)) + trailing  # no load empties a table
+    always = line_of(table, [b"4"] * len(table.columns))[:-1]  # no load empties a table
     before = draw(lines_of(table))
     kept = [line for line in before if draw(st.integers(0, 3))]
     return table, [always, *before], draw(st.permutations([always, *kept, *draw(lines_of(table))]))

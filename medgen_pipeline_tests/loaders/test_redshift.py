@@ -35,7 +35,8 @@ from medgen_pipeline.loaders.redshift.aws import s3_client
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.loaders.redshift.connect import connection_parts
 from medgen_pipeline.loaders.redshift.stage import Stage
-from medgen_pipeline.rows.framing import FramingReport, RejectedRow, frame_lines
+from medgen_pipeline.rows.framing import frame_lines
+from medgen_pipeline.rows.records import FramingReport, RejectedRow
 from medgen_pipeline.testing import Mirror, Row, canonical, compared, load, start_of
 from medgen_pipeline.testing.files import GOOD
 from medgen_pipeline.testing.loads import HISTORY, MERGED, MONDO, NAMES, PUBMED, A, B, C

@@ -18,7 +18,7 @@ from medgen_pipeline.catalog import ColumnType
 from medgen_pipeline.catalog.query import Constant, Scratch
 from medgen_pipeline.loaders import ApplyMode, LoaderError, LoadStatus, Strategy, TableBusyError
 from medgen_pipeline.loaders.records import LOADS_WITH_REJECTED_ROWS
-from medgen_pipeline.rows.framing import RejectedRow
+from medgen_pipeline.rows.records import RejectedRow
 from medgen_pipeline.testing import Mirror, Row, canonical, load, start_of
 from medgen_pipeline.testing.curated import made_by, published
 from medgen_pipeline.testing.loads import HISTORY, MONDO

@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from medgen_pipeline.release.archive import Archive, ArchiveError, Fingerprint, Record, RefusedFileError, examine
+from medgen_pipeline.release import Archive, ArchiveError, RefusedFileError
+from medgen_pipeline.release.records import Fingerprint, Record
+from medgen_pipeline.release.transport.connections import counted_connection
+from medgen_pipeline.release.verify import examine
 from medgen_pipeline.rows.diff import BlockList
 
 URL = "https://ncbi.test/pub/medgen/NAMES.RRF.gz"
@@ -314,7 +317,7 @@ def test_only_the_owner_can_read_an_archive_also_one_that_an_earlier_version_lef
         put(archive, GZIP)
         with archive.reserve(URL) as part:
             assert part.stat().st_mode & 0o777 == 0o600
-        with archive.connection("host", 1):
+        with counted_connection(archive.folder, "host", 1):
             assert files_under(root)
         assert open_to_others(root) == []
         for path in (root, *root.rglob("*")):

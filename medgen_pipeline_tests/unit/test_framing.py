@@ -19,12 +19,10 @@ from medgen_pipeline.rows import framing
 from medgen_pipeline.rows.framing import (
     FramedFile,
     FramingError,
-    FramingReport,
     MissingColumnError,
-    RejectedRow,
-    count_rows,
     frame_lines,
 )
+from medgen_pipeline.rows.records import FramingReport, RejectedRow, count_rows
 
 NAMES = table_by_name("names")
 PUBMED = table_by_name("medgen_pubmed_lnk")

@@ -16,7 +16,7 @@ from medgen_pipeline.loaders import ChangeCounts
 from medgen_pipeline.loading.file_load import LoadOptions
 from medgen_pipeline.loading.gates import ClosedGate, GateLimits, GatesClosedError, closed_gates, gate_closed_early
 from medgen_pipeline.orchestration.assets.tables import LoadConfig
-from medgen_pipeline.rows.framing import FramingReport
+from medgen_pipeline.rows.records import FramingReport
 
 NAMES = table_by_name("names")  # a proven key
 MONDO = table_by_name("mondo_cui_history")  # an unproven one

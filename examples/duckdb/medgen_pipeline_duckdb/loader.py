@@ -13,7 +13,7 @@ from medgen_pipeline.catalog import Table
 from medgen_pipeline.errors import MOST_SECONDS, require_number
 from medgen_pipeline.loaders import LoaderCapabilities, LoaderError, TableBusyError
 from medgen_pipeline.loaders.sql import SqlAudit, SqlNativeLoader, schemas
-from medgen_pipeline.rows.framing import count_rows
+from medgen_pipeline.rows.records import count_rows
 from medgen_pipeline.urls import split_url
 from medgen_pipeline_duckdb.names import DuckDBNames
 from medgen_pipeline_duckdb.session import DuckDBSession

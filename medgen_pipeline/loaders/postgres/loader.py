@@ -27,7 +27,7 @@ from medgen_pipeline.loaders.records import (
 from medgen_pipeline.loaders.sql import history as sql_history
 from medgen_pipeline.loaders.sql.loader import SqlNativeLoader, no_guard, nothing_to_apply
 from medgen_pipeline.loaders.sql.names import BaseTableNames
-from medgen_pipeline.rows.framing import count_rows
+from medgen_pipeline.rows.records import count_rows
 from medgen_pipeline.urls import split_url
 
 

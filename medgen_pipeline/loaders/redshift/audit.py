@@ -10,7 +10,7 @@ from psycopg import sql
 from medgen_pipeline.loaders.records import LoadStatus
 from medgen_pipeline.loaders.redshift.session import COMMIT_LOCK, RedshiftSession
 from medgen_pipeline.loaders.sql.audit import TABLES, SqlAudit
-from medgen_pipeline.rows.framing import RejectedRow
+from medgen_pipeline.rows.records import RejectedRow
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

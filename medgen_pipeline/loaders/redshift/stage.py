@@ -20,7 +20,7 @@ from isal import isal_zlib
 from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.loaders.redshift.aws import aws_errors
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
-from medgen_pipeline.rows.framing import count_rows
+from medgen_pipeline.rows.records import count_rows
 
 logger = logging.getLogger(__name__)
 

@@ -32,7 +32,7 @@ from medgen_pipeline.loaders.sql.session import (
     Statement,
     require_made_by_loads,
 )
-from medgen_pipeline.rows.framing import RejectedRow
+from medgen_pipeline.rows.records import RejectedRow
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

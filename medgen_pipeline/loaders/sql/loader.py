@@ -38,7 +38,7 @@ from medgen_pipeline.loaders.sql.guard import Guard, read_content
 from medgen_pipeline.loaders.sql.names import BaseTableNames, define, fill, require_schema, schemas
 from medgen_pipeline.loaders.sql.publish import apply_delta, make_anew, make_text, prepare_feed, replace_rows
 from medgen_pipeline.loaders.sql.session import AnyCursor, SqlSession, require_made_by_loads
-from medgen_pipeline.rows.framing import RejectedRow
+from medgen_pipeline.rows.records import RejectedRow
 
 logger = logging.getLogger(__name__)
 

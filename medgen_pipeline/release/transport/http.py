@@ -1,24 +1,15 @@
-"""How the bytes of a file travel: from an HTTP server or from a directory into a file of ours.
-
-One class per kind of source; S3's is in ``s3``, and ``fetch`` says which URL scheme is which. A transport neither
-knows the archive's layout nor judges what a file contains.
-"""
+"""A release on a web server, such as NCBI's."""
 
 import logging
-import os
 import re
-import stat
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.client import responses as http_phrases
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import BinaryIO
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
-from urllib.request import url2pathname
 
 import requests
 from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, ProtocolError, ReadTimeoutError
@@ -26,18 +17,13 @@ from urllib3.response import BaseHTTPResponse
 from urllib3.util.retry import Retry
 
 from medgen_pipeline import __version__
-from medgen_pipeline.errors import MOST_SECONDS, require_number
-from medgen_pipeline.release.archive import (
-    Fingerprint,
-    MissingSourceFileError,
-    UnavailableSourceError,
-    UnusableSourceError,
-)
-from medgen_pipeline.release.limits import AnswerLimits, LimitedAdapter
+from medgen_pipeline.release.errors import MissingSourceFileError, UnavailableSourceError, UnusableSourceError
+from medgen_pipeline.release.records import Fingerprint
+from medgen_pipeline.release.transport.base import BLOCK_BYTES, Progress, TransferOptions, Transport, plausible
+from medgen_pipeline.release.transport.limits import AnswerLimits, LimitedAdapter
 
 _log = logging.getLogger(__name__)
 
-_BLOCK_BYTES = 256 << 10
 _RETRIED_STATUSES = frozenset({408, 429, *range(500, 600)})
 _MAX_RETRY_AFTER_SECONDS = 300
 _MAX_REDIRECTS = 5
@@ -54,205 +40,6 @@ _TIME_OF_DAY = re.compile(r"\b\d\d:\d\d")
 _SIZE = re.compile(r"\d{1,18}", re.ASCII)
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", re.ASCII)
 _MAX_HEADER_CHARACTERS = 256
-_YEARS = range(1970, 2200)
-
-
-@dataclass(frozen=True)
-class TransferOptions:
-    """How patient a transfer is.
-
-    Attributes:
-        attempts: Tries of one request, and of one file's body, before giving up.
-        backoff_factor: Seconds; waits between tries are 0, then 2, 4, 8 ... times this, plus some at random.
-        connect_timeout: Seconds until a connection is made.
-        read_timeout: Seconds without a byte.
-        answer_timeout: Seconds for one whole answer of a web server, but for a file's body.
-        min_bytes_per_second: A body that comes more slowly is broken off, and asked for again.
-        max_bytes: A published file larger than this is refused; the largest seen had 240 MB.
-        max_bytes_setting: What the error tells the user to raise.
-        max_release_bytes: The same for all files of a source together; they had 350 MB in 2025.
-        auth: User and password of a private mirror; no other host gets them.
-        hosts: Servers besides the source's own to which it may redirect: ``host``, or ``host:port``.
-    """
-
-    attempts: int = 6
-    backoff_factor: float = 1.0
-    connect_timeout: float = 10.0
-    read_timeout: float = 60.0
-    answer_timeout: float = 60.0
-    min_bytes_per_second: float = 4096.0
-    max_bytes: int = 5 << 30
-    max_bytes_setting: str = "max_file_gib"
-    max_release_bytes: int = 20 << 30
-    auth: tuple[str, str] | None = field(default=None, repr=False)
-    hosts: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Refuse values out of range.
-
-        Raises:
-            SettingError: With name, value and range.
-        """
-        require_number("attempts", self.attempts, 1, 100, whole=True)
-        require_number("backoff_factor", self.backoff_factor, most=60)
-        require_number("min_bytes_per_second", self.min_bytes_per_second, above=True)
-        for name in ("connect_timeout", "read_timeout", "answer_timeout"):
-            require_number(name, getattr(self, name), most=MOST_SECONDS, above=True)
-        for name in ("max_bytes", "max_release_bytes"):
-            require_number(name, getattr(self, name), whole=True)
-
-
-class Transport(ABC):
-    """One kind of source, made for one file and closed after it."""
-
-    dates_publication: ClassVar[bool]
-    """Whether the time of change is the publisher's; a copy in a directory often has the time of copying."""
-
-    max_connections: ClassVar[int | None] = None
-    """How many of these may be open to one host at once, counted over all processes; None for any number."""
-
-    def __init__(self, options: TransferOptions) -> None:
-        """Keep the options; nothing is opened yet."""
-        self._options = options
-        self.clock: datetime | None = None
-        """What the source's clock showed at its last answer, where it tells."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Let go of what the source needed."""
-
-    @classmethod
-    @abstractmethod
-    def base_url(cls, source: SplitResult) -> str:
-        """Return the source's URL with a slash at its end and no secrets in it, or raise."""
-
-    @abstractmethod
-    def probe(self, url: str) -> Fingerprint:
-        """Return the fingerprint of the file as it is now, without reading it."""
-
-    def list_files(self, base_url: str) -> dict[str, str] | None:
-        """Return what one request tells of the files below ``base_url``: a text by name that changes with the file.
-
-        The text is empty where it cannot be read. None means a kind of source that lists nothing.
-        """
-        del base_url
-        return None
-
-    @abstractmethod
-    def download(self, url: str, part: Path) -> Fingerprint:
-        """Write the whole file to ``part`` and return the fingerprint of exactly the version written."""
-
-    @abstractmethod
-    def modified_at(self, fingerprint: Fingerprint) -> datetime | None:
-        """Return the fingerprint's time of change in UTC, or None where the source does not tell it."""
-
-    def _refuse_oversize(self, url: str, size: int) -> None:
-        if size > self._options.max_bytes:
-            raise UnusableSourceError(
-                f"{url}: {size} bytes or more, and at most {self._options.max_bytes} are accepted. "
-                f"If the file is right, raise {self._options.max_bytes_setting} of the resource 'source'."
-            )
-
-
-class FileTransport(Transport):
-    """A directory that holds a release under NCBI's file names. They are copied, for they may change."""
-
-    dates_publication = False
-
-    def close(self) -> None:
-        """See :meth:`Transport.close`; nothing stays open."""
-
-    @classmethod
-    def base_url(cls, source: SplitResult) -> str:
-        """See :meth:`Transport.base_url`."""
-        if source.netloc not in {"", "localhost"} or not source.path.startswith("/"):
-            raise UnusableSourceError(
-                "source: a file:// URL holds an absolute path after three slashes; found the host "
-                f"{source.hostname!r} and the path {source.path!r}. Write file:///directory."
-            )
-        return Path(url2pathname(source.path)).as_uri().rstrip("/") + "/"
-
-    def probe(self, url: str) -> Fingerprint:
-        """See :meth:`Transport.probe`."""
-        with _open_source_file(url) as file:
-            return _file_fingerprint(url, file)
-
-    def download(self, url: str, part: Path) -> Fingerprint:
-        """See :meth:`Transport.download`."""
-        with _open_source_file(url) as file:
-            fingerprint = _file_fingerprint(url, file)
-            self._refuse_oversize(url, fingerprint.size or 0)
-            with part.open("wb") as out:
-                while block := _read_source_file(url, file):
-                    out.write(block)
-            if _file_fingerprint(url, file) != fingerprint or part.stat().st_size != fingerprint.size:
-                raise UnavailableSourceError(f"{url}: the file changed while it was copied. Fetch it again.")
-        return fingerprint
-
-    def modified_at(self, fingerprint: Fingerprint) -> datetime | None:
-        """See :meth:`Transport.modified_at`."""
-        return _plausible(datetime.fromtimestamp, int(fingerprint.modified) / 1e9, UTC)
-
-
-def _open_source_file(url: str) -> BinaryIO:
-    """The file, wherever in its directory a link of that name leads; never one outside of the directory."""
-    path = Path(url2pathname(urlsplit(url).path))
-    try:
-        directory = path.parent.resolve(strict=True)
-        target = path.resolve(strict=True)
-        if not target.is_relative_to(directory):
-            raise UnusableSourceError(
-                f"{url}: is a link that leads out of {path.parent}. Put the file itself there, or name the directory "
-                "that it is in."
-            )
-        if target.is_file():
-            return _open_below(directory, target.relative_to(directory).parts)
-    except FileNotFoundError:
-        pass
-    except (OSError, RuntimeError) as error:  # pathlib's for links in a circle, until Python 3.13
-        raise _unreadable(url, error) from error
-    if path.parent.is_dir():
-        raise MissingSourceFileError(f"{url}: the directory {path.parent} holds no file {path.name}. Put it there.")
-    raise MissingSourceFileError(f"{url}: there is no directory {path.parent}. Check MEDGEN_SOURCE_URL.")
-
-
-def _open_below(directory: Path, parts: tuple[str, ...]) -> BinaryIO:
-    """Open a file by its path below a directory, and follow no link on the way: one may have been put there just now.
-
-    Where the system cannot do that (Windows), the path is opened as it was found.
-    """
-    if os.open not in os.supports_dir_fd:
-        return directory.joinpath(*parts).open("rb")
-    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        for part in parts[:-1]:
-            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
-            os.close(folder)
-            folder = inner
-        # Without O_NONBLOCK a pipe of that name would be waited for.
-        file = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-    finally:
-        os.close(folder)
-    if not stat.S_ISREG(os.fstat(file).st_mode):
-        os.close(file)
-        raise FileNotFoundError
-    return os.fdopen(file, "rb")
-
-
-def _read_source_file(url: str, file: BinaryIO) -> bytes:
-    try:
-        return file.read(_BLOCK_BYTES)
-    except OSError as error:
-        raise _unreadable(url, error) from error
-
-
-def _unreadable(url: str, error: Exception) -> UnusableSourceError:
-    return UnusableSourceError(f"{url}: the file cannot be read: {error}. Make it readable, or check its disk.")
-
-
-def _file_fingerprint(url: str, file: BinaryIO) -> Fingerprint:
-    status = os.fstat(file.fileno())
-    return Fingerprint(url, str(status.st_mtime_ns), status.st_size)
 
 
 class HttpTransport(Transport):
@@ -306,7 +93,7 @@ class HttpTransport(Transport):
         page = bytearray()
         with response:
             try:
-                while block := response.raw.read1(_BLOCK_BYTES, decode_content=False):  # read() would wait for more
+                while block := response.raw.read1(BLOCK_BYTES, decode_content=False):  # read() would wait for more
                     page += block
                     if len(page) > _MAX_LISTING_BYTES:
                         return {}
@@ -353,15 +140,15 @@ class HttpTransport(Transport):
 
     def _receive(self, response: requests.Response, out: BinaryIO, version: Fingerprint) -> None:
         progress = Progress(version.url, version.size)
-        patience = _BLOCK_BYTES / self._options.min_bytes_per_second
-        due = out.tell() + _BLOCK_BYTES
+        patience = BLOCK_BYTES / self._options.min_bytes_per_second
+        due = out.tell() + BLOCK_BYTES
         self._limits.extend(patience)
-        for block in response.raw.stream(_BLOCK_BYTES, decode_content=False):
+        for block in response.raw.stream(BLOCK_BYTES, decode_content=False):
             out.write(block)
             self._refuse_oversize(version.url, out.tell())
             progress.report(out.tell())
             if out.tell() >= due:
-                due = out.tell() + _BLOCK_BYTES
+                due = out.tell() + BLOCK_BYTES
                 self._limits.extend(patience)
         if version.size is not None and out.tell() != version.size:
             raise ProtocolError(f"{out.tell()} bytes arrived and {version.size} were announced")
@@ -513,24 +300,6 @@ class _PoliteRetry(Retry):
         time.sleep(seconds)
 
 
-class Progress:
-    """A log line whenever another tenth of a file has arrived."""
-
-    def __init__(self, url: str, size: int | None) -> None:
-        """Say nothing yet; of a file of unknown size nothing is ever said."""
-        self._url, self._size = url, size
-        self._reported = 0
-
-    def report(self, position: int) -> None:
-        """So many bytes are here."""
-        if not self._size:
-            return
-        tenths = position * 10 // self._size
-        if self._reported < tenths < 10:
-            self._reported = tenths
-            _log.info("%s: %d %% of %.1f MB", self._url, tenths * 10, self._size / 1e6)
-
-
 def _header(response: requests.Response, name: str) -> str:
     """A header, or "" where it is missing or too long to be meant."""
     value = response.headers.get(name, "")
@@ -559,16 +328,7 @@ def _http_date(text: str) -> datetime | None:
         moment = parsedate_to_datetime(text)
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
-    return _plausible(parsed)
-
-
-def _plausible(read: Callable[..., datetime], *arguments: Any) -> datetime | None:
-    """A time as it is read, or None where that fails or gives a year in which nothing was published."""
-    try:
-        moment = read(*arguments)
-    except (ValueError, OverflowError, OSError):
-        return None
-    return moment if moment.year in _YEARS else None
+    return plausible(parsed)
 
 
 def _server(url: str) -> tuple[str, int]:

@@ -11,13 +11,9 @@ from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from medgen_pipeline.aws import Aws, is_missing
-from medgen_pipeline.release.archive import (
-    Fingerprint,
-    MissingSourceFileError,
-    UnavailableSourceError,
-    UnusableSourceError,
-)
-from medgen_pipeline.release.transport.http import Progress, TransferOptions, Transport
+from medgen_pipeline.release.errors import MissingSourceFileError, UnavailableSourceError, UnusableSourceError
+from medgen_pipeline.release.records import Fingerprint
+from medgen_pipeline.release.transport.base import Progress, TransferOptions, Transport
 from medgen_pipeline.urls import split_url
 
 _NO_OBJECT = "check the URL: S3 has no such object or bucket"
