@@ -456,9 +456,9 @@ class EmbeddedPostgres:
 
     def _start(self, lock: int) -> None:
         """Starts the server; it inherits ``lock``."""
-        if stranger := self._postmaster():
+        if unknown := self._postmaster():
             raise EmbeddedServerError(
-                f"Process {stranger} is a server of {self._data} that this package has not started. Next: stop it."
+                f"Process {unknown} is a server of {self._data} that this package has not started. Next: stop it."
             )
         self._make_private_folder(self.socket_directory)
         binaries = self._usable_binaries()

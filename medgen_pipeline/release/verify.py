@@ -90,7 +90,7 @@ def _limited(chunks: Iterable[bytes], most: int, url: str) -> Iterator[bytes]:
         if total > most:
             raise RefusedFileError(
                 f"{url}: decompresses to more than {most:,} bytes, the most that is accepted. Not archived. "
-                "If the file is right, raise max_decompressed_gib of the resource 'source'."
+                "If the file is right, raise max_decompressed_gib of the resource medgen_source."
             )
         yield chunk
 

@@ -1,7 +1,7 @@
 r"""NCBI's bytes in, canonical bytes out: checked and converted a buffer at a time, bad rows rejected.
 
 Canonical bytes are the one format every loader takes: TAB between fields, LF ends the record, an empty field is NULL,
-and a backslash stands before each backslash, TAB, CR and LF that belongs to a value. The value ``\N`` is written
+and a backslash comes before each backslash, TAB, CR and LF that belongs to a value. The value ``\N`` is written
 ``\\\N``, because Redshift's COPY ... ESCAPE reads ``\\N`` as NULL; PostgreSQL and ClickHouse read both as the two
 characters.
 
@@ -85,7 +85,7 @@ class MissingColumnError(FramingError):
 
 @dataclass(frozen=True)
 class _Layout:
-    """The columns as one file orders them; None stands for a column the catalog does not know."""
+    """The columns as one file orders them; None for a column the catalog does not know."""
 
     columns: tuple[Column | None, ...]
     line_end: bytes
@@ -255,7 +255,7 @@ def whole_lines(stream: BinaryIO, name: str, max_bytes: int | None = None) -> It
         if max_bytes is not None and total > max_bytes:
             raise FramingError(
                 f"{name}: decompresses to more than {max_bytes:,} bytes, the most that is accepted. If the file is "
-                "right, raise max_decompressed_gib of the resource 'source'."
+                "right, raise max_decompressed_gib of the resource medgen_source."
             )
         cut = block.rfind(b"\n") + 1
         if cut:

@@ -167,7 +167,7 @@ class Deployment:
 
         Args:
             source: URL of the release.
-            settings: More of the resource ``source``.
+            settings: More of the resource ``medgen_source``.
         """
         return build_definitions(
             resources={

@@ -108,6 +108,7 @@ def test_the_attributes_of_the_component_are_those_of_the_page() -> None:
 @pytest.mark.parametrize(
     "page",
     [
+        "CONTRIBUTING.md",
         "docs/extending.md",
         *sorted(f"docs/adr/{path.name}" for path in (PROJECT / "docs/adr").iterdir()),
     ],

@@ -93,8 +93,8 @@ def again_later(key: str, due: datetime, why: str) -> str:
 def held_back(keys: Iterable[str], check: str, of: str) -> str:
     """A blocking check of something upstream has failed."""
     return (
-        f"{', '.join(sorted(keys))} is held back by the check {check} of {of}, which failed. Correct and materialize "
-        "that."
+        f"{', '.join(sorted(keys))} is held back by the check {check} of {of}, which failed. Correct what it found and "
+        f"materialize {of}."
     )
 
 

@@ -115,7 +115,7 @@ class Transport(ABC):
         if size > self._options.max_bytes:
             raise UnusableSourceError(
                 f"{url}: {size} bytes or more, and at most {self._options.max_bytes} are accepted. "
-                f"If the file is right, raise {self._options.max_bytes_setting} of the resource 'source'."
+                f"If the file is right, raise {self._options.max_bytes_setting} of the resource medgen_source."
             )
 
 
