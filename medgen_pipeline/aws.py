@@ -31,7 +31,7 @@ class Aws:
         refused: What is raised where AWS will not do it, and would not do it tomorrow.
         missing: What it raises where the object or bucket is not there.
         unavailable: What it raises where AWS cannot be reached, or asks for patience more often than boto3 retries.
-        advice: What to do, by AWS's error code; ``AccessDenied`` stands for every other 403.
+        advice: What to do, by AWS's error code; ``AccessDenied`` is for every other 403.
     """
 
     extra: str

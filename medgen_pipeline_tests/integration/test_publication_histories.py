@@ -75,13 +75,13 @@ class World:
     run_keys: list[str] = field(default_factory=list)
     loaded: dict[str, str] = field(default_factory=dict)
 
-    def show(self, table: SourceTable, release: int, *, anew: bool = False) -> None:
-        """Publish a file; with its old time where it was published before, unless it is made anew."""
+    def show(self, table: SourceTable, release: int, *, again: bool = False) -> None:
+        """Publish a file; with its old time where it was published before, unless it is made again."""
         path = self.ncbi.directory / table.file_name
-        if self.shown.get(table) == release and path.exists() and not anew:
+        if self.shown.get(table) == release and path.exists() and not again:
             return
         self.now += MINUTE  # two files of one size and second could not be told apart
-        if anew or (table, release) not in self.stamps:
+        if again or (table, release) not in self.stamps:
             self.stamps[table, release] = self.now
         publish(self.ncbi.directory, table.file_name, file_of(table, release), self.stamps[table, release])
         self.shown[table] = release
@@ -127,10 +127,10 @@ class World:
             for table in tables:
                 if self.newest:
                     self.show(table, max(self.newest - 1, 1))
-        elif what == "restore":  # old content, made anew
+        elif what == "restore":  # old content, made again
             for table in tables:
                 if self.newest:
-                    self.show(table, max(self.newest - 1, 1), anew=True)
+                    self.show(table, max(self.newest - 1, 1), again=True)
         elif what == "outage":
             self.ncbi.inject(*[status(503)] * ticks, of="")
         elif what == "outage of files":

@@ -422,7 +422,7 @@ def test_a_failed_blocking_check_holds_back_what_hangs_on_its_table_until_it_pas
         found.publish(2, MERGED)
         (tick,) = found.settle()
         assert tick.assets == ["medgen/merged"]
-        found.publish(2, NAMES)  # makes the table anew
+        found.publish(2, NAMES)  # loads the table again
         assert [tick.assets for tick in found.settle()] == [["medgen/names", "of_both"]]
         check_names(passed=True)
         found.publish(3, MERGED)

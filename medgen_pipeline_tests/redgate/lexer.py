@@ -91,7 +91,7 @@ class Statement:
         """The statement without its values and names: what the grammar and most rules look at.
 
         Words are upper case, each literal is 'x' or 1, each quoted name is "q", and a repeated group in parentheses
-        (rows of an INSERT) stands once. So the same statement for another table or run has the same shape.
+        (rows of an INSERT) is there once. So the same statement for another table or run has the same shape.
         """
         stand_ins = {"string": "'x'", "name": '"q"', "parameter": "1", "number": "1"}
         parts = [stand_ins.get(token.kind) or token.text.upper() for token in self.tokens]

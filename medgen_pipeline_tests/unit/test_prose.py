@@ -1,5 +1,6 @@
 """What README and docs/ say in prose, against the code: settings, defaults, numbers, and where things are."""
 
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import dagster as dg
 import pytest
 
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES
+from medgen_pipeline.loading.file_load import load_table
 from medgen_pipeline.orchestration.build import build_definitions
 from medgen_pipeline.orchestration.component import MedgenComponent
 from medgen_pipeline.orchestration.executor import WAITS
@@ -68,6 +70,11 @@ def test_the_ratios_of_decision_7_are_those_of_the_benchmarks() -> None:
     assert [f"{ratio} times" for ratio in measured] == re.findall(
         r"\d\.\d times", said("docs/adr/0007-curated-loads.md")
     )
+
+
+def test_the_signature_in_decision_1_is_that_of_the_load() -> None:
+    parameters = ", ".join(inspect.signature(load_table).parameters)
+    assert f"`load_table({parameters})`" in said("docs/adr/0001-one-load-is-a-dagster-free-function.md")
 
 
 def text_of(page: str) -> str:

@@ -82,7 +82,7 @@ def build_curated_asset(
     )
     def curated_table(
         context: dg.AssetExecutionContext,
-        config: config_type,  # type: ignore[valid-type]  # Dagster reads the class that this name stands for
+        config: config_type,  # type: ignore[valid-type]  # Dagster reads the class that this name means
     ) -> dg.MaterializeResult[PendingCurated]:
         warehouse: WarehouseIOManager = getattr(context.resources, names.warehouse)
         options = config.options()  # type: ignore[attr-defined]

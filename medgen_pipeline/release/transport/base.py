@@ -68,7 +68,7 @@ class TransferOptions:
 
 
 class Transport(ABC):
-    """One kind of source, made for one file and closed after it."""
+    """One kind of source; made for one file, or for one look at all of them, and closed after it."""
 
     dates_publication: ClassVar[bool]
     """Whether the time of change is the publisher's; a copy in a directory often has the time of copying."""
