@@ -17,7 +17,9 @@ from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
 from medgen_pipeline.cli import _DAGSTER_YAML
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.orchestration.io_manager import WarehouseTable
+from medgen_pipeline.orchestration.resources import MedgenSource
 from medgen_pipeline.rows.published import content_of
+from medgen_pipeline.settings import Settings
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.integration.support import (
     Deployment,
@@ -301,9 +303,9 @@ def archived(deployment: Deployment) -> int:
 
 
 def test_older_versions_are_pruned_after_a_load_and_never_what_production_was_made_from(
-    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("MEDGEN_ARCHIVE_KEEP", "2")
+    deployment.source_settings = {"archive_keep": 2}
     source, many = tmp_path / "release", [(b"C%07d" % number, b"n", b"s", b"N") for number in range(100)]
     for stamp in range(4):
         publish(source, NAMES, content_of(NAMES, many[stamp:]), stamp=stamp)
@@ -319,32 +321,20 @@ def test_older_versions_are_pruned_after_a_load_and_never_what_production_was_ma
     assert archived(deployment) == 2
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "message"),
-    [
-        ("MEDGEN_ARCHIVE_URL", "https://bucket/", "expected s3://BUCKET/PREFIX"),
-    ],
-)
-def test_an_archive_setting_that_cannot_be_used_is_a_permanent_error(
-    deployment: Deployment,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    variable: str,
-    value: str,
-    message: str,
-) -> None:
+def test_an_archive_setting_that_cannot_be_used_is_a_permanent_error(deployment: Deployment, tmp_path: Path) -> None:
     publish(tmp_path / "release", NAMES, content_of(NAMES, ROWS))
-    monkeypatch.setenv(variable, value)
+    deployment.source_settings = {"archive_url": "https://bucket/"}
     run = deployment.materialize(tmp_path / "release", NAMES)
-    assert message in run.failure
+    assert "expected s3://BUCKET/PREFIX" in run.failure
     assert run.retries == 0
 
 
 def test_a_bucket_as_the_archive_s_second_tier_is_a_setting(
-    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3: "S3Server"
+    deployment: Deployment, tmp_path: Path, s3: "S3Server"
 ) -> None:
     publish(tmp_path / "release", NAMES, content_of(NAMES, ROWS))
-    monkeypatch.setenv("MEDGEN_ARCHIVE_URL", "s3://stage/medgen")
+    of_environment = MedgenSource.of(Settings.read({"MEDGEN_ARCHIVE_URL": "s3://stage/medgen"}))
+    deployment.source_settings = {"archive_url": of_environment.archive_url}
     run = deployment.materialize(tmp_path / "release", NAMES)
     sha = run.metadata["names"]["medgen/source_sha256"]
     assert f"medgen/sha256/{sha[:2]}/{sha}" in s3.keys("stage")

@@ -5,6 +5,7 @@ All is real but the clock and the daemon: HTTP, sensor, runs, loads into Postgre
 
 import gzip
 import logging
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -197,11 +198,17 @@ def dsn(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def definitions(ncbi: NcbiDouble, dsn: str) -> dg.Definitions:
-    """The code location; MEDGEN_HOME says where the archive is."""
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the archive is; emptied before each history."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def definitions(ncbi: NcbiDouble, dsn: str, home: Path) -> dg.Definitions:
+    """The code location."""
     return build_definitions(
         resources={
-            DEFAULT_NAMES.source: MedgenSource(url=ncbi.url),
+            DEFAULT_NAMES.source: MedgenSource(url=ncbi.url, home=str(home)),
             DEFAULT_NAMES.warehouse: WarehouseIOManager(target=DatabaseTarget(dsn=dsn)),
         },
         environment={},
@@ -220,20 +227,24 @@ def _quiet() -> Iterator[None]:
 @settings(max_examples=200, deadline=None)
 @given(st.lists(ACTS, min_size=1, max_size=6))
 def test_every_history_ends_with_the_last_complete_release_and_no_run_repeated(
-    ncbi: NcbiDouble, definitions: dg.Definitions, instance: dg.DagsterInstance, dsn: str, history: list[Act]
+    ncbi: NcbiDouble,
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    dsn: str,
+    home: Path,
+    history: list[Act],
 ) -> None:
     instance.wipe()
     ncbi.heal()
     for path in ncbi.directory.iterdir():
         path.unlink()
-    with tempfile.TemporaryDirectory() as home, pytest.MonkeyPatch.context() as environment:
-        environment.setenv("MEDGEN_HOME", home)
-        world = World(ncbi, Daemon(definitions, instance))
-        ncbi.clock = lambda: world.now
-        for act in history:
-            world.act(act)
-        world.finish()
-        assert len(set(world.run_keys)) == len(world.run_keys)
-        for table in TABLES:
-            held = {str(row[0]) for row in multiset(dsn, table)}
-            assert held == {f"C{number:07}" for number in (*range(9), 100 + world.newest)}
+    shutil.rmtree(home)
+    world = World(ncbi, Daemon(definitions, instance))
+    ncbi.clock = lambda: world.now
+    for act in history:
+        world.act(act)
+    world.finish()
+    assert len(set(world.run_keys)) == len(world.run_keys)
+    for table in TABLES:
+        held = {str(row[0]) for row in multiset(dsn, table)}
+        assert held == {f"C{number:07}" for number in (*range(9), 100 + world.newest)}
