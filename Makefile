@@ -1,16 +1,17 @@
-# What users and contributors run; `make help` lists it. Needs make and Python 3.11 to 3.13, nothing else.
-# One virtual environment, .venv: first with what the pipeline needs, then with what its tests need.
+# What users and contributors run; `make help` lists it. Needs make and Python 3.11 to 3.14, nothing else.
+# One virtual environment, .venv: first with what `make demo` and `make ui` need, then with what the tests need.
 
-PYTHON ?= python3.13 python3.12 python3.11 python3
+# 3.14 after those that the tests have run on.
+PYTHON ?= python3.13 python3.12 python3.11 python3.14 python3
 PORT ?= 3000
 
 BIN := .venv/bin
 RUNTIME := .venv/.runtime
 TEST := .venv/.test
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
-FITS := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+FITS := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 define NO_PYTHON
-Found no Python 3.11, 3.12 or 3.13 that can make a virtual environment (tried: $(PYTHON)).
+Found no Python 3.11 to 3.14 that can make a virtual environment (tried: $(PYTHON)).
 On Debian and Ubuntu: apt-get install python3 python3-venv. Another one: make demo PYTHON=path/to/python
 endef
 export NO_PYTHON
@@ -80,7 +81,7 @@ $(RUNTIME): pyproject.toml constraints.txt
 		"$$python" -m venv --clear .venv; \
 	fi
 	@echo "Installing into .venv"
-	@$(INSTALL) --editable .
+	@$(INSTALL) --editable '.[local,ui]'
 	@touch $@
 
 $(TEST): $(RUNTIME) examples/duckdb/pyproject.toml

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from medgen_pipeline.errors import PermanentError, TransientError
+from medgen_pipeline.errors import PermanentError, TransientError, missing_extra
 
 _BUSY = frozenset({"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException"})
 _MISSING = frozenset({"404", "NoSuchKey", "NoSuchBucket"})
@@ -64,7 +64,7 @@ class Aws:
             import boto3  # type: ignore[import-untyped]  # ships no types
             from botocore.config import Config  # type: ignore[import-untyped]  # ships no types
         except ImportError as error:
-            raise self.refused(f"AWS needs boto3: pip install 'medgen_pipeline[{self.extra}]'.") from error
+            raise self.refused(missing_extra("AWS", "boto3", self.extra)) from error
         config = Config(
             retries={"mode": "standard", "total_max_attempts": attempts},
             connect_timeout=connect_timeout,

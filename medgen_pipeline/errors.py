@@ -26,6 +26,11 @@ class SettingError(PermanentError, ValueError):
     """A setting has a value that makes no sense."""
 
 
+def missing_extra(what: str, package: str, extra: str) -> str:
+    """The sentence where ``what`` needs a package that is not installed; ``extra`` of this package brings it."""
+    return f"{what} needs {package}: pip install 'medgen_pipeline[{extra}]'."
+
+
 def require_number(
     name: str, value: object, least: float = 0, most: float = math.inf, *, above: bool = False, whole: bool = False
 ) -> None:

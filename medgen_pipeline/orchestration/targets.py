@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import dagster as dg
 from pydantic import Field
 
+from medgen_pipeline.errors import missing_extra
 from medgen_pipeline.home import home_directory
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderCapabilities, LoaderError, LoaderFactory
 from medgen_pipeline.settings import Settings
@@ -35,7 +36,7 @@ class EmbeddedTarget(dg.Config):
 
     def loader(self) -> AbstractNativeLoader:
         """A loader for the embedded server, which is started if it does not run."""
-        # Imported here: it needs POSIX, and the extra `local`.
+        # Imported here: it needs POSIX. The extra `local` is asked for where its programs are started.
         from medgen_pipeline.demo.embedded_postgres import EmbeddedPostgres
 
         server = EmbeddedPostgres(home_directory(self.home) / "postgres", binaries=self.binaries, user=self.user)
@@ -100,7 +101,7 @@ class RedshiftTarget(dg.Config):
         try:
             from dagster_aws.s3 import S3Resource
         except ImportError as error:
-            raise LoaderError("Redshift needs more packages: pip install 'medgen_pipeline[redshift]'.") from error
+            raise LoaderError(missing_extra("Redshift", "dagster-aws", "redshift")) from error
         s3 = S3Resource(region_name=self.aws_region, profile_name=self.aws_profile or None)
         settings = {name: getattr(self, name) for name in self._SETTINGS}
         return _create_loader(self.dsn, {"schema": self.schema_, **settings, "s3_client": s3.get_client})

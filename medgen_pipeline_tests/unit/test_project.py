@@ -1,6 +1,5 @@
 """The files around the package: metadata, versions and what tools read."""
 
-import importlib.metadata
 import re
 import tomllib
 from importlib import import_module
@@ -33,10 +32,17 @@ def test_the_version_is_the_same_in_both_places() -> None:
     assert METADATA["version"] == medgen_pipeline.__version__
 
 
-def test_the_workspace_file_alone_names_the_code_location() -> None:
-    # dagster 1.13.27: [tool.dagster] wins over workspace.yaml without a word.
-    assert "dagster" not in PYPROJECT["tool"]
+def test_every_tool_finds_the_same_code_location() -> None:
+    # dagster 1.13.27: [tool.dagster] and [tool.dg] of pyproject.toml win over workspace.yaml silently; not dg.toml.
+    assert not {"dagster", "dg"} & set(PYPROJECT["tool"])
     (entry,) = yaml.safe_load((PROJECT / "workspace.yaml").read_text())["load_from"]
+    (shipped,) = yaml.safe_load((PROJECT / "medgen_pipeline" / "cli" / "workspace.yaml").read_text())["load_from"]
+    project = tomllib.loads((PROJECT / "dg.toml").read_text())["project"]
+    assert entry == shipped
+    assert entry["python_module"] == {
+        "module_name": f"{project['root_module']}.definitions",
+        "location_name": project["code_location_name"],
+    }
     assert import_module(entry["python_module"]["module_name"]).defs
 
 
@@ -59,13 +65,6 @@ def test_constraints_name_versions_only() -> None:
         assert "://" not in line
 
 
-def test_only_the_redshift_extra_asks_for_aws_packages() -> None:
-    installed = [Requirement(text) for text in importlib.metadata.requires(METADATA["name"]) or []]
-    plain = {asked.name for asked in installed if asked.marker is None or asked.marker.evaluate({"extra": ""})}
-    redshift = {asked.name for asked in installed if asked.marker and asked.marker.evaluate({"extra": "redshift"})}
-    assert redshift - plain == {"boto3", "dagster-aws"}
-
-
 def test_ci_checks_what_contributors_check() -> None:
     script = PROJECT / ".ci" / "run"
     assert script.stat().st_mode & 0o111
@@ -82,10 +81,18 @@ def test_ci_tries_every_python_version_that_the_metadata_allow() -> None:
 
 
 def test_every_python_version_is_named_that_the_metadata_allow() -> None:
-    assert METADATA["requires-python"] == ">=3.11,<3.14"
-    named = {text.rsplit(" ", 1)[1] for text in METADATA["classifiers"] if "Python :: 3" in text}
-    assert named == {"3.11", "3.12", "3.13"}
-    assert "(3, 11) <= sys.version_info[:2] <= (3, 13)" in (PROJECT / "Makefile").read_text()
+    named = [text.rsplit(" ", 1)[1] for text in METADATA["classifiers"] if "Python :: 3" in text]
+    assert named == ["3.11", "3.12", "3.13", "3.14"]
+    assert METADATA["requires-python"] == ">=3.11,<3.15"
+    example = tomllib.loads((PROJECT / "examples" / "duckdb" / "pyproject.toml").read_text())
+    assert example["project"]["requires-python"] == METADATA["requires-python"]
+    makefile = (PROJECT / "Makefile").read_text()
+    assert "(3, 11) <= sys.version_info[:2] <= (3, 14)" in makefile
+    tried = re.search(r"^PYTHON \?= (.*)$", makefile, re.MULTILINE)
+    assert tried
+    assert {f"python{version}" for version in named} <= set(tried[1].split())
+    for text in (makefile, CONSTRAINTS, *((PROJECT / name).read_text() for name in ("README.md", "docs/start.md"))):
+        assert "Python 3.11 to 3.14" in text
 
 
 def test_no_pattern_repeats_a_group_possessively() -> None:
