@@ -46,13 +46,13 @@ def environment(database: str, release: Path, tmp_path: Path) -> dict[str, str]:
     }
 
 
-def in_host(command: str, environment: dict[str, str], tmp_path: Path) -> str:
-    """What a command prints in a copy of the host's project."""
-    for folder in ("dagster", "home"):
-        (tmp_path / folder).mkdir(exist_ok=True)
+def in_host(command: str, environment: dict[str, str], tmp_path: Path, folder: str | Path = "host") -> str:
+    """What a command prints in a copy of the host's project, or in another folder."""
+    for made in ("dagster", "home"):
+        (tmp_path / made).mkdir(exist_ok=True)
     done = subprocess.run(
         ["/bin/bash", "-euc", command],
-        cwd=tmp_path / "host",
+        cwd=tmp_path / folder,
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -76,6 +76,11 @@ def test_the_commands_of_the_page_work_in_a_project_of_one_s_own(
     for name in ("bio/diseases", "bio_refresh_medgen", "bio_new_release_sensor", "bio_medgen_warehouse"):
         assert name in listed
     assert query(database, "SELECT count(*) > 0 FROM bio_medgen.names") == [(True,)]
+
+
+def test_a_clone_answers_dg(environment: dict[str, str], database: str, tmp_path: Path) -> None:
+    in_host("dg launch --assets key:medgen/medgen_sources", environment, tmp_path, PROJECT)
+    assert query(database, "SELECT count(*) > 0 FROM medgen.medgen_sources") == [(True,)]
 
 
 def test_an_asset_of_the_host_s_is_made_in_a_run_with_the_curated_table_it_is_downstream_of(
