@@ -1,10 +1,10 @@
-"""Where the tables are, as config: one model per backend, made from the backend's own, and how a loader comes of it.
+"""Where the tables are, as config: a target inherits the settings of its backend, and makes a loader of them.
 
-A backend without a model of its own here is a ``DatabaseTarget``, whose DSN picks the loader.
+A backend that another package brings is a ``DatabaseTarget``, whose DSN picks the loader.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import dagster as dg
 from pydantic import Field
@@ -12,9 +12,10 @@ from pydantic import Field
 from medgen_pipeline.errors import missing_extra
 from medgen_pipeline.home import home_directory
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderCapabilities, LoaderError, LoaderFactory
+from medgen_pipeline.loaders.config import DEFAULT_SCHEMA, settings_of
+from medgen_pipeline.loaders.postgres.config import PostgresConfig
+from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.settings import Settings
-
-DEFAULT_SCHEMA = "medgen"
 
 
 def _create_loader(dsn: str, config: Mapping[str, Any]) -> AbstractNativeLoader:
@@ -25,11 +26,18 @@ def _create_loader(dsn: str, config: Mapping[str, Any]) -> AbstractNativeLoader:
         raise LoaderError(str(error)) from error
 
 
-class EmbeddedTarget(dg.Config):
+def _dsn(form: str) -> Any:
+    return Field(
+        repr=False,
+        description=f"{form}. Pass it as an environment variable.",
+        json_schema_extra={"dagster__is_secret": True},
+    )
+
+
+class EmbeddedTarget(PostgresConfig, dg.Config):
     """A PostgreSQL that the package starts by itself. For one machine and a first look."""
 
     kind: Literal["embedded"] = "embedded"
-    schema_: str = Field(default=DEFAULT_SCHEMA, alias="schema", description="Schema of the tables.")
     home: str = Field(default="", description="Its directory is in this one; empty: .medgen in the working directory.")
     binaries: str = Field(default="", description="Folder of PostgreSQL's programs; empty: those of a Python package.")
     user: str = Field(default="nobody", description="User it runs as when root starts it.")
@@ -40,58 +48,25 @@ class EmbeddedTarget(dg.Config):
         from medgen_pipeline.demo.embedded_postgres import EmbeddedPostgres
 
         server = EmbeddedPostgres(home_directory(self.home) / "postgres", binaries=self.binaries, user=self.user)
-        return _create_loader(server.ensure_running(), {"schema": self.schema_})
+        return _create_loader(server.ensure_running(), settings_of(PostgresConfig, self))
 
 
-class DatabaseTarget(dg.Config):
-    """A database of the user's own; the DSN's scheme picks the loader."""
+class PostgresTarget(PostgresConfig, dg.Config):
+    """A PostgreSQL of the user's own."""
 
-    kind: Literal["database"] = "database"
-    dsn: str = Field(
-        description="For example postgresql://USER:PASSWORD@HOST/DATABASE. Pass it as an environment variable.",
-        json_schema_extra={"dagster__is_secret": True},
-    )
-    schema_: str = Field(default=DEFAULT_SCHEMA, alias="schema", description="Schema of the tables.")
-    options: dict[str, Any] = Field(default={}, description="Further settings of the loader, by name.")
+    kind: Literal["postgres"] = "postgres"
+    dsn: str = _dsn("postgresql://USER:PASSWORD@HOST/DATABASE")
 
     def loader(self) -> AbstractNativeLoader:
-        """A loader for the DSN."""
-        return _create_loader(self.dsn, {"schema": self.schema_, **self.options})
+        """A loader for the database."""
+        return _create_loader(self.dsn, settings_of(PostgresConfig, self))
 
 
-class RedshiftTarget(dg.Config):
+class RedshiftTarget(RedshiftConfig, dg.Config):
     """An Amazon Redshift cluster or serverless workgroup, which takes its rows from S3."""
 
     kind: Literal["redshift"] = "redshift"
-    dsn: str = Field(
-        description="redshift://USER:PASSWORD@HOST:5439/DATABASE. Pass it as an environment variable.",
-        json_schema_extra={"dagster__is_secret": True},
-    )
-    schema_: str = Field(default=DEFAULT_SCHEMA, alias="schema", description="Schema of the tables.")
-    s3_bucket: str = Field(description="Bucket through which rows reach the cluster.")
-    s3_prefix: str = Field(default="medgen", description="Key prefix in the bucket, for loads alone.")
-    aws_region: str = Field(description="Region of the bucket.")
-    iam_role: str = Field(
-        default="",
-        description="ARN of the role the cluster reads the bucket with, or a chain of ARNs with commas; "
-        "empty or default: the cluster's default role.",
-    )
-    swap: Literal["rename", "strict"] = Field(
-        default="rename",
-        description="How a new table takes production's place: by renaming, or by DELETE and INSERT (strict), which "
-        "needs no DDL while readers look.",
-    )
-    auth: Literal["password", "iam"] = Field(default="password", description="Where the database password is from.")
-    cluster_identifier: str = Field(default="", description="With auth 'iam': the provisioned cluster.")
-    workgroup: str = Field(default="", description="With auth 'iam': the serverless workgroup.")
-    aws_profile: str = Field(
-        default="", description="Profile of the shared AWS configuration; empty: as boto3 finds credentials."
-    )
-
-    _SETTINGS: ClassVar[tuple[str, ...]] = (
-        *("s3_bucket", "s3_prefix", "aws_region", "aws_profile", "iam_role", "swap"),
-        *("auth", "cluster_identifier", "workgroup"),
-    )
+    dsn: str = _dsn("redshift://USER:PASSWORD@HOST:5439/DATABASE")
 
     def loader(self) -> AbstractNativeLoader:
         """A loader for the cluster. It reaches S3 as every other use of S3 from Dagster does.
@@ -103,11 +78,23 @@ class RedshiftTarget(dg.Config):
         except ImportError as error:
             raise LoaderError(missing_extra("Redshift", "dagster-aws", "redshift")) from error
         s3 = S3Resource(region_name=self.aws_region, profile_name=self.aws_profile or None)
-        settings = {name: getattr(self, name) for name in self._SETTINGS}
-        return _create_loader(self.dsn, {"schema": self.schema_, **settings, "s3_client": s3.get_client})
+        return _create_loader(self.dsn, {**settings_of(RedshiftConfig, self), "s3_client": s3.get_client})
 
 
-Target = EmbeddedTarget | DatabaseTarget | RedshiftTarget
+class DatabaseTarget(dg.Config):
+    """Any database that a loader is installed for; the DSN's scheme picks it."""
+
+    kind: Literal["database"] = "database"
+    dsn: str = _dsn("SCHEME://USER:PASSWORD@HOST/DATABASE")
+    schema_: str = Field(default=DEFAULT_SCHEMA, alias="schema", description="Schema of the tables.")
+    options: dict[str, Any] = Field(default={}, description="Further settings of the loader, by name.")
+
+    def loader(self) -> AbstractNativeLoader:
+        """A loader for the DSN."""
+        return _create_loader(self.dsn, {"schema": self.schema_, **self.options})
+
+
+Target = EmbeddedTarget | PostgresTarget | RedshiftTarget | DatabaseTarget
 
 
 def target_of(settings: Settings) -> Target:
@@ -121,6 +108,8 @@ def target_of(settings: Settings) -> Target:
             schema=settings.warehouse_schema, home=settings.home, binaries=settings.pg_bin, user=settings.pg_user
         )
     dsn = dg.EnvVar(settings.dsn_variable)
+    if scheme in {"postgres", "postgresql"}:
+        return PostgresTarget(dsn=dsn, schema=settings.warehouse_schema)
     if scheme.partition("+")[0] != "redshift":
         return DatabaseTarget(dsn=dsn, schema=settings.warehouse_schema)
     return RedshiftTarget(

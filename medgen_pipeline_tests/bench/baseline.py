@@ -14,8 +14,8 @@ from pathlib import Path
 
 from medgen_pipeline.catalog import ColumnType, Framing, SourceTable
 from medgen_pipeline.demo.embedded_postgres import find_binaries
+from medgen_pipeline.loaders.config import DEFAULT_SCHEMA
 from medgen_pipeline.loaders.postgres.config import PostgresConfig
-from medgen_pipeline.orchestration.targets import DEFAULT_SCHEMA
 from medgen_pipeline_tests.bench.ground import Ground
 
 _SCHEMA = "raw_copy"

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, SourceTable, any_table_by_name
-from medgen_pipeline.orchestration.targets import DEFAULT_SCHEMA
+from medgen_pipeline.loaders.config import DEFAULT_SCHEMA
 from medgen_pipeline.settings import Settings
 from medgen_pipeline_tests.bench import report as reports
 from medgen_pipeline_tests.bench.ground import Ground, open_ground, sample_weeks

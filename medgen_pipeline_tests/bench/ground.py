@@ -16,10 +16,10 @@ from medgen_pipeline.catalog import TABLES, SourceTable
 from medgen_pipeline.demo.embedded_postgres import EmbeddedPostgres
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.loaders import LoaderFactory
+from medgen_pipeline.loaders.config import DEFAULT_SCHEMA
 from medgen_pipeline.loading.file_load import load_table, open_published
 from medgen_pipeline.orchestration.assets.tables import LoadConfig
 from medgen_pipeline.orchestration.resources import MedgenSource
-from medgen_pipeline.orchestration.targets import DEFAULT_SCHEMA
 
 # 134 makes 67 links to PubMed per concept: at scale 100 these are 16 of 22 million rows, as in a release of 2025.
 _PUBMED_LINKS = 134

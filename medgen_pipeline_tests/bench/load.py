@@ -10,7 +10,7 @@ from statistics import median
 import click
 
 from medgen_pipeline.catalog import SourceTable
-from medgen_pipeline.orchestration.targets import DEFAULT_SCHEMA
+from medgen_pipeline.loaders.config import DEFAULT_SCHEMA
 from medgen_pipeline.settings import Settings
 from medgen_pipeline_tests.bench.baseline import RawCopy
 from medgen_pipeline_tests.bench.ground import Ground, open_ground, sample_release

@@ -23,7 +23,7 @@ import boto3  # type: ignore[import-untyped]  # ships no types
 import click
 
 from medgen_pipeline.catalog import SourceTable, table_by_name
-from medgen_pipeline.loaders.redshift.aws import s3_client
+from medgen_pipeline.loaders.redshift.aws import client
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.loaders.redshift.stage import Stage
 from medgen_pipeline.loading.file_load import open_published
@@ -91,9 +91,9 @@ def _send_raw(table: SourceTable, path: Path) -> Sent:
 
 
 def _send_ours(table: SourceTable, path: Path) -> Sent:
-    config = RedshiftConfig(BUCKET, REGION)
+    config = RedshiftConfig(s3_bucket=BUCKET, aws_region=REGION)
     started = time.monotonic()
-    with Stage(s3_client(config), config, table.name, load_id=1) as stage, open_published(table, path) as stream:
+    with Stage(client("s3", config), config, table.name, load_id=1) as stage, open_published(table, path) as stream:
         stage.upload(iter(FramedFile(table, stream, lambda _: None)))
         seconds = time.monotonic() - started
         return Sent(seconds, _take_away(), peak_rss_mb())

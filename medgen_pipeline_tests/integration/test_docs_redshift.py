@@ -59,7 +59,7 @@ def test_the_policies_are_for_the_prefix_and_bucket_of_the_settings() -> None:
         for statement in policy["Statement"]:
             of_objects = not any(action.startswith("s3:List") for action in statement["Action"])
             assert statement["Resource"] == f"arn:aws:s3:::BUCKET{'/medgen/*' if of_objects else ''}"
-    assert RedshiftConfig("b", "us-east-1").s3_prefix == "medgen"
+    assert RedshiftConfig(s3_bucket="b", aws_region="us-east-1").s3_prefix == "medgen"
     assert actions(ROLE_POLICY) == {"s3:GetObject", "s3:ListBucket"}
 
 

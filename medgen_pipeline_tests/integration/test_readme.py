@@ -13,7 +13,7 @@ from medgen_pipeline.loaders import LoaderFactory
 from medgen_pipeline.orchestration.assets.tables import LoadConfig
 from medgen_pipeline.orchestration.build import build_definitions, default_resources
 from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
-from medgen_pipeline.orchestration.targets import DatabaseTarget
+from medgen_pipeline.orchestration.targets import PostgresTarget
 from medgen_pipeline.release import DEFAULT_SOURCE_URL, Archive, ReleaseSource
 from medgen_pipeline.settings import Settings
 from medgen_pipeline_tests.documents import Document
@@ -125,7 +125,7 @@ def test_source_and_database_of_one_s_own_are_accepted(demo: Demo) -> None:
     settings = exports(OWN_SERVER)
     assert ReleaseSource(settings["MEDGEN_SOURCE_URL"], Archive(demo.home)).url == settings["MEDGEN_SOURCE_URL"]
     LoaderFactory.create_loader(settings["MEDGEN_DSN"], {"schema": "medgen"})
-    assert isinstance(default_resources(Settings.read(settings))[DEFAULT_NAMES.warehouse].target, DatabaseTarget)
+    assert isinstance(default_resources(Settings.read(settings))[DEFAULT_NAMES.warehouse].target, PostgresTarget)
 
 
 # The UI

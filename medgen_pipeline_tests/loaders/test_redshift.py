@@ -31,7 +31,7 @@ from medgen_pipeline.loaders import (
     LostConnectionError,
     TableBusyError,
 )
-from medgen_pipeline.loaders.redshift.aws import s3_client
+from medgen_pipeline.loaders.redshift.aws import client
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.loaders.redshift.connect import connection_parts
 from medgen_pipeline.loaders.redshift.stage import Stage
@@ -307,7 +307,7 @@ def test_limits_leave_everything_else_about_framing_as_it_was() -> None:
 
 
 def stage_of(config: RedshiftConfig, load_id: int = 7) -> Stage:
-    return Stage(s3_client(config), config, "names", load_id)
+    return Stage(client("s3", config), config, "names", load_id)
 
 
 def contents(s3: S3Server, url: str) -> bytes:
@@ -325,7 +325,7 @@ def incompressible(megabytes: int) -> Iterator[bytes]:
 
 
 def test_a_small_table_is_one_part_and_a_manifest_that_makes_it_mandatory(s3: S3Server) -> None:
-    with stage_of(RedshiftConfig(BUCKET, "us-east-1", s3_prefix="etl/x")) as stage:
+    with stage_of(RedshiftConfig(s3_bucket=BUCKET, aws_region="us-east-1", s3_prefix="etl/x")) as stage:
         uploaded = stage.upload(iter([b"a\n", b"b\nc\n"]))
         assert uploaded.manifest is not None
         manifest, part = contents(s3, uploaded.manifest), contents(s3, uploaded.parts[0])
@@ -338,7 +338,7 @@ def test_a_small_table_is_one_part_and_a_manifest_that_makes_it_mandatory(s3: S3
 
 def test_a_large_table_is_cut_into_even_parts_at_record_ends_and_nothing_is_lost(s3: S3Server) -> None:
     chunks = list(incompressible(64))
-    with stage_of(RedshiftConfig(BUCKET, "us-east-1", s3_parts=4)) as stage:
+    with stage_of(RedshiftConfig(s3_bucket=BUCKET, aws_region="us-east-1", s3_parts=4)) as stage:
         uploaded = stage.upload(iter(chunks))
         parts = [contents(s3, url) for url in uploaded.parts]
         assert len(parts) == 4
@@ -375,7 +375,10 @@ def test_nothing_is_sent_after_an_interrupt_that_ends_the_wait_for_the_last_bloc
         shutdown(pool, wait=wait, cancel_futures=cancel_futures)
 
     monkeypatch.setattr(ThreadPoolExecutor, "shutdown", interrupted)
-    with pytest.raises(KeyboardInterrupt), stage_of(RedshiftConfig(BUCKET, "us-east-1", s3_parts=2)) as stage:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        stage_of(RedshiftConfig(s3_bucket=BUCKET, aws_region="us-east-1", s3_parts=2)) as stage,
+    ):
         stage.upload(incompressible(32))
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith(("s3_", "gzip_"))] == []
     assert (s3.keys(BUCKET), s3.unfinished_uploads(BUCKET)) == ([], [])
@@ -385,7 +388,7 @@ def test_an_upload_completed_without_an_answer_hinders_no_removal(s3: S3Server) 
     s3.order(S3Fault("POST /stage/.*part-0000.*uploadId", cut=True))
     with (
         pytest.raises(TransientError),
-        stage_of(RedshiftConfig(BUCKET, "us-east-1", s3_parts=2)) as stage,
+        stage_of(RedshiftConfig(s3_bucket=BUCKET, aws_region="us-east-1", s3_parts=2)) as stage,
     ):
         stage.upload(incompressible(48))
     assert (s3.keys(BUCKET), s3.unfinished_uploads(BUCKET)) == ([], [])
@@ -556,7 +559,7 @@ def test_bucket_and_region_are_required(scheme: str, config: dict[str, str]) -> 
         ({"s3_prefix": "a\\b"}, "s3_prefix"),
         ({"s3_prefix": "a'b"}, "s3_prefix"),
         ({"schema": "Medgen"}, "lower-case"),
-        ({"swap": "drop"}, r"expected one of \('rename', 'strict'\)"),
+        ({"swap": "drop"}, "swap is 'drop', expected 'rename' or 'strict'"),
         ({"auth": "iam"}, "needs either 'cluster_identifier' or 'workgroup'"),
         ({"s3_parts": 33}, "s3_parts is 33, expected a whole number from 1 to 32"),
         ({"conflict_attempts": 2.5}, r"conflict_attempts is 2\.5, expected a whole number from 1 to 100"),

@@ -15,7 +15,7 @@ from medgen_pipeline.orchestration.build import build_definitions
 from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
 from medgen_pipeline.orchestration.metadata import column_schema
 from medgen_pipeline.orchestration.resources import MedgenSource
-from medgen_pipeline.orchestration.targets import DatabaseTarget, EmbeddedTarget, Target
+from medgen_pipeline.orchestration.targets import DatabaseTarget, EmbeddedTarget, PostgresTarget, Target
 
 SECRET = "s3cr3t-0f-the-dsn"
 TABLE_NAMES = [
@@ -344,7 +344,7 @@ def test_the_environment_decides_between_the_embedded_server_and_a_dsn(dsn_in_th
     assert target({"MEDGEN_DSN": ""}) == EmbeddedTarget(schema="medgen")
     assert target({"MEDGEN_SCHEMA": "other"}) == EmbeddedTarget(schema="other")
     with_dsn = target({**dsn_in_the_environment, "MEDGEN_SCHEMA": "other"})
-    assert isinstance(with_dsn, DatabaseTarget)
+    assert isinstance(with_dsn, PostgresTarget)
     assert (with_dsn.schema_, with_dsn.dsn) == ("other", dg.EnvVar("MEDGEN_DSN"))
 
 

@@ -1,11 +1,11 @@
-"""Settings of the PostgreSQL loader, checked before anything is opened."""
+"""Settings of the PostgreSQL loader. Needs no driver."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Annotated, ClassVar
 
-from medgen_pipeline.errors import MOST_SECONDS, require_number
+from pydantic import Field
+
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
+from medgen_pipeline.loaders.config import Form, LoaderConfig, Span
 
 CAPABILITIES = LoaderCapabilities(
     backend="postgres",
@@ -20,33 +20,16 @@ CAPABILITIES = LoaderCapabilities(
     ),
 )
 
+_Memory = Annotated[str, Form(r"\d+(\.\d+)? *(B|kB|MB|GB|TB)?", "a size as PostgreSQL writes it, such as 256MB")]
 
-@dataclass(frozen=True)
-class PostgresConfig:
-    """Settings of the PostgreSQL loader.
 
-    Attributes:
-        schema: Schema of the tables; ``_staging``, ``_changes`` and ``_audit`` are appended for the others.
-        lock_timeout_seconds: How long to wait for another load of the same table, and for other writers to it.
-        work_mem: Memory per sort or hash of the comparison, as PostgreSQL writes sizes.
-        maintenance_work_mem: Memory per index build.
-    """
+class PostgresConfig(LoaderConfig):
+    """Settings of the PostgreSQL loader."""
 
-    schema: str = "medgen"
-    lock_timeout_seconds: float = 600.0
-    work_mem: str = "256MB"
-    maintenance_work_mem: str = "512MB"
+    loader_name: ClassVar[str] = "PostgreSQL loader"
 
-    @classmethod
-    def from_mapping(cls, config: Mapping[str, Any]) -> Self:
-        """Check names and numbers.
-
-        Raises:
-            ValueError: An unknown setting, or one that cannot be meant.
-        """
-        known = {field.name for field in fields(cls)}
-        if strangers := sorted(set(config) - known):
-            raise ValueError(f"PostgreSQL loader: unknown settings {strangers}; known: {sorted(known)}.")
-        made = cls(**config)
-        require_number("PostgreSQL loader: lock_timeout_seconds", made.lock_timeout_seconds, most=MOST_SECONDS)
-        return made
+    lock_timeout_seconds: Annotated[float, Span()] = Field(
+        default=600.0, description="Seconds to wait for another load of the same table, and for other writers to it."
+    )
+    work_mem: _Memory = Field(default="256MB", description="Memory per sort or hash of the comparison.")
+    maintenance_work_mem: _Memory = Field(default="512MB", description="Memory per build of an index.")

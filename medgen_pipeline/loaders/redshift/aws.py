@@ -36,11 +36,3 @@ def client(service: str, config: RedshiftConfig) -> Any:  # boto3 has no types
         LoaderError: boto3 is not installed, or there is no such profile.
     """
     return _AWS.client(service, profile=config.aws_profile, region=config.aws_region)
-
-
-def s3_client(config: RedshiftConfig) -> Any:  # boto3 has no types
-    """The client that rows are sent with: the settings' own where they bring one."""
-    if config.s3_client is None:
-        return client("s3", config)
-    with aws_errors("creating a client for s3"):
-        return config.s3_client()

@@ -1,7 +1,8 @@
 """The contract's methods for Redshift: which step of a load uses which module of this package."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import psycopg
@@ -12,7 +13,7 @@ from medgen_pipeline.loaders.capabilities import LoaderCapabilities
 from medgen_pipeline.loaders.records import ApplyMode, ChangeCounts, Strategy, new_load_id
 from medgen_pipeline.loaders.redshift import attached, bulk, publish, query_stage
 from medgen_pipeline.loaders.redshift.audit import RedshiftAudit
-from medgen_pipeline.loaders.redshift.aws import s3_client
+from medgen_pipeline.loaders.redshift.aws import aws_errors, client
 from medgen_pipeline.loaders.redshift.config import CAPABILITIES, RedshiftConfig
 from medgen_pipeline.loaders.redshift.lock import TableLock
 from medgen_pipeline.loaders.redshift.names import TableNames
@@ -34,19 +35,30 @@ class RedshiftNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
     _session: RedshiftSession
     _audit: RedshiftAudit
 
-    def __init__(self, db_dsn: str, config: RedshiftConfig) -> None:
-        """Remember where to connect; nothing is opened."""
+    def __init__(
+        self, db_dsn: str, config: RedshiftConfig, s3_client: Callable[[], Any] | None = None
+    ) -> None:  # boto3 has no types
+        """Remember where to connect; nothing is opened.
+
+        Args:
+            db_dsn: Where the cluster is.
+            config: The settings.
+            s3_client: Makes the client that rows are sent with; None: as every other AWS client is made.
+        """
         session = RedshiftSession(db_dsn, config)
         super().__init__(session, RedshiftAudit(session))
         self._config = config
         self._lock = TableLock(session)
         self._swapped_at: float | None = None
-        self._s3: Any = None  # boto3 has no types
+        self._new_s3 = s3_client or partial(client, "s3", config)
+        self._s3: Any = None
 
     @classmethod
     def from_dsn(cls, db_dsn: str, config: Mapping[str, Any]) -> Self:
-        """See the base class; ``config`` is that of ``RedshiftConfig``."""
-        return cls(db_dsn, RedshiftConfig.from_mapping(config))
+        """See the base class; ``config`` is that of ``RedshiftConfig``, and may bring an ``s3_client``."""
+        settings = dict(config)
+        s3_client = settings.pop("s3_client", None)
+        return cls(db_dsn, RedshiftConfig.from_mapping(settings), s3_client)
 
     def close(self) -> None:
         """See the base class."""
@@ -119,7 +131,9 @@ class RedshiftNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
 
     def _stage(self, table_name: str) -> Stage:
         # boto3 parses a megabyte of JSON to make a client, so a load makes one.
-        self._s3 = self._s3 or s3_client(self._config)
+        if self._s3 is None:
+            with aws_errors("creating a client for s3"):
+                self._s3 = self._new_s3()
         return Stage(self._s3, self._config, table_name, self._load_id or new_load_id(None))
 
     # --- publication ---------------------------------------------------------------------------------------------
