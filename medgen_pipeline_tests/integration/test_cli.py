@@ -1,6 +1,7 @@
 """The ``medgen`` command and Dagster's own commands, as a user and a CI job run them."""
 
 import gzip
+import os
 import re
 import socket
 import sys
@@ -11,6 +12,7 @@ import dagster as dg
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
+from dagster._core.workspace.load import location_origins_from_yaml_paths  # how `dagster dev` reads them
 from dagster._daemon.types import DaemonHeartbeat
 
 from medgen_pipeline.catalog import TABLES, table_by_name
@@ -19,6 +21,7 @@ from medgen_pipeline.loaders import LoadStatus
 from medgen_pipeline.testing import start_of
 from medgen_pipeline_tests.integration.conftest import Demo
 from medgen_pipeline_tests.loaders.support import new_loader, query
+from medgen_pipeline_tests.webserver import free_port
 
 MEDGEN = ".venv/bin/medgen"
 
@@ -242,6 +245,22 @@ def test_the_ui_is_not_opened_on_a_port_that_is_taken_and_another_daemon_is_name
     assert warning.startswith(f"Warning: a daemon of the instance {tmp_path / 'dagster'} was at work 1")
     assert error.startswith(f"Error: Port {port} of 127.0.0.1 cannot be used for the UI: ")
     assert error.endswith(f"medgen ui --port {port + 1}")
+
+
+def test_the_ui_finds_the_code_location_in_a_folder_of_nothing_and_takes_the_folder_s_own_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _, command: commands.append(command))
+    monkeypatch.setenv("PYTHONWARNINGS", "")
+    monkeypatch.chdir(tmp_path)
+    assert medgen("ui", "--port", str(free_port()), home=tmp_path / "home").exit_code == 0
+    (tmp_path / "workspace.yaml").touch()
+    assert medgen("ui", "--port", str(free_port()), home=tmp_path / "home").exit_code == 0
+    (option, workspace), own = (command[6:] for command in commands)
+    assert (option, own) == ("--workspace", [])
+    (origin,) = location_origins_from_yaml_paths([workspace])
+    assert origin.location_name == "medgen_pipeline"
 
 
 # Dagster's own commands
