@@ -162,7 +162,7 @@ def test_an_error_without_a_code_is_a_lost_connection_where_the_driver_says_so()
         ('FATAL:  role "u" does not exist', LoaderError),
         ('FATAL:  role "u" is not permitted to log in', LoaderError),
         ('FATAL:  permission denied for database "d"', LoaderError),
-        ('FATAL:  database "d" is not currently accepting connections', LoaderError),
+        ('FATAL:  database "d" is not currently accepting connections', WarehouseBusyError),
         ("FATAL:  pg_hba.conf rejects connection for host", LoaderError),
         ("SSL error: certificate verify failed", LoaderError),
         ('server certificate for "a" does not match host name "b"', LoaderError),

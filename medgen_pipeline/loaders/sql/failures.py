@@ -74,6 +74,8 @@ REFUSALS: tuple[Failure, ...] = (
         Failure("", WarehouseBusyError, TOO_MANY_CONNECTIONS, says)
         for says in ("too many clients", "too many connections", "remaining connection slots")
     ),
+    # ALLOW_CONNECTIONS false, as an administrator sets it for a while.
+    Failure("", WarehouseBusyError, "Load again once it is open.", "not currently accepting connections"),
     *(
         Failure("", LoaderError, "Check sslmode, sslrootcert, sslcert and sslkey in the DSN.", says)
         for says in ("certificate", "root.crt", "does not support SSL")
@@ -86,7 +88,6 @@ REFUSALS: tuple[Failure, ...] = (
             "pg_hba.conf",
             "not permitted",
             "permission denied",
-            "not currently accepting connections",  # ALLOW_CONNECTIONS false
             "no password",
             "invalid",  # sslmode, port, channel_binding ...
             "Servname not supported",  # a port that is no number, as glibc's getaddrinfo puts it
