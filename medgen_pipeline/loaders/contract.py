@@ -70,15 +70,17 @@ class AbstractNativeLoader(ABC):
 
     @abstractmethod
     def is_as_left(self, table: Table, last: LoadRecord) -> bool:
-        """Whether production is as the load ``last`` left it, as far as can be told without reading its rows."""
+        """Whether production is as the load ``last`` left it; reads its rows once at most."""
 
     @abstractmethod
     def initialize_staging(self, table: Table, strategy: Strategy = Strategy.WAREHOUSE) -> None:
         """Afterwards an empty staging table exists, whatever a killed run left behind.
 
-        Under ``SNAPSHOT`` it takes canonical rows that begin with one more field, ``+`` or ``-``.
+        Under ``SNAPSHOT`` it takes canonical rows that begin with one more field, ``+`` or ``-``. Under ``WAREHOUSE``,
+        columns that production lacks, or has with another type, are added, or changed, without a row being lost.
 
         Raises:
+            ProductionChangedError: Under ``SNAPSHOT``: production is gone, or has not all of its columns.
             UnknownTableError: No recorded load made the table that production is to be; see ``LoadStart.take_over``.
             LoaderError: Something else that no load made has a name that the load needs.
         """
@@ -118,6 +120,10 @@ class AbstractNativeLoader(ABC):
         """Write the exact change set between staging and production, duplicates and NULLs included.
 
         Touches no production row. Under ``SNAPSHOT`` the staged lines are the change already.
+
+        Raises:
+            ProductionChangedError: Under ``SNAPSHOT``: what others wrote to production keeps the change from being
+                told.
         """
 
     @abstractmethod
@@ -125,18 +131,18 @@ class AbstractNativeLoader(ABC):
         """The counts of a release equal to ``last``'s: stands in for staging and comparison."""
 
     @abstractmethod
-    def can_swap(self, table: Table) -> bool:
-        """Whether the staged table can take production's place with nothing of the user's lost."""
-
-    @abstractmethod
     def apply_changes(self, table: Table, mode: ApplyMode) -> ChangeCounts:
         """Publish the change set: production, change feed and audit move together or not at all.
 
-        Readers see the old table or the new one, never a mixture, an error or an empty table.
+        A table that exists is changed in place, whatever the fraction, so that whatever users have attached to it
+        stays. Readers see the old rows or the new ones, never a mixture, an error or an empty table.
+
+        Args:
+            table: The table.
+            mode: ``FIRST`` exactly where ``execute_cdc`` found a baseline; ``UNCHANGED`` where it found no change.
 
         Raises:
-            ProductionChangedError: Somebody else wrote to production since it was compared.
-            SwapRefusedError: Of a swap only; nothing was published, and the same change set may go in place.
+            ProductionChangedError: Production is not as it was compared, or as the last load left it.
         """
 
     @abstractmethod

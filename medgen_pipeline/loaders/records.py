@@ -21,10 +21,6 @@ class LoaderError(PermanentError):
     """The warehouse refuses what was asked of it, and will refuse it again."""
 
 
-class SwapRefusedError(LoaderError):
-    """What users have attached to production keeps a new table from taking its place; a change in place may do."""
-
-
 class UnknownTableError(LoaderError):
     """Something has production's name that no recorded load made, and the load may not take it over."""
 
@@ -55,9 +51,24 @@ class Strategy(StrEnum):
 class ApplyMode(StrEnum):
     """How the change set reaches production."""
 
-    SWAP = "swap"  # the staged table takes production's place
+    FIRST = "first"  # there is no production yet, and the staged table becomes it
     DELTA = "delta"  # rows are deleted, updated and inserted in place
     UNCHANGED = "unchanged"  # there is nothing to do
+
+
+class ChangeType(StrEnum):
+    """What a row of the change feed says, in the words of Delta Lake's change data feed."""
+
+    INSERT = "insert"
+    DELETE = "delete"
+    PREIMAGE = "update_preimage"  # a row before its update
+    POSTIMAGE = "update_postimage"  # and after it
+
+
+ADDED = (ChangeType.INSERT, ChangeType.POSTIMAGE)
+"""The rows that a change puts into the table."""
+REMOVED = (ChangeType.DELETE, ChangeType.PREIMAGE)
+"""The rows that it takes out."""
 
 
 class LoadStatus(StrEnum):
@@ -86,7 +97,7 @@ class LoadStart:
     take_over: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LoadDetail:
     """What framing saw and how the change set was found; known before the gates."""
 
@@ -96,7 +107,7 @@ class LoadDetail:
     rows_repaired: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ChangeCounts:
     """The exact difference between what was staged and production.
 
@@ -106,14 +117,14 @@ class ChangeCounts:
         deleted: Rows only in production.
         unchanged: Rows equal in both.
         by_key: Whether rows were matched by the catalog's key; False where it has none or the key repeats.
-        baseline: Whether production does not exist yet in this shape, so that there is nothing to compare with.
+        baseline: Whether production does not exist yet, so that there is nothing to compare with.
         unique_key: Whether the release's key is unique and never NULL; None: as ``by_key`` says.
     """
 
-    inserted: int
-    updated: int
-    deleted: int
-    unchanged: int
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
     by_key: bool
     baseline: bool = False
     unique_key: bool | None = field(default=None, compare=False)
@@ -122,6 +133,13 @@ class ChangeCounts:
     def key_is_unique(self) -> bool:
         """Whether the release's key tells its rows apart; that of a damaged production may not, until it is healed."""
         return self.by_key if self.unique_key is None else self.unique_key
+
+    @property
+    def mode(self) -> ApplyMode:
+        """How the change reaches production."""
+        if self.baseline:
+            return ApplyMode.FIRST
+        return ApplyMode.DELTA if self.changed else ApplyMode.UNCHANGED
 
     @property
     def rows_before(self) -> int:
@@ -186,7 +204,7 @@ class LoadRecord:
         return found if isinstance(found, dict) else {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Drift:
     """How production differs from what the loads' files add up to.
 
@@ -202,8 +220,8 @@ class Drift:
     expected_rows: int
     rows: int
     checksum_matches: bool
-    foreign_rows: int
-    sample: tuple[tuple[Any, ...], ...]
+    foreign_rows: int = 0
+    sample: tuple[tuple[Any, ...], ...] = ()
     missing_columns: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -219,6 +237,11 @@ class Drift:
     def found(self) -> bool:
         """Whether there is any difference."""
         return not self.checksum_matches or self.rows != self.expected_rows
+
+    @property
+    def written_to(self) -> bool:
+        """Whether others have written, also where what they left is equal."""
+        return self.found or self.foreign_rows > 0
 
 
 def new_load_id(previous: int | None) -> int:

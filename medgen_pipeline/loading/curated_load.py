@@ -31,8 +31,6 @@ _LOADS = (
 _NEWEST_LOADS = (
     "SELECT table_name, MAX(load_id) AS load_id FROM {load_run} WHERE status = 'succeeded' GROUP BY table_name"
 )
-# Changed rows go in place, see AbstractNativeLoader.stage_query.
-_NEVER = float("inf")
 
 
 class MissingUpstreamError(PermanentError):
@@ -197,7 +195,7 @@ class _CuratedLoad(Load):
     def __init__(
         self, loader: AbstractNativeLoader, inputs: CuratedInputs, options: CuratedOptions, load_id: int
     ) -> None:
-        how = LoadOptions(force_warehouse=options.force_rebuild, swap_above_percent=_NEVER)
+        how = LoadOptions(force_warehouse=options.force_rebuild)
         super().__init__(loader, inputs.table, how, load_id)
         self._inputs = inputs
         self._curated = inputs.table
@@ -210,8 +208,11 @@ class _CuratedLoad(Load):
         if self._reason or last is None:
             self._build(self._inputs.query)
         elif last.content_sha256 == self._inputs.content_sha256:
-            self._reason = "nothing it is made from has changed since the last load"
-            self._keep_unchanged(last)
+            if self._is_as_left(last):
+                self._reason = "nothing it is made from has changed since the last load"
+                self._keep_unchanged(last)
+            else:
+                self._build(self._inputs.query)
         else:
             self._build(self._query_after(last))
 
@@ -255,6 +256,8 @@ class _CuratedLoad(Load):
         if increment is None:
             self._reason = "something it is made from has changed"
             return self._inputs.query
+        if not self._is_as_left(last):
+            return self._inputs.query
         ((name, newest),) = self._inputs.upstream.items()
         base, doubt = self._base_of(increment, last, newest)
         if doubt:
@@ -277,5 +280,5 @@ class _CuratedLoad(Load):
             return 0, f"its change feed does not reach back to load {load_id}"
         ((held,),) = self._loader.read_query(increment.conserved, 1)
         if held != rows_after:
-            return 0, f"production stands for {held:,} of its rows, and load {load_id} left {rows_after:,}"
+            return 0, f"production accounts for {held:,} of its rows, and load {load_id} left {rows_after:,}"
         return int(load_id), ""

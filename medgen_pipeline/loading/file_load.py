@@ -6,7 +6,6 @@ SQL, no network.
 """
 
 import logging
-import math
 import signal
 import threading
 import time
@@ -20,7 +19,7 @@ from typing import Any, BinaryIO, cast
 from isal import igzip_threaded
 
 from medgen_pipeline.catalog import SourceTable, Table
-from medgen_pipeline.errors import MedgenError, SettingError, require_number
+from medgen_pipeline.errors import MedgenError, SettingError
 from medgen_pipeline.loaders import (
     AbstractNativeLoader,
     ApplyMode,
@@ -32,8 +31,6 @@ from medgen_pipeline.loaders import (
     LoadStatus,
     ProductionChangedError,
     Strategy,
-    SwapRefusedError,
-    TableBusyError,
     UnknownTableError,
 )
 from medgen_pipeline.loading.gates import ClosedGate, GateLimits, GatesClosedError, closed_gates, gate_closed_early
@@ -64,23 +61,11 @@ class LoadOptions:
         limits: The gates' limits.
         force_warehouse: Compare the whole file with production even where a cheaper way would do.
         take_over: Make a table production that has its name and that no recorded load made.
-        swap_above_percent: Change this many percent of production's rows or more by putting a new table in its place;
-            infinity: never.
     """
 
     limits: GateLimits = field(default_factory=GateLimits)
     force_warehouse: bool = False
     take_over: bool = False
-    swap_above_percent: float = 5.0
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be meant.
-
-        Raises:
-            SettingError: With name, value and range.
-        """
-        if self.swap_above_percent != math.inf:
-            require_number("swap_above_percent", self.swap_above_percent)
 
 
 @dataclass(frozen=True)
@@ -167,7 +152,7 @@ class Load:
         self._strategy = Strategy.WAREHOUSE
         self._reason = ""
         self._mode = ApplyMode.UNCHANGED
-        self._counts = ChangeCounts(0, 0, 0, 0, by_key=False)
+        self._counts = ChangeCounts(by_key=False)
         self._report = FramingReport()
         self._staging_seconds = 0.0
         self._rejected_left_out = 0
@@ -198,18 +183,26 @@ class Load:
             return "the catalog's entry has changed since the last load"
         if last.guard and not last.left:
             return f"what load {last.load_id} left behind cannot be read (guard in load_run)"
-        if not self._loader.is_as_left(self._table, last):
-            return f"production is not as the last load left it: {self._damage()}"
         return ""
 
-    def _damage(self) -> str:
-        """What others have made of production, which this load is going to repair."""
+    def _is_as_left(self, last: LoadRecord) -> bool:
+        """Whether production is as the last load left it; where it is not, this load is going to repair it."""
+        if self._loader.is_as_left(self._table, last):
+            return True
+        self._reason = self._why_repair("")
+        return False
+
+    def _why_repair(self, otherwise: str) -> str:
+        """What others have made of production; ``otherwise`` where that cannot be seen any more."""
         try:
-            found = str(self._loader.find_drift(self._table))
+            drift = self._loader.find_drift(self._table)
+            if otherwise and not drift.written_to:
+                return otherwise
+            found = str(drift)
         except LoaderError as error:  # what makes the load fail as well, in its turn
             found = str(error)
         logger.warning("%s: production is not as its last load left it, and is repaired: %s", self._table.name, found)
-        return found
+        return f"production is not as the last load left it: {found}"
 
     def _initialize(self, strategy: Strategy = Strategy.WAREHOUSE) -> None:
         """Make room for the rows, unless somebody else's table is in the way."""
@@ -220,7 +213,9 @@ class Load:
             raise GatesClosedError(self._table, (gate,), self._load_id, staged=False) from error
 
     def _keep_unchanged(self, last: LoadRecord) -> None:
-        self._report = FramingReport(last.rows_extracted or 0, last.rows_rejected or 0, last.rows_repaired or 0)
+        self._report = FramingReport(
+            rows=last.rows_extracted or 0, rejected=last.rows_rejected or 0, repaired=last.rows_repaired or 0
+        )
         self._log_detail()
         self._counts = self._loader.keep_unchanged(self._table, last)
         self._loader.apply_changes(self._table, ApplyMode.UNCHANGED)
@@ -229,17 +224,8 @@ class Load:
         """Compare, pass the gates, apply."""
         self._counts = self._loader.execute_cdc(self._table)
         self._pass_gates()
-        self._mode = self._choose_mode()
-        try:
-            self._loader.apply_changes(self._table, self._mode)
-        except (TableBusyError, ProductionChangedError, SwapRefusedError) as error:
-            if self._mode is not ApplyMode.SWAP or self._counts.baseline or _interrupt_in(error) is not None:
-                raise
-            # A swap locks readers out for a moment, which one long report prevents, and binds views again, which a view
-            # on something out of the loader's reach prevents. A delta does without both, and checks for itself.
-            logger.warning("%s: changed in place instead of swapped: %s", self._table.name, error)
-            self._mode = ApplyMode.DELTA
-            self._loader.apply_changes(self._table, self._mode)
+        self._mode = self._counts.mode
+        self._loader.apply_changes(self._table, self._mode)
 
     def _pass_gates(self) -> None:
         """Raise where the change set looks wrong."""
@@ -247,22 +233,16 @@ class Load:
         if closed:
             raise GatesClosedError(self._table, closed, self._load_id)
 
-    def _choose_mode(self) -> ApplyMode:
-        counts = self._counts
-        if counts.baseline:
-            return ApplyMode.SWAP
-        if not counts.changed:
-            return ApplyMode.UNCHANGED
-        # Staged lines are no whole table, so only the other strategy can swap.
-        much = counts.changed * 100 >= self._options.swap_above_percent * max(counts.rows_before, 1)
-        if self._strategy is Strategy.WAREHOUSE and much and self._loader.can_swap(self._table):
-            return ApplyMode.SWAP
-        return ApplyMode.DELTA
-
     def _log_detail(self) -> None:
         report = self._report
         self._loader.log_run_detail(
-            self._load_id, LoadDetail(self._strategy, report.rows, report.rejected, report.repaired)
+            self._load_id,
+            LoadDetail(
+                strategy=self._strategy,
+                rows_extracted=report.rows,
+                rows_rejected=report.rejected,
+                rows_repaired=report.repaired,
+            ),
         )
 
     # --- the end, whatever it is ---------------------------------------------------------------------------------
@@ -347,16 +327,27 @@ class _FileLoad(Load):
         if self._reason or last is None:
             self._from_the_whole_file()
         elif last.content_sha256 == self._source.content_sha256:
-            self._strategy, self._reason = Strategy.SNAPSHOT, "the file's content is that of the last load"
-            self._keep_unchanged(last)
-        elif self._stage_difference(last):
-            try:
-                self._publish()
-            except ProductionChangedError as error:
-                self._reason = str(error)
+            if self._is_as_left(last):
+                self._strategy, self._reason = Strategy.SNAPSHOT, "the file's content is that of the last load"
+                self._keep_unchanged(last)
+            else:
                 self._from_the_whole_file()
-        else:
+        elif not self._publish_difference(last):
             self._from_the_whole_file()
+
+    def _publish_difference(self, last: LoadRecord) -> bool:
+        """Strategy *snapshot*; False where it is not worth it, or production is not what the last file made of it.
+
+        That is looked at once, where nobody can write to it any more: just before the change is applied.
+        """
+        try:
+            if not self._stage_difference(last):
+                return False
+            self._publish()
+        except ProductionChangedError as error:
+            self._reason = self._why_repair(str(error))
+            return False
+        return True
 
     def _from_the_whole_file(self) -> None:
         self._strategy = Strategy.WAREHOUSE
@@ -405,7 +396,7 @@ class _FileLoad(Load):
         return None if content_bytes is None else content_bytes // fields + 1
 
     def _stage_difference(self, last: LoadRecord) -> bool:
-        """Strategy *snapshot*: stage only what differs from the last file; False where that is not worth it."""
+        """Stage only what differs from the last file; False where that is not worth it."""
         started = time.monotonic()
         earlier = self._archive.path_of(last.source_sha256)
         if earlier is None:

@@ -59,7 +59,7 @@ class AuditContract:
         ) == [
             ("a-dagster-run", "names", release, "a" * 64, "b" * 64, NAMES.shape, "warehouse", *metrics, None)
             for release, *metrics in (
-                (RELEASES[0], "swap", "succeeded", 2, 0, 0, 2, 0, 0, 0),
+                (RELEASES[0], "first", "succeeded", 2, 0, 0, 2, 0, 0, 0),
                 (RELEASES[1], "delta", "succeeded", 3, 0, 0, 2, 1, 1, 0),
             )
         ]
@@ -79,7 +79,9 @@ class AuditContract:
         awkward = 'it\'s \\N, 100 %s {x} "quoted" é'
         with backend.new_loader() as loader:
             load_id = loader.log_run_start(start_of(NAMES))
-            loader.log_run_detail(load_id, LoadDetail(Strategy.SNAPSHOT, 5, 2, 1))
+            loader.log_run_detail(
+                load_id, LoadDetail(strategy=Strategy.SNAPSHOT, rows_extracted=5, rows_rejected=2, rows_repaired=1)
+            )
             assert loader.log_run_finish(load_id, LoadStatus.FAILED, awkward) is LoadStatus.FAILED
             assert loader.log_run_finish(load_id, LoadStatus.SUCCEEDED) is LoadStatus.FAILED
             assert loader.last_load(NAMES) is None
@@ -115,7 +117,7 @@ class AuditContract:
     def test_a_load_that_succeeded_stays_so(self, backend: Backend) -> None:
         with backend.new_loader() as loader:
             compared(loader, NAMES, [A])
-            loader.apply_changes(NAMES, ApplyMode.SWAP)
+            loader.apply_changes(NAMES, ApplyMode.FIRST)
             load_id = int(str(backend.loads("load_id")[0][0]))
             assert loader.log_run_finish(load_id, LoadStatus.INTERRUPTED, "too late") is LoadStatus.SUCCEEDED
         assert backend.loads("status", "error") == [("succeeded", None)]
@@ -181,7 +183,7 @@ class AuditContract:
             loader.log_run_finish(loader.log_run_start(start_of(NAMES, RELEASES[1])), LoadStatus.FAILED, "why")
             last = loader.last_load(NAMES)
         assert last is not None
-        assert (last.release, last.rows_inserted, last.mode, last.table_shape) == (RELEASES[0], 1, "swap", NAMES.shape)
+        assert (last.release, last.rows_inserted, last.mode, last.table_shape) == (RELEASES[0], 1, "first", NAMES.shape)
 
 
 class HistoryContract:

@@ -6,7 +6,7 @@ import pytest
 
 from medgen_pipeline.catalog import Column, ColumnType, CuratedTable, Query
 from medgen_pipeline.catalog.query import Constant, Scratch
-from medgen_pipeline.loaders import AbstractNativeLoader, ApplyMode, LoaderError
+from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError
 from medgen_pipeline.testing.backend import Backend, Row
 from medgen_pipeline.testing.loads import NAMES, RELEASES, load, start_of
 
@@ -52,8 +52,7 @@ def published(backend: Backend, table: CuratedTable) -> tuple[int, int, int, int
         begin(loader, table)
         loader.stage_query(table, table.query)
         counts = loader.execute_cdc(table)
-        mode = ApplyMode.SWAP if counts.baseline else ApplyMode.DELTA if counts.changed else ApplyMode.UNCHANGED
-        loader.apply_changes(table, mode)
+        loader.apply_changes(table, counts.mode)
         loader.cleanup(table)
     return counts.inserted, counts.updated, counts.deleted, counts.unchanged
 

@@ -128,7 +128,7 @@ class FilesContract:
         releases = (*RELEASES, "2026-02-04")
         for release, lines in zip(releases, _random_files(table, len(releases), keys), strict=True):
             one = by_diff.load(lines, release=release)
-            two = by_join.load(lines, release=release, force_warehouse=True, swap_above_percent=1e9)
+            two = by_join.load(lines, release=release, force_warehouse=True)
             assert one.counts == two.counts
             assert (one.report.rows, one.report.rejected, one.report.repaired) == (
                 two.report.rows,
@@ -148,10 +148,9 @@ class FilesContract:
         assert (counts.inserted, counts.updated, counts.deleted, counts.unchanged) == (1, 1, 1, 48)
         assert len(mirror.feed()) == 4
 
-    def test_a_load_whose_place_was_taken_is_not_tried_in_another_mode(
+    def test_a_load_whose_place_was_taken_is_not_tried_again(
         self, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """In place instead of by a swap is for what only a swap meets."""
         mirror.load(GOOD)
         loader_class = type(mirror.backend.new_loader())
         apply_changes, tried = loader_class.apply_changes, []
@@ -164,7 +163,7 @@ class FilesContract:
         monkeypatch.setattr(loader_class, "apply_changes", after_another_load)
         with pytest.raises(LoaderError, match="another load has taken over"):
             mirror.load(GOOD[25:], release=RELEASES[1], force_warehouse=True)
-        assert tried == [ApplyMode.SWAP]
+        assert tried == [ApplyMode.DELTA]
         assert mirror.production().total() == 50
 
     def test_equal_content_writes_the_audit_row_and_nothing_else(self, mirror: Mirror) -> None:
@@ -174,7 +173,7 @@ class FilesContract:
         assert mirror.production().total() == 50
         assert mirror.feed() == Counter()
         assert mirror.backend.loads("release", "mode", "rows_extracted", "rows_unchanged") == [
-            (RELEASES[0], "swap", 50, 0),
+            (RELEASES[0], "first", 50, 0),
             (RELEASES[1], "unchanged", 50, 50),
         ]
         # What it left is as good as what any other load leaves.
@@ -208,7 +207,7 @@ class FilesContract:
                     by_diff.load(lines, release=release)
                 limits = replace(OPEN_GATES, accept_missing_columns=("source",))
             one = by_diff.load(lines, release=release, limits=limits)
-            two = by_join.load(lines, release=release, limits=limits, force_warehouse=True, swap_above_percent=1e9)
+            two = by_join.load(lines, release=release, limits=limits, force_warehouse=True)
             assert one.counts == two.counts
             assert by_diff.production() == by_join.production() == rows
             assert by_diff.feed() == by_join.feed()

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from medgen_pipeline.catalog import Table, table_by_name
 from medgen_pipeline.loaders import (
     AbstractNativeLoader,
-    ApplyMode,
     ChangeCounts,
     LoadDetail,
     LoadStart,
     Strategy,
 )
+from medgen_pipeline.loaders.records import REMOVED
 from medgen_pipeline.testing.backend import Backend, Row
 
 NAMES = table_by_name("names")  # a proven key
@@ -56,35 +56,17 @@ def compared(
     load_id = loader.log_run_start(start_of(table, release))
     loader.initialize_staging(table)
     assert loader.bulk_load(table.name, iter([canonical(rows)] if rows else [])) == len(rows)
-    loader.log_run_detail(load_id, LoadDetail(Strategy.WAREHOUSE, len(rows), 0, 0))
+    loader.log_run_detail(
+        load_id, LoadDetail(strategy=Strategy.WAREHOUSE, rows_extracted=len(rows), rows_rejected=0, rows_repaired=0)
+    )
     return loader.execute_cdc(table)
 
 
-def load(
-    loader: AbstractNativeLoader,
-    table: Table,
-    rows: Sequence[Row],
-    release: str = RELEASES[0],
-    mode: ApplyMode = ApplyMode.DELTA,
-) -> ChangeCounts:
-    """One whole load through the contract, as ``load_table`` does it, without gates.
-
-    Args:
-        loader: Not connected.
-        table: The table.
-        rows: The release.
-        release: Its label.
-        mode: How a change is published where there is one; a swap only where the loader says that it can.
-    """
+def load(loader: AbstractNativeLoader, table: Table, rows: Sequence[Row], release: str = RELEASES[0]) -> ChangeCounts:
+    """One whole load through the contract, as ``load_table`` does it, without gates; ``loader`` is not connected."""
     with loader:
         counts = compared(loader, table, rows, release)
-        if counts.baseline:
-            mode = ApplyMode.SWAP
-        elif not counts.changed:
-            mode = ApplyMode.UNCHANGED
-        elif mode is ApplyMode.SWAP and not loader.can_swap(table):
-            mode = ApplyMode.DELTA
-        assert loader.apply_changes(table, mode) == counts
+        assert loader.apply_changes(table, counts.mode) == counts
         loader.cleanup(table)
     return counts
 
@@ -109,7 +91,7 @@ def undone(backend: Backend, table: Table, rows: Counter[Row], release: str) -> 
     rebuilt = Counter(rows)
     for (change, of_release, *values), copies in backend.feed(table).items():
         if of_release == release:
-            rebuilt[tuple(values)] += copies if change in {"delete", "update_preimage"} else -copies
+            rebuilt[tuple(values)] += copies if change in REMOVED else -copies
     assert min(rebuilt.values(), default=0) >= 0, "the feed takes rows away that were not there"
     return +rebuilt
 

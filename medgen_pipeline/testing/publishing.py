@@ -11,12 +11,20 @@ from typing import TypeVar
 import pytest
 from psycopg import sql
 
-from medgen_pipeline.catalog import Column, ColumnType
-from medgen_pipeline.loaders import ApplyMode, LoaderError, LostConnectionError, ProductionChangedError, Strategy
+from medgen_pipeline.catalog import Column, ColumnType, Table
+from medgen_pipeline.loaders import (
+    ApplyMode,
+    ChangeCounts,
+    LoaderError,
+    LostConnectionError,
+    ProductionChangedError,
+    Strategy,
+)
 from medgen_pipeline.testing.backend import Backend, Row
 from medgen_pipeline.testing.files import EDITS
 from medgen_pipeline.testing.loads import (
     HISTORY,
+    MONDO,
     NAMES,
     RELEASES,
     A,
@@ -33,12 +41,13 @@ from medgen_pipeline.testing.loads import (
 
 OLD: list[Row] = [(f"C{number}", f"name {number}", "GTR", "N") for number in range(50)]
 WIDER = replace(NAMES, columns=(*NAMES.columns, Column("note", "note", "Invented for this test.")))
-_SWAPS = 4
+NUMBERED = replace(HISTORY, columns=(*HISTORY.columns[:2], replace(HISTORY.columns[2], type=ColumnType.INTEGER)))
+_LOADS = 4
 T = TypeVar("T")
 
 
 class PublicationContract:
-    """``can_swap``, ``apply_changes``; what the user has under the same names."""
+    """``apply_changes``; what the user has under the same names."""
 
     def test_nothing_can_be_applied_before_it_is_compared(self, backend: Backend) -> None:
         with backend.new_loader() as loader:
@@ -47,21 +56,16 @@ class PublicationContract:
             with pytest.raises(LoaderError, match="names: nothing to apply"):
                 loader.apply_changes(NAMES, ApplyMode.DELTA)
 
-    @pytest.mark.parametrize("mode", [ApplyMode.DELTA, ApplyMode.SWAP])
     @pytest.mark.parametrize("edit", range(len(EDITS)))
-    def test_an_edit_between_comparison_and_apply_is_noticed(
-        self, backend: Backend, edit: int, mode: ApplyMode
-    ) -> None:
+    def test_an_edit_between_comparison_and_apply_is_noticed(self, backend: Backend, edit: int) -> None:
         load(backend.new_loader(), NAMES, OLD)
         with backend.new_loader() as loader:
             compared(loader, NAMES, [*OLD[:-1], A])
             for statement in EDITS[edit]:
                 backend.run(statement, NAMES)
             edited = backend.production(NAMES)
-            if mode is ApplyMode.SWAP and not loader.can_swap(NAMES):
-                pytest.skip("this table cannot be swapped")
             with pytest.raises(ProductionChangedError, match="somebody else wrote to the table since it was compared"):
-                loader.apply_changes(NAMES, mode)
+                loader.apply_changes(NAMES, ApplyMode.DELTA)
             assert backend.production(NAMES) == edited
             assert backend.feed(NAMES) == Counter()
             assert backend.statuses() == ["succeeded", "running"]
@@ -69,7 +73,7 @@ class PublicationContract:
             loader.initialize_staging(NAMES)
             loader.bulk_load(NAMES.name, iter([canonical(OLD[1:])]))
             loader.execute_cdc(NAMES)
-            loader.apply_changes(NAMES, mode)
+            loader.apply_changes(NAMES, ApplyMode.DELTA)
         assert backend.production(NAMES) == Counter(OLD[1:])
 
     def test_an_edit_before_staged_lines_are_applied_is_noticed(self, backend: Backend) -> None:
@@ -85,8 +89,7 @@ class PublicationContract:
                 loader.apply_changes(NAMES, ApplyMode.DELTA)
         assert backend.production(NAMES) == edited
 
-    @pytest.mark.parametrize("mode", [ApplyMode.DELTA, ApplyMode.SWAP])
-    def test_a_publication_that_fails_half_way_changes_nothing(self, backend: Backend, mode: ApplyMode) -> None:
+    def test_a_publication_that_fails_half_way_changes_nothing(self, backend: Backend) -> None:
         load(backend.new_loader(), NAMES, OLD)
         # A feed that refuses what is written to it once production's rows have been.
         backend.run(
@@ -96,22 +99,21 @@ class PublicationContract:
             NAMES,
         )
         with pytest.raises(LoaderError, match="publishing names"):
-            load(backend.new_loader(), NAMES, OLD[30:], RELEASES[1], mode)
+            load(backend.new_loader(), NAMES, OLD[30:], RELEASES[1])
         assert backend.production(NAMES) == Counter(OLD)
         assert backend.feed(NAMES) == Counter()
         assert backend.statuses() == ["succeeded", "running"]
         backend.run("DROP TABLE {feed}", NAMES)
-        assert load(backend.new_loader(), NAMES, OLD[30:], RELEASES[1], mode).deleted == 30
+        assert load(backend.new_loader(), NAMES, OLD[30:], RELEASES[1]).deleted == 30
         assert backend.leftovers([NAMES]) == []
 
-    @pytest.mark.parametrize("mode", [ApplyMode.DELTA, ApplyMode.SWAP])
-    def test_readers_see_the_old_rows_or_the_new_ones_and_nothing_else(self, backend: Backend, mode: ApplyMode) -> None:
+    def test_readers_see_the_old_rows_or_the_new_ones_and_nothing_else(self, backend: Backend) -> None:
         old, new = OLD, [A, B, C, D]
         load(backend.new_loader(), NAMES, old)
         with _reading(lambda: frozenset(backend.production(NAMES).items())) as seen:
-            for number in range(_SWAPS):
+            for number in range(_LOADS):
                 rows = old if number % 2 else new
-                load(backend.new_loader(), NAMES, rows, f"2026-03-0{number + 1}", mode)
+                load(backend.new_loader(), NAMES, rows, f"2026-03-0{number + 1}")
         assert seen <= {frozenset(Counter(rows).items()) for rows in (old, new)}
         assert backend.production(NAMES) == Counter(old)
         assert backend.leftovers([NAMES]) == []
@@ -124,13 +126,13 @@ class PublicationContract:
         def told() -> tuple[int, int]:
             ((changes, fed),) = backend.run(
                 "SELECT SUM(r.rows_inserted + r.rows_deleted + 2 * r.rows_updated), (SELECT COUNT(*) FROM {feed})"
-                " FROM {load_run} r WHERE r.status = 'succeeded' AND r.mode <> 'swap'",
+                " FROM {load_run} r WHERE r.status = 'succeeded' AND r.mode <> 'first'",
                 NAMES,
             )
             return int(str(changes)), int(str(fed))
 
         with _reading(told) as seen:
-            for number in range(_SWAPS):
+            for number in range(_LOADS):
                 load(backend.new_loader(), NAMES, OLD[number % 2 :], f"2026-03-0{number + 1}")
         assert len(seen) > 1
         assert all(changes == fed for changes, fed in seen)
@@ -138,8 +140,8 @@ class PublicationContract:
     def test_a_view_of_the_users_shows_the_new_rows(self, backend: Backend) -> None:
         load(backend.new_loader(), NAMES, [A, B])
         backend.run("CREATE VIEW {schema}.only_cuis AS SELECT cui FROM {production}", NAMES)
-        for mode, rows in ((ApplyMode.SWAP, [C, D]), (ApplyMode.DELTA, [A, D]), (ApplyMode.SWAP, [B])):
-            load(backend.new_loader(), NAMES, rows, mode=mode)
+        for rows in ([C, D], [A, D], [B]):
+            load(backend.new_loader(), NAMES, rows)
             assert Counter(backend.run("SELECT cui FROM {schema}.only_cuis")) == Counter((row[0],) for row in rows)
 
     def test_a_table_of_the_users_under_the_same_name_is_not_touched(self, backend: Backend) -> None:
@@ -177,18 +179,20 @@ class PublicationContract:
         assert backend.run("SELECT cui FROM {place}", place=place) == [("C1",)]
         assert backend.production(NAMES) == Counter([A])
 
-    def test_a_column_that_the_catalog_gains_is_there_after_the_next_load(self, backend: Backend) -> None:
+    def test_a_column_that_the_catalog_gains_is_added_and_filled(self, backend: Backend) -> None:
         load(backend.new_loader(), NAMES, [A, B])
         load(backend.new_loader(), NAMES, [B, C], RELEASES[1])
         rows = [(*B, "noted"), (*D, None)]
         counts = load(backend.new_loader(), WIDER, rows, RELEASES[2])
-        assert counts.baseline
+        assert counts == ChangeCounts(inserted=1, updated=1, deleted=1, by_key=True)
         assert backend.production(WIDER) == Counter(rows)
-        assert backend.feed(NAMES).total() == 2  # the feed keeps what it has
+        # The feed replays across the change: before it, nothing was noted.
+        assert undone(backend, WIDER, backend.production(WIDER), RELEASES[2]) == Counter([(*B, None), (*C, None)])
         counts = load(backend.new_loader(), WIDER, [(*B, "changed"), rows[1]], RELEASES[3])
         assert (counts.updated, counts.unchanged) == (1, 1)
         assert ("update_postimage", RELEASES[3], *B, "changed") in backend.feed(WIDER)
         assert undone(backend, WIDER, backend.production(WIDER), RELEASES[3]) == Counter(rows)
+        self._assert_history(backend, WIDER, RELEASES[1], [(*B, None), (*C, None)])
 
     def test_a_column_that_the_catalog_gives_up_hinders_nothing(self, backend: Backend) -> None:
         load(backend.new_loader(), WIDER, [(*A, "noted"), (*B, None)])
@@ -197,20 +201,46 @@ class PublicationContract:
         assert backend.production(NAMES) == Counter([A, C])
         load(backend.new_loader(), NAMES, [A, D], RELEASES[3])
         assert undone(backend, NAMES, backend.production(NAMES), RELEASES[3]) == Counter([A, C])
+        self._assert_history(backend, NAMES, RELEASES[1], [A, B])
 
-    def test_a_column_whose_type_changes_is_of_the_new_type_after_the_next_load(self, backend: Backend) -> None:
-        numbered = replace(
-            HISTORY,
-            columns=(*HISTORY.columns[:2], replace(HISTORY.columns[2], type=ColumnType.INTEGER)),
-        )
-        load(backend.new_loader(), numbered, [("C1", None, 7), ("C2", None, 8)])
-        load(backend.new_loader(), numbered, [("C1", None, 7), ("C2", None, 9)], RELEASES[1])
-        load(backend.new_loader(), HISTORY, [("C1", None, "Jan"), ("C2", None, "9")], RELEASES[2])
-        assert backend.production(HISTORY) == Counter([("C1", None, "Jan"), ("C2", None, "9")])
+    def test_a_column_that_becomes_text_keeps_what_it_held(self, backend: Backend) -> None:
+        load(backend.new_loader(), NUMBERED, [("C1", None, 7), ("C2", None, 8)])
+        load(backend.new_loader(), NUMBERED, [("C1", None, 7), ("C2", None, 9)], RELEASES[1])
+        counts = load(backend.new_loader(), HISTORY, [("C1", None, "Jan"), ("C2", None, "9")], RELEASES[2])
+        assert counts == ChangeCounts(inserted=1, deleted=1, unchanged=1, by_key=False)
         load(backend.new_loader(), HISTORY, [("C1", None, "Feb"), ("C2", None, "9")], RELEASES[3])
-        assert undone(backend, HISTORY, backend.production(HISTORY), RELEASES[3]) == Counter(
-            [("C1", None, "Jan"), ("C2", None, "9")]
+        assert backend.production(HISTORY) == Counter([("C1", None, "Feb"), ("C2", None, "9")])
+        self._assert_history(backend, HISTORY, RELEASES[2], [("C1", None, "Jan"), ("C2", None, "9")])
+        self._assert_history(backend, HISTORY, RELEASES[0], [("C1", None, "7"), ("C2", None, "8")])
+
+    def test_a_column_that_becomes_a_number_keeps_what_is_one(self, backend: Backend) -> None:
+        long = "1" * 70
+        load(backend.new_loader(), HISTORY, [("C1", None, "7"), ("C2", None, "Jan"), ("C3", None, long)])
+        load(backend.new_loader(), HISTORY, [("C1", None, "-8"), ("C2", None, "Jan"), ("C3", None, long)], RELEASES[1])
+        counts = load(
+            backend.new_loader(), NUMBERED, [("C1", None, -8), ("C2", None, 1), ("C3", None, None)], RELEASES[2]
         )
+        assert counts == ChangeCounts(inserted=1, deleted=1, unchanged=2, by_key=False)
+        load(backend.new_loader(), NUMBERED, [("C1", None, -8), ("C2", None, 2), ("C3", None, None)], RELEASES[3])
+        assert backend.production(NUMBERED) == Counter([("C1", None, -8), ("C2", None, 2), ("C3", None, None)])
+        self._assert_history(backend, NUMBERED, RELEASES[0], [("C1", None, 7), ("C2", None, None), ("C3", None, None)])
+
+    def test_a_key_that_the_catalog_widens_takes_rows_that_repeat_the_earlier_one(self, backend: Backend) -> None:
+        wider = replace(MONDO, key=MONDO.column_names[:2])
+        one, two = ("M1", "C1", "Jan", "0"), ("M1", "C2", "Jan", "0")
+        assert load(backend.new_loader(), MONDO, [one]).by_key
+        assert load(backend.new_loader(), wider, [one, two], RELEASES[1]).inserted == 1
+        assert load(backend.new_loader(), wider, [two], RELEASES[2]) == ChangeCounts(
+            deleted=1, unchanged=1, by_key=True
+        )
+        assert backend.production(MONDO) == Counter([two])
+
+    @staticmethod
+    def _assert_history(backend: Backend, table: Table, release: str, rows: list[Row]) -> None:
+        """Production adds up to what the loads' files add up to, and the feed leads back to what it held."""
+        with backend.new_loader() as loader:
+            assert not loader.find_drift(table).written_to
+            assert Counter(loader.read_as_of(table, release)) == Counter(rows)
 
     def test_a_connection_lost_before_publication_changes_nothing_and_the_loader_goes_on(
         self, backend: Backend

@@ -23,7 +23,7 @@ from medgen_pipeline_tests.ncbi_double import NcbiDouble, ncbi_double
 
 RATIOS = {"snapshot_ratio": ("snapshot_s", "raw_s"), "warehouse_ratio": ("warehouse_s", "raw_s")}
 # In place whatever part of the table changes: what is measured is the delta.
-_WAREHOUSE = {"force_warehouse": True, "swap_above_percent": 1e9}
+_WAREHOUSE = {"force_warehouse": True}
 
 
 def measure(ground: Ground, double: NcbiDouble, table: SourceTable, old: Path, repeat: int | None) -> Record:

@@ -15,7 +15,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
 from multiprocessing.connection import Connection as Pipe
@@ -55,10 +55,8 @@ _PHASES = frozenset(
         "log_rejected_rows",
         "log_run_detail",
         "execute_cdc",
-        "can_swap",
-        "prepare_swap",
         "apply_changes",
-        "_settle",
+        "_after_publishing",
         "cleanup",
     }
 )
@@ -262,8 +260,6 @@ def edit(dsn: str, statement: str) -> None:
             connection.execute(statement.encode())
         except psycopg.errors.LockNotAvailable:
             return
-        if connection.info.server_version >= 150000:  # else the server would count the edit some seconds later
-            connection.execute("SELECT pg_stat_force_next_flush()")
 
 
 def _attempt(job: Job, fault: Fault | None, barrier: Barrier | None, pipe: Pipe) -> None:
@@ -361,18 +357,16 @@ class Scenario(Enum):
     """How a load gets to production; the value is its options."""
 
     FIRST = LoadOptions(OPEN_GATES)
-    SNAPSHOT = LoadOptions(OPEN_GATES, swap_above_percent=1000)
-    WAREHOUSE = LoadOptions(OPEN_GATES, swap_above_percent=1001, force_warehouse=True)
-    SWAP = LoadOptions(OPEN_GATES, swap_above_percent=0, force_warehouse=True)
+    SNAPSHOT = LoadOptions(replace(OPEN_GATES, max_growth_percent=10_001))  # of equal values an Enum makes one
+    WAREHOUSE = LoadOptions(OPEN_GATES, force_warehouse=True)
 
     @property
     def expected(self) -> tuple[Strategy, ApplyMode]:
         """The strategy and the mode that these options are for."""
         return {
-            Scenario.FIRST: (Strategy.WAREHOUSE, ApplyMode.SWAP),
+            Scenario.FIRST: (Strategy.WAREHOUSE, ApplyMode.FIRST),
             Scenario.SNAPSHOT: (Strategy.SNAPSHOT, ApplyMode.DELTA),
             Scenario.WAREHOUSE: (Strategy.WAREHOUSE, ApplyMode.DELTA),
-            Scenario.SWAP: (Strategy.WAREHOUSE, ApplyMode.SWAP),
         }[self]
 
 

@@ -42,7 +42,7 @@ def test_a_load_whose_session_ends_anywhere_leaves_the_old_release_or_the_new_on
 
 
 @pytest.mark.parametrize(
-    ("table_name", "scenario"), [("names", Scenario.SNAPSHOT), ("medgen_cui_history", Scenario.SWAP)]
+    ("table_name", "scenario"), [("names", Scenario.SNAPSHOT), ("medgen_cui_history", Scenario.WAREHOUSE)]
 )
 def test_a_load_whose_audit_session_ends_leaves_the_old_release_or_the_new_one(
     table_name: str, scenario: Scenario, database: str, tmp_path: Path
@@ -66,7 +66,7 @@ def server() -> Iterator[EmbeddedPostgres]:
         shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("scenario", [Scenario.SNAPSHOT, Scenario.SWAP])
+@pytest.mark.parametrize("scenario", [Scenario.SNAPSHOT, Scenario.WAREHOUSE])
 def test_a_server_that_dies_comes_back_with_the_old_release_or_the_new_one(
     scenario: Scenario, server: EmbeddedPostgres, tmp_path: Path
 ) -> None:
@@ -75,7 +75,7 @@ def test_a_server_that_dies_comes_back_with_the_old_release_or_the_new_one(
     names = table_by_name("names")
     with Trials(dsn, tmp_path, names, scenario, revive=server.ensure_running) as trials:
         phases = trials.phases()
-        copying, commit = phases.index("bulk_load") + 4, phases.index("_settle") - 1
+        copying, commit = phases.index("bulk_load") + 4, phases.index("_after_publishing") - 1
         for strike, at, under_way in (
             (crash, copying, True),
             (stop, commit, False),
@@ -90,7 +90,7 @@ def test_an_edit_of_every_row_after_a_crash_is_noticed(server: EmbeddedPostgres,
     (release,) = (job() for job in jobs(dsn, tmp_path, names, 1))
     release.run()
     kill_server(server.location / "data", signal.SIGKILL)
-    server.ensure_running()  # with its counts of writes at 0
+    server.ensure_running()
     edit(dsn, "UPDATE medgen.names SET name = 'by hand'")
     release.run()
     assert Counter(read(dsn, "medgen", names)) == Counter(rows_of(names, 1))

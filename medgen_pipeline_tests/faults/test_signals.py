@@ -107,7 +107,7 @@ def test_a_load_that_is_told_to_stop_ends_its_statement_and_cleans_up(
 
 
 def test_a_load_interrupted_anywhere_leaves_the_old_release_or_the_new_one(database: str, tmp_path: Path) -> None:
-    struck = strike_everywhere(database, tmp_path, NAMES, interrupt, [Scenario.SNAPSHOT, Scenario.SWAP])
+    struck = strike_everywhere(database, tmp_path, NAMES, interrupt, [Scenario.SNAPSHOT, Scenario.WAREHOUSE])
     assert {(outcome.exit_code, outcome.error) for outcome in struck} == {(1, "")}  # an interrupt is never swallowed
 
 

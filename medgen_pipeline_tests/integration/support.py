@@ -18,7 +18,6 @@ import psycopg
 from psycopg import sql
 
 from medgen_pipeline.catalog import ColumnType, Framing, SourceTable, Table
-from medgen_pipeline.loading.file_load import LoadOptions
 from medgen_pipeline.orchestration.build import build_definitions
 from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
 from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
@@ -240,11 +239,7 @@ def run_of(entries: Sequence[dg.EventLogEntry]) -> Run:
     )
 
 
-def mode_of(metadata: dict[str, Any], strategy: str) -> str:
-    """How a change of this size is applied; only a table that was staged whole can take production's place."""
+def mode_of(metadata: dict[str, Any]) -> str:
+    """How a change of a table that exists is applied."""
     changed = metadata["cdc/inserted"] + metadata["cdc/updated"] + metadata["cdc/deleted"]
-    rows_before = metadata["cdc/unchanged"] + metadata["cdc/updated"] + metadata["cdc/deleted"]
-    if not changed:
-        return "unchanged"
-    much = changed * 100 >= LoadOptions().swap_above_percent * rows_before
-    return "swap" if strategy == "warehouse" and much else "delta"
+    return "delta" if changed else "unchanged"

@@ -171,7 +171,7 @@ def test_the_command_line_loads_redshift_by_environment_and_by_config_alike(
     by_environment = location.materialize(**variables | {"MEDGEN_SCHEMA": "by_environment"})
     config = yaml.safe_load(filled(PAGE.blocks("yaml")[0], {"BUCKET": BUCKET}))
     target = config["resources"]["medgen_warehouse"]["config"]["target"]["redshift"]
-    target |= {"schema": "by_config", "s3_prefix": "etl/medgen", "swap": "strict"}
+    target |= {"schema": "by_config", "s3_prefix": "etl/medgen"}
     by_config = location.materialize(config, MEDGEN_DSN=dsn)
     for table in map(table_by_name, ("merged", "medgen_sources")):
         rows = [PostgresBackend(redshift.database, schema=schema).production(table) for schema in _SCHEMAS]

@@ -63,7 +63,7 @@ def test_the_job_makes_a_table_and_says_what_it_did(table: CuratedTable, weeks: 
     assert metadata["dagster/row_count"] == len(read(weeks.deployment.dsn, "as_of_base", table))
     assert metadata["dagster/table_name"] == f"medgen.{table.name}"
     assert metadata["medgen/release"] == BASE
-    assert metadata["medgen/mode"] == "swap"
+    assert metadata["medgen/mode"] == "first"
     assert metadata["cdc/inserted"] == metadata["dagster/row_count"] > 0
     assert {metric.name for metric in table.metrics} <= set(metadata)
 

@@ -40,15 +40,15 @@ def chains(draw: st.DrawFn) -> tuple[SourceTable, list[list[bytes]], list[bool]]
 def test_every_earlier_release_can_be_read_back_row_by_row(
     database: str, chain: tuple[SourceTable, list[list[bytes]], list[bool]]
 ) -> None:
-    table, releases, swaps = chain
+    table, releases, whole = chain
     home = Path(tempfile.mkdtemp())
     try:
         query(database, "DROP SCHEMA IF EXISTS medgen, medgen_changes, medgen_audit CASCADE")
         mirror = postgres_mirror(database, home, table, "medgen")
         states = {}
-        for number, (lines, swap) in enumerate(zip(releases, swaps, strict=False)):
+        for number, (lines, force) in enumerate(zip(releases, whole, strict=False)):
             label = f"2026-01-{number + 10}"
-            mirror.load(lines, release=label, force_warehouse=swap, swap_above_percent=0 if swap else 1e9)
+            mirror.load(lines, release=label, force_warehouse=force)
             states[label] = mirror.production()
             with loader_of(mirror) as loader:
                 for earlier, rows in states.items():

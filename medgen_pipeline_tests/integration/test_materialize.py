@@ -129,8 +129,8 @@ def test_the_counts_are_those_of_brute_force(table: SourceTable, sample: Sample)
     columns = ("rows_inserted", "rows_updated", "rows_deleted", "rows_unchanged")
     audit = load_runs(sample.dsn, "table_name", "status", "release", "mode", *columns)
     assert [row[1:] for row in audit if row[0] == table.name] == [
-        ("succeeded", BASE, "swap", base.total(), 0, 0, 0),
-        ("succeeded", SUCCESSOR, mode_of(second, sample.strategy), *expected.values()),
+        ("succeeded", BASE, "first", base.total(), 0, 0, 0),
+        ("succeeded", SUCCESSOR, mode_of(second), *expected.values()),
         ("succeeded", SUCCESSOR, "unchanged", 0, 0, 0, successor.total()),
     ]
 
@@ -223,7 +223,7 @@ def test_a_materialization_carries_the_promised_metadata(table: SourceTable, sam
     releases = [run.metadata[table.name]["medgen/release"] for run in sample.runs]
     assert releases == [BASE, SUCCESSOR, SUCCESSOR]
     modes = [run.metadata[table.name]["medgen/mode"] for run in sample.runs]
-    assert modes == ["swap", mode_of(sample.runs[1].metadata[table.name], sample.strategy), "unchanged"]
+    assert modes == ["first", mode_of(sample.runs[1].metadata[table.name]), "unchanged"]
 
 
 @EVERY_TABLE

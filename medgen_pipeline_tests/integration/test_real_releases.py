@@ -158,7 +158,7 @@ def test_the_changes_are_the_expected_ones_in_metadata_and_audit(
     assert {key: found[key] for key in metadata} == metadata
     audit = {row[1]: row[1:] for row in load_runs(history.dsn, "table_name", *AUDIT) if row[0] == table.name}
     assert audit[after] == (
-        *(after, "succeeded", mode_of(found, metadata["medgen/strategy"]), expected["after"], 0, 0),
+        *(after, "succeeded", mode_of(found), expected["after"], 0, 0),
         *(expected["inserted"], expected["updated"], expected["deleted"], unchanged),
     )
 
@@ -167,9 +167,9 @@ def test_the_changes_are_the_expected_ones_in_metadata_and_audit(
 def test_the_first_release_is_the_baseline(table: SourceTable, history: History) -> None:
     rows = history.changes(table, AUGUST, NOVEMBER)["before"]
     found = history.runs[AUGUST].metadata[table.name]
-    assert (found["dagster/row_count"], found["cdc/inserted"], found["medgen/mode"]) == (rows, rows, "swap")
+    assert (found["dagster/row_count"], found["cdc/inserted"], found["medgen/mode"]) == (rows, rows, "first")
     audit = [row[1:] for row in load_runs(history.dsn, "table_name", *AUDIT) if row[0] == table.name]
-    assert audit[0] == (AUGUST, "succeeded", "swap", rows, 0, 0, rows, 0, 0, 0)
+    assert audit[0] == (AUGUST, "succeeded", "first", rows, 0, 0, rows, 0, 0, 0)
     assert [row[0] for row in audit] == [AUGUST, NOVEMBER, DECEMBER]
 
 

@@ -19,7 +19,7 @@ from medgen_pipeline.catalog import (
     upstream_of,
 )
 from medgen_pipeline.catalog.query import Parameter
-from medgen_pipeline.loaders import AbstractNativeLoader, ApplyMode, LoadDetail, Strategy
+from medgen_pipeline.loaders import AbstractNativeLoader, LoadDetail, Strategy
 from medgen_pipeline.loading.curated_load import CuratedOptions, load_curated, read_metrics
 from medgen_pipeline.loading.file_load import LoadOptions, LoadResult, load_table
 from medgen_pipeline.release import Archive, ReleaseSource
@@ -43,8 +43,7 @@ def _load(loader: AbstractNativeLoader, table: Table, rows: Sequence[Row], relea
         loader.bulk_load(table.name, iter([canonical(rows)] if rows else []))
         loader.log_run_detail(load_id, LoadDetail(Strategy.WAREHOUSE, len(rows), 0, 0))
         counts = loader.execute_cdc(table)
-        mode = ApplyMode.SWAP if counts.baseline else ApplyMode.DELTA if counts.changed else ApplyMode.UNCHANGED
-        loader.apply_changes(table, mode)
+        loader.apply_changes(table, counts.mode)
         loader.cleanup(table)
 
 

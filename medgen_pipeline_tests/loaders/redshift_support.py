@@ -57,7 +57,6 @@ class GatedRedshift(RedshiftBackend):
             "s3_bucket": BUCKET,
             "aws_region": "us-east-1",
             "iam_role": ROLE,
-            "drop_grace_seconds": 0,
             "conflict_backoff_seconds": 0.01,
         }
         super().__init__(gate.dsn("redshift", sslmode="disable"), config, schema)

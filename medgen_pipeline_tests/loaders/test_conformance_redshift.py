@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 from medgen_pipeline.testing import LoaderConformance
-from medgen_pipeline.testing.comparing import ComparisonContract
-from medgen_pipeline.testing.publishing import PublicationContract
 from medgen_pipeline_tests.loaders.redshift_support import BUCKET, ROLE, GatedRedshift
 
 LIVE = Path(__file__).with_name("test_conformance_redshift_live.py")
@@ -19,15 +17,6 @@ LIVE = Path(__file__).with_name("test_conformance_redshift_live.py")
 class TestRedshift(LoaderConformance):
     @pytest.fixture
     def backend(self, redshift: GatedRedshift) -> GatedRedshift:
-        return redshift
-
-
-class TestRedshiftSwapsStrictly(PublicationContract, ComparisonContract):
-    """The other way to swap."""
-
-    @pytest.fixture
-    def backend(self, redshift: GatedRedshift) -> GatedRedshift:
-        redshift.config["swap"] = "strict"
         return redshift
 
 

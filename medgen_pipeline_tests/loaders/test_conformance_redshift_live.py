@@ -44,7 +44,7 @@ else:
         def backend(self) -> Iterator[LiveRedshift]:
             config = {setting: os.environ[name] for setting, name in VARIABLES.items()}
             schema = f"medgen_live_{uuid.uuid4().hex}"
-            backend = LiveRedshift(os.environ[DSN], {**config, "drop_grace_seconds": 0}, schema)
+            backend = LiveRedshift(os.environ[DSN], config, schema)
             try:
                 yield backend
             finally:

@@ -35,7 +35,7 @@ def test_a_table_is_kept_without_a_query_as_long_as_nothing_it_is_made_from_chan
     curated_warehouse: CuratedWarehouse,
 ) -> None:
     curated_warehouse.give("medgen_pubmed_lnk", LINKS)
-    assert curated_warehouse.make_alone("concept_literature").mode is ApplyMode.SWAP
+    assert curated_warehouse.make_alone("concept_literature").mode is ApplyMode.FIRST
     curated_warehouse.give("medgen_pubmed_lnk", LINKS, "2026-01-14")
     curated_warehouse.edit("ALTER TABLE medgen.medgen_pubmed_lnk RENAME TO elsewhere")  # a query would fail now
     result = curated_warehouse.make_alone("concept_literature")
@@ -43,7 +43,7 @@ def test_a_table_is_kept_without_a_query_as_long_as_nothing_it_is_made_from_chan
     assert result.strategy_reason == "nothing it is made from has changed since the last load"
     runs = "SELECT release, mode, status FROM medgen_audit.load_run WHERE table_name = 'concept_literature'"
     assert sorted(query(curated_warehouse.database, runs)) == [
-        ("2026-01-07", "swap", "succeeded"),
+        ("2026-01-07", "first", "succeeded"),
         ("2026-01-14", "unchanged", "succeeded"),
     ]
 
@@ -138,7 +138,7 @@ def test_counts_that_do_not_add_up_mean_a_rebuild(curated_warehouse: CuratedWare
     assert counts_of(curated_warehouse) == [("C1", 2)]
     curated_warehouse.give("medgen_pubmed_lnk", MORE_LINKS, "2026-01-14")
     result = curated_warehouse.make_alone("concept_literature")
-    assert "production stands for 2 of its rows, and load " in result.strategy_reason
+    assert "production accounts for 2 of its rows, and load " in result.strategy_reason
     assert counts_of(curated_warehouse) == [("C1", 1), ("C2", 2), ("C3", 1)]
 
 
@@ -305,5 +305,5 @@ def test_two_loads_of_a_curated_table_wait_for_each_other(database: str) -> None
     warehouse.give("medgen_pubmed_lnk", LINKS)
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda _: warehouse.make_alone("concept_literature"), range(4)))
-    assert sorted(result.mode for result in results) == ["swap", "unchanged", "unchanged", "unchanged"]
+    assert sorted(result.mode for result in results) == ["first", "unchanged", "unchanged", "unchanged"]
     assert warehouse.rows("concept_literature") == expected_literature(LINKS)

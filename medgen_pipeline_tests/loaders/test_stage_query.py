@@ -9,7 +9,7 @@ import pytest
 from medgen_pipeline.catalog import CuratedTable, Query
 from medgen_pipeline.catalog.curated.columns import integer, text
 from medgen_pipeline.catalog.query import Constant, Scratch
-from medgen_pipeline.loaders import AbstractNativeLoader, ApplyMode, LoaderError
+from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError
 from medgen_pipeline.loaders.postgres.loader import PostgresNativeLoader
 from medgen_pipeline.testing import Row, start_of
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
@@ -44,17 +44,15 @@ def staged(warehouse: CuratedWarehouse, table: CuratedTable) -> list[Row]:
 
 
 def published(warehouse: CuratedWarehouse, table: CuratedTable) -> tuple[object, ...]:
-    """A whole load of the table; the counts and whether it could have been a swap."""
+    """A whole load of the table; its counts."""
     with warehouse.new_loader() as loader:
         loader.log_run_start(start_of(table))
         loader.initialize_staging(table)
         loader.stage_query(table, table.query)
         counts = loader.execute_cdc(table)
-        can_swap = loader.can_swap(table)
-        mode = ApplyMode.SWAP if counts.baseline else ApplyMode.DELTA if counts.changed else ApplyMode.UNCHANGED
-        loader.apply_changes(table, mode)
+        loader.apply_changes(table, counts.mode)
         loader.cleanup(table)
-    return counts.inserted, counts.updated, counts.deleted, counts.unchanged, can_swap
+    return counts.inserted, counts.updated, counts.deleted, counts.unchanged
 
 
 def test_a_backend_without_curated_tables_says_so_and_what_to_do(database: str) -> None:
@@ -86,15 +84,6 @@ def test_a_value_that_sql_text_cannot_hold_is_refused(curated_warehouse: Curated
 # PostgreSQL alone
 
 
-def test_rows_of_a_query_never_take_the_place_of_a_table_that_stands(database: str) -> None:
-    """They are not frozen, so a transaction with an older snapshot would see an empty table after a swap."""
-    warehouse = CuratedWarehouse(lambda: new_loader(database), database)
-    warehouse.give("names", NAMES)
-    table = table_of("SELECT cui, 1 AS number FROM {names}")
-    assert published(warehouse, table)[4] is True  # nothing stands yet
-    assert published(warehouse, table)[4] is False
-
-
 def test_a_first_table_is_a_logged_one_and_scratch_for_a_delta_is_not(database: str) -> None:
     warehouse = CuratedWarehouse(lambda: new_loader(database), database)
     warehouse.give("names", NAMES)
@@ -107,7 +96,7 @@ def test_a_first_table_is_a_logged_one_and_scratch_for_a_delta_is_not(database: 
             loader.stage_query(table, table.query)
             assert query(database, kind) == [(expected,)]
             counts = loader.execute_cdc(table)
-            loader.apply_changes(table, ApplyMode.SWAP if counts.baseline else ApplyMode.UNCHANGED)
+            loader.apply_changes(table, counts.mode)
             loader.cleanup(table)
 
 

@@ -148,10 +148,9 @@ def test_no_override_is_offered_where_one_gate_has_none() -> None:
 NUMBERS = [
     *((name, value, "from 0 to 100") for name in ("max_rejected_percent", "max_repaired_percent", "max_shrink_percent")
       for value in (-1.0, 100.1, 150.0)),
-    *((name, value, "") for name in ("max_rejected_percent", "max_growth_percent", "swap_above_percent")
+    *((name, value, "") for name in ("max_rejected_percent", "max_growth_percent")
       for value in (math.nan, math.inf, -math.inf)),
     ("max_growth_percent", -0.1, "of 0 or more"),
-    ("swap_above_percent", -1.0, "of 0 or more"),
     ("max_repaired_rows", -1, "whole number of 0 or more"),
 ]  # fmt: skip
 
@@ -162,10 +161,8 @@ def test_a_limit_that_cannot_be_meant_is_refused_with_name_value_and_range(name:
         LoadConfig(**{name: value})  # type: ignore[arg-type]  # by name, as in YAML
     assert not failure.value.allow_retries
     assert re.match(rf"{name} is {value}, expected a .*{span}", failure.value.description or "")
-    if (name, value) == ("swap_above_percent", math.inf):
-        return  # never, for a caller in Python
     with pytest.raises(SettingError, match=f"{name} is {value}, expected a "):
-        LoadOptions(**{name: value}) if name == "swap_above_percent" else GateLimits(**{name: value})  # type: ignore[arg-type]  # as above
+        GateLimits(**{name: value})  # type: ignore[arg-type]  # as above
 
 
 def test_a_first_load_may_have_any_size() -> None:
@@ -261,10 +258,8 @@ def test_the_run_config_reaches_the_load_field_by_field() -> None:
         accept_missing_columns=["source", "suppress"],
         accept_broken_key=True,
         force_warehouse=True,
-        swap_above_percent=4.5,
     )
     assert config.options() == LoadOptions(
         limits=GateLimits(1.5, 7, 0.5, 2.5, 3.5, ("source", "suppress"), True),
         force_warehouse=True,
-        swap_above_percent=4.5,
     )

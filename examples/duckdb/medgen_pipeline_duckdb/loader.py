@@ -85,7 +85,7 @@ class DuckDBNativeLoader(SqlNativeLoader[duckdb.DuckDBPyConnection]):
 
     def bulk_load(self, table_name: str, data_iterator: Iterator[bytes]) -> int:
         """See the base class; through a file beside the database, which is removed whatever happens."""
-        schema = schemas(self._session.schema)[1]
+        schema = schemas(self._session.schema).staging
         staging = sql.Identifier(schema, table_name)
         file = self._folder / f"{schema}.{table_name}.tsv"
         with self._session.errors(f"COPY into the staging table of {table_name}"):

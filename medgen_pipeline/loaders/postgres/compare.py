@@ -4,7 +4,7 @@ By key where the key is unique on both sides; else by whole rows as multisets, s
 """
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from psycopg import errors as pg_errors
 from psycopg import sql
@@ -13,43 +13,30 @@ from medgen_pipeline.loaders.postgres.guard import Guard, Writers, read_writers,
 from medgen_pipeline.loaders.postgres.names import TableNames
 from medgen_pipeline.loaders.postgres.session import PostgresSession
 from medgen_pipeline.loaders.records import ChangeCounts
-from medgen_pipeline.loaders.sql.compare import key_will_be_unique
+from medgen_pipeline.loaders.sql.compare import Comparison, count_changes, key_will_be_unique
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """The result of a comparison.
-
-    Attributes:
-        counts: What differs.
-        production: Production as it was compared; None on a first load.
-        checksum_after: Sum of the row hashes that production will have.
-    """
-
-    counts: ChangeCounts
-    production: Writers | None
-    checksum_after: int
-
-
-def baseline(session: PostgresSession, names: TableNames, staged_rows: int, suffix: str) -> Comparison:
+def baseline(session: PostgresSession, names: TableNames, staged_rows: int) -> Comparison[Writers]:
     """There is nothing to compare with: index the staged table and add up its rows."""
-    unique = build_index(session, names, suffix)
+    indexed = build_index(session, names)
     nulls, checksum = session.run(
         "SELECT count(*) FILTER (WHERE num_nulls({null_columns}) > 0), coalesce(sum({hash}), 0) FROM {staging} s",
         names,
         null_columns=names.columns("s", names.index_columns),
         hash=names.row_hash("s"),
     ).fetchone() or (0, 0)
-    counts = ChangeCounts(staged_rows, 0, 0, 0, by_key=unique and nulls == 0, baseline=True)
-    return Comparison(counts, None, int(checksum))
+    unique = indexed and nulls == 0
+    counts = ChangeCounts(inserted=staged_rows, by_key=unique, baseline=True)
+    return Comparison(counts=counts, production=None, checksum_after=int(checksum), unique_key=unique)
 
 
 def compare_with_production(
     session: PostgresSession, names: TableNames, staged_rows: int, guard: Guard | None
-) -> Comparison:
+) -> Comparison[Writers]:
     """Strategy *warehouse*: the staged file against production, in one snapshot of the database."""
+    session.set("work_mem", session.config.work_mem)
     hopeful = bool(names.table.key) and (guard is None or guard.unique_key)
     try_by_key = hopeful and (has_unique_index(session, names) or make_unique_index(session, names))
     with session.work.transaction():
@@ -65,17 +52,16 @@ def compare_with_production(
             # Groups of whole rows are as many as the rows: made in parallel, one process has to make them all again
             # (850,000 rows: 2.1 s against 1.2 s).
             session.work.execute("SET LOCAL parallel_tuple_cost TO DEFAULT; SET LOCAL parallel_setup_cost TO DEFAULT")
-            counts = _count_by_key(session, names, staged_rows)
-            matched = counts.unchanged + counts.updated + counts.deleted == production.rows
+            counts = count_changes(session, names, production.rows, by_key=True)
             # Production's unique index matches each staged row to one row at most. So as many staged rows matched as
             # production rows exactly when no two staged rows share a match; the others are looked through.
-            if not matched or _change_set_repeats_a_key(session, names):
+            if counts.rows_after != staged_rows or _change_set_repeats_a_key(session, names):
                 counts = None
         if counts is None:
             _write_by_row(session, names, new=names.staging, old=names.production)
-            counts = _count_by_row(session, names, production.rows)
+            counts = count_changes(session, names, production.rows, by_key=False)
             counts = replace(counts, unique_key=_proves_unique(session, names))
-        as_left = guard is not None and production.rows == guard.rows and production.ids <= guard.written_by.ids
+        as_left = guard is not None and production.rows == guard.rows and production.ids <= guard.state.ids
         # What a trigger has changed in our own name is not in the guard's sum.
         if guard is not None and as_left and not what_changes_values(session, names):
             checksum = guard.checksum + _checksum_of_changes(session, names)
@@ -83,11 +69,12 @@ def compare_with_production(
             checksum = int(
                 session.value("SELECT coalesce(sum({hash}), 0) FROM {staging} s", names, hash=names.row_hash("s"))
             )
-    return Comparison(counts, production, checksum)
+    return Comparison(counts=counts, production=production, checksum_after=checksum, unique_key=counts.by_key)
 
 
-def compare_staged_lines(session: PostgresSession, names: TableNames, guard: Guard) -> Comparison:
+def compare_staged_lines(session: PostgresSession, names: TableNames, guard: Guard) -> Comparison[Writers]:
     """Strategy *snapshot*: the staged lines that were removed (-) against those that were added (+)."""
+    session.set("work_mem", session.config.work_mem)
     signed = "(SELECT ctid, * FROM {staging} WHERE _sign = {sign})"
     new, old = (sql.SQL(signed).format(staging=names.staging, sign=sql.Literal(sign)) for sign in "+-")
     counts = None
@@ -96,23 +83,16 @@ def compare_staged_lines(session: PostgresSession, names: TableNames, guard: Gua
     if names.table.key and guard.unique_key and not _added_lines_repeat_a_key(session, names):
         _write_by_key(session, names, new=new, old=old)
         if not (_change_set_repeats_a_key(session, names) or _insert_meets_a_kept_row(session, names)):
-            counts = _count_by_key(session, names, guard.rows)
-            counts = ChangeCounts(
-                counts.inserted,
-                counts.updated,
-                counts.deleted,
-                guard.rows - counts.updated - counts.deleted,
-                by_key=True,
-            )
+            counts = count_changes(session, names, guard.rows, by_key=True)
     if counts is None:
         _write_by_row(session, names, new=new, old=old)
-        counts = _count_by_row(session, names, guard.rows)
+        counts = count_changes(session, names, guard.rows, by_key=False)
         counts = replace(counts, unique_key=_proves_unique(session, names))
     checksum = guard.checksum + _checksum_of_changes(session, names)
-    return Comparison(counts, guard.written_by, checksum)
+    return Comparison(counts=counts, production=guard.state, checksum_after=checksum, unique_key=counts.by_key)
 
 
-def build_index(session: PostgresSession, names: TableNames, suffix: str = "") -> bool:
+def build_index(session: PostgresSession, names: TableNames) -> bool:
     """Index the staged table; returns whether the catalog's key is unique in it.
 
     The index is unique exactly where the key is: that is what the next load's comparison relies on.
@@ -123,7 +103,7 @@ def build_index(session: PostgresSession, names: TableNames, suffix: str = "") -
             session.run(
                 "CREATE UNIQUE INDEX {name} ON {staging} ({key})",
                 names,
-                name=sql.Identifier(names.unique_index + suffix),
+                name=sql.Identifier(names.unique_index),
             )
         except pg_errors.UniqueViolation as error:
             logger.warning("%s: the key repeats, so rows are compared whole: %s", names.table.name, error)
@@ -132,14 +112,14 @@ def build_index(session: PostgresSession, names: TableNames, suffix: str = "") -
     session.run(
         "CREATE INDEX {name} ON {staging} ({index_columns})",
         names,
-        name=sql.Identifier(names.plain_index + suffix),
+        name=sql.Identifier(names.plain_index),
         index_columns=names.columns(None, names.index_columns),
     )
     return False
 
 
 def has_unique_index(session: PostgresSession, names: TableNames) -> bool:
-    """Whether a valid unique index over just the key stands on production, be it ours or the user's."""
+    """Whether production has a valid unique index over just the key, be it ours or the user's."""
     row = session.work.execute(
         "SELECT count(*) FROM pg_index i WHERE i.indrelid = %s::regclass AND i.indisunique AND i.indisvalid"
         " AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = %s AND i.indnkeyatts ="
@@ -176,8 +156,8 @@ def _write_by_key(session: PostgresSession, names: TableNames, *, new: sql.Compo
         "changes",
         "CREATE UNLOGGED TABLE {changes} AS SELECT side.* FROM {new} n FULL JOIN {old} o ON {on}"
         " CROSS JOIN LATERAL (VALUES"
-        "  (CASE WHEN n.ctid IS NULL THEN 'delete' ELSE 'update_preimage' END, o.ctid IS NOT NULL, {old_columns}),"
-        "  (CASE WHEN o.ctid IS NULL THEN 'insert' ELSE 'update_postimage' END, n.ctid IS NOT NULL, {new_columns})"
+        "  (CASE WHEN n.ctid IS NULL THEN {delete} ELSE {preimage} END, o.ctid IS NOT NULL, {old_columns}),"
+        "  (CASE WHEN o.ctid IS NULL THEN {insert} ELSE {postimage} END, n.ctid IS NOT NULL, {new_columns})"
         " ) AS side (_change_type, _present, {columns})"
         " WHERE (n.ctid IS NULL OR o.ctid IS NULL {differs}) AND side._present",
         names,
@@ -195,7 +175,7 @@ def _write_by_row(session: PostgresSession, names: TableNames, *, new: sql.Compo
     session.make_scratch(
         "changes",
         "CREATE UNLOGGED TABLE {changes} AS"
-        " SELECT CASE WHEN copies > 0 THEN 'insert' ELSE 'delete' END AS _change_type, true AS _present, {columns}"
+        " SELECT CASE WHEN copies > 0 THEN {insert} ELSE {delete} END AS _change_type, true AS _present, {columns}"
         " FROM (SELECT {columns}, sum(one) AS copies FROM"
         "  (SELECT {columns}, 1 AS one FROM {new} n UNION ALL SELECT {columns}, -1 FROM {old} o) AS both_sides"
         "  GROUP BY {columns} HAVING sum(one) <> 0) AS difference, generate_series(1, abs(copies))",
@@ -203,23 +183,6 @@ def _write_by_row(session: PostgresSession, names: TableNames, *, new: sql.Compo
         new=new,
         old=old,
     )
-
-
-def _count_by_key(session: PostgresSession, names: TableNames, staged_rows: int) -> ChangeCounts:
-    count = _count_types(session, names)
-    inserted, updated = count.get("insert", 0), count.get("update_postimage", 0)
-    unchanged = staged_rows - inserted - updated
-    return ChangeCounts(inserted, updated, count.get("delete", 0), unchanged, by_key=True)
-
-
-def _count_by_row(session: PostgresSession, names: TableNames, rows_before: int) -> ChangeCounts:
-    count = _count_types(session, names)
-    deleted = count.get("delete", 0)
-    return ChangeCounts(count.get("insert", 0), 0, deleted, rows_before - deleted, by_key=False)
-
-
-def _count_types(session: PostgresSession, names: TableNames) -> dict[str, int]:
-    return dict(session.run("SELECT _change_type, count(*) FROM {changes} GROUP BY _change_type", names).fetchall())
 
 
 def _proves_unique(session: PostgresSession, names: TableNames) -> bool | None:
@@ -231,8 +194,7 @@ def _checksum_of_changes(session: PostgresSession, names: TableNames) -> int:
     """What the change set adds to the sum of production's row hashes."""
     return int(
         session.value(
-            "SELECT coalesce(sum(CASE WHEN _change_type IN ('insert', 'update_postimage') THEN 1 ELSE -1 END * {hash}),"
-            " 0) FROM {changes} c",
+            "SELECT coalesce(sum(CASE WHEN _change_type IN ({added}) THEN 1 ELSE -1 END * {hash}), 0) FROM {changes} c",
             names,
             hash=sql.SQL("{}::numeric").format(names.row_hash("c")),
         )
@@ -261,14 +223,14 @@ def _added_lines_repeat_a_key(session: PostgresSession, names: TableNames) -> bo
 
 
 def _insert_meets_a_kept_row(session: PostgresSession, names: TableNames) -> bool:
-    """Whether an inserted key stands in production already: the new file repeats it, though its other row is unchanged.
+    """Whether an inserted key is in production already: the new file repeats it, though its other row is unchanged.
 
     The key of a deleted row may not be inserted again: that would have been an update.
     """
     session.run("ANALYZE {changes}", names)
     return bool(
         session.value(
-            "SELECT EXISTS (SELECT FROM {changes} c JOIN {production} p ON {on} WHERE c._change_type = 'insert')",
+            "SELECT EXISTS (SELECT FROM {changes} c JOIN {production} p ON {on} WHERE c._change_type = {insert})",
             names,
             on=names.key_matches("c", "p"),
         )

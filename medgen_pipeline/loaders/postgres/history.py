@@ -35,5 +35,9 @@ def find_drift(session: PostgresSession, names: TableNames, left: Guard | None) 
         limit=sql.Literal(_SAMPLE_ROWS if foreign_rows else 0),
     ).fetchall()
     return Drift(
-        guard.rows, rows, checksum_matches=checksum == guard.checksum, foreign_rows=foreign_rows, sample=tuple(sample)
+        expected_rows=guard.rows,
+        rows=rows,
+        checksum_matches=checksum == guard.checksum,
+        foreign_rows=foreign_rows,
+        sample=tuple(sample),
     )

@@ -5,35 +5,28 @@ from typing import ClassVar, LiteralString
 
 from psycopg import sql
 
-from medgen_pipeline.catalog import Column, ColumnType, Table
-from medgen_pipeline.loaders.sql.names import BaseTableNames, define, schemas
+from medgen_pipeline.catalog import ColumnType, Table
+from medgen_pipeline.loaders.sql.names import BaseTableNames, schemas
 
-__all__ = ["TYPES", "TableNames", "definitions", "schemas"]
+__all__ = ["TYPES", "TableNames", "schemas"]
 
 _WORDS: Mapping[ColumnType, LiteralString] = {ColumnType.TEXT: "text", ColumnType.INTEGER: "bigint"}
 TYPES = {column_type: sql.SQL(words) for column_type, words in _WORDS.items()}
-
-
-def definitions(columns: Sequence[Column]) -> sql.Composed:
-    """Column names with their types, as CREATE TABLE takes them."""
-    return define(columns, lambda column: TYPES[column.type])
 
 
 class TableNames(BaseTableNames):
     """Every relation a load of one table touches, and its indexes."""
 
     types: ClassVar[Mapping[ColumnType, LiteralString]] = _WORDS
+    feed_types: ClassVar[Sequence[LiteralString]] = ("text", "text", "timestamptz", "bigint")
+    # In place, so that indexes, grants and comments of the column stay.
+    retype: ClassVar[Sequence[LiteralString]] = ("ALTER TABLE {relation} ALTER COLUMN {old} TYPE {type} USING {value}",)
 
     def __init__(self, schema: str, table: Table) -> None:
         """Derive the names; see ``schemas``."""
         super().__init__(schema, table)
         self.unique_index = f"{table.name}_key"
         self.plain_index = f"{table.name}_idx"
-
-    @property
-    def own_indexes(self) -> tuple[str, str]:
-        """The indexes the loader makes and unmakes; all others are the user's."""
-        return self.unique_index, self.plain_index
 
     def same_row(self, left: str, right: str) -> sql.Composed:
         """Whole-row equality that takes NULL for equal to NULL and can be hash-joined."""

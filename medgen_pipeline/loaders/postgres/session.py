@@ -191,6 +191,16 @@ class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
         with self.work.transaction():
             return body()
 
+    def altering(self, body: Callable[[], None]) -> None:
+        """Run ``body`` in a transaction that waits ``lock_timeout_seconds`` at most for each table."""
+        with self.work.transaction():
+            self.limit_waiting()
+            body()
+
+    def limit_waiting(self) -> None:
+        """Wait ``lock_timeout_seconds`` at most for others, for the rest of the transaction."""
+        self.set_local("lock_timeout", f"{self.config.lock_timeout_seconds:g}s")
+
     def columns(self, schema: str, name: str) -> dict[str, str]:
         """See the base class; from the catalog, which shows them to roles without rights on the table too."""
         rows = self.work.execute(

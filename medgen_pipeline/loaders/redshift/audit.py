@@ -33,7 +33,7 @@ class RedshiftAudit(SqlAudit[psycopg.Cursor[Any]]):
         "run_layout": "DISTSTYLE ALL COMPOUND SORTKEY (load_id)",
         "row_layout": "DISTSTYLE EVEN COMPOUND SORTKEY (load_id)",
     }
-    beside: ClassVar[Sequence[str]] = ("__new", "__retired")
+    beside: ClassVar[Sequence[str]] = ("__new",)
     _session: RedshiftSession
 
     def ended_loads(self, table_name: str) -> set[int]:

@@ -70,19 +70,6 @@ class RedshiftConfig(LoaderConfig):
     aws_profile: str = Field(
         default="", description="Profile of the shared AWS configuration; empty: as boto3 finds credentials."
     )
-    swap: Literal["rename", "strict"] = Field(
-        default="rename",
-        description="How a new table takes production's place: by renaming, or by DELETE and INSERT (strict), which "
-        "needs no DDL while readers look.",
-    )
-    swap_wait_seconds: Annotated[float, Span()] = Field(
-        default=60.0,
-        description="Seconds a rename waits for running readers before the table is changed in place instead.",
-    )
-    drop_grace_seconds: Annotated[float, Span()] = Field(
-        default=10.0,
-        description="Seconds a replaced table stays after the swap, for readers that had just found it.",
-    )
     s3_parts: Annotated[int, Span(least=1, most=32, whole=True)] = Field(
         default=16,
         description="Parts of a large table; each takes up to 8 MB of memory while it is written. A multiple of the "

@@ -10,8 +10,8 @@ from psycopg import sql
 
 from medgen_pipeline.catalog import Query, Table
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
-from medgen_pipeline.loaders.records import ApplyMode, ChangeCounts, Strategy, new_load_id
-from medgen_pipeline.loaders.redshift import attached, bulk, publish, query_stage
+from medgen_pipeline.loaders.records import ApplyMode, Strategy, new_load_id
+from medgen_pipeline.loaders.redshift import bulk, publish, query_stage
 from medgen_pipeline.loaders.redshift.audit import RedshiftAudit
 from medgen_pipeline.loaders.redshift.aws import aws_errors, client
 from medgen_pipeline.loaders.redshift.config import CAPABILITIES, RedshiftConfig
@@ -20,11 +20,12 @@ from medgen_pipeline.loaders.redshift.names import TableNames
 from medgen_pipeline.loaders.redshift.session import RedshiftSession
 from medgen_pipeline.loaders.redshift.stage import Stage
 from medgen_pipeline.loaders.sql.loader import SqlNativeLoader
-from medgen_pipeline.loaders.sql.names import BaseTableNames, schemas
-from medgen_pipeline.loaders.sql.publish import apply_delta, prepare_feed, replace_rows
+from medgen_pipeline.loaders.sql.names import schemas
 
 # A connection that was silent for longer may have been forgotten by a firewall on its way.
 _STALE_SECONDS = 60.0
+# How long a scratch table may be waited for that somebody reads.
+_MOST_WAITING_SECONDS = 60.0
 
 
 class RedshiftNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
@@ -49,7 +50,6 @@ class RedshiftNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         super().__init__(session, RedshiftAudit(session))
         self._config = config
         self._lock = TableLock(session)
-        self._swapped_at: float | None = None
         self._new_s3 = s3_client or partial(client, "s3", config)
         self._s3: Any = None
 
@@ -86,7 +86,7 @@ class RedshiftNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         """See the base class; also removes from S3 what dead loads of this table left there."""
         with (
             self._session.errors(f"creating the staging table of {table.name}"),
-            self._session.waiting_at_most(self._config.swap_wait_seconds),
+            self._session.waiting_at_most(_MOST_WAITING_SECONDS),
         ):
             super().initialize_staging(table, strategy)
         ended = self._audit.ended_loads(table.name)
@@ -95,7 +95,7 @@ class RedshiftNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
 
     def bulk_load(self, table_name: str, data_iterator: Iterator[bytes]) -> int:
         """See the base class. What was uploaded is removed from S3, whatever happens."""
-        staging = sql.Identifier(schemas(self._config.schema)[1], table_name)
+        staging = sql.Identifier(schemas(self._config.schema).staging, table_name)
         started = time.monotonic()
         with self._session.errors(f"emptying the staging table of {table_name}"):
             self._session.execute(sql.SQL("DELETE FROM {}").format(staging))
@@ -120,12 +120,9 @@ class RedshiftNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
 
     def cleanup(self, table: Table) -> None:
         """See the base class."""
-        if self._swapped_at is not None:
-            time.sleep(max(0.0, self._swapped_at + self._config.drop_grace_seconds - time.monotonic()))
-            self._swapped_at = None
         with (
             self._session.errors(f"cleaning up the staging of {table.name}"),
-            self._session.waiting_at_most(self._config.swap_wait_seconds),
+            self._session.waiting_at_most(_MOST_WAITING_SECONDS),
         ):
             super().cleanup(table)
 
@@ -138,42 +135,19 @@ class RedshiftNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
 
     # --- publication ---------------------------------------------------------------------------------------------
 
-    def can_swap(self, table: Table) -> bool:
-        """See the base class; a strict swap keeps the table, so nothing can stand in its way."""
-        with self._session.errors(f"looking at what is attached to {table.name}"):
-            return self._config.swap == "strict" or not attached.swap_obstacles(self._session, self._names(table))
+    def _before_publishing(self, table: Table, mode: ApplyMode) -> None:
+        names, (_, found) = self._names(table), self._begun(table)
+        if mode is ApplyMode.DELTA:
+            publish.widen(self._session, names)
+        if mode is ApplyMode.FIRST:
+            publish.prepare_new_table(self._session, names, found)
+        super()._before_publishing(table, mode)
 
-    def apply_changes(self, table: Table, mode: ApplyMode) -> ChangeCounts:
-        """See the base class."""
-        names = self._names(table)
-        start, found = self._begun(table)
-        with self._session.errors(f"publishing {table.name}"):
-            first = not self._session.columns(names.schema, table.name)
-            renames = mode is ApplyMode.SWAP and (found.production is None or self._config.swap == "rename")
-            if mode is not ApplyMode.UNCHANGED:
-                publish.widen(self._session, names)
-            if found.production is not None and mode is not ApplyMode.UNCHANGED:
-                self._session.repeatedly(lambda: prepare_feed(self._session, names))
-            if renames:
-                publish.prepare_new_table(self._session, names, found)
+    def _in_one_transaction(self, body: Callable[[], None]) -> None:
+        publish.in_one_transaction(self._session, self._audit, self._load_id, body)
 
-            def body() -> None:
-                if mode is ApplyMode.DELTA:
-                    apply_delta(self._session, names, start, self._load_id, found)
-                elif renames:
-                    publish.swap_by_renaming(self._session, names, start, self._load_id, found, first=first)
-                elif mode is ApplyMode.SWAP:
-                    replace_rows(self._session, names, start, self._load_id, found)
-                self._audit.succeed(self._load_id, mode, found.counts, self._guard_after(found))
-
-            publish.in_one_transaction(self._session, self._audit, self._load_id, body)
-            if renames and not first:
-                self._swapped_at = time.monotonic()
-        return found.counts
-
-    def _obstacles(self, names: BaseTableNames) -> list[str]:
-        # Columns that the catalog has given up are part of the earlier shape.
-        return [what for what in attached.swap_obstacles(self._session, names) if not what.startswith("column ")]
+    def _publish_first(self, table: Table) -> None:
+        publish.publish_first(self._session, self._names(table))
 
     def _names(self, table: Table) -> TableNames:
         return TableNames(self._config.schema, table)

@@ -73,7 +73,7 @@ class TableLock:
     def _take(self, table_name: str, seconds: float) -> None:
         with self._session.errors(f"locking {table_name}"):
             self._connection = connection = self._session.connector.open("lock")
-            mutex = sql.Identifier(schemas(self._session.config.schema)[3], f"lock_{table_name}")
+            mutex = sql.Identifier(schemas(self._session.config.schema).audit, f"lock_{table_name}")
             statement = sql.SQL("CREATE TABLE IF NOT EXISTS {} (held SMALLINT)").format(mutex)
             self._session.repeatedly(lambda: connection.execute(statement))
             if not self._wait(connection, mutex, seconds):
@@ -112,7 +112,7 @@ class TableLock:
                 "SELECT t.pid, t.txn_owner, t.txn_start FROM svv_transactions t, pg_class c, pg_namespace n"
                 " WHERE c.oid = t.relation AND n.oid = c.relnamespace AND n.nspname = %s AND c.relname = %s"
                 " AND t.granted AND t.pid <> pg_backend_pid()",
-                [schemas(self._session.config.schema)[3], f"lock_{table_name}"],
+                [schemas(self._session.config.schema).audit, f"lock_{table_name}"],
             ).fetchone()
         except psycopg.Error as error:
             logger.debug("svv_transactions cannot be read: %s", describe(error))

@@ -15,14 +15,14 @@ from medgen_pipeline.loaders.redshift.config import CAPABILITIES
 from medgen_pipeline.loaders.sql.names import BaseTableNames
 
 
-def literal(value: str) -> sql.Literal:
+def literal(text: str) -> sql.Literal:
     r"""A string in SQL where no parameter is allowed.
 
     Redshift reads a backslash in '...' as an escape and does not know E'...' (8.0 syntax), so none may get there.
     """
-    if "\\" in value:
-        raise LoaderError(f"Redshift loader: a backslash cannot be written in SQL text: {value!r}.")
-    return sql.Literal(value)
+    if "\\" in text:
+        raise LoaderError(f"Redshift loader: a backslash cannot be written in SQL text: {text!r}.")
+    return sql.Literal(text)
 
 
 class TableNames(BaseTableNames):
@@ -37,12 +37,9 @@ class TableNames(BaseTableNames):
         """Derive the names."""
         super().__init__(schema, table)
         self._types = {column.name: column.type for column in table.columns}
-        self.new_name = f"{table.name}__new"
-        self.retired_name = f"{table.name}__retired"
-        beside = {"new": (schema, self.new_name), "retired": (schema, self.retired_name)}
-        self.scratch |= beside
+        self.scratch["new"] = (schema, f"{table.name}__new")
         self.parts |= {
-            **{part: sql.Identifier(*place) for part, place in beside.items()},
+            "new": sql.Identifier(*self.scratch["new"]),
             "layout": _layout(self.index_columns[0], self.columns(None, self.index_columns)),
             "feed_layout": _layout(self.index_columns[0], sql.SQL("_load_id")),
         }
@@ -51,6 +48,10 @@ class TableNames(BaseTableNames):
         """BIGINT, or VARCHAR with a real width: wide columns cost memory in every query that reads them."""
         width = CAPABILITIES.text_bytes(column)
         return sql.SQL("BIGINT") if width is None else sql.SQL("VARCHAR({})").format(sql.Literal(width))
+
+    def literal(self, text: str) -> sql.Literal:
+        """See the base class."""
+        return literal(text)
 
     def identity(self, alias: str | None = None, names: Sequence[str] | None = None) -> sql.Composed:
         """What to group by so that a group holds equal rows only: NULL groups with NULL, and lengths tell blanks."""

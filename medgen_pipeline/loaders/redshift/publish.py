@@ -1,27 +1,19 @@
-"""Publishes by putting a new table in production's place, and makes one transaction of whatever is published."""
+"""Puts a first load in place, widens columns, and makes one transaction of whatever is published."""
 
 import logging
 from collections.abc import Callable
 
 import psycopg
-from psycopg import errors as pg_errors
 from psycopg import sql
 
-from medgen_pipeline.loaders.records import (
-    LoadStart,
-    LoadStatus,
-    ProductionChangedError,
-    SwapRefusedError,
-    TableBusyError,
-)
-from medgen_pipeline.loaders.redshift.attached import copy_attached, describe_production
+from medgen_pipeline.loaders.records import LoadStatus, ProductionChangedError
 from medgen_pipeline.loaders.redshift.audit import RedshiftAudit
 from medgen_pipeline.loaders.redshift.names import TableNames
 from medgen_pipeline.loaders.redshift.session import COMMIT_LOCK, RedshiftSession, describe, is_conflict
 from medgen_pipeline.loaders.sql.compare import Comparison
-from medgen_pipeline.loaders.sql.guard import read_content
+from medgen_pipeline.loaders.sql.guard import Content, read_content
 from medgen_pipeline.loaders.sql.names import schemas
-from medgen_pipeline.loaders.sql.publish import require_unchanged, write_feed
+from medgen_pipeline.loaders.sql.publish import describe as describe_table
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +27,7 @@ def in_one_transaction(session: RedshiftSession, audit: RedshiftAudit, load_id: 
     for attempt in range(1, session.config.conflict_attempts + 1):
         try:
             with session.work.transaction():
-                session.work.execute(
-                    sql.SQL(COMMIT_LOCK).format(audit=sql.Identifier(schemas(session.config.schema)[3]))
-                )
+                session.work.execute(sql.SQL(COMMIT_LOCK).format(audit=sql.Identifier(schemas(session.schema).audit)))
                 audit.require(load_id, LoadStatus.RUNNING)
                 body()
         except psycopg.Error as error:
@@ -61,10 +51,10 @@ def widen(session: RedshiftSession, names: TableNames) -> None:
     Outside a transaction, as Redshift demands; a widened column holds what it held.
     https://docs.aws.amazon.com/redshift/latest/dg/r_ALTER_TABLE.html
     """
-    for schema, relation in ((names.schema, names.production), (schemas(names.schema)[2], names.feed)):
-        standing = _widths(session, schema, names.table.name)
+    for schema, relation in ((names.schema, names.production), (names.schemas.changes, names.feed)):
+        found = _widths(session, schema, names.table.name)
         for column in names.table.columns:
-            width, wanted = standing.get(column.name), names.column_type(column)
+            width, wanted = found.get(column.name), names.column_type(column)
             if width is not None and f"VARCHAR({width})" != wanted.as_string() and width < column.max_bytes:
                 session.run(
                     "ALTER TABLE {relation} ALTER COLUMN {column} TYPE {wanted}",
@@ -85,8 +75,8 @@ def _widths(session: RedshiftSession, schema: str, table: str) -> dict[str, int]
     return {str(name): int(width) for name, width in rows}
 
 
-def prepare_new_table(session: RedshiftSession, names: TableNames, found: Comparison) -> None:
-    """Move the staged rows to a table beside production that will have its name. Moves blocks, copies nothing.
+def prepare_new_table(session: RedshiftSession, names: TableNames, found: Comparison[Content]) -> None:
+    """Move the staged rows to a table in the schema of production. Moves blocks, copies nothing.
 
     ALTER TABLE knows no SET SCHEMA, and APPEND runs in no transaction.
     https://docs.aws.amazon.com/redshift/latest/dg/r_ALTER_TABLE_APPEND.html
@@ -97,47 +87,14 @@ def prepare_new_table(session: RedshiftSession, names: TableNames, found: Compar
 
     session.transaction(create)
     session.repeatedly(lambda: session.run("ALTER TABLE {new} APPEND FROM {staging}", names))
-    if read_content(session, names, names.parts["new"]) != found.after:
+    if read_content(session, names, names.parts["new"]) != Content(found.counts.rows_after, found.checksum_after):
         raise ProductionChangedError(
             f"{names.schema}.{names.table.name}: the staged rows did not arrive whole in the new table. "
             "Nothing was published; load again."
         )
 
 
-def swap_by_renaming(
-    session: RedshiftSession, names: TableNames, start: LoadStart, load_id: int, found: Comparison, *, first: bool
-) -> None:
-    """Put the new table in production's place. Inside the caller's transaction.
-
-    The old table stays, under another name, for readers that had just found it: dropping it here would give them
-    "could not open relation with OID" (https://github.com/dbt-labs/dbt-core/issues/3112).
-    """
-    if found.production is not None:
-        require_unchanged(session, names, found)
-        write_feed(session, names, start, load_id)
-    if not first:
-        try:
-            copy_attached(session, names)
-        except psycopg.Error as error:
-            if session.work.closed or is_conflict(error):
-                raise
-            raise SwapRefusedError(
-                f"{names.schema}.{names.table.name}: a new table cannot be given what it has: {describe(error)}. "
-                "Nothing was published."
-            ) from error
-        session.set_timeout(session.config.swap_wait_seconds, "LOCAL")
-        try:
-            session.run("ALTER TABLE {production} RENAME TO {name}", names, name=sql.Identifier(names.retired_name))
-        except psycopg.Error as error:
-            if isinstance(error, pg_errors.QueryCanceled) or "cancelled on user's request" in str(error):
-                raise TableBusyError(
-                    f"{names.schema}.{names.table.name}: waited {session.config.swap_wait_seconds:g} s for running "
-                    "readers. Nothing was published."
-                ) from error
-            raise
-        session.mark(names.parts["retired"])
+def publish_first(session: RedshiftSession, names: TableNames) -> None:
+    """Give the new table production's name. Inside the caller's transaction."""
     session.run("ALTER TABLE {new} RENAME TO {name}", names, name=sql.Identifier(names.table.name))
-    if first:
-        describe_production(session, names)
-    else:
-        session.set_timeout(0, "LOCAL")
+    describe_table(session, names)

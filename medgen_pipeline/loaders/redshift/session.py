@@ -187,6 +187,10 @@ class RedshiftSession(SqlSession[psycopg.Cursor[Any]]):
 
         return self.repeatedly(once)
 
+    def altering(self, body: Callable[[], None]) -> None:
+        """Run ``body``, and again where others get in its way; each of its statements must be repeatable."""
+        self.repeatedly(body)
+
     def set_timeout(self, seconds: float, scope: LiteralString = "SESSION") -> None:
         """Limit each statement of the work connection; 0 lifts the limit.
 

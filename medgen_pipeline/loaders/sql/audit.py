@@ -76,7 +76,7 @@ class SqlAudit(Generic[AnyCursor]):
     def __init__(self, session: SqlSession[AnyCursor]) -> None:
         """Nothing is opened."""
         self._session = session
-        self._schema = schemas(session.schema)[3]
+        self._schema = schemas(session.schema).audit
         self._parts = {"audit": sql.Identifier(self._schema), "now": sql.SQL(session.now)}
         self._seen = False
 
@@ -104,7 +104,7 @@ class SqlAudit(Generic[AnyCursor]):
         """
         with self._session.errors("creating schemas"):
             found = self._found()
-            audit = schemas(self._session.schema)[3]
+            audit = self._schema
             tables = {name: relation for name, relation in found.get(audit, {}).items() if name in self.tables}
             unmarked = [name for name, relation in tables.items() if not relation.made_by_loads]
             for name in unmarked:
@@ -121,7 +121,9 @@ class SqlAudit(Generic[AnyCursor]):
     def _missing(self, found: Mapping[str, Collection[str]]) -> tuple[list[str], list[str]]:
         """The schemas and the tables of the audit that do not exist."""
         names = schemas(self._session.schema)
-        return [name for name in names if name not in found], sorted(self.tables.keys() - set(found.get(names[3], ())))
+        return [name for name in names if name not in found], sorted(
+            self.tables.keys() - set(found.get(names.audit, ()))
+        )
 
     def _adopt(self, found: Mapping[str, Mapping[str, Relation]], unmarked: Sequence[str]) -> None:
         """Mark what an earlier version has made, which marked nothing: the audit, and what loads have left behind.
@@ -133,7 +135,7 @@ class SqlAudit(Generic[AnyCursor]):
         scratch = ("", "__changes", "__difference", "__kept")
         try:
             with self._session.errors("marking what an earlier version has made"):
-                if not self._session.relations([schemas(staging)[3]]):
+                if not self._session.relations([schemas(staging).audit]):
                     for table, newest, succeeded in self._session.execute(
                         sql.SQL(
                             "SELECT table_name, MAX(load_id), MAX(CASE WHEN status = 'succeeded' THEN load_id END)"
@@ -160,7 +162,7 @@ class SqlAudit(Generic[AnyCursor]):
         words |= {word: sql.SQL(text).format(**self._parts) for word, text in self.dialect.items()}
         for name in new_tables:
             self._session.execute(sql.SQL(self.tables[name]).format(**self._parts, **words))
-            self._session.mark(sql.Identifier(schemas(self._session.schema)[3], name))
+            self._session.mark(sql.Identifier(self._schema, name))
 
     def start(self, start: LoadStart) -> int:
         """Mark abandoned predecessors and insert a running load. The caller holds the table's lock."""

@@ -4,51 +4,47 @@ By key where the key is unique on both sides, which is proven each time, because
 whole rows as multisets, so that duplicates and NULLs count.
 """
 
-import logging
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from psycopg import sql
 
-from medgen_pipeline.loaders.records import ChangeCounts
+from medgen_pipeline.loaders.records import ChangeCounts, ChangeType
 from medgen_pipeline.loaders.sql.guard import Content, Guard, read_content
 from medgen_pipeline.loaders.sql.names import BaseTableNames
 from medgen_pipeline.loaders.sql.session import SqlSession
 
-logger = logging.getLogger(__name__)
+State = TypeVar("State")
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Generic[State]):
     """The result of a comparison.
 
     Attributes:
         counts: What differs.
-        production: What production held when it was compared; None on a first load.
+        production: What tells that production is as it was compared; None on a first load.
         checksum_after: Sum of the row hashes that production will have.
         unique_key: Whether the key will be unique and never NULL in production.
     """
 
     counts: ChangeCounts
-    production: Content | None
+    production: State | None
     checksum_after: int
     unique_key: bool
 
-    @property
-    def after(self) -> Content:
-        """What production will hold once the change set is applied."""
-        return Content(self.counts.rows_after, self.checksum_after)
 
-
-def baseline(session: SqlSession[Any], names: BaseTableNames) -> Comparison:
+def baseline(session: SqlSession[Any], names: BaseTableNames) -> Comparison[Content]:
     """There is nothing to compare with: look at the staged rows alone."""
     unique = key_is_unique(session, names, names.staging)
     staged = read_content(session, names, names.staging)
-    counts = ChangeCounts(staged.rows, 0, 0, 0, by_key=unique, baseline=True)
-    return Comparison(counts, None, staged.checksum, unique)
+    counts = ChangeCounts(inserted=staged.rows, by_key=unique, baseline=True)
+    return Comparison(counts=counts, production=None, checksum_after=staged.checksum, unique_key=unique)
 
 
-def compare_with_production(session: SqlSession[Any], names: BaseTableNames, guard: Guard | None) -> Comparison:
+def compare_with_production(
+    session: SqlSession[Any], names: BaseTableNames, guard: Guard | None
+) -> Comparison[Content]:
     """Strategy *warehouse*: the staged file against production. The caller's transaction makes it one snapshot."""
     production = read_content(session, names, names.production)
     checksum = read_content(session, names, names.staging).checksum
@@ -57,14 +53,14 @@ def compare_with_production(session: SqlSession[Any], names: BaseTableNames, gua
     _create_changes(session, names)
     if unique and (proven or key_is_unique(session, names, names.production)):
         _write_by_key(session, names, new=names.staging, old=names.production)
-        counts = _count_by_key(session, names, production.rows)
+        counts = count_changes(session, names, production.rows, by_key=True)
     else:
         _write_by_row(session, names, new=names.staging, old=names.production)
-        counts = replace(_count_by_row(session, names, production.rows), unique_key=unique)
-    return Comparison(counts, production, checksum, unique)
+        counts = replace(count_changes(session, names, production.rows, by_key=False), unique_key=unique)
+    return Comparison(counts=counts, production=production, checksum_after=checksum, unique_key=unique)
 
 
-def compare_staged_lines(session: SqlSession[Any], names: BaseTableNames, guard: Guard) -> Comparison:
+def compare_staged_lines(session: SqlSession[Any], names: BaseTableNames, guard: Guard) -> Comparison[Content]:
     """Strategy *snapshot*: the staged lines that were removed (-) against those that were added (+)."""
     signed = "(SELECT {columns} FROM {staging} WHERE _sign = {sign})"
     new, old = (sql.SQL(signed).format(**names.parts, sign=sql.Literal(sign)) for sign in "+-")
@@ -74,19 +70,23 @@ def compare_staged_lines(session: SqlSession[Any], names: BaseTableNames, guard:
         _write_by_key(session, names, new=new, old=old)
         by_key = not _insert_meets_a_kept_row(session, names)
     if by_key:
-        counts = _count_by_key(session, names, guard.rows)
+        counts = count_changes(session, names, guard.rows, by_key=True)
     else:
         session.run("DELETE FROM {changes}", names)
         _write_by_row(session, names, new=new, old=old)
-        counts = _count_by_row(session, names, guard.rows)
+        counts = count_changes(session, names, guard.rows, by_key=False)
         counts = replace(counts, unique_key=key_will_be_unique(session, names))
     change = session.row(
-        "SELECT COALESCE(SUM(CASE WHEN _change_type IN ('insert', 'update_postimage') THEN {hash} ELSE -{hash} END), 0)"
-        " FROM {changes} c",
+        "SELECT COALESCE(SUM(CASE WHEN _change_type IN ({added}) THEN {hash} ELSE -{hash} END), 0) FROM {changes} c",
         names,
         hash=names.row_hash("c"),
     )[0]
-    return Comparison(counts, guard.content, guard.checksum + int(change), counts.key_is_unique)
+    return Comparison(
+        counts=counts,
+        production=guard.content,
+        checksum_after=guard.checksum + int(change),
+        unique_key=counts.key_is_unique,
+    )
 
 
 def key_is_unique(
@@ -118,7 +118,7 @@ def key_will_be_unique(session: SqlSession[Any], names: BaseTableNames) -> bool:
     is_null = sql.SQL(" OR ").join(sql.SQL("{} IS NULL").format(sql.Identifier(name)) for name in names.table.key)
     repeated = session.row(
         "SELECT 1 FROM (SELECT {key}, 1 AS _one FROM {production} UNION ALL"
-        " SELECT {key}, CASE WHEN _change_type = 'insert' THEN 1 ELSE -1 END AS _one FROM {changes}) AS after_it"
+        " SELECT {key}, CASE WHEN _change_type = {insert} THEN 1 ELSE -1 END AS _one FROM {changes}) AS after_it"
         " GROUP BY {identity} HAVING SUM(_one) > 1"
         " OR (SUM(_one) > 0 AND MAX(CASE WHEN {is_null} THEN 1 ELSE 0 END) > 0) LIMIT 1",
         names,
@@ -139,8 +139,8 @@ def _write_by_key(session: SqlSession[Any], names: BaseTableNames, *, new: sql.C
     rest = names.other_columns
     differs = sql.SQL("OR NOT ({})").format(names.same("a", "b", rest)) if rest else sql.SQL("")
     for side, other, alone, changed in (
-        (new, old, "insert", "update_postimage"),
-        (old, new, "delete", "update_preimage"),
+        (new, old, ChangeType.INSERT, ChangeType.POSTIMAGE),
+        (old, new, ChangeType.DELETE, ChangeType.PREIMAGE),
     ):
         session.run(
             "INSERT INTO {changes} (_change_type, {columns})"
@@ -149,8 +149,8 @@ def _write_by_key(session: SqlSession[Any], names: BaseTableNames, *, new: sql.C
             names,
             side=side,
             other=other,
-            alone=sql.Literal(alone),
-            changed=sql.Literal(changed),
+            alone=sql.Literal(alone.value),
+            changed=sql.Literal(changed.value),
             side_columns=names.columns("a"),
             no_partner=sql.Identifier("b", names.table.key[0]),
             on=names.key_matches("a", "b"),
@@ -175,13 +175,13 @@ def _write_by_row(session: SqlSession[Any], names: BaseTableNames, *, new: sql.C
         old_side=old,
         identity=names.identity(),
     )
-    for side, kind, sign in ((new, "insert", ""), (old, "delete", "-")):
+    for side, kind, sign in ((new, ChangeType.INSERT, ""), (old, ChangeType.DELETE, "-")):
         session.run(
             "INSERT INTO {changes} (_change_type, {columns}) SELECT {kind}, {columns} FROM"
             " (SELECT {a_columns}, {sign}d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY {identity}) AS _nth"
             "  FROM {side} a JOIN {difference} d ON {same}) AS numbered WHERE _nth <= _copies",
             names,
-            kind=sql.Literal(kind),
+            kind=sql.Literal(kind.value),
             sign=sql.SQL(sign),
             side=side,
             a_columns=names.columns("a"),
@@ -190,30 +190,27 @@ def _write_by_row(session: SqlSession[Any], names: BaseTableNames, *, new: sql.C
         )
 
 
-def _count_by_key(session: SqlSession[Any], names: BaseTableNames, rows_before: int) -> ChangeCounts:
-    count = _count_types(session, names)
-    updated, deleted = count.get("update_postimage", 0), count.get("delete", 0)
-    return ChangeCounts(count.get("insert", 0), updated, deleted, rows_before - updated - deleted, by_key=True)
-
-
-def _count_by_row(session: SqlSession[Any], names: BaseTableNames, rows_before: int) -> ChangeCounts:
-    count = _count_types(session, names)
-    deleted = count.get("delete", 0)
-    return ChangeCounts(count.get("insert", 0), 0, deleted, rows_before - deleted, by_key=False)
-
-
-def _count_types(session: SqlSession[Any], names: BaseTableNames) -> dict[str, int]:
+def count_changes(session: SqlSession[Any], names: BaseTableNames, rows_before: int, *, by_key: bool) -> ChangeCounts:
+    """Count the change set by its types; ``rows_before`` is how many rows production has."""
     rows = session.run("SELECT _change_type, COUNT(*) FROM {changes} GROUP BY _change_type", names).fetchall()
-    return {kind: int(count) for kind, count in rows}
+    count = {ChangeType(kind): int(copies) for kind, copies in rows}
+    updated, deleted = count.get(ChangeType.POSTIMAGE, 0), count.get(ChangeType.DELETE, 0)
+    return ChangeCounts(
+        inserted=count.get(ChangeType.INSERT, 0),
+        updated=updated,
+        deleted=deleted,
+        unchanged=rows_before - updated - deleted,
+        by_key=by_key,
+    )
 
 
 def _insert_meets_a_kept_row(session: SqlSession[Any], names: BaseTableNames) -> bool:
-    """Whether an inserted key stands in production already: the new file repeats it, though its other row is unchanged.
+    """Whether an inserted key is in production already: the new file repeats it, though its other row is unchanged.
 
     The key of a deleted row may not be inserted again: that would have been an update.
     """
     found = session.row(
-        "SELECT 1 FROM {changes} c JOIN {production} p ON {on} WHERE c._change_type = 'insert' LIMIT 1",
+        "SELECT 1 FROM {changes} c JOIN {production} p ON {on} WHERE c._change_type = {insert} LIMIT 1",
         names,
         on=names.key_matches("c", "p"),
     )

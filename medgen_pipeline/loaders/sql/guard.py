@@ -24,7 +24,7 @@ class Content:
     checksum: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Guard:
     """What a load left behind, as the audit keeps it.
 
@@ -45,6 +45,11 @@ class Guard:
     def content(self) -> Content:
         """What production should hold."""
         return Content(self.rows, self.checksum)
+
+    @property
+    def state(self) -> Any:
+        """What tells that production is as the load left it, in the backend's terms."""
+        return self.content
 
     def to_json(self) -> str:
         """As the audit stores it."""

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from medgen_pipeline.loaders.records import Drift, LoaderError
 from medgen_pipeline.loaders.sql.guard import AnyGuard, Guard, read_content
-from medgen_pipeline.loaders.sql.names import BaseTableNames, schemas
+from medgen_pipeline.loaders.sql.names import BaseTableNames
 from medgen_pipeline.loaders.sql.session import SqlSession
 
 
@@ -24,24 +24,24 @@ def find_drift(session: SqlSession[Any], names: BaseTableNames, guard: Guard | N
     if damaged := damage(session, names, left):
         return damaged
     found = read_content(session, names, names.production)
-    return Drift(left.rows, found.rows, checksum_matches=found.checksum == left.checksum, foreign_rows=0, sample=())
+    return Drift(expected_rows=left.rows, rows=found.rows, checksum_matches=found.checksum == left.checksum)
 
 
 def damage(session: SqlSession[Any], names: BaseTableNames, left: Guard) -> Drift | None:
     """The drift of a table whose rows cannot be compared: it is gone, or not all of its columns are there."""
-    standing = session.columns(names.schema, names.table.name)
-    lost = missing_columns(names, standing)
+    found = session.columns(names.schema, names.table.name)
+    lost = missing_columns(names, found)
     if not lost:
         return None
-    rows = int(session.row("SELECT COUNT(*) FROM {production}", names)[0]) if standing else 0
-    missing = tuple(lost) if standing else ()
-    return Drift(left.rows, rows, checksum_matches=False, foreign_rows=0, sample=(), missing_columns=missing)
+    rows = int(session.row("SELECT COUNT(*) FROM {production}", names)[0]) if found else 0
+    missing = tuple(lost) if found else ()
+    return Drift(expected_rows=left.rows, rows=rows, checksum_matches=False, missing_columns=missing)
 
 
-def missing_columns(names: BaseTableNames, standing: Mapping[str, str]) -> list[str]:
-    """The catalog's columns, with their types, that are not among those that stand."""
+def missing_columns(names: BaseTableNames, found: Mapping[str, str]) -> list[str]:
+    """The catalog's columns, with their types, that are not among those found."""
     wanted = {column.name: names.types[column.type] for column in names.table.columns}
-    return sorted(f"{name} {wanted[name]}" for name in wanted if standing.get(name) != wanted[name])
+    return sorted(f"{name} {wanted[name]}" for name in wanted if found.get(name) != wanted[name])
 
 
 def required(guard: AnyGuard | None, names: BaseTableNames) -> AnyGuard:
@@ -62,11 +62,11 @@ def read_changes(
     upto = _load_of(session, names, guard, until) if until else None
     if upto is not None and upto < after:
         raise LoaderError(f"{names.table.name}: release {until} was loaded before {since}; swap the two.")
-    if not _feed_stands(session, names):
+    if not _feed_exists(session, names):
         return iter(())
     return session.stream(
         sql.SQL(
-            "SELECT _change_type, _release, _commit_timestamp, _load_id, {columns} FROM {feed}"
+            "SELECT {feed_columns}, {columns} FROM {feed}"
             " WHERE _load_id > {after} {limit} ORDER BY _load_id, {columns}, _change_type DESC"
         ).format(
             **names.parts,
@@ -81,20 +81,31 @@ def read_as_of(
 ) -> Iterator[tuple[Any, ...]]:
     """The rows of the table as the last load of ``release`` left it: production, less every later change."""
     after = _load_of(session, names, guard, release)
-    if not _feed_stands(session, names):
+    if not _feed_exists(session, names):
         return session.stream(sql.SQL("SELECT {columns} FROM {production}").format(**names.parts))
     rows = session.stream(
         sql.SQL(
             "SELECT {columns}, SUM(_one) FROM (SELECT {columns}, 1 AS _one FROM {production} UNION ALL"
-            " SELECT {columns}, CASE WHEN _change_type IN ('delete', 'update_preimage') THEN 1 ELSE -1 END AS _one"
+            " SELECT {values}, CASE WHEN _change_type IN ({removed}) THEN 1 ELSE -1 END AS _one"
             " FROM {feed} WHERE _load_id > {after}) AS undone GROUP BY {identity} HAVING SUM(_one) <> 0"
-        ).format(**names.parts, after=sql.Literal(after), identity=names.identity()),
+        ).format(
+            **names.parts, values=_feed_values(session, names), after=sql.Literal(after), identity=names.identity()
+        ),
     )
     return (row[:-1] for row in rows for _ in range(int(row[-1])))
 
 
-def _feed_stands(session: SqlSession[Any], names: BaseTableNames) -> bool:
-    changes = schemas(names.schema)[2]
+def _feed_values(session: SqlSession[Any], names: BaseTableNames) -> sql.Composed:
+    """The feed's columns with production's types: one that was text once is still text in the feed."""
+    found = session.columns(names.schemas.changes, names.table.name)
+    return sql.SQL(", ").join(
+        sql.Identifier(column.name) if found[column.name] == names.types[column.type] else names.cast(column)
+        for column in names.table.columns
+    )
+
+
+def _feed_exists(session: SqlSession[Any], names: BaseTableNames) -> bool:
+    changes = names.schemas.changes
     return names.table.name in session.relations([changes]).get(changes, ())
 
 

@@ -1,17 +1,17 @@
 """The contract's methods for a warehouse that speaks SQL and has transactions over several tables.
 
-What is left to a backend: names and types, connections, the table's lock, and the native path into staging. Whatever
-else it has a better way for, it overrides.
+What is left to a backend: names and types, connections, the table's lock, and the native path into staging. Where it
+has a better way to compare, to prove or to publish, it overrides the step below that does it.
 """
 
 import logging
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, LiteralString
 
 from psycopg import sql
 
-from medgen_pipeline.catalog import Column, ColumnType, Table
+from medgen_pipeline.catalog import Table
 from medgen_pipeline.loaders.contract import AbstractNativeLoader
 from medgen_pipeline.loaders.records import (
     FEED_COLUMNS,
@@ -23,6 +23,7 @@ from medgen_pipeline.loaders.records import (
     LoadRecord,
     LoadStart,
     LoadStatus,
+    ProductionChangedError,
     Strategy,
     UnknownTableError,
 )
@@ -35,8 +36,8 @@ from medgen_pipeline.loaders.sql.compare import (
     compare_with_production,
 )
 from medgen_pipeline.loaders.sql.guard import Guard, read_content
-from medgen_pipeline.loaders.sql.names import BaseTableNames, define, fill, require_schema, schemas
-from medgen_pipeline.loaders.sql.publish import apply_delta, make_anew, make_text, prepare_feed, replace_rows
+from medgen_pipeline.loaders.sql.names import BaseTableNames, fill, require_schema
+from medgen_pipeline.loaders.sql.publish import apply_delta, fit_columns, prepare_feed, publish_first
 from medgen_pipeline.loaders.sql.session import AnyCursor, SqlSession, require_made_by_loads
 from medgen_pipeline.rows.records import RejectedRow
 
@@ -69,7 +70,8 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         self._load_id = 0
         self._last: LoadRecord | None = None
         self._strategy = Strategy.WAREHOUSE
-        self._found: Comparison | None = None
+        self._found: Comparison[Any] | None = None
+        self._fitted = False
 
     @abstractmethod
     def _names(self, table: Table) -> BaseTableNames:
@@ -87,10 +89,9 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         """Create what a load needs and is missing: the schemas and the audit's tables."""
         self._audit.ensure_schemas()
 
-    def _obstacles(self, names: BaseTableNames) -> list[str]:
-        """What users have attached to production that would be lost with the table, as words; see ``_fits``."""
-        del names
-        return []
+    def _guard_of(self, record: LoadRecord | None) -> Guard | None:
+        """What a recorded load left behind."""
+        return Guard.of(record)
 
     def connect(self) -> None:
         """See the base class."""
@@ -111,8 +112,9 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         self._prepare()
         self._take_lock(start.table)
         self._load_id = self._audit.start(start)
-        self._start = start
+        self._start, self._found = start, None
         self._last = self.last_load(start.table)
+        self._fitted = False
         return self._load_id
 
     def log_run_detail(self, load_id: int, detail: LoadDetail) -> None:
@@ -140,21 +142,22 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
 
         def create() -> None:
             self._session.drop_scratch(names)
-            sign = sql.SQL("_sign CHAR(1) NOT NULL, " if strategy is Strategy.SNAPSHOT else "")
-            self._session.make_scratch(
-                "staging", "CREATE TABLE {staging} ({sign}{definitions}) {layout}", names, sign=sign
-            )
+            self._create_staging(table)
 
         with self._session.errors(f"creating the staging table of {table.name}"):
-            self._require_room(names)
+            if self._start is not None:
+                self._exists(names)
+                self._require_own_feed(names)
             self._session.transaction(create)
 
-    def _require_room(self, names: BaseTableNames) -> None:
-        """Refuse early what a load would refuse later: a table or a feed that no load made."""
-        if self._start is None:
-            return
-        self._fits(names)
-        changes = schemas(names.schema)[2]
+    def _create_staging(self, table: Table) -> None:
+        names = self._names(table)
+        sign = sql.SQL("_sign CHAR(1) NOT NULL, " if self._strategy is Strategy.SNAPSHOT else "")
+        self._session.make_scratch("staging", "CREATE TABLE {staging} ({sign}{definitions}) {layout}", names, sign=sign)
+
+    def _require_own_feed(self, names: BaseTableNames) -> None:
+        """Refuse early what a load would refuse late: a feed that no load made."""
+        changes = names.schemas.changes
         feed = self._session.relations([changes]).get(changes, {}).get(names.table.name)
         # A user's comment may have taken the mark's place. The feed's own columns tell it as well.
         if feed is not None and not set(FEED_COLUMNS) <= set(self._session.columns(changes, names.table.name)):
@@ -167,122 +170,157 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
 
     def execute_cdc(self, table: Table) -> ChangeCounts:
         """See the base class."""
-        session, names, last = self._session, self._names(table), Guard.of(self._last)
-        with session.errors(f"comparing {table.name} with production"):
+        names, last = self._names(table), self._guard_of(self._last)
+        with self._session.errors(f"comparing {table.name} with production"):
             if self._strategy is Strategy.SNAPSHOT:
                 if last is None:
                     raise LoaderError(f"{table.name}: no recorded load to apply staged changes to.")
-                found = session.transaction(lambda: compare_staged_lines(session, names, last))
-            elif self._fits(names):
-                found = session.transaction(lambda: compare_with_production(session, names, last))
+                found = self._compare_lines(table)
+                # A row that somebody else has written may be one of the file's, whose key it then repeats.
+                if table.key_proven and not found.counts.key_is_unique and not self._is_in(table, last.state):
+                    raise ProductionChangedError(f"{names.schema}.{table.name}: somebody else wrote to the table.")
+            elif self._exists(names):
+                found = self._compare_whole(table)
             else:
-                found = session.transaction(lambda: baseline(session, names))
+                found = self._compare_nothing(table)
         self._found = found
         return found.counts
 
-    def _fits(self, names: BaseTableNames) -> bool:
-        """Whether production stands in the catalog's shape. Columns that somebody has taken from it are put back.
+    def _compare_lines(self, table: Table) -> Comparison[Any]:
+        """The staged lines that were removed from the file against those that were added to it."""
+        names, last = self._names(table), history.required(self._guard_of(self._last), self._names(table))
+        return self._session.transaction(lambda: compare_staged_lines(self._session, names, last))
+
+    def _compare_whole(self, table: Table) -> Comparison[Any]:
+        """The staged file against production."""
+        names = self._names(table)
+        return self._session.transaction(lambda: compare_with_production(self._session, names, self._comparable))
+
+    def _compare_nothing(self, table: Table) -> Comparison[Any]:
+        """The staged rows alone: there is no production."""
+        return self._session.transaction(lambda: baseline(self._session, self._names(table)))
+
+    @property
+    def _comparable(self) -> Guard | None:
+        """What the last load left behind, where it still speaks of the columns that there are."""
+        return None if self._fitted else self._guard_of(self._last)
+
+    def _is_in(self, table: Table, state: Any) -> bool:
+        """Whether production is in this state, as ``Guard.state`` and ``Comparison.production`` have it."""
+        names = self._names(table)
+        return bool(read_content(self._session, names, names.production) == state)
+
+    def _exists(self, names: BaseTableNames) -> bool:
+        """Whether there is a production. Under ``WAREHOUSE`` it has the catalog's columns afterwards.
 
         Raises:
+            ProductionChangedError: Under ``SNAPSHOT``, where it is not as a load leaves it.
             UnknownTableError: No recorded load made it, and this one may not take it over.
-            LoaderError: Something that is no table, or has other columns, has production's name, or what users have
-                attached to a table of an earlier shape would be lost.
+            LoaderError: Something that is no table has production's name, or a table with other columns that no
+                recorded load made.
         """
         place = f"{names.schema}.{names.table.name}"
         relation = self._session.relations([names.schema]).get(names.schema, {}).get(names.table.name)
-        if relation is None:
-            return False
-        if relation.kind not in _TABLES:
+        if relation is not None and relation.kind not in _TABLES:
             raise LoaderError(
                 f"{place} is {_KINDS.get(relation.kind, 'something else')}, expected a table. Rename or drop it, and "
                 "the next load makes the table."
             )
-        standing = self._session.columns(names.schema, names.table.name)
-        missing = history.missing_columns(names, standing)
+        found = self._session.columns(names.schema, names.table.name)
+        missing = history.missing_columns(names, found)
+        unknown = missing or (self._last is not None and self._guard_of(self._last) is None)
+        if unknown and self._strategy is Strategy.SNAPSHOT:
+            raise ProductionChangedError(f"{place} is not as a load leaves it: missing {missing or 'its guard'}.")
+        if relation is None:
+            return False
         if self._last is None:
-            if missing:
-                found = sorted(" ".join(column) for column in standing.items())
-                raise LoaderError(
-                    f"{place} exists, but not as the catalog has it: missing {missing}, found {found}. Rename or drop "
-                    "it, and the next load makes it anew as a first load."
-                )
-            if self._start is None or not self._start.take_over:
-                raise UnknownTableError(
-                    f"{place} exists, and no load of it is recorded: expected no table, or one that an earlier load "
-                    "has made. Rename or drop it, or choose another MEDGEN_SCHEMA. take_over makes it this load's: its "
-                    "rows are compared with the release, and those that are not in it are deleted."
-                )
+            self._require_takeover(place, missing, found)
             return True
-        if missing and self._last.table_shape == names.table.shape:
-            logger.warning("%s has lost columns: %s. They are added, and filled from the release.", place, missing)
-            self._session.transaction(lambda: self._put_back(names, standing))
-            return True
-        if missing and (obstacles := self._obstacles(names)):
-            raise LoaderError(
-                f"{place} has the shape of an earlier version (missing {missing}) and must "
-                f"be made anew, but {', '.join(obstacles)} would be lost. Remove that, load, and put it back."
-            )
-        return not missing
+        changed = self._last.table_shape != names.table.shape
+        if missing:
+            if not changed:
+                logger.warning("%s has lost columns: %s. They are added, and filled from the release.", place, missing)
+            self._session.altering(lambda: self._session.transaction(lambda: fit_columns(self._session, names, found)))
+        if changed:
+            self._fit_key(names)
+        self._fitted |= changed or bool(missing)
+        return True
 
-    def _put_back(self, names: BaseTableNames, standing: Mapping[str, str]) -> list[Column]:
-        """Give production the columns that somebody has dropped, or given another type; returns those."""
-        lost = [column for column in names.table.columns if standing.get(column.name) != names.types[column.type]]
-        for column in lost:
-            if column.name in standing and column.type is ColumnType.TEXT:
-                make_text(self._session, names, names.production, column)
-                continue
-            if column.name in standing:
-                name = sql.Identifier(column.name)
-                self._session.run("ALTER TABLE {production} DROP COLUMN {name}", names, name=name)
-            definition = define([column], names.column_type)
-            self._session.run("ALTER TABLE {production} ADD COLUMN {definition}", names, definition=definition)
-        return lost
+    def _require_takeover(self, place: str, missing: Sequence[str], found: Mapping[str, str]) -> None:
+        """Raise where production is a table that no recorded load made and that this one may not take over."""
+        if missing:
+            columns = sorted(" ".join(column) for column in found.items())
+            raise LoaderError(
+                f"{place} exists, but not as the catalog has it: missing {missing}, found {columns}. Rename or drop "
+                "it, and the next load makes the table."
+            )
+        if self._start is None or not self._start.take_over:
+            raise UnknownTableError(
+                f"{place} exists, and no load of it is recorded: expected no table, or one that an earlier load "
+                "has made. Rename or drop it, or choose another MEDGEN_SCHEMA. take_over makes it this load's: its "
+                "rows are compared with the release, and those that are not in it are deleted."
+            )
+
+    def _fit_key(self, names: BaseTableNames) -> None:
+        """Take from production what enforces the key of an earlier catalog entry."""
 
     def keep_unchanged(self, table: Table, last: LoadRecord) -> ChangeCounts:
         """See the base class."""
-        left = Guard.of(last)
+        left = self._guard_of(last)
         if left is None:
-            raise no_guard(table, last)
-        counts = ChangeCounts(0, 0, 0, left.rows, by_key=left.unique_key)
-        self._found = Comparison(counts, left.content, left.checksum, left.unique_key)
+            raise LoaderError(
+                f"{table.name}: load {last.load_id} left no guard, so nothing can be taken for unchanged."
+            )
+        counts = ChangeCounts(unchanged=left.rows, by_key=left.unique_key)
+        self._found = Comparison(
+            counts=counts, production=left.state, checksum_after=left.checksum, unique_key=left.unique_key
+        )
         return counts
 
     # --- publication ---------------------------------------------------------------------------------------------
 
-    def can_swap(self, table: Table) -> bool:
-        """See the base class; here a swap replaces all rows and keeps the table."""
-        del table
-        return True
-
     def apply_changes(self, table: Table, mode: ApplyMode) -> ChangeCounts:
         """See the base class."""
-        names, session = self._names(table), self._session
-        start, found = self._begun(table)
+        _, found = self._begun(table)
 
-        def body() -> None:
-            if found.production is None:
-                make_anew(session, names)
-            elif mode is ApplyMode.SWAP:
-                replace_rows(session, names, start, self._load_id, found)
+        def publish() -> None:
+            if mode is ApplyMode.FIRST:
+                self._publish_first(table)
             elif mode is ApplyMode.DELTA:
-                apply_delta(session, names, start, self._load_id, found)
-            self._audit.succeed(self._load_id, mode, found.counts, self._guard_after(found))
+                self._apply_delta(table)
+            self._audit.succeed(self._load_id, mode, found.counts, self._guard_after(table, found, mode))
 
-        with session.errors(f"publishing {table.name}"):
-            if found.production is not None and mode is not ApplyMode.UNCHANGED:
-                prepare_feed(session, names)
-            session.transaction(body)
+        with self._session.errors(f"publishing {table.name}"):
+            self._before_publishing(table, mode)
+            self._in_one_transaction(publish)
+            self._after_publishing(table, mode)
         return found.counts
 
-    def _begun(self, table: Table) -> tuple[LoadStart, Comparison]:
+    def _begun(self, table: Table) -> tuple[LoadStart, Comparison[Any]]:
         """The start of the running load and what its comparison found, or an error where there is nothing to apply."""
         if self._start is None or self._found is None:
-            raise nothing_to_apply(table)
+            raise LoaderError(f"{table.name}: nothing to apply: log_run_start and execute_cdc come first.")
         return self._start, self._found
 
-    def _guard_after(self, found: Comparison) -> Guard:
+    def _before_publishing(self, table: Table, mode: ApplyMode) -> None:
+        """What may be done before, and remain where the publication fails."""
+        if mode is ApplyMode.DELTA:
+            self._session.altering(lambda: prepare_feed(self._session, self._names(table)))
+
+    def _in_one_transaction(self, body: Callable[[], None]) -> None:
+        self._session.transaction(body)
+
+    def _publish_first(self, table: Table) -> None:
+        publish_first(self._session, self._names(table))
+
+    def _apply_delta(self, table: Table) -> None:
+        start, found = self._begun(table)
+        apply_delta(self._session, self._names(table), start, self._load_id, found)
+
+    def _guard_after(self, table: Table, found: Comparison[Any], mode: ApplyMode) -> Guard:
         """What the load leaves behind, inside its transaction."""
-        last = Guard.of(self._last)
+        del table, mode
+        last = self._guard_of(self._last)
         return Guard(
             rows=found.counts.rows_after,
             checksum=found.checksum_after,
@@ -290,15 +328,18 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
             feed_since=self._load_id if last is None or found.counts.baseline else last.feed_since,
         )
 
+    def _after_publishing(self, table: Table, mode: ApplyMode) -> None:
+        """What is worth doing once the change is published."""
+
     # --- history -------------------------------------------------------------------------------------------------
 
     def is_as_left(self, table: Table, last: LoadRecord) -> bool:
-        """See the base class; reads production's columns once."""
-        names, left = self._names(table), Guard.of(last)
+        """See the base class."""
+        left = self._guard_of(last)
         with self._session.errors(f"looking at {table.name}"):
-            if left is None or history.damage(self._session, names, left):
+            if left is None or history.damage(self._session, self._names(table), left):
                 return False
-            return read_content(self._session, names, names.production) == left.content
+            return self._is_in(table, left.state)
 
     def find_drift(self, table: Table) -> Drift:
         """See the base class."""
@@ -325,13 +366,3 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         """See the base class."""
         with self._session.errors("answering a query"):
             return self._session.execute(fill(statement, self._session.schema, parts), params).fetchall()
-
-
-def no_guard(table: Table, last: LoadRecord) -> LoaderError:
-    """The error where nothing can be taken for unchanged."""
-    return LoaderError(f"{table.name}: load {last.load_id} left no guard, so nothing can be taken for unchanged.")
-
-
-def nothing_to_apply(table: Table) -> LoaderError:
-    """The error where a step of the load is missing."""
-    return LoaderError(f"{table.name}: nothing to apply: log_run_start and execute_cdc come first.")

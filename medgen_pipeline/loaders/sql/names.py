@@ -5,19 +5,29 @@ No statement is executed here, and no type is named: each backend adds its own.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import ClassVar, LiteralString
+from typing import ClassVar, LiteralString, NamedTuple
 
 from psycopg import sql
 
 from medgen_pipeline.catalog import Column, ColumnType, Table
+from medgen_pipeline.loaders.records import ADDED, FEED_COLUMNS, REMOVED, ChangeType
 
 MARK = "Made by medgen_pipeline."
 """How the comment begins of whatever a load makes beside production; nothing else there is dropped or written."""
 
 
-def schemas(schema: str) -> tuple[str, str, str, str]:
-    """The schemas of tables, staging, change feeds and audit."""
-    return schema, f"{schema}_staging", f"{schema}_changes", f"{schema}_audit"
+class Schemas(NamedTuple):
+    """The schemas of one installation."""
+
+    tables: str
+    staging: str
+    changes: str
+    audit: str
+
+
+def schemas(schema: str) -> Schemas:
+    """The schemas that go with that of the tables."""
+    return Schemas(schema, f"{schema}_staging", f"{schema}_changes", f"{schema}_audit")
 
 
 def require_schema(schema: str, max_identifier_bytes: int) -> None:
@@ -48,7 +58,7 @@ def fill(statement: LiteralString, schema: str, parts: Mapping[str, Table | sql.
     named = {
         name: sql.Identifier(schema, part.name) if isinstance(part, Table) else part for name, part in parts.items()
     }
-    return sql.SQL(statement).format(schema=sql.Literal(schema), audit=sql.Identifier(schemas(schema)[3]), **named)
+    return sql.SQL(statement).format(schema=sql.Literal(schema), audit=sql.Identifier(schemas(schema).audit), **named)
 
 
 def define(columns: Sequence[Column], type_of: Callable[[Column], sql.Composable]) -> sql.Composed:
@@ -63,21 +73,32 @@ class BaseTableNames(ABC):
 
     Attributes:
         schema: Schema of production.
+        schemas: The others with it.
         table: The catalog's entry.
         parts: The names a statement may use in braces.
         scratch: Schema and name of what a load makes for itself and nobody else needs, by its name in ``parts``.
         types: Of the columns, as the backend's information_schema words them.
+        feed_types: Of the columns that a change feed has before the table's own.
+        retype: The statements that give a column, ``{old}`` of ``{relation}``, the type of the catalog: ``{value}`` of
+            what it held. ``{new}`` is a name that is free.
     """
 
     types: ClassVar[Mapping[ColumnType, LiteralString]]
+    feed_types: ClassVar[Sequence[LiteralString]] = ("VARCHAR(16)", "VARCHAR(255)", "TIMESTAMPTZ", "BIGINT")
+    retype: ClassVar[Sequence[LiteralString]] = (
+        "ALTER TABLE {relation} ADD COLUMN {new} {type}",
+        "UPDATE {relation} SET {new} = {value}",
+        "ALTER TABLE {relation} DROP COLUMN {old}",
+        "ALTER TABLE {relation} RENAME COLUMN {new} TO {old}",
+    )
 
     def __init__(self, schema: str, table: Table) -> None:
         """Derive the names; see ``schemas``."""
         self.schema = schema
         self.table = table
         self.changes_name = f"{table.name}__changes"
-        _, staging, changes, audit = schemas(schema)
-        self.staging_schema = staging
+        self.schemas = schemas(schema)
+        staging = self.schemas.staging
         # What a load makes for itself and nobody else needs.
         self.scratch = {
             "staging": (staging, table.name),
@@ -87,15 +108,23 @@ class BaseTableNames(ABC):
         }
         self.production = sql.Identifier(schema, table.name)
         self.staging = sql.Identifier(staging, table.name)
-        self.feed = sql.Identifier(changes, table.name)
+        self.feed = sql.Identifier(self.schemas.changes, table.name)
         self.parts: dict[str, sql.Composable] = {
             "production": self.production,
             **{part: sql.Identifier(*place) for part, place in self.scratch.items()},
             "feed": self.feed,
-            "audit": sql.Identifier(audit),
+            "audit": sql.Identifier(self.schemas.audit),
             "columns": self.columns(),
             "key": self.columns(None, table.key),
             "definitions": define(table.columns, self.column_type),
+            "feed_columns": sql.SQL(", ").join(map(sql.Identifier, FEED_COLUMNS)),
+            "feed_definitions": sql.SQL(", ").join(
+                sql.SQL("{} {} NOT NULL").format(sql.Identifier(name), sql.SQL(words))
+                for name, words in zip(FEED_COLUMNS, self.feed_types, strict=True)
+            ),
+            **{change.name.lower(): sql.Literal(change.value) for change in ChangeType},
+            "added": sql.SQL(", ").join(sql.Literal(change.value) for change in ADDED),
+            "removed": sql.SQL(", ").join(sql.Literal(change.value) for change in REMOVED),
             "layout": sql.SQL(""),
             "feed_layout": sql.SQL(""),
         }
@@ -103,6 +132,16 @@ class BaseTableNames(ABC):
     def column_type(self, column: Column) -> sql.Composable:
         """A column's type, as CREATE TABLE takes it."""
         return sql.SQL(self.types[column.type])
+
+    def cast(self, column: Column) -> sql.Composed:
+        """A column of another type as one of the catalog's; what is no number becomes NULL."""
+        name = sql.Identifier(column.name)
+        if column.type is ColumnType.TEXT:
+            return sql.SQL("CAST({} AS {})").format(name, self.column_type(column))
+        words = sql.SQL("CAST({} AS VARCHAR(64))").format(name)
+        return sql.SQL("CASE WHEN {0} ~ '^-?[0-9]+$' AND LENGTH({0}) < 19 THEN CAST({0} AS {1}) END").format(
+            words, self.column_type(column)
+        )
 
     @property
     def index_columns(self) -> tuple[str, ...]:
@@ -142,6 +181,10 @@ class BaseTableNames(ABC):
     def identity(self, alias: str | None = None, names: Sequence[str] | None = None) -> sql.Composed:
         """What to group by so that a group holds equal rows only; NULL groups with NULL."""
         return self.columns(alias, names)
+
+    def literal(self, text: str) -> sql.Literal:
+        """A string in SQL where no parameter is allowed."""
+        return sql.Literal(text)
 
     @abstractmethod
     def row_hash(self, alias: str) -> sql.Composed:

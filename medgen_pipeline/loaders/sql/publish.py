@@ -4,8 +4,9 @@ Views, grants and comments stay, because the table does. Nothing is dropped with
 some warehouses commit at it.
 """
 
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, LiteralString
+from typing import Any
 
 from psycopg import sql
 
@@ -13,59 +14,91 @@ from medgen_pipeline.catalog import Column, ColumnType
 from medgen_pipeline.loaders.records import LoaderError, LoadStart, ProductionChangedError
 from medgen_pipeline.loaders.sql.compare import Comparison
 from medgen_pipeline.loaders.sql.guard import Content, read_content
-from medgen_pipeline.loaders.sql.names import BaseTableNames, define, schemas
+from medgen_pipeline.loaders.sql.names import BaseTableNames, define
 from medgen_pipeline.loaders.sql.session import SqlSession
-
-_STEPS_TO_TEXT: tuple[LiteralString, ...] = (
-    "ALTER TABLE {relation} ADD COLUMN {new} {type}",
-    "UPDATE {relation} SET {new} = CAST({old} AS {type})",
-    "ALTER TABLE {relation} DROP COLUMN {old}",
-    "ALTER TABLE {relation} RENAME COLUMN {new} TO {old}",
-)
 
 
 def prepare_feed(session: SqlSession[Any], names: BaseTableNames) -> None:
     """Make the feed, and the columns it lacks: one per statement, as some warehouses demand. Best in no transaction."""
-    standing = session.columns(schemas(names.schema)[2], names.table.name)
-    if not standing:
-        session.run(
-            "CREATE TABLE {feed} (_change_type VARCHAR(16) NOT NULL, _release VARCHAR(255) NOT NULL,"
-            " _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, {definitions}) {feed_layout}",
-            names,
-        )
+    found = session.columns(names.schemas.changes, names.table.name)
+    if not found:
+        session.run("CREATE TABLE {feed} ({feed_definitions}, {definitions}) {feed_layout}", names)
         session.mark(names.feed)
         return
     for column in names.table.columns:
-        if column.name not in standing:
-            definition = define([column], names.column_type)
-            session.run("ALTER TABLE {feed} ADD COLUMN {definition}", names, definition=definition)
-        elif column.type is ColumnType.TEXT and standing[column.name] != names.types[ColumnType.TEXT]:
-            session.transaction(partial(make_text, session, names, names.feed, column))
+        if column.name not in found:
+            _add_column(session, names, names.feed, column)
+        elif column.type is ColumnType.TEXT and found[column.name] != names.types[ColumnType.TEXT]:
+            # What was text stays text: values of earlier releases need not be numbers.
+            session.transaction(partial(_retype, session, names, names.feed, column))
 
 
-def make_text(session: SqlSession[Any], names: BaseTableNames, relation: sql.Composable, column: Column) -> None:
-    """Make text of a column of another type; Redshift could not change it in place. In the caller's transaction."""
-    old, new = sql.Identifier(column.name), sql.Identifier(f"{column.name}__text")
-    for statement in _STEPS_TO_TEXT:
-        session.run(statement, names, relation=relation, old=old, new=new, type=names.column_type(column))
+def fit_columns(session: SqlSession[Any], names: BaseTableNames, found: Mapping[str, str]) -> None:
+    """Give production the columns that it lacks, or has with another type. In the caller's transaction.
+
+    A column that is added is NULL until a change set fills it.
+
+    Args:
+        session: The open session.
+        names: The table's names.
+        found: The columns that production has, with their types.
+    """
+    added = [column for column in names.table.columns if column.name not in found]
+    for column in added:
+        _add_column(session, names, names.production, column)
+    for column in names.table.columns:
+        if column not in added and found[column.name] != names.types[column.type]:
+            _retype(session, names, names.production, column)
+    describe_columns(session, names, added)
 
 
-def make_anew(session: SqlSession[Any], names: BaseTableNames) -> None:
-    """Make production of the staged rows: there is none yet, or one of an earlier shape."""
-    session.run("DROP TABLE IF EXISTS {production}", names)
+def _add_column(session: SqlSession[Any], names: BaseTableNames, relation: sql.Composable, column: Column) -> None:
+    definition = define([column], names.column_type)
+    session.run("ALTER TABLE {relation} ADD COLUMN {definition}", names, relation=relation, definition=definition)
+
+
+def _retype(session: SqlSession[Any], names: BaseTableNames, relation: sql.Composable, column: Column) -> None:
+    for statement in names.retype:
+        session.run(
+            statement,
+            names,
+            relation=relation,
+            old=sql.Identifier(column.name),
+            new=sql.Identifier(f"{column.name}__new"),
+            type=names.column_type(column),
+            value=names.cast(column),
+        )
+
+
+def publish_first(session: SqlSession[Any], names: BaseTableNames) -> None:
+    """Make production of the staged rows."""
     session.run("CREATE TABLE {production} ({definitions}) {layout}", names)
     session.run("INSERT INTO {production} ({columns}) SELECT {columns} FROM {staging}", names)
+    describe(session, names)
+
+
+def describe(session: SqlSession[Any], names: BaseTableNames) -> None:
+    """Put the catalog's descriptions where psql, BI tools and data catalogs find them."""
+    text = names.literal(names.table.description)
+    session.run("COMMENT ON TABLE {production} IS {text}", names, text=text)
+    describe_columns(session, names, names.table.columns)
+
+
+def describe_columns(session: SqlSession[Any], names: BaseTableNames, columns: Sequence[Column]) -> None:
+    """The same for some of the columns."""
+    for column in columns:
+        name, text = sql.Identifier(column.name), names.literal(column.description)
+        session.run("COMMENT ON COLUMN {production}.{column} IS {text}", names, column=name, text=text)
 
 
 def apply_delta(
-    session: SqlSession[Any], names: BaseTableNames, start: LoadStart, load_id: int, found: Comparison
+    session: SqlSession[Any], names: BaseTableNames, start: LoadStart, load_id: int, found: Comparison[Content]
 ) -> None:
     """Delete and insert in place, and feed. Inside the caller's transaction."""
     require_unchanged(session, names, found)
     if found.counts.by_key:
         session.run(
-            "DELETE FROM {production} USING {changes}"
-            " WHERE {changes_name}._change_type IN ('delete', 'update_preimage') AND {on}",
+            "DELETE FROM {production} USING {changes} WHERE {changes_name}._change_type IN ({removed}) AND {on}",
             names,
             changes_name=sql.Identifier(names.changes_name),
             on=names.key_matches(names.table.name, names.changes_name),
@@ -73,12 +106,11 @@ def apply_delta(
     elif found.counts.deleted:
         _delete_copies(session, names)
     session.run(
-        "INSERT INTO {production} ({columns}) SELECT {columns} FROM {changes}"
-        " WHERE _change_type IN ('insert', 'update_postimage')",
+        "INSERT INTO {production} ({columns}) SELECT {columns} FROM {changes} WHERE _change_type IN ({added})",
         names,
     )
     write_feed(session, names, start, load_id)
-    require_published(session, names, found.after)
+    require_published(session, names, Content(found.counts.rows_after, found.checksum_after))
 
 
 def _delete_copies(session: SqlSession[Any], names: BaseTableNames) -> None:
@@ -88,7 +120,7 @@ def _delete_copies(session: SqlSession[Any], names: BaseTableNames) -> None:
         "INSERT INTO {kept} ({columns}) SELECT {columns} FROM"
         " (SELECT {p_columns}, d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY {p_identity}) AS _nth"
         "  FROM {production} p JOIN (SELECT {columns}, COUNT(*) AS _copies FROM {changes}"
-        "   WHERE _change_type = 'delete' GROUP BY {identity}) d ON {same}) AS numbered WHERE _nth > _copies",
+        "   WHERE _change_type = {delete} GROUP BY {identity}) d ON {same}) AS numbered WHERE _nth > _copies",
         names,
         p_columns=names.columns("p"),
         p_identity=names.identity("p"),
@@ -96,7 +128,7 @@ def _delete_copies(session: SqlSession[Any], names: BaseTableNames) -> None:
         same=names.same("p", "d"),
     )
     session.run(
-        "DELETE FROM {production} USING {changes} WHERE {changes_name}._change_type = 'delete' AND {same}",
+        "DELETE FROM {production} USING {changes} WHERE {changes_name}._change_type = {delete} AND {same}",
         names,
         changes_name=sql.Identifier(names.changes_name),
         same=names.same(names.table.name, names.changes_name),
@@ -104,28 +136,17 @@ def _delete_copies(session: SqlSession[Any], names: BaseTableNames) -> None:
     session.run("INSERT INTO {production} ({columns}) SELECT {columns} FROM {kept}", names)
 
 
-def replace_rows(
-    session: SqlSession[Any], names: BaseTableNames, start: LoadStart, load_id: int, found: Comparison
-) -> None:
-    """Replace all rows and keep the table. Inside the caller's transaction; readers need nothing but their snapshot."""
-    require_unchanged(session, names, found)
-    write_feed(session, names, start, load_id)
-    session.run("DELETE FROM {production}", names)
-    session.run("INSERT INTO {production} ({columns}) SELECT {columns} FROM {staging}", names)
-    require_published(session, names, found.after)
-
-
 def write_feed(session: SqlSession[Any], names: BaseTableNames, start: LoadStart, load_id: int) -> None:
     """Append the change set to the table's feed, which follows Delta Lake's change data feed."""
     session.run(
-        "INSERT INTO {feed} (_change_type, _release, _commit_timestamp, _load_id, {columns})"
-        " SELECT _change_type, CAST(%s AS VARCHAR(255)), {now}, CAST(%s AS BIGINT), {columns} FROM {changes}",
+        "INSERT INTO {feed} ({feed_columns}, {columns})"
+        " SELECT _change_type, CAST(%s AS VARCHAR(255)), (SELECT {now}), CAST(%s AS BIGINT), {columns} FROM {changes}",
         names,
         [start.release, load_id],
     )
 
 
-def require_unchanged(session: SqlSession[Any], names: BaseTableNames, found: Comparison) -> None:
+def require_unchanged(session: SqlSession[Any], names: BaseTableNames, found: Comparison[Content]) -> None:
     """Prove that production is as it was compared."""
     if found.production is None or read_content(session, names, names.production) != found.production:
         raise ProductionChangedError(

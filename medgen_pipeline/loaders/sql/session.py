@@ -129,6 +129,13 @@ class SqlSession(ABC, Generic[AnyCursor]):
         Where others get in its way, a backend that can may run the whole of it again.
         """
 
+    def altering(self, body: Callable[[], None]) -> None:
+        """Run ``body``, which alters tables that others may be using; a backend may limit how long it waits for them.
+
+        In no transaction of its own, unless the backend makes it one.
+        """
+        body()
+
     @abstractmethod
     def stream(self, statement: Statement) -> Iterator[tuple[Any, ...]]:
         """The rows of a query on the work connection, in constant memory."""

@@ -11,7 +11,6 @@ import dagster as dg
 from pydantic import Field, model_validator
 
 from medgen_pipeline.catalog import SourceTable
-from medgen_pipeline.errors import require_number
 from medgen_pipeline.loading.file_load import LoadOptions
 from medgen_pipeline.loading.gates import GateLimits
 from medgen_pipeline.orchestration.failures import RETRIES, permanent_errors_as_failures
@@ -64,10 +63,6 @@ class LoadConfig(dg.Config):
         description="Publish although the table's proven key repeats. Its check still stops what is downstream.",
     )
 
-    swap_above_percent: float = Field(
-        default=_DEFAULT.swap_above_percent,
-        description="Change this many percent of the rows or more by putting a new table in production's place.",
-    )
     force_warehouse: bool = Field(
         default=_DEFAULT.force_warehouse,
         description="Compare the whole file with production inside the warehouse, even where the audit says that "
@@ -83,7 +78,6 @@ class LoadConfig(dg.Config):
     def _check(self) -> Self:
         """Refuse values out of range. As a failure without retries: of pydantic's own error Dagster makes three."""
         with permanent_errors_as_failures():
-            require_number("swap_above_percent", self.swap_above_percent)
             self.options()
         return self
 
@@ -100,7 +94,6 @@ class LoadConfig(dg.Config):
                 accept_broken_key=self.accept_broken_key,
             ),
             force_warehouse=self.force_warehouse,
-            swap_above_percent=self.swap_above_percent,
             take_over=self.take_over,
         )
 
