@@ -211,7 +211,7 @@ def test_real_names_pass_the_gate_for_repaired_rows_and_the_same_in_latin_1_do_n
     for text in (content, in_latin_1):
         framed = FramedFile(NAMES, io.BytesIO(text), lambda _: None)
         rows = sum(chunk.count(b"\n") for chunk in framed)
-        counts = ChangeCounts(rows, 0, 0, 0, by_key=True, baseline=True)
+        counts = ChangeCounts(inserted=rows, by_key=True, baseline=True)
         gates = [gate.setting for gate in closed_gates(NAMES, GateLimits(), framed.report, counts)]
         repaired.append((framed.report.repaired, gates))
     (as_published, no_gate), (wrong, gate) = repaired

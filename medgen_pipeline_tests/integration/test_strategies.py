@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from medgen_pipeline.catalog import SourceTable
-from medgen_pipeline.loaders import ApplyMode, Strategy
+from medgen_pipeline.loaders import ApplyMode, LoaderFactory, Strategy
 from medgen_pipeline.loading.gates import GateLimits, GatesClosedError
 from medgen_pipeline.rows.published import line_of
 from medgen_pipeline.testing.files import GOOD
@@ -121,6 +121,22 @@ def test_an_index_of_another_kind_under_the_name_of_ours_does_not_pass_for_a_uni
     assert (counts.by_key, counts.inserted, counts.deleted, counts.unchanged) == (False, 1, 1, 50)
     expected = Counter((f"C{number}", f"name {number}", "GTR", "N") for number in (*range(50), 6))
     assert mirror.production() == expected
+
+
+@pytest.mark.parametrize("lines", [GOOD, [*GOOD[:-1], b"C49|renamed|GTR|N|"]], ids=["same file", "another file"])
+@pytest.mark.parametrize("options", [{}, {"force_warehouse": True}], ids=["snapshot", "warehouse"])
+def test_a_column_that_was_dropped_and_added_again_is_noticed_and_filled(
+    database: str, home: Path, lines: list[bytes], options: dict[str, bool]
+) -> None:
+    """The rows keep the transactions that wrote them."""
+    mirror = postgres_mirror(database, home, NAMES, "medgen")
+    mirror.load(GOOD)
+    query(database, "ALTER TABLE medgen.names DROP source; ALTER TABLE medgen.names ADD source text")
+    result = mirror.load(lines, release="2026-01-14", **options)
+    assert (result.strategy, result.counts.updated) == (Strategy.WAREHOUSE, 50)
+    with LoaderFactory.create_loader(database, {"schema": "medgen"}) as loader:
+        assert not loader.find_drift(NAMES).written_to
+    assert mirror.load(GOOD[1:], release="2026-01-21").strategy is Strategy.SNAPSHOT
 
 
 def test_a_file_that_left_the_archive_means_comparing_everything(database: str, home: Path) -> None:

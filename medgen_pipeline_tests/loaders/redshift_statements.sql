@@ -1,10 +1,14 @@
-ALTER TABLE "medgen"."growing" ADD COLUMN "date_of_action" BIGINT;
+ALTER TABLE "medgen"."growing" ADD COLUMN "current_cui" VARCHAR(255);
+
+ALTER TABLE "medgen"."growing" ADD COLUMN "date_of_action__new" BIGINT;
+
+ALTER TABLE "medgen"."growing" ADD COLUMN "date_of_action__new" VARCHAR(64);
 
 ALTER TABLE "medgen"."growing" ALTER COLUMN "previous_cui" TYPE VARCHAR(64);
 
 ALTER TABLE "medgen"."growing" DROP COLUMN "date_of_action";
 
-ALTER TABLE "medgen"."growing" RENAME TO "growing__retired";
+ALTER TABLE "medgen"."growing" RENAME COLUMN "date_of_action__new" TO "date_of_action";
 
 ALTER TABLE "medgen"."growing__new" APPEND FROM "medgen_staging"."growing";
 
@@ -14,13 +18,9 @@ ALTER TABLE "medgen"."made_up__new" APPEND FROM "medgen_staging"."made_up";
 
 ALTER TABLE "medgen"."made_up__new" RENAME TO "made_up";
 
-ALTER TABLE "medgen"."medgen_cui_history" RENAME TO "medgen_cui_history__retired";
-
 ALTER TABLE "medgen"."medgen_cui_history__new" APPEND FROM "medgen_staging"."medgen_cui_history";
 
 ALTER TABLE "medgen"."medgen_cui_history__new" RENAME TO "medgen_cui_history";
-
-ALTER TABLE "medgen"."mondo_cui_history" RENAME TO "mondo_cui_history__retired";
 
 ALTER TABLE "medgen"."mondo_cui_history__new" APPEND FROM "medgen_staging"."mondo_cui_history";
 
@@ -28,25 +28,21 @@ ALTER TABLE "medgen"."mondo_cui_history__new" RENAME TO "mondo_cui_history";
 
 ALTER TABLE "medgen_changes"."growing" ADD COLUMN "current_cui" VARCHAR(255);
 
-ALTER TABLE "medgen_changes"."growing" ADD COLUMN "date_of_action__text" VARCHAR(64);
+ALTER TABLE "medgen_changes"."growing" ADD COLUMN "date_of_action__new" VARCHAR(64);
 
 ALTER TABLE "medgen_changes"."growing" ALTER COLUMN "previous_cui" TYPE VARCHAR(64);
 
 ALTER TABLE "medgen_changes"."growing" DROP COLUMN "date_of_action";
 
-ALTER TABLE "medgen_changes"."growing" RENAME COLUMN "date_of_action__text" TO "date_of_action";
+ALTER TABLE "medgen_changes"."growing" RENAME COLUMN "date_of_action__new" TO "date_of_action";
 
 BEGIN;
+
+COMMENT ON COLUMN "medgen"."growing"."current_cui" IS 'The concept that replaced it, or a text such as `No longer reported`.';
 
 COMMENT ON COLUMN "medgen"."growing"."date_of_action" IS 'Month and year as text.';
 
 COMMENT ON COLUMN "medgen"."growing"."previous_cui" IS 'The retired concept.';
-
-COMMENT ON COLUMN "medgen"."growing__new"."current_cui" IS 'The concept that replaced it, or a text such as `No longer reported`.';
-
-COMMENT ON COLUMN "medgen"."growing__new"."date_of_action" IS 'Month and year as text.';
-
-COMMENT ON COLUMN "medgen"."growing__new"."previous_cui" IS 'The retired concept.';
 
 COMMENT ON COLUMN "medgen"."made_up"."cui" IS 'Text.';
 
@@ -58,12 +54,6 @@ COMMENT ON COLUMN "medgen"."medgen_cui_history"."date_of_action" IS 'Month and y
 
 COMMENT ON COLUMN "medgen"."medgen_cui_history"."previous_cui" IS 'The retired concept.';
 
-COMMENT ON COLUMN "medgen"."medgen_cui_history__new"."current_cui" IS 'The concept that replaced it, or a text such as `No longer reported`.';
-
-COMMENT ON COLUMN "medgen"."medgen_cui_history__new"."date_of_action" IS 'Month and year as text.';
-
-COMMENT ON COLUMN "medgen"."medgen_cui_history__new"."previous_cui" IS 'The retired concept.';
-
 COMMENT ON COLUMN "medgen"."mondo_cui_history"."cui" IS 'The concept the identifier stood for; retired where the row is past.';
 
 COMMENT ON COLUMN "medgen"."mondo_cui_history"."date" IS 'Day of the change, as NCBI writes it: `12 Jun 2019`.';
@@ -72,14 +62,6 @@ COMMENT ON COLUMN "medgen"."mondo_cui_history"."is_current" IS '`1` the assignme
 
 COMMENT ON COLUMN "medgen"."mondo_cui_history"."mondo_id" IS 'Mondo term, `MONDO:` + 7 digits.';
 
-COMMENT ON COLUMN "medgen"."mondo_cui_history__new"."cui" IS 'The concept the identifier stood for; retired where the row is past.';
-
-COMMENT ON COLUMN "medgen"."mondo_cui_history__new"."date" IS 'Day of the change, as NCBI writes it: `12 Jun 2019`.';
-
-COMMENT ON COLUMN "medgen"."mondo_cui_history__new"."is_current" IS '`1` the assignment holds, `0` it is past.';
-
-COMMENT ON COLUMN "medgen"."mondo_cui_history__new"."mondo_id" IS 'Mondo term, `MONDO:` + 7 digits.';
-
 COMMENT ON TABLE "medgen"."growing" IS 'What became of retired concepts. Kept by NCBI MedGen.
 
 - `current_cui` is not always a CUI: test its shape before joining.
@@ -87,14 +69,6 @@ COMMENT ON TABLE "medgen"."growing" IS 'What became of retired concepts. Kept by
 - A replacement may be retired in its turn and missing from `names`.';
 
 COMMENT ON TABLE "medgen"."growing__new" IS 'Made by medgen_pipeline.';
-
-COMMENT ON TABLE "medgen"."growing__new" IS 'What became of retired concepts. Kept by NCBI MedGen.
-
-- `current_cui` is not always a CUI: test its shape before joining.
-- Chains and cycles are possible, as in `merged`.
-- A replacement may be retired in its turn and missing from `names`.';
-
-COMMENT ON TABLE "medgen"."growing__retired" IS 'Made by medgen_pipeline.';
 
 COMMENT ON TABLE "medgen"."made_up" IS 'For tests.';
 
@@ -108,14 +82,6 @@ COMMENT ON TABLE "medgen"."medgen_cui_history" IS 'What became of retired concep
 
 COMMENT ON TABLE "medgen"."medgen_cui_history__new" IS 'Made by medgen_pipeline.';
 
-COMMENT ON TABLE "medgen"."medgen_cui_history__new" IS 'What became of retired concepts. Kept by NCBI MedGen.
-
-- `current_cui` is not always a CUI: test its shape before joining.
-- Chains and cycles are possible, as in `merged`.
-- A replacement may be retired in its turn and missing from `names`.';
-
-COMMENT ON TABLE "medgen"."medgen_cui_history__retired" IS 'Made by medgen_pipeline.';
-
 COMMENT ON TABLE "medgen"."mondo_cui_history" IS 'Which concept each Mondo term has stood for over time. Kept by NCBI MedGen.
 
 - Take `is_current = ''1''` for today''s concept; an identifier may have several past rows.
@@ -124,15 +90,6 @@ COMMENT ON TABLE "medgen"."mondo_cui_history" IS 'Which concept each Mondo term 
 - `date` is text: do not sort by it without parsing.';
 
 COMMENT ON TABLE "medgen"."mondo_cui_history__new" IS 'Made by medgen_pipeline.';
-
-COMMENT ON TABLE "medgen"."mondo_cui_history__new" IS 'Which concept each Mondo term has stood for over time. Kept by NCBI MedGen.
-
-- Take `is_current = ''1''` for today''s concept; an identifier may have several past rows.
-- A retired identifier has past rows only.
-- Concepts of past rows may be retired and missing from `names`.
-- `date` is text: do not sort by it without parsing.';
-
-COMMENT ON TABLE "medgen"."mondo_cui_history__retired" IS 'Made by medgen_pipeline.';
 
 COMMENT ON TABLE "medgen_audit"."commit_lock" IS 'Made by medgen_pipeline.';
 
@@ -170,6 +127,8 @@ COMMENT ON TABLE "medgen_staging"."mondo_cui_history__changes" IS 'Made by medge
 
 COMMENT ON TABLE "medgen_staging"."mondo_cui_history__difference" IS 'Made by medgen_pipeline.';
 
+COMMENT ON TABLE "medgen_staging"."mondo_cui_history__kept" IS 'Made by medgen_pipeline.';
+
 COMMIT;
 
 COPY "medgen_staging"."growing" FROM 's3://stage/medgen/medgen/growing/LOAD_ID/manifest' IAM_ROLE 'arn:aws:iam::123456789012:role/medgen-load' REGION 'us-east-1' MANIFEST GZIP DELIMITER '<TAB>' ESCAPE NULL AS '' MAXERROR 0 COMPUPDATE OFF STATUPDATE OFF;
@@ -188,33 +147,39 @@ CREATE SCHEMA IF NOT EXISTS "medgen_staging";
 
 CREATE TABLE "medgen"."growing__new" ("previous_cui" VARCHAR(60), "date_of_action" BIGINT) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
 
-CREATE TABLE "medgen"."growing__new" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
-
 CREATE TABLE "medgen"."made_up__new" ("cui" VARCHAR(255), "number" BIGINT) DISTSTYLE KEY DISTKEY ("cui") COMPOUND SORTKEY ("cui");
 
 CREATE TABLE "medgen"."medgen_cui_history__new" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
 
 CREATE TABLE "medgen"."mondo_cui_history__new" ("mondo_id" VARCHAR(64), "cui" VARCHAR(64), "date" VARCHAR(64), "is_current" VARCHAR(16)) DISTSTYLE KEY DISTKEY ("mondo_id") COMPOUND SORTKEY ("mondo_id", "cui", "date");
 
-CREATE TABLE "medgen_changes"."growing" (_change_type VARCHAR(16) NOT NULL, _release VARCHAR(255) NOT NULL, _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, "previous_cui" VARCHAR(60), "date_of_action" BIGINT) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY (_load_id);
+CREATE TABLE "medgen_changes"."growing" ("_change_type" VARCHAR(16) NOT NULL, "_release" VARCHAR(255) NOT NULL, "_commit_timestamp" TIMESTAMPTZ NOT NULL, "_load_id" BIGINT NOT NULL, "previous_cui" VARCHAR(60), "date_of_action" BIGINT) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY (_load_id);
 
-CREATE TABLE "medgen_changes"."medgen_cui_history" (_change_type VARCHAR(16) NOT NULL, _release VARCHAR(255) NOT NULL, _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, "previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY (_load_id);
+CREATE TABLE "medgen_changes"."medgen_cui_history" ("_change_type" VARCHAR(16) NOT NULL, "_release" VARCHAR(255) NOT NULL, "_commit_timestamp" TIMESTAMPTZ NOT NULL, "_load_id" BIGINT NOT NULL, "previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY (_load_id);
 
-CREATE TABLE "medgen_changes"."mondo_cui_history" (_change_type VARCHAR(16) NOT NULL, _release VARCHAR(255) NOT NULL, _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, "mondo_id" VARCHAR(64), "cui" VARCHAR(64), "date" VARCHAR(64), "is_current" VARCHAR(16)) DISTSTYLE KEY DISTKEY ("mondo_id") COMPOUND SORTKEY (_load_id);
+CREATE TABLE "medgen_changes"."mondo_cui_history" ("_change_type" VARCHAR(16) NOT NULL, "_release" VARCHAR(255) NOT NULL, "_commit_timestamp" TIMESTAMPTZ NOT NULL, "_load_id" BIGINT NOT NULL, "mondo_id" VARCHAR(64), "cui" VARCHAR(64), "date" VARCHAR(64), "is_current" VARCHAR(16)) DISTSTYLE KEY DISTKEY ("mondo_id") COMPOUND SORTKEY (_load_id);
 
 CREATE TABLE "medgen_staging"."growing" ("previous_cui" VARCHAR(60), "date_of_action" BIGINT) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
+
+CREATE TABLE "medgen_staging"."growing" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" BIGINT) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
 
 CREATE TABLE "medgen_staging"."growing" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
 
 CREATE TABLE "medgen_staging"."growing__changes" (_change_type VARCHAR(16) NOT NULL, "previous_cui" VARCHAR(60), "date_of_action" BIGINT) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
 
+CREATE TABLE "medgen_staging"."growing__changes" (_change_type VARCHAR(16) NOT NULL, "previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" BIGINT) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
+
 CREATE TABLE "medgen_staging"."growing__changes" (_change_type VARCHAR(16) NOT NULL, "previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
 
 CREATE TABLE "medgen_staging"."growing__difference" ("previous_cui" VARCHAR(60), "date_of_action" BIGINT, _copies BIGINT NOT NULL) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
 
+CREATE TABLE "medgen_staging"."growing__difference" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" BIGINT, _copies BIGINT NOT NULL) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
+
 CREATE TABLE "medgen_staging"."growing__difference" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64), _copies BIGINT NOT NULL) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
 
 CREATE TABLE "medgen_staging"."growing__kept" ("previous_cui" VARCHAR(60), "date_of_action" BIGINT) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
+
+CREATE TABLE "medgen_staging"."growing__kept" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" BIGINT) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
 
 CREATE TABLE "medgen_staging"."growing__kept" ("previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("previous_cui");
 
@@ -238,6 +203,8 @@ CREATE TABLE "medgen_staging"."mondo_cui_history__changes" (_change_type VARCHAR
 
 CREATE TABLE "medgen_staging"."mondo_cui_history__difference" ("mondo_id" VARCHAR(64), "cui" VARCHAR(64), "date" VARCHAR(64), "is_current" VARCHAR(16), _copies BIGINT NOT NULL) DISTSTYLE KEY DISTKEY ("mondo_id") COMPOUND SORTKEY ("mondo_id", "cui", "date");
 
+CREATE TABLE "medgen_staging"."mondo_cui_history__kept" ("mondo_id" VARCHAR(64), "cui" VARCHAR(64), "date" VARCHAR(64), "is_current" VARCHAR(16)) DISTSTYLE KEY DISTKEY ("mondo_id") COMPOUND SORTKEY ("mondo_id", "cui", "date");
+
 CREATE TABLE IF NOT EXISTS "medgen_audit"."lock_growing" (held SMALLINT);
 
 CREATE TABLE IF NOT EXISTS "medgen_audit"."lock_made_up" (held SMALLINT);
@@ -256,11 +223,13 @@ CREATE TEMP TABLE "medgen_pipeline__held" AS SELECT cui FROM "medgen"."mondo_cui
 
 DELETE FROM "medgen"."growing" USING "medgen_staging"."growing__changes" WHERE "growing__changes"._change_type = 'delete' AND COALESCE("growing"."previous_cui", '') = COALESCE("growing__changes"."previous_cui", '') AND COALESCE(OCTET_LENGTH("growing"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("growing__changes"."previous_cui"), -1) AND COALESCE("growing"."current_cui", '') = COALESCE("growing__changes"."current_cui", '') AND COALESCE(OCTET_LENGTH("growing"."current_cui"), -1) = COALESCE(OCTET_LENGTH("growing__changes"."current_cui"), -1) AND COALESCE("growing"."date_of_action", '') = COALESCE("growing__changes"."date_of_action", '') AND COALESCE(OCTET_LENGTH("growing"."date_of_action"), -1) = COALESCE(OCTET_LENGTH("growing__changes"."date_of_action"), -1);
 
+DELETE FROM "medgen"."growing" USING "medgen_staging"."growing__changes" WHERE "growing__changes"._change_type = 'delete' AND COALESCE("growing"."previous_cui", '') = COALESCE("growing__changes"."previous_cui", '') AND COALESCE(OCTET_LENGTH("growing"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("growing__changes"."previous_cui"), -1) AND COALESCE("growing"."current_cui", '') = COALESCE("growing__changes"."current_cui", '') AND COALESCE(OCTET_LENGTH("growing"."current_cui"), -1) = COALESCE(OCTET_LENGTH("growing__changes"."current_cui"), -1) AND COALESCE("growing"."date_of_action", 0) = COALESCE("growing__changes"."date_of_action", 0) AND NVL2("growing"."date_of_action", 1, 0) = NVL2("growing__changes"."date_of_action", 1, 0);
+
 DELETE FROM "medgen"."growing" USING "medgen_staging"."growing__changes" WHERE "growing__changes"._change_type = 'delete' AND COALESCE("growing"."previous_cui", '') = COALESCE("growing__changes"."previous_cui", '') AND COALESCE(OCTET_LENGTH("growing"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("growing__changes"."previous_cui"), -1) AND COALESCE("growing"."date_of_action", 0) = COALESCE("growing__changes"."date_of_action", 0) AND NVL2("growing"."date_of_action", 1, 0) = NVL2("growing__changes"."date_of_action", 1, 0);
 
 DELETE FROM "medgen"."medgen_cui_history" USING "medgen_staging"."medgen_cui_history__changes" WHERE "medgen_cui_history__changes"._change_type = 'delete' AND COALESCE("medgen_cui_history"."previous_cui", '') = COALESCE("medgen_cui_history__changes"."previous_cui", '') AND COALESCE(OCTET_LENGTH("medgen_cui_history"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("medgen_cui_history__changes"."previous_cui"), -1) AND COALESCE("medgen_cui_history"."current_cui", '') = COALESCE("medgen_cui_history__changes"."current_cui", '') AND COALESCE(OCTET_LENGTH("medgen_cui_history"."current_cui"), -1) = COALESCE(OCTET_LENGTH("medgen_cui_history__changes"."current_cui"), -1) AND COALESCE("medgen_cui_history"."date_of_action", '') = COALESCE("medgen_cui_history__changes"."date_of_action", '') AND COALESCE(OCTET_LENGTH("medgen_cui_history"."date_of_action"), -1) = COALESCE(OCTET_LENGTH("medgen_cui_history__changes"."date_of_action"), -1);
 
-DELETE FROM "medgen"."mondo_cui_history";
+DELETE FROM "medgen"."mondo_cui_history" USING "medgen_staging"."mondo_cui_history__changes" WHERE "mondo_cui_history__changes"._change_type = 'delete' AND COALESCE("mondo_cui_history"."mondo_id", '') = COALESCE("mondo_cui_history__changes"."mondo_id", '') AND COALESCE(OCTET_LENGTH("mondo_cui_history"."mondo_id"), -1) = COALESCE(OCTET_LENGTH("mondo_cui_history__changes"."mondo_id"), -1) AND COALESCE("mondo_cui_history"."cui", '') = COALESCE("mondo_cui_history__changes"."cui", '') AND COALESCE(OCTET_LENGTH("mondo_cui_history"."cui"), -1) = COALESCE(OCTET_LENGTH("mondo_cui_history__changes"."cui"), -1) AND COALESCE("mondo_cui_history"."date", '') = COALESCE("mondo_cui_history__changes"."date", '') AND COALESCE(OCTET_LENGTH("mondo_cui_history"."date"), -1) = COALESCE(OCTET_LENGTH("mondo_cui_history__changes"."date"), -1) AND COALESCE("mondo_cui_history"."is_current", '') = COALESCE("mondo_cui_history__changes"."is_current", '') AND COALESCE(OCTET_LENGTH("mondo_cui_history"."is_current"), -1) = COALESCE(OCTET_LENGTH("mondo_cui_history__changes"."is_current"), -1);
 
 DELETE FROM "medgen"."mondo_cui_history" USING "medgen_staging"."mondo_cui_history__changes" WHERE "mondo_cui_history__changes"._change_type IN ('delete', 'update_preimage') AND "mondo_cui_history"."mondo_id" = "mondo_cui_history__changes"."mondo_id" AND OCTET_LENGTH("mondo_cui_history"."mondo_id") = OCTET_LENGTH("mondo_cui_history__changes"."mondo_id") AND "mondo_cui_history"."cui" = "mondo_cui_history__changes"."cui" AND OCTET_LENGTH("mondo_cui_history"."cui") = OCTET_LENGTH("mondo_cui_history__changes"."cui") AND "mondo_cui_history"."date" = "mondo_cui_history__changes"."date" AND OCTET_LENGTH("mondo_cui_history"."date") = OCTET_LENGTH("mondo_cui_history__changes"."date");
 
@@ -281,12 +250,6 @@ DELETE FROM "medgen_staging"."mondo_cui_history";
 DELETE FROM "medgen_staging"."mondo_cui_history__changes";
 
 DROP TABLE "medgen_pipeline__held";
-
-DROP TABLE IF EXISTS "medgen"."growing__retired";
-
-DROP TABLE IF EXISTS "medgen"."medgen_cui_history__retired";
-
-DROP TABLE IF EXISTS "medgen"."mondo_cui_history__retired";
 
 DROP TABLE IF EXISTS "medgen_staging"."growing";
 
@@ -312,7 +275,7 @@ DROP TABLE IF EXISTS "medgen_staging"."mondo_cui_history__changes";
 
 DROP TABLE IF EXISTS "medgen_staging"."mondo_cui_history__difference";
 
-GRANT SELECT ON "medgen"."mondo_cui_history__new" TO "golden_reader" WITH GRANT OPTION;
+DROP TABLE IF EXISTS "medgen_staging"."mondo_cui_history__kept";
 
 INSERT INTO "medgen"."growing" ("previous_cui", "current_cui", "date_of_action") SELECT "previous_cui", "current_cui", "date_of_action" FROM "medgen_staging"."growing__changes" WHERE _change_type IN ('insert', 'update_postimage');
 
@@ -326,23 +289,27 @@ INSERT INTO "medgen"."medgen_cui_history" ("previous_cui", "current_cui", "date_
 
 INSERT INTO "medgen"."medgen_cui_history" ("previous_cui", "current_cui", "date_of_action") SELECT "previous_cui", "current_cui", "date_of_action" FROM "medgen_staging"."medgen_cui_history__kept";
 
-INSERT INTO "medgen"."mondo_cui_history" ("mondo_id", "cui", "date", "is_current") SELECT "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history";
-
 INSERT INTO "medgen"."mondo_cui_history" ("mondo_id", "cui", "date", "is_current") SELECT "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history__changes" WHERE _change_type IN ('insert', 'update_postimage');
+
+INSERT INTO "medgen"."mondo_cui_history" ("mondo_id", "cui", "date", "is_current") SELECT "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history__kept";
 
 INSERT INTO "medgen_audit".load_run (load_id, dagster_run_id, table_name, release, source_sha256, content_sha256, table_shape, status, started_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, GETDATE());
 
 INSERT INTO "medgen_audit".rejected_row (load_id, line_number, reason, "raw") VALUES ($1, $2, $3, $4);
 
-INSERT INTO "medgen_changes"."growing" (_change_type, _release, _commit_timestamp, _load_id, "previous_cui", "current_cui", "date_of_action") SELECT _change_type, CAST($1 AS VARCHAR(255)), GETDATE(), CAST($2 AS BIGINT), "previous_cui", "current_cui", "date_of_action" FROM "medgen_staging"."growing__changes";
+INSERT INTO "medgen_changes"."growing" ("_change_type", "_release", "_commit_timestamp", "_load_id", "previous_cui", "current_cui", "date_of_action") SELECT _change_type, CAST($1 AS VARCHAR(255)), (SELECT GETDATE()), CAST($2 AS BIGINT), "previous_cui", "current_cui", "date_of_action" FROM "medgen_staging"."growing__changes";
 
-INSERT INTO "medgen_changes"."growing" (_change_type, _release, _commit_timestamp, _load_id, "previous_cui", "date_of_action") SELECT _change_type, CAST($1 AS VARCHAR(255)), GETDATE(), CAST($2 AS BIGINT), "previous_cui", "date_of_action" FROM "medgen_staging"."growing__changes";
+INSERT INTO "medgen_changes"."growing" ("_change_type", "_release", "_commit_timestamp", "_load_id", "previous_cui", "date_of_action") SELECT _change_type, CAST($1 AS VARCHAR(255)), (SELECT GETDATE()), CAST($2 AS BIGINT), "previous_cui", "date_of_action" FROM "medgen_staging"."growing__changes";
 
-INSERT INTO "medgen_changes"."medgen_cui_history" (_change_type, _release, _commit_timestamp, _load_id, "previous_cui", "current_cui", "date_of_action") SELECT _change_type, CAST($1 AS VARCHAR(255)), GETDATE(), CAST($2 AS BIGINT), "previous_cui", "current_cui", "date_of_action" FROM "medgen_staging"."medgen_cui_history__changes";
+INSERT INTO "medgen_changes"."medgen_cui_history" ("_change_type", "_release", "_commit_timestamp", "_load_id", "previous_cui", "current_cui", "date_of_action") SELECT _change_type, CAST($1 AS VARCHAR(255)), (SELECT GETDATE()), CAST($2 AS BIGINT), "previous_cui", "current_cui", "date_of_action" FROM "medgen_staging"."medgen_cui_history__changes";
 
-INSERT INTO "medgen_changes"."mondo_cui_history" (_change_type, _release, _commit_timestamp, _load_id, "mondo_id", "cui", "date", "is_current") SELECT _change_type, CAST($1 AS VARCHAR(255)), GETDATE(), CAST($2 AS BIGINT), "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history__changes";
+INSERT INTO "medgen_changes"."mondo_cui_history" ("_change_type", "_release", "_commit_timestamp", "_load_id", "mondo_id", "cui", "date", "is_current") SELECT _change_type, CAST($1 AS VARCHAR(255)), (SELECT GETDATE()), CAST($2 AS BIGINT), "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history__changes";
+
+INSERT INTO "medgen_staging"."growing__changes" (_change_type, "previous_cui", "current_cui", "date_of_action") SELECT 'delete', "previous_cui", "current_cui", "date_of_action" FROM (SELECT "a"."previous_cui", "a"."current_cui", "a"."date_of_action", -d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."previous_cui", "a"."current_cui", "a"."date_of_action", OCTET_LENGTH("a"."previous_cui"), OCTET_LENGTH("a"."current_cui")) AS _nth  FROM "medgen"."growing" a JOIN "medgen_staging"."growing__difference" d ON COALESCE("a"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("a"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("a"."current_cui", '') = COALESCE("d"."current_cui", '') AND COALESCE(OCTET_LENGTH("a"."current_cui"), -1) = COALESCE(OCTET_LENGTH("d"."current_cui"), -1) AND COALESCE("a"."date_of_action", 0) = COALESCE("d"."date_of_action", 0) AND NVL2("a"."date_of_action", 1, 0) = NVL2("d"."date_of_action", 1, 0)) AS numbered WHERE _nth <= _copies;
 
 INSERT INTO "medgen_staging"."growing__changes" (_change_type, "previous_cui", "current_cui", "date_of_action") SELECT 'delete', "previous_cui", "current_cui", "date_of_action" FROM (SELECT "a"."previous_cui", "a"."current_cui", "a"."date_of_action", -d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."previous_cui", "a"."current_cui", "a"."date_of_action", OCTET_LENGTH("a"."previous_cui"), OCTET_LENGTH("a"."current_cui"), OCTET_LENGTH("a"."date_of_action")) AS _nth  FROM "medgen"."growing" a JOIN "medgen_staging"."growing__difference" d ON COALESCE("a"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("a"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("a"."current_cui", '') = COALESCE("d"."current_cui", '') AND COALESCE(OCTET_LENGTH("a"."current_cui"), -1) = COALESCE(OCTET_LENGTH("d"."current_cui"), -1) AND COALESCE("a"."date_of_action", '') = COALESCE("d"."date_of_action", '') AND COALESCE(OCTET_LENGTH("a"."date_of_action"), -1) = COALESCE(OCTET_LENGTH("d"."date_of_action"), -1)) AS numbered WHERE _nth <= _copies;
+
+INSERT INTO "medgen_staging"."growing__changes" (_change_type, "previous_cui", "current_cui", "date_of_action") SELECT 'insert', "previous_cui", "current_cui", "date_of_action" FROM (SELECT "a"."previous_cui", "a"."current_cui", "a"."date_of_action", d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."previous_cui", "a"."current_cui", "a"."date_of_action", OCTET_LENGTH("a"."previous_cui"), OCTET_LENGTH("a"."current_cui")) AS _nth  FROM "medgen_staging"."growing" a JOIN "medgen_staging"."growing__difference" d ON COALESCE("a"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("a"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("a"."current_cui", '') = COALESCE("d"."current_cui", '') AND COALESCE(OCTET_LENGTH("a"."current_cui"), -1) = COALESCE(OCTET_LENGTH("d"."current_cui"), -1) AND COALESCE("a"."date_of_action", 0) = COALESCE("d"."date_of_action", 0) AND NVL2("a"."date_of_action", 1, 0) = NVL2("d"."date_of_action", 1, 0)) AS numbered WHERE _nth <= _copies;
 
 INSERT INTO "medgen_staging"."growing__changes" (_change_type, "previous_cui", "current_cui", "date_of_action") SELECT 'insert', "previous_cui", "current_cui", "date_of_action" FROM (SELECT "a"."previous_cui", "a"."current_cui", "a"."date_of_action", d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."previous_cui", "a"."current_cui", "a"."date_of_action", OCTET_LENGTH("a"."previous_cui"), OCTET_LENGTH("a"."current_cui"), OCTET_LENGTH("a"."date_of_action")) AS _nth  FROM "medgen_staging"."growing" a JOIN "medgen_staging"."growing__difference" d ON COALESCE("a"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("a"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("a"."current_cui", '') = COALESCE("d"."current_cui", '') AND COALESCE(OCTET_LENGTH("a"."current_cui"), -1) = COALESCE(OCTET_LENGTH("d"."current_cui"), -1) AND COALESCE("a"."date_of_action", '') = COALESCE("d"."date_of_action", '') AND COALESCE(OCTET_LENGTH("a"."date_of_action"), -1) = COALESCE(OCTET_LENGTH("d"."date_of_action"), -1)) AS numbered WHERE _nth <= _copies;
 
@@ -350,9 +317,13 @@ INSERT INTO "medgen_staging"."growing__changes" (_change_type, "previous_cui", "
 
 INSERT INTO "medgen_staging"."growing__changes" (_change_type, "previous_cui", "date_of_action") SELECT 'insert', "previous_cui", "date_of_action" FROM (SELECT "a"."previous_cui", "a"."date_of_action", d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "a"."previous_cui", "a"."date_of_action", OCTET_LENGTH("a"."previous_cui")) AS _nth  FROM "medgen_staging"."growing" a JOIN "medgen_staging"."growing__difference" d ON COALESCE("a"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("a"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("a"."date_of_action", 0) = COALESCE("d"."date_of_action", 0) AND NVL2("a"."date_of_action", 1, 0) = NVL2("d"."date_of_action", 1, 0)) AS numbered WHERE _nth <= _copies;
 
+INSERT INTO "medgen_staging"."growing__difference" ("previous_cui", "current_cui", "date_of_action", _copies) SELECT "previous_cui", "current_cui", "date_of_action", SUM(_one) FROM (SELECT "previous_cui", "current_cui", "date_of_action", 1 AS _one FROM "medgen_staging"."growing" n UNION ALL SELECT "previous_cui", "current_cui", "date_of_action", -1 AS _one FROM "medgen"."growing" o) AS both_sides GROUP BY "previous_cui", "current_cui", "date_of_action", OCTET_LENGTH("previous_cui"), OCTET_LENGTH("current_cui") HAVING SUM(_one) <> 0;
+
 INSERT INTO "medgen_staging"."growing__difference" ("previous_cui", "current_cui", "date_of_action", _copies) SELECT "previous_cui", "current_cui", "date_of_action", SUM(_one) FROM (SELECT "previous_cui", "current_cui", "date_of_action", 1 AS _one FROM "medgen_staging"."growing" n UNION ALL SELECT "previous_cui", "current_cui", "date_of_action", -1 AS _one FROM "medgen"."growing" o) AS both_sides GROUP BY "previous_cui", "current_cui", "date_of_action", OCTET_LENGTH("previous_cui"), OCTET_LENGTH("current_cui"), OCTET_LENGTH("date_of_action") HAVING SUM(_one) <> 0;
 
 INSERT INTO "medgen_staging"."growing__difference" ("previous_cui", "date_of_action", _copies) SELECT "previous_cui", "date_of_action", SUM(_one) FROM (SELECT "previous_cui", "date_of_action", 1 AS _one FROM "medgen_staging"."growing" n UNION ALL SELECT "previous_cui", "date_of_action", -1 AS _one FROM "medgen"."growing" o) AS both_sides GROUP BY "previous_cui", "date_of_action", OCTET_LENGTH("previous_cui") HAVING SUM(_one) <> 0;
+
+INSERT INTO "medgen_staging"."growing__kept" ("previous_cui", "current_cui", "date_of_action") SELECT "previous_cui", "current_cui", "date_of_action" FROM (SELECT "p"."previous_cui", "p"."current_cui", "p"."date_of_action", d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "p"."previous_cui", "p"."current_cui", "p"."date_of_action", OCTET_LENGTH("p"."previous_cui"), OCTET_LENGTH("p"."current_cui")) AS _nth  FROM "medgen"."growing" p JOIN (SELECT "previous_cui", "current_cui", "date_of_action", COUNT(*) AS _copies FROM "medgen_staging"."growing__changes"   WHERE _change_type = 'delete' GROUP BY "previous_cui", "current_cui", "date_of_action", OCTET_LENGTH("previous_cui"), OCTET_LENGTH("current_cui")) d ON COALESCE("p"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("p"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("p"."current_cui", '') = COALESCE("d"."current_cui", '') AND COALESCE(OCTET_LENGTH("p"."current_cui"), -1) = COALESCE(OCTET_LENGTH("d"."current_cui"), -1) AND COALESCE("p"."date_of_action", 0) = COALESCE("d"."date_of_action", 0) AND NVL2("p"."date_of_action", 1, 0) = NVL2("d"."date_of_action", 1, 0)) AS numbered WHERE _nth > _copies;
 
 INSERT INTO "medgen_staging"."growing__kept" ("previous_cui", "current_cui", "date_of_action") SELECT "previous_cui", "current_cui", "date_of_action" FROM (SELECT "p"."previous_cui", "p"."current_cui", "p"."date_of_action", d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "p"."previous_cui", "p"."current_cui", "p"."date_of_action", OCTET_LENGTH("p"."previous_cui"), OCTET_LENGTH("p"."current_cui"), OCTET_LENGTH("p"."date_of_action")) AS _nth  FROM "medgen"."growing" p JOIN (SELECT "previous_cui", "current_cui", "date_of_action", COUNT(*) AS _copies FROM "medgen_staging"."growing__changes"   WHERE _change_type = 'delete' GROUP BY "previous_cui", "current_cui", "date_of_action", OCTET_LENGTH("previous_cui"), OCTET_LENGTH("current_cui"), OCTET_LENGTH("date_of_action")) d ON COALESCE("p"."previous_cui", '') = COALESCE("d"."previous_cui", '') AND COALESCE(OCTET_LENGTH("p"."previous_cui"), -1) = COALESCE(OCTET_LENGTH("d"."previous_cui"), -1) AND COALESCE("p"."current_cui", '') = COALESCE("d"."current_cui", '') AND COALESCE(OCTET_LENGTH("p"."current_cui"), -1) = COALESCE(OCTET_LENGTH("d"."current_cui"), -1) AND COALESCE("p"."date_of_action", '') = COALESCE("d"."date_of_action", '') AND COALESCE(OCTET_LENGTH("p"."date_of_action"), -1) = COALESCE(OCTET_LENGTH("d"."date_of_action"), -1)) AS numbered WHERE _nth > _copies;
 
@@ -394,6 +365,8 @@ INSERT INTO "medgen_staging"."mondo_cui_history__difference" ("mondo_id", "cui",
 
 INSERT INTO "medgen_staging"."mondo_cui_history__difference" ("mondo_id", "cui", "date", "is_current", _copies) SELECT "mondo_id", "cui", "date", "is_current", SUM(_one) FROM (SELECT "mondo_id", "cui", "date", "is_current", 1 AS _one FROM (SELECT "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history" WHERE _sign = '+') n UNION ALL SELECT "mondo_id", "cui", "date", "is_current", -1 AS _one FROM (SELECT "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history" WHERE _sign = '-') o) AS both_sides GROUP BY "mondo_id", "cui", "date", "is_current", OCTET_LENGTH("mondo_id"), OCTET_LENGTH("cui"), OCTET_LENGTH("date"), OCTET_LENGTH("is_current") HAVING SUM(_one) <> 0;
 
+INSERT INTO "medgen_staging"."mondo_cui_history__kept" ("mondo_id", "cui", "date", "is_current") SELECT "mondo_id", "cui", "date", "is_current" FROM (SELECT "p"."mondo_id", "p"."cui", "p"."date", "p"."is_current", d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY "p"."mondo_id", "p"."cui", "p"."date", "p"."is_current", OCTET_LENGTH("p"."mondo_id"), OCTET_LENGTH("p"."cui"), OCTET_LENGTH("p"."date"), OCTET_LENGTH("p"."is_current")) AS _nth  FROM "medgen"."mondo_cui_history" p JOIN (SELECT "mondo_id", "cui", "date", "is_current", COUNT(*) AS _copies FROM "medgen_staging"."mondo_cui_history__changes"   WHERE _change_type = 'delete' GROUP BY "mondo_id", "cui", "date", "is_current", OCTET_LENGTH("mondo_id"), OCTET_LENGTH("cui"), OCTET_LENGTH("date"), OCTET_LENGTH("is_current")) d ON COALESCE("p"."mondo_id", '') = COALESCE("d"."mondo_id", '') AND COALESCE(OCTET_LENGTH("p"."mondo_id"), -1) = COALESCE(OCTET_LENGTH("d"."mondo_id"), -1) AND COALESCE("p"."cui", '') = COALESCE("d"."cui", '') AND COALESCE(OCTET_LENGTH("p"."cui"), -1) = COALESCE(OCTET_LENGTH("d"."cui"), -1) AND COALESCE("p"."date", '') = COALESCE("d"."date", '') AND COALESCE(OCTET_LENGTH("p"."date"), -1) = COALESCE(OCTET_LENGTH("d"."date"), -1) AND COALESCE("p"."is_current", '') = COALESCE("d"."is_current", '') AND COALESCE(OCTET_LENGTH("p"."is_current"), -1) = COALESCE(OCTET_LENGTH("d"."is_current"), -1)) AS numbered WHERE _nth > _copies;
+
 LOCK "medgen_audit"."lock_growing";
 
 LOCK "medgen_audit"."lock_made_up";
@@ -404,9 +377,9 @@ LOCK "medgen_audit"."lock_mondo_cui_history";
 
 LOCK "medgen_audit".commit_lock;
 
-REVOKE SELECT ON "medgen"."growing__new" FROM "golden_reader";
-
 ROLLBACK;
+
+SELECT "_change_type", "_release", "_commit_timestamp", "_load_id", "previous_cui", "current_cui", "date_of_action" FROM "medgen_changes"."medgen_cui_history" WHERE _load_id > LOAD_ID AND _load_id <= LOAD_ID ORDER BY _load_id, "previous_cui", "current_cui", "date_of_action", _change_type DESC;
 
 SELECT "load_id", "dagster_run_id", "table_name", "release", "source_sha256", "content_sha256", "table_shape", "strategy", "mode", "status", "started_at", "finished_at", "rows_extracted", "rows_rejected", "rows_repaired", "rows_inserted", "rows_updated", "rows_deleted", "rows_unchanged", "guard", "error" FROM "medgen_audit".load_run WHERE table_name = $1 AND status = $2 ORDER BY load_id DESC LIMIT 1;
 
@@ -442,8 +415,6 @@ SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."mondo_id" IS NUL
 
 SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."growing" t;
 
-SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."growing__new" t;
-
 SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."medgen_cui_history" t;
 
 SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."medgen_cui_history__new" t;
@@ -458,8 +429,6 @@ SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS
 
 SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen_staging"."growing" t;
 
-SELECT DISTINCT n.nspname, v.relname FROM pg_class t JOIN pg_namespace s ON s.oid = t.relnamespace JOIN pg_depend d ON d.refobjid = t.oid JOIN pg_depend i ON i.objid = d.objid AND i.deptype = 'i' JOIN pg_class v ON v.oid = i.refobjid JOIN pg_namespace n ON n.oid = v.relnamespace WHERE s.nspname = $1 AND t.relname = $2 AND v.relkind = 'v' ORDER BY 1, 2;
-
 SELECT DISTINCT r.load_id FROM "medgen_audit".rejected_row r JOIN "medgen_audit".load_run l ON l.load_id = r.load_id WHERE l.table_name = (SELECT table_name FROM "medgen_audit".load_run WHERE load_id = $1) ORDER BY 1;
 
 SELECT MAX(load_id) FROM "medgen_audit".load_run WHERE table_name = $1;
@@ -471,10 +440,6 @@ SELECT _change_type, COUNT(*) FROM "medgen_staging"."growing__changes" GROUP BY 
 SELECT _change_type, COUNT(*) FROM "medgen_staging"."medgen_cui_history__changes" GROUP BY _change_type;
 
 SELECT _change_type, COUNT(*) FROM "medgen_staging"."mondo_cui_history__changes" GROUP BY _change_type;
-
-SELECT _change_type, _release, _commit_timestamp, _load_id, "previous_cui", "current_cui", "date_of_action" FROM "medgen_changes"."medgen_cui_history" WHERE _load_id > LOAD_ID AND _load_id <= LOAD_ID ORDER BY _load_id, "previous_cui", "current_cui", "date_of_action", _change_type DESC;
-
-SELECT a.attname, d.description FROM pg_description d JOIN pg_class t ON t.oid = d.objoid JOIN pg_namespace s ON s.oid = t.relnamespace LEFT JOIN pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid AND a.attnum > 0 WHERE s.nspname = $1 AND t.relname = $2;
 
 SELECT column_name, character_maximum_length FROM svv_columns WHERE table_schema = $1 AND table_name = $2 AND character_maximum_length IS NOT NULL;
 
@@ -504,19 +469,11 @@ SELECT pg_last_copy_count();
 
 SELECT pg_last_copy_id();
 
-SELECT privilege_type, identity_type, identity_name, admin_option FROM svv_relation_privileges WHERE namespace_name = $1 AND relation_name = $2 AND identity_name <> current_user;
-
 SELECT status FROM "medgen_audit".load_run WHERE load_id = $1;
 
 SELECT t.pid, t.txn_owner, t.txn_start FROM svv_transactions t, pg_class c, pg_namespace n WHERE c.oid = t.relation AND n.oid = c.relnamespace AND n.nspname = $1 AND c.relname = $2 AND t.granted AND t.pid <> pg_backend_pid();
 
 SELECT table_name, MAX(load_id), MAX(CASE WHEN status = 'succeeded' THEN load_id END) FROM "medgen_audit".load_run GROUP BY table_name;
-
-SELECT u.usename FROM pg_class t JOIN pg_namespace s ON s.oid = t.relnamespace JOIN pg_user u ON u.usesysid = t.relowner WHERE s.nspname = $1 AND t.relname = $2 AND u.usename <> current_user;
-
-SET LOCAL statement_timeout TO 0;
-
-SET LOCAL statement_timeout TO 60000;
 
 SET SESSION statement_timeout TO 0;
 
@@ -532,6 +489,10 @@ SET statement_timeout TO 60000;
 
 SET timezone TO 'UTC';
 
+UPDATE "medgen"."growing" SET "date_of_action__new" = CASE WHEN CAST("date_of_action" AS VARCHAR(64)) ~ '^-?[0-9]+$' AND LENGTH(CAST("date_of_action" AS VARCHAR(64))) < 19 THEN CAST(CAST("date_of_action" AS VARCHAR(64)) AS BIGINT) END;
+
+UPDATE "medgen"."growing" SET "date_of_action__new" = CAST("date_of_action" AS VARCHAR(64));
+
 UPDATE "medgen_audit".load_run SET status = $1, error = $2, finished_at = GETDATE() WHERE load_id = $3 AND status = $4;
 
 UPDATE "medgen_audit".load_run SET status = $1, finished_at = GETDATE(), error = 'its process ended without a word; found by the next load' WHERE table_name = $2 AND status = $3;
@@ -540,4 +501,4 @@ UPDATE "medgen_audit".load_run SET status = $1, mode = $2, finished_at = GETDATE
 
 UPDATE "medgen_audit".load_run SET strategy = $1, rows_extracted = $2, rows_rejected = $3, rows_repaired = $4 WHERE load_id = $5;
 
-UPDATE "medgen_changes"."growing" SET "date_of_action__text" = CAST("date_of_action" AS VARCHAR(64));
+UPDATE "medgen_changes"."growing" SET "date_of_action__new" = CAST("date_of_action" AS VARCHAR(64));

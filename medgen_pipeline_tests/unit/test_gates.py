@@ -25,11 +25,11 @@ DEFAULTS = GateLimits()
 
 def change(before: int, after: int, *, by_key: bool = True) -> ChangeCounts:
     kept = min(before, after)
-    return ChangeCounts(after - kept, 0, before - kept, kept, by_key=by_key)
+    return ChangeCounts(inserted=after - kept, deleted=before - kept, unchanged=kept, by_key=by_key)
 
 
 def first_load(rows: int, *, by_key: bool = True) -> ChangeCounts:
-    return ChangeCounts(rows, 0, 0, 0, by_key=by_key, baseline=True)
+    return ChangeCounts(inserted=rows, by_key=by_key, baseline=True)
 
 
 def closed(

@@ -21,26 +21,31 @@ class Guard(sql_guard.Guard):
 
     Attributes:
         writers: The 32-bit ids of the transactions that wrote production's rows.
+        columns: The numbers of its columns: one that was dropped and added again has another. None are known of a load
+            of an earlier version.
     """
 
     writers: tuple[int, ...]
+    columns: tuple[int, ...] = ()
 
     @property
     def state(self) -> "Writers":
-        """Production's rows and their writers."""
-        return Writers(self.rows, frozenset(self.writers))
+        """Production's rows, their writers and its columns."""
+        return Writers(self.rows, frozenset(self.writers), self.columns)
 
     def __post_init__(self) -> None:
         """JSON has lists only."""
-        object.__setattr__(self, "writers", tuple(self.writers))
+        for name in ("writers", "columns"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
 
 
 @dataclass(frozen=True)
 class Writers:
-    """How many rows production holds, and which transactions wrote them."""
+    """How many rows production holds, which transactions wrote them, and the numbers of its columns."""
 
     rows: int
     ids: frozenset[int]
+    columns: tuple[int, ...]
 
 
 def read_writers(session: PostgresSession, names: TableNames) -> Writers:
@@ -50,17 +55,31 @@ def read_writers(session: PostgresSession, names: TableNames) -> Writers:
         " (SELECT xmin AS writer, count(*) AS copies FROM {production} GROUP BY xmin) AS by_writer",
         names,
     ).fetchall()
-    return Writers(sum(row[1] for row in found), frozenset(row[0] for row in found))
+    ids = frozenset(row[0] for row in found)
+    return Writers(sum(row[1] for row in found), ids, read_columns(session, names))
 
 
 def is_written_by(session: PostgresSession, names: TableNames, known: Writers) -> bool:
     """Whether production holds just ``known.rows`` rows, all of ``known.ids``. Scans it once (16 M rows: 0.5 s)."""
+    if known.columns and known.columns != read_columns(session, names):
+        return False
     rows, by_known = session.run(
         "SELECT count(*), count(*) FILTER (WHERE xmin = ANY (%s::text[]::xid[])) FROM {production}",
         names,
         [[str(writer) for writer in known.ids]],
     ).fetchone() or (None, None)
     return bool(rows == by_known == known.rows)
+
+
+def read_columns(session: PostgresSession, names: TableNames) -> tuple[int, ...]:
+    """The numbers of production's columns, in the catalog's order."""
+    rows = session.run(
+        "SELECT attname::text, attnum FROM pg_attribute WHERE attrelid = to_regclass(%s) AND NOT attisdropped",
+        names,
+        [names.production.as_string(session.work)],
+    )
+    numbers: dict[str, int] = dict(rows.fetchall())
+    return tuple(numbers[name] for name in names.table.column_names if name in numbers)
 
 
 def production_oid(session: PostgresSession, names: TableNames) -> int | None:

@@ -137,7 +137,7 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         return compare.compare_staged_lines(self._session, names, last)
 
     def _compare_whole(self, table: Table) -> Comparison[Any]:
-        last = None if self._fitted else self._guard_of(self._last)
+        last = self._guard_of(self._comparable)
         return compare.compare_with_production(self._session, self._names(table), self._staged_rows, last)
 
     def _compare_nothing(self, table: Table) -> Comparison[Any]:
@@ -171,19 +171,21 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         publish.check_values(self._session, names, found, self._strategy)
 
     def _guard_after(self, table: Table, found: Comparison[Any], mode: ApplyMode) -> guard.Guard:
-        writers = {self._staged_by} if found.production is None else set(found.production.ids)
+        if found.production is None:
+            writers, columns = {self._staged_by}, guard.read_columns(self._session, self._names(table))
+        else:
+            writers, columns = set(found.production.ids), found.production.columns
         if mode is ApplyMode.DELTA:
             writers.add(self._current_transaction())
         left = super()._guard_after(table, found, mode)
-        return guard.Guard(**dataclasses.asdict(left), writers=tuple(sorted(writers)))
+        return guard.Guard(**dataclasses.asdict(left), writers=tuple(sorted(writers)), columns=columns)
 
     def _after_publishing(self, table: Table, mode: ApplyMode) -> None:
         """Statistics for the planner, and the key's index once the key is unique again."""
         names, (_, found) = self._names(table), self._begun(table)
-        if mode is ApplyMode.UNCHANGED:
-            return
+        much = found.counts.changed * 100 >= found.counts.rows_after
         # PostgreSQL's own autovacuum waits for a tenth; a hundredth keeps plans right and weekly loads cheap.
-        if mode is ApplyMode.FIRST or found.counts.changed * 100 >= found.counts.rows_after:
+        if mode is ApplyMode.FIRST or (mode is ApplyMode.DELTA and much):
             self._session.run("ANALYZE {production}", names)
         if table.key and not found.unique_key and publish.regain_unique_key(self._session, names):
             left = sql_history.required(self._guard_of(self.last_load(table)), names)

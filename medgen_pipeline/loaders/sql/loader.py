@@ -193,17 +193,17 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
 
     def _compare_whole(self, table: Table) -> Comparison[Any]:
         """The staged file against production."""
-        names = self._names(table)
-        return self._session.transaction(lambda: compare_with_production(self._session, names, self._comparable))
+        names, last = self._names(table), self._guard_of(self._comparable)
+        return self._session.transaction(lambda: compare_with_production(self._session, names, last))
 
     def _compare_nothing(self, table: Table) -> Comparison[Any]:
         """The staged rows alone: there is no production."""
         return self._session.transaction(lambda: baseline(self._session, self._names(table)))
 
     @property
-    def _comparable(self) -> Guard | None:
-        """What the last load left behind, where it still speaks of the columns that there are."""
-        return None if self._fitted else self._guard_of(self._last)
+    def _comparable(self) -> LoadRecord | None:
+        """The last load, where what it left behind still speaks of the columns that there are."""
+        return None if self._fitted else self._last
 
     def _is_in(self, table: Table, state: Any) -> bool:
         """Whether production is in this state, as ``Guard.state`` and ``Comparison.production`` have it."""
@@ -228,8 +228,8 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
             )
         found = self._session.columns(names.schema, names.table.name)
         missing = history.missing_columns(names, found)
-        unknown = missing or (self._last is not None and self._guard_of(self._last) is None)
-        if unknown and self._strategy is Strategy.SNAPSHOT:
+        unknown = missing or self._guard_of(self._last) is None
+        if unknown and self._last is not None and self._strategy is Strategy.SNAPSHOT:
             raise ProductionChangedError(f"{place} is not as a load leaves it: missing {missing or 'its guard'}.")
         if relation is None:
             return False
