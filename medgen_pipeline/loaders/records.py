@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, LiteralString
 
 from medgen_pipeline.catalog import Table
 from medgen_pipeline.errors import PermanentError, TransientError
@@ -155,6 +155,10 @@ class ChangeCounts:
     def changed(self) -> int:
         """Rows the change touches."""
         return self.inserted + self.updated + self.deleted
+
+
+# ``ChangeCounts.rows_after`` of a load, from its row in ``load_run``.
+ROWS_AFTER: LiteralString = "rows_inserted + rows_updated + rows_unchanged"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ A sibling of ``load``, which has the steps the two share. No Dagster, no network
 """
 
 import hashlib
-import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,17 +14,16 @@ from medgen_pipeline.catalog.model import Increment
 from medgen_pipeline.catalog.query import Parameter
 from medgen_pipeline.errors import PermanentError, SettingError, TransientError, require_number
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError, LoadRecord, LoadStart
+from medgen_pipeline.loaders.records import ROWS_AFTER
 from medgen_pipeline.loading.file_load import Load, LoadOptions, LoadResult
 from medgen_pipeline.rows.records import FramingReport
-
-logger = logging.getLogger(__name__)
 
 # A metric is a look, not an export; and so many loads of one table are twenty years of weeks.
 _SHOWN_ROWS = 200
 _LISTED = 1000
 _LOADS_LOOKED_AT = 1000
 _LOADS = (
-    "SELECT load_id, content_sha256, rows_inserted + rows_updated + rows_unchanged AS rows_after FROM {load_run}"
+    f"SELECT load_id, content_sha256, {ROWS_AFTER} AS rows_after FROM {{load_run}}"  # noqa: S608  # a constant
     " WHERE table_name = {table_name} AND status = 'succeeded' ORDER BY load_id DESC"
 )
 _NEWEST_LOADS = (

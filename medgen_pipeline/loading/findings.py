@@ -16,6 +16,7 @@ from psycopg import sql
 from medgen_pipeline.catalog import ColumnType, CuratedTable, SourceTable, Table, any_table_by_name
 from medgen_pipeline.catalog.model import Rule, Severity
 from medgen_pipeline.loaders import AbstractNativeLoader, LoadRecord, LoadStatus
+from medgen_pipeline.loaders.records import ROWS_AFTER
 
 DRIFT_CHECK = "production_equals_file"
 
@@ -180,10 +181,11 @@ def _required_columns(table: Table) -> list[str]:
 
 def _row_count(subject: Subject) -> Finding:
     rows = subject.loader.query(
-        "SELECT rows_inserted + rows_updated + rows_unchanged FROM {audit}.load_run WHERE load_id IN"
+        "SELECT {rows_after} FROM {audit}.load_run WHERE load_id IN"
         " (SELECT MAX(load_id) FROM {audit}.load_run WHERE table_name = %s AND status = %s GROUP BY release)"
         " ORDER BY load_id DESC LIMIT {releases}",
         [subject.table.name, LoadStatus.SUCCEEDED],
+        rows_after=sql.SQL(ROWS_AFTER),
         releases=sql.Literal(_RELEASES + 1),
     )
     newest, *earlier = [int(count) for (count,) in rows]

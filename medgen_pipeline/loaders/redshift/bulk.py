@@ -1,6 +1,5 @@
 """COPY from S3 into a staging table, its row count proven, its errors in words."""
 
-import logging
 from dataclasses import dataclass
 
 import psycopg
@@ -11,8 +10,6 @@ from medgen_pipeline.loaders.redshift.aws import AwsUnavailableError
 from medgen_pipeline.loaders.redshift.names import literal
 from medgen_pipeline.loaders.redshift.session import RedshiftSession, describe
 from medgen_pipeline.loaders.redshift.stage import Uploaded
-
-logger = logging.getLogger(__name__)
 
 # Canonical bytes: TAB, LF, backslash before what belongs to a value, nothing for NULL. NULL AS '' makes an empty field
 # NULL in every column as EMPTYASNULL does, and takes the default null string \N away, so that the value \N is one.
