@@ -214,7 +214,7 @@ class PublicationContract:
         self._assert_history(backend, HISTORY, RELEASES[0], [("C1", None, "7"), ("C2", None, "8")])
 
     def test_a_column_that_becomes_a_number_keeps_what_is_one(self, backend: Backend) -> None:
-        long = "1" * 70
+        long = "9" * 19  # more than a number of 64 bits holds
         load(backend.new_loader(), HISTORY, [("C1", None, "7"), ("C2", None, "Jan"), ("C3", None, long)])
         load(backend.new_loader(), HISTORY, [("C1", None, "-8"), ("C2", None, "Jan"), ("C3", None, long)], RELEASES[1])
         counts = load(
