@@ -175,12 +175,14 @@ def test_an_edit_by_hand_during_a_load_is_noticed_whenever_it_comes(database: st
                 job[2]().run()
                 assert observer.production() == rows[2]
                 outcome = run(job[1](scenario.value), Fault(next(edits), at))
-                found, seen = observer.production() or Counter(), {*seen, phases[at]}
-                place = (scenario, at, phases[at], outcome)
+                # Loads of the same files may differ by a point or two, so the phase is the one that was met.
+                phase = outcome.phases[at]
+                found, seen = observer.production() or Counter(), {*seen, phase}
+                place = (scenario, at, phase, outcome)
                 if outcome.error:
                     assert outcome.error.startswith("ProductionChangedError"), place
                     assert (rows[2] - found).total() == 1, place
-                elif phases[at] in {"_after_publishing", "cleanup"}:
+                elif phase in {"_after_publishing", "cleanup"}:
                     assert (rows[1] - found).total() == 1, place
                 else:
                     assert found == rows[1], place

@@ -21,9 +21,13 @@ from medgen_pipeline.loaders.sql.session import SqlSession
 def prepare_feed(session: SqlSession[Any], names: BaseTableNames) -> None:
     """Make the feed, and the columns it lacks: one per statement, as some warehouses demand. Best in no transaction."""
     found = session.columns(names.schemas.changes, names.table.name)
-    if not found:
+
+    def create() -> None:
         session.run("CREATE TABLE {feed} ({feed_definitions}, {definitions}) {feed_layout}", names)
         session.mark(names.feed)
+
+    if not found:
+        session.transaction(create)
         return
     for column in names.table.columns:
         if column.name not in found:
