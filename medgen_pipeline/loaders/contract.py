@@ -33,7 +33,7 @@ class AbstractNativeLoader(ABC):
     """Loads canonical bytes into one warehouse through its own bulk path.
 
     Not thread-safe; one instance runs one load of one table at a time. Errors are ``LoaderError`` (permanent),
-    ``LostConnectionError`` and ``TableBusyError`` (transient).
+    ``LostConnectionError``, ``TableBusyError``, ``WarehouseBusyError`` and ``ProductionChangedError`` (transient).
     """
 
     capabilities: ClassVar[LoaderCapabilities]
@@ -128,7 +128,7 @@ class AbstractNativeLoader(ABC):
 
     @abstractmethod
     def keep_unchanged(self, table: Table, last: LoadRecord) -> ChangeCounts:
-        """The counts of a release equal to ``last``'s: stands in for staging and comparison."""
+        """The counts of a release equal to ``last``'s, in place of staging and comparison."""
 
     @abstractmethod
     def apply_changes(self, table: Table, mode: ApplyMode) -> ChangeCounts:
@@ -177,7 +177,7 @@ class AbstractNativeLoader(ABC):
 
     @abstractmethod
     def log_run_finish(self, load_id: int, status: LoadStatus, error: str | None = None) -> LoadStatus:
-        """Close the record unless it is closed already; returns the status that stands.
+        """Close the record unless it is closed already; returns the status that it has.
 
         A load whose connection broke around COMMIT learns here whether it succeeded, because ``apply_changes``
         records success in its own transaction.
@@ -213,7 +213,7 @@ class AbstractNativeLoader(ABC):
     ) -> list[tuple[Any, ...]]:
         """The rows of one SELECT, all in memory; for checks, which must run on every backend.
 
-        In ``statement``, ``{schema}`` stands for the tables' schema as a string, ``{audit}`` for the name of the
+        In ``statement``, ``{schema}`` is the tables' schema as a string, ``{audit}`` for the name of the
         schema with ``load_run`` and ``rejected_row``, a name in ``parts`` for that table's production or that piece
         of SQL, and ``%s`` for a value of ``params``.
         """

@@ -1,6 +1,6 @@
 """One load of one curated table: what it would be made from, whether anything of that has changed, query, publish.
 
-A sibling of ``load``, which has the steps the two share. No Dagster, no network, and no SQL but that of the catalog.
+``file_load`` has the steps the two share. No Dagster and no network; the SQL is the catalog's and the audit's.
 """
 
 import hashlib
@@ -100,7 +100,7 @@ def read_inputs(loader: AbstractNativeLoader, table: CuratedTable, options: Cura
 
     Raises:
         MissingUpstreamError: A table that it reads was never loaded.
-        SettingError: A setting cannot be meant.
+        SettingError: A setting has a value out of range.
     """
     found = {upstream.name: loader.last_load(upstream) for upstream in upstream_of(table)}
     if missing := sorted(name for name, load in found.items() if load is None):
@@ -125,8 +125,8 @@ def _check_settings(loader: AbstractNativeLoader, table: CuratedTable, options: 
             require_number(f"{table.name}: {name}", value, setting.least, setting.most, whole=True)
         if isinstance(value, tuple) and value != table.query.parameters[name]:
             known = [str(row[0]) for row in loader.read_query(setting.known, _LISTED)] if setting.known else []
-            strangers = sorted(set(value) - set(known))
-            if strangers or not value:
+            unknown = sorted(set(value) - set(known))
+            if unknown or not value:
                 raise SettingError(
                     f"{table.name}: {name} is {list(value)}, expected some of {known}, or "
                     f"{list(table.query.parameters[name])} for all."  # type: ignore[arg-type]  # of the value's type

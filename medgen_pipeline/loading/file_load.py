@@ -1,7 +1,7 @@
 """One load of one table from its archived file to production: frame, stage, compare, gate, apply, audit.
 
 The order of the steps, the choice of strategy and mode, and the reactions to errors live here, once, for the IO
-manager, the benches and the tests. What curated tables do instead of framing is in ``load_curated``. No Dagster, no
+manager, the benches and the tests. What curated tables do instead of framing is in ``curated_load``. No Dagster, no
 SQL, no network.
 """
 
@@ -272,7 +272,7 @@ class Load:
                 if status is not LoadStatus.SUCCEEDED:
                     self._clean_up()
                     raise
-            logger.warning("%s: the load stands, but what follows its commit failed: %s", self._table.name, error)
+            logger.warning("%s: the load is published, but what follows its commit failed: %s", self._table.name, error)
         with undisturbed():
             self._clean_up()
 

@@ -1,4 +1,4 @@
-"""What ``rows`` tells of a file to those who load it, without a word of how it was read."""
+"""What ``rows`` tells of a file to those who load it, apart from how it was read."""
 
 from dataclasses import dataclass
 

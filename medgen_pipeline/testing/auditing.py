@@ -171,7 +171,7 @@ class AuditContract:
         load(backend.new_loader(), NAMES, [A])
         found = backend.loads("table_name", "status", "error")
         assert [row[:2] for row in found] == [("names", "abandoned"), (HISTORY.name, "running"), ("names", "succeeded")]
-        assert "ended without a word" in str(found[0][2])
+        assert "ended without closing it" in str(found[0][2])
 
     def test_the_last_load_is_the_newest_successful_one_of_the_table(self, backend: Backend) -> None:
         loader = backend.new_loader()

@@ -45,7 +45,7 @@ def signed(removed: Iterable[Row], added: Iterable[Row]) -> bytes:
 
 
 def start_of(table: Table, release: str = RELEASES[0], content: str = "b") -> LoadStart:
-    """What is known before a load begins; equal ``content`` stands for equal files."""
+    """What is known before a load begins; equal ``content`` means equal files."""
     return LoadStart(table, release, "a" * 64, content * 64, "a-dagster-run")
 
 

@@ -495,7 +495,7 @@ UPDATE "medgen"."growing" SET "date_of_action__new" = CAST("date_of_action" AS V
 
 UPDATE "medgen_audit".load_run SET status = $1, error = $2, finished_at = GETDATE() WHERE load_id = $3 AND status = $4;
 
-UPDATE "medgen_audit".load_run SET status = $1, finished_at = GETDATE(), error = 'its process ended without a word; found by the next load' WHERE table_name = $2 AND status = $3;
+UPDATE "medgen_audit".load_run SET status = $1, finished_at = GETDATE(), error = 'its process ended without closing it; found by the next load' WHERE table_name = $2 AND status = $3;
 
 UPDATE "medgen_audit".load_run SET status = $1, mode = $2, finished_at = GETDATE(), rows_inserted = $3, rows_updated = $4, rows_deleted = $5, rows_unchanged = $6, guard = $7 WHERE load_id = $8 AND status = $9;
 

@@ -1,6 +1,6 @@
 """Every kind of statement the Redshift loader sends, kept in a file, so that a change of one is seen in review.
 
-``MEDGEN_REWRITE_GOLDEN=1 pytest -k golden`` writes the file anew.
+``MEDGEN_REWRITE_GOLDEN=1 pytest -k golden`` writes the file again.
 """
 
 import ast

@@ -1,5 +1,6 @@
 """What README and docs/ say in prose, against the code: settings, defaults, numbers, and where things are."""
 
+import ast
 import inspect
 import re
 from collections.abc import Iterator
@@ -110,6 +111,14 @@ def test_the_attributes_of_the_component_are_those_of_the_page() -> None:
 
 
 # Where things are
+
+
+@pytest.mark.parametrize("package", ["postgres", "redshift", "sql"])
+def test_the_docstring_of_a_backend_names_each_of_its_modules(package: str) -> None:
+    folder = PROJECT / "medgen_pipeline" / "loaders" / package
+    docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    assert set(re.findall(r"``(\w+)``", docstring)) == modules
 
 
 @pytest.mark.parametrize(

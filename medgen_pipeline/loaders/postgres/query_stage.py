@@ -25,7 +25,7 @@ _SORTED_GROUPS = "SET LOCAL enable_hashagg = off"
 
 
 def fill(session: PostgresSession, names: TableNames, query: Query, *, logged: bool) -> int:
-    """Make the staging table anew with the query's rows; returns their number.
+    """Rebuild the staging table with the query's rows; returns their number.
 
     By CREATE TABLE AS: INSERT cannot use a parallel plan.
     """

@@ -39,7 +39,7 @@ def in_one_transaction(session: RedshiftSession, audit: RedshiftAudit, load_id: 
             if lost:
                 session.open()
                 if audit.status(load_id) is LoadStatus.SUCCEEDED:
-                    logger.warning("the connection broke while the transaction was committed; the load stands")
+                    logger.warning("the connection broke while the transaction was committed; the load is published")
                     return
         else:
             return

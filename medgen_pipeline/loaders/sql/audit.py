@@ -1,6 +1,7 @@
 """The record of loads in ``<schema>_audit``: ``load_run`` and ``rejected_row``, written on a connection of its own.
 
-The columns of both tables are named here and nowhere else; a backend fills in its types and how it lays tables out.
+A success alone is recorded in the transaction that publishes. Both tables are laid out here; a backend
+fills in its types, keys and distribution.
 """
 
 import logging
@@ -171,7 +172,7 @@ class SqlAudit(Generic[AnyCursor]):
         def body() -> int:
             self._run(
                 "UPDATE {audit}.load_run SET status = %s, finished_at = {now},"
-                " error = 'its process ended without a word; found by the next load'"
+                " error = 'its process ended without closing it; found by the next load'"
                 " WHERE table_name = %s AND status = %s",
                 [LoadStatus.ABANDONED, table.name, LoadStatus.RUNNING],
             )
@@ -230,7 +231,7 @@ class SqlAudit(Generic[AnyCursor]):
             self._run("DELETE FROM {audit}.rejected_row WHERE load_id = %s", [old])
 
     def finish(self, load_id: int, status: LoadStatus, error: str | None) -> LoadStatus:
-        """Close a running record; returns the status that stands."""
+        """Close a running record; returns the status that it has."""
 
         def body() -> LoadStatus | None:
             self._run(

@@ -16,7 +16,7 @@ from medgen_pipeline.loaders.records import LoaderError
 from medgen_pipeline.loaders.sql.names import schemas
 from medgen_pipeline.loaders.sql.session import SqlSession
 
-# The feed of a table that has never changed is not there yet; this stands in for it, with no rows.
+# The feed of a table that has never changed is not there yet; this takes its place, with no rows.
 _EMPTY_FEED = (
     "(SELECT CAST(NULL AS VARCHAR(16)) AS _change_type, CAST(NULL AS VARCHAR(255)) AS _release,"
     " CAST(NULL AS TIMESTAMPTZ) AS _commit_timestamp, CAST(NULL AS BIGINT) AS _load_id, none.*"
@@ -65,7 +65,7 @@ class QueryPlace:
         return self.session.execute(statement).rowcount
 
     def parts(self, query: Query) -> dict[str, sql.Composable]:
-        """What each name in braces stands for."""
+        """What each name in braces means."""
         return {
             **{name: self._relation(name) for name in query.relations},
             **{constant.name: _relation_of(constant) for constant in query.constants},

@@ -1,7 +1,8 @@
 """The seam between the SQL that backends share and the connections of one of them.
 
 What is shared is composed with ``psycopg.sql``, which needs no connection for that, and takes ``%s`` for a value. A
-backend whose driver wants another form translates it in ``execute``. No statement is kept here.
+backend whose driver wants another form translates it in ``execute``. No table's rows are
+read or written here.
 """
 
 import re
@@ -163,7 +164,7 @@ class SqlSession(ABC, Generic[AnyCursor]):
     def relations(self, schemas: Sequence[str]) -> dict[str, dict[str, Relation]]:
         """The schemas of these that exist, each with its tables and views by name.
 
-        From PostgreSQL's catalog, which Redshift and DuckDB have too, and which shows everything to everybody.
+        From PostgreSQL's catalog, which Redshift and DuckDB have too, and which every role can read.
         """
         found: dict[str, dict[str, Relation]] = {}
         for schema, name, kind, comment in self.execute(
