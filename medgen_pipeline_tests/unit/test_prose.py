@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES
+from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.loading.file_load import load_table
 from medgen_pipeline.orchestration.build import build_definitions
 from medgen_pipeline.orchestration.component import MedgenComponent
@@ -48,6 +49,8 @@ def sentences() -> Iterator[tuple[str, str]]:
     yield "docs/sources.md", f"then the step's {WORDS[RETRIES.max_retries]} retries"
     yield "docs/sources.md", f"One answer of a web server may take {SPANS[int(TransferOptions().answer_timeout)]}"
     yield "docs/sources.md", f"as long as {MedgenSource().min_kib_per_second:g} kB arrive each second"
+    tries = RedshiftConfig.settings()["conflict_attempts"].default
+    yield "docs/redshift.md", f"is repeated, {tries} times by default (`conflict_attempts`)"
     schedule = build_weekly_refresh(DEFAULT_NAMES)
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 6 * * 4", "America/New_York")
     yield "docs/schedule.md", "on Thursdays at 6:00 in New York"

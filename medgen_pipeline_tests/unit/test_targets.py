@@ -36,9 +36,6 @@ OTHER_THAN_BY_DEFAULT: dict[str, Any] = {
     "s3_parts": 4,
     "conflict_attempts": 3,
     "conflict_backoff_seconds": 0.5,
-    "swap": "strict",
-    "swap_wait_seconds": 8.0,
-    "drop_grace_seconds": 9.0,
 }
 
 
