@@ -129,7 +129,7 @@ def test_the_embedded_server_says_what_to_install(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("without")
 def test_redshift_says_what_to_install() -> None:
-    target = RedshiftTarget(dsn="redshift://u:p@h/d", s3_bucket="b", aws_region="eu-central-1")
+    target = RedshiftTarget(dsn="redshift://u:p@h/d", s3_bucket="bucket", aws_region="eu-central-1")
     with pytest.raises(LoaderError, match=r"^Redshift needs dagster-aws: pip install 'medgen_pipeline\[redshift\]'\.$"):
         target.loader()
 
