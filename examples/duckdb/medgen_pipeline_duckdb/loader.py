@@ -33,7 +33,6 @@ class DuckDBNativeLoader(SqlNativeLoader[duckdb.DuckDBPyConnection]):
         backend="duckdb",
         max_identifier_bytes=128,  # DuckDB has no limit, but files of a load are named after schema and table
         max_text_bytes=(1 << 26) - (1 << 16),  # a line must fit MAX_LINE_SIZE
-        transactional_ddl=True,
         enforced_keys=True,
         documentation=(
             "https://duckdb.org/docs/stable/data/csv/overview",

@@ -11,7 +11,6 @@ CAPABILITIES = LoaderCapabilities(
     backend="postgres",
     max_identifier_bytes=63,
     max_text_bytes=(1 << 30) - 1,
-    transactional_ddl=True,
     enforced_keys=True,
     curated=True,
     documentation=(

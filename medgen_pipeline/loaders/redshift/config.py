@@ -13,7 +13,6 @@ CAPABILITIES = LoaderCapabilities(
     backend="redshift",
     max_identifier_bytes=127,
     max_text_bytes=65535,
-    transactional_ddl=True,
     enforced_keys=False,
     declares_text_width=True,
     curated=True,
