@@ -258,6 +258,16 @@ class FilesContract:
         later = mirror.load([*GOOD[1:]], release=RELEASES[2], limits=GateLimits())
         assert (later.strategy, later.counts.deleted, later.counts.by_key) == (Strategy.SNAPSHOT, 1, True)
 
+    def test_another_table_put_in_the_place_of_one_that_loads_made_is_left_alone(self, mirror: Mirror) -> None:
+        mirror.load(GOOD)
+        mirror.backend.run("DROP TABLE {production}", NAMES)
+        mirror.backend.run("CREATE TABLE {production} (mine INTEGER)", NAMES)
+        mirror.backend.run("INSERT INTO {production} VALUES (7)", NAMES)
+        with pytest.raises(LoaderError, match=r"names exists, but not as the catalog has it: missing .*Rename or drop"):
+            mirror.load(GOOD, release=RELEASES[1])
+        mirror.backend.run("DROP TABLE {production}", NAMES)  # what the message says
+        assert mirror.load(GOOD, release=RELEASES[2]).counts.rows_after == len(GOOD)
+
     def test_a_table_that_no_load_made_is_taken_over_only_where_the_load_is_told_to(self, mirror: Mirror) -> None:
         mirror.load([b"C1|mine|||", b"X||||"])
         mirror.backend.run("DELETE FROM {load_run}")

@@ -233,7 +233,8 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
             raise ProductionChangedError(f"{place} is not as a load leaves it: missing {missing or 'its guard'}.")
         if relation is None:
             return False
-        if self._last is None:
+        # One with none of the columns is not a damaged table of ours but another, put in its place.
+        if self._last is None or not found.keys() & set(names.table.column_names):
             self._require_takeover(place, missing, found)
             return True
         changed = self._last.table_shape != names.table.shape
