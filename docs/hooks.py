@@ -1,4 +1,4 @@
-"""The pages that are made: the data dictionary from the catalog, the diagram from the asset graph, the root's files.
+"""The pages that are made: data dictionary, diagram, commands, and the files of the root.
 
 MkDocs calls the functions named ``on_...``: https://www.mkdocs.org/dev-guide/plugins/#events. No table, column or
 lineage is written down here.
@@ -7,6 +7,7 @@ lineage is written down here.
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import dagster as dg
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -22,6 +23,7 @@ from medgen_pipeline.catalog import (
     Table,
     upstream_of,
 )
+from medgen_pipeline.cli import main
 from medgen_pipeline.orchestration.build import build_definitions
 
 _ROOT = Path(__file__).parents[1]
@@ -33,6 +35,7 @@ _TYPES = {ColumnType.TEXT: "text", ColumnType.INTEGER: "integer"}
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that no file holds."""
     files.append(File.generated(config, "tables.md", content="\n".join(data_dictionary())))
+    files.append(File.generated(config, "reference/cli.md", content="\n".join(command_line())))
     for page, path in _ROOT_FILES.items():
         files.append(File.generated(config, page, content=_as_page((_ROOT / path).read_text())))
     return files
@@ -113,6 +116,27 @@ def _columns(table: Table) -> Iterator[str]:
 def _type(column: Column) -> str:
     width = f"({column.max_bytes:,} bytes)" if column.type is ColumnType.TEXT else ""
     return f"{_TYPES[column.type]} {width}{'' if column.nullable else ', never empty'}".replace(" ,", ",").strip()
+
+
+def command_line() -> Iterator[str]:
+    """The help of every command, as it prints it."""
+    yield "# Command line"
+    yield ""
+    yield (
+        "What `medgen` and each of its commands print with `--help`. [Settings](../settings.md) lists the variables "
+        "they read; tables are loaded by [Dagster's own commands](../run.md#without-the-ui)."
+    )
+    yield from _help_of(click.Context(main, info_name="medgen", terminal_width=100))
+
+
+def _help_of(context: click.Context) -> Iterator[str]:
+    yield ""
+    yield f"## {context.command_path}"
+    yield ""
+    yield f"```text\n{context.get_help()}\n```"
+    if isinstance(context.command, click.Group):
+        for name, command in sorted(context.command.commands.items()):
+            yield from _help_of(click.Context(command, info_name=name, parent=context))
 
 
 def asset_graph() -> Iterator[str]:

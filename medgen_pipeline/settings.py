@@ -149,6 +149,12 @@ class Settings(BaseSettings):
             raise SettingError(" ".join(wrong)) from None
 
 
+def dagster_home() -> Path | None:
+    """DAGSTER_HOME, the one variable of Dagster's own that the ``medgen`` command looks at."""
+    given = os.environ.get("DAGSTER_HOME")
+    return Path(given) if given else None
+
+
 def _explained(problem: ErrorDetails, found: Mapping[str, str]) -> str:
     """What is wrong with one variable. None that can be wrong here holds a secret."""
     if isinstance(error := problem.get("ctx", {}).get("error"), SettingError):

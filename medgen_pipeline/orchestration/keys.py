@@ -20,6 +20,7 @@ CLOSED_GATES = "medgen/closed_gates"
 OVERRIDE = "medgen/override"
 REJECTED_ROWS = "medgen/rejected_rows"
 LOAD_SECONDS = "medgen/load_seconds"
+ROW_COUNT = "dagster/row_count"
 INSERTED, UPDATED, DELETED, UNCHANGED = "cdc/inserted", "cdc/updated", "cdc/deleted", "cdc/unchanged"
 
 # Tags of a run that the sensor asked for.

@@ -8,15 +8,13 @@ from typing import Any
 
 import dagster as dg
 
-from medgen_pipeline.catalog import Column, ColumnType, CuratedTable, Metric, SourceTable, Table
+from medgen_pipeline.catalog import Column, ColumnType, CuratedTable, SourceTable, Table
 from medgen_pipeline.catalog.query import LOAD_RUN
 from medgen_pipeline.loading.file_load import LoadResult
 from medgen_pipeline.orchestration import keys
+from medgen_pipeline.orchestration.markdown import table_of
 from medgen_pipeline.release import FileVersion, SourceFile
 
-# Dagster shows Markdown without images, so a plot in it is made of characters.
-_BAR_BLOCKS = 24
-_EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 _TYPE_NAMES = {ColumnType.TEXT: "text", ColumnType.INTEGER: "bigint"}
 
 
@@ -100,7 +98,7 @@ def load_metadata(table: Table, schema: str, uri: str, result: LoadResult) -> di
     """What a load did, for the materialization event."""
     counts, report = result.counts, result.report
     metadata: dict[str, Any] = {
-        "dagster/row_count": counts.rows_after,
+        keys.ROW_COUNT: counts.rows_after,
         "dagster/table_name": f"{schema}.{table.name}",
         "dagster/uri": uri,
         "dagster/column_schema": column_schema(table),
@@ -137,34 +135,7 @@ def curated_metadata(
     for metric in table.metrics:
         rows = metrics[metric.name]
         if metric.columns:
-            metadata[metric.name] = dg.MetadataValue.md(_markdown(metric, rows))
+            metadata[metric.name] = dg.MetadataValue.md(table_of(metric, rows))
         else:
             metadata[metric.name] = int(rows[0][0])
     return metadata
-
-
-def _markdown(metric: Metric, rows: Sequence[tuple[Any, ...]]) -> str:
-    """A table in Markdown, with bars where the metric has some; names of MedGen's may hold any character."""
-    if not rows:
-        return "none"
-    columns = metric.columns
-    if metric.bars:
-        drawn = [row[columns.index(metric.bars)] for row in rows]
-        most = max(drawn)
-        columns = (*columns, "")
-        rows = [(*row, _bar(value, most)) for row, value in zip(rows, drawn, strict=True)]
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
-
-
-def _bar(value: int, most: int) -> str:
-    """A bar of blocks and eighths of one; anything above zero is visible."""
-    eighths = max(round(8 * _BAR_BLOCKS * value / most), 1) if value else 0
-    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8]
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, int):
-        return f"{value:,}"
-    text = "" if value is None else " ".join(str(value).split())
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medgen_pipeline.catalog import ColumnType, Framing, SourceTable
-from medgen_pipeline.demo.embedded_postgres import find_binaries
+from medgen_pipeline.demo.binaries import find_binaries
 from medgen_pipeline.loaders.config import DEFAULT_SCHEMA
 from medgen_pipeline.loaders.postgres.config import PostgresConfig
 from medgen_pipeline_tests.bench.ground import Ground

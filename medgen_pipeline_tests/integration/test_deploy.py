@@ -24,7 +24,7 @@ import yaml
 from dagster._config import process_config, resolve_to_config_type  # how dagster.yaml is read
 from dockerfile_parse import DockerfileParser  # type: ignore[import-untyped]  # ships no types
 
-from medgen_pipeline.demo.embedded_postgres import find_binaries
+from medgen_pipeline.demo.binaries import find_binaries
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline_tests.instance import PROJECT, Account, account, reachable_by_tcp, write_instance
 from medgen_pipeline_tests.loaders.support import query

@@ -4,12 +4,15 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
+import click
 import pytest
 
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES
+from medgen_pipeline.cli import main
 from medgen_pipeline.loaders.records import LOADS_WITH_REJECTED_ROWS
 from medgen_pipeline.loading import file_load as load
 from medgen_pipeline.rows import framing
@@ -86,6 +89,23 @@ def test_the_diagram_has_every_asset_and_leads_from_its_file_to_it(site: Path) -
     for table in TABLES:
         assert f"ncbi__{table.name} --> medgen__{table.name}" in shown
     assert "medgen__concept_parent --> medgen__concept_ancestor" in shown
+
+
+def test_the_site_has_every_command_and_option_of_medgen(site: Path) -> None:
+    shown = "".join(Text(site / "reference" / "cli" / "index.html").words)
+
+    def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+        for name, command in group.commands.items():
+            yield f"{path} {name}", command
+            if isinstance(command, click.Group):
+                yield from commands(command, f"{path} {name}")
+
+    found = dict(commands(main, "medgen"))
+    assert {"medgen demo", "medgen server psql"} <= found.keys()
+    for path, command in found.items():
+        (usage,) = re.findall(rf"Usage: {path} .*?(?=Usage: |$)", shown, re.DOTALL)
+        assert " ".join(str(command.help).split()) in " ".join(usage.split())
+        assert all(option in usage for parameter in command.params for option in parameter.opts if "-" in option)
 
 
 def test_the_home_page_is_the_readme_with_links_that_lead_somewhere(site: Path) -> None:

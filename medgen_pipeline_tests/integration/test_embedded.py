@@ -17,8 +17,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from medgen_pipeline.demo import binaries
 from medgen_pipeline.demo import embedded_postgres as embedded
-from medgen_pipeline.demo.embedded_postgres import TEST_SETTINGS, USER_SETTINGS, EmbeddedPostgres, find_binaries
+from medgen_pipeline.demo.binaries import find_binaries
+from medgen_pipeline.demo.embedded_postgres import TEST_SETTINGS, USER_SETTINGS, EmbeddedPostgres
 from medgen_pipeline.errors import PermanentError, TransientError
 
 PROJECT = Path(__file__).parents[2]
@@ -329,8 +331,8 @@ def test_a_cluster_goes_on_with_the_version_that_made_it(make: Make) -> None:
     newest = find_binaries()
     older = [
         directory
-        for directory, _ in embedded._candidates("")
-        if embedded._major_version(directory) not in (None, newest.major)
+        for directory, _ in binaries.candidates("")
+        if binaries.major_version(directory) not in (None, newest.major)
     ]
     if not older:
         pytest.skip(f"only PostgreSQL {newest.major} is installed")

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import dagster as dg
 import pytest
 import yaml
+from playwright.sync_api import expect
 
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES
 from medgen_pipeline.loaders import LoaderFactory
@@ -19,6 +19,7 @@ from medgen_pipeline.settings import Settings
 from medgen_pipeline_tests.documents import Document
 from medgen_pipeline_tests.integration.conftest import PROJECT, Demo
 from medgen_pipeline_tests.loaders.support import query
+from medgen_pipeline_tests.ui.conftest import chromium, opened
 from medgen_pipeline_tests.webserver import ask, free_port, running
 
 README, START, RUN, SETTINGS = PAGES = tuple(
@@ -131,8 +132,8 @@ def test_source_and_database_of_one_s_own_are_accepted(demo: Demo) -> None:
 # The UI
 
 
-@contextmanager
-def running_ui(demo: Demo) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def ui(demo: Demo) -> Iterator[str]:
     """``make ui`` on a free port; the UI's address."""
     port = free_port()
     with running(
@@ -141,14 +142,13 @@ def running_ui(demo: Demo) -> Iterator[str]:
         yield address
 
 
-def test_make_ui_shows_the_demo_s_assets_and_their_history(demo: Demo) -> None:
-    with running_ui(demo) as address:
-        assert "Warning" not in (demo.directory / "ui.log").read_text()
-        found = ask(
-            address,
-            "{ assetNodes { assetKey { path } repository { location { name } }"
-            " assetMaterializations(limit: 9) { metadataEntries { label ... on TextMetadataEntry { text } } } } }",
-        )
+def test_make_ui_shows_the_demo_s_assets_and_their_history(demo: Demo, ui: str) -> None:
+    assert "Warning" not in (demo.directory / "ui.log").read_text()
+    found = ask(
+        ui,
+        "{ assetNodes { assetKey { path } repository { location { name } }"
+        " assetMaterializations(limit: 9) { metadataEntries { label ... on TextMetadataEntry { text } } } } }",
+    )
     releases = {}
     for node in found["assetNodes"]:
         assert node["repository"]["location"]["name"] == "medgen_pipeline"
@@ -160,6 +160,21 @@ def test_make_ui_shows_the_demo_s_assets_and_their_history(demo: Demo) -> None:
         }
     for table in TABLES:
         assert releases[f"medgen/{table.name}"] == {"2026-01-07", "2026-01-14"}
+
+
+@pytest.mark.ui
+def test_the_ui_begins_with_the_demo_s_runs_as_runs_of_the_code_location(ui: str) -> None:
+    of_the_demo = '{ runsOrError(filter: {pipelineName: "refresh_medgen"}) { ... on Runs { results { id } } } }'
+    runs = [run["id"] for run in ask(ui, of_the_demo)["runsOrError"]["results"]]
+    assert len(runs) >= 2
+    with chromium() as browser, opened(browser, ui) as window:
+        page = window.open("/")
+        for shown in ("medgen_pipeline", "refresh_medgen"):
+            expect(page.get_by_text(shown, exact=True).first).to_be_visible()
+        page.get_by_text("refresh_medgen", exact=True).click()
+        page.get_by_role("tab", name="Runs").click()
+        for run in runs:
+            expect(page.get_by_text(run[:8], exact=True)).to_be_visible()
 
 
 # Queries, settings, tables
@@ -193,6 +208,20 @@ def test_the_tables_are_those_of_the_catalog() -> None:
 def test_the_curated_tables_are_those_of_the_catalog() -> None:
     shown = [name for name, _ in START.table_under("Curated tables")]
     assert sorted(shown) == sorted(f"medgen/{table.name}" for table in CURATED_TABLES)
+
+
+def test_settings_are_read_from_the_environment_in_one_place() -> None:
+    package = PROJECT / "medgen_pipeline"
+    handed_on = {  # to a program that is started, as it is
+        "cli/ui.py",
+        "demo/embedded_postgres.py",
+    }
+    users = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"os\.(environ|getenv)\b[^`]", path.read_text())
+    }
+    assert users == {"settings.py", *handed_on}
 
 
 def test_every_variable_the_package_names_is_explained() -> None:

@@ -68,13 +68,20 @@ class Window:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser; the test is skipped where there is none."""
     program = next(filter(None, map(shutil.which, _CHROMIUM)), None)
     if program is None:
         pytest.skip("no Chromium: apt-get install --no-install-recommends chromium fonts-liberation")
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=_OPTIONS)
-        yield chromium
-        chromium.close()
+        started = playwright.chromium.launch(executable_path=program, args=_OPTIONS)
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="package")
@@ -88,16 +95,16 @@ def deployment(browser: Browser, postgres_server: str) -> Iterator[UiDeployment]
 
 @pytest.fixture(scope="package")
 def window(browser: Browser, deployment: UiDeployment) -> Iterator[Window]:
-    with opened(browser, deployment) as shown:
+    with opened(browser, deployment.address) as shown:
         yield shown
 
 
 @contextmanager
-def opened(browser: Browser, deployment: UiDeployment) -> Iterator[Window]:
-    """A window on a deployment."""
+def opened(browser: Browser, address: str) -> Iterator[Window]:
+    """A window on the UI at an address."""
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.set_default_timeout(PATIENCE_MS)
-    shown = Window(page, deployment.address)
+    shown = Window(page, address)
     expect.set_options(timeout=PATIENCE_MS)
     page.on("console", lambda said: shown.complaints.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: shown.complaints.append(str(error)))

@@ -32,7 +32,7 @@ def following(browser: Browser, postgres_server: str) -> Iterator[UiDeployment]:
 
 @pytest.fixture
 def sensor_window(browser: Browser, following: UiDeployment) -> Iterator[Window]:
-    with opened(browser, following) as shown:
+    with opened(browser, following.address) as shown:
         yield shown
         assert shown.complaints == []
 

@@ -1,0 +1,40 @@
+"""Dagster's home as the commands use it: the user's own, or one below MEDGEN_HOME that stays quiet."""
+
+from pathlib import Path
+
+from medgen_pipeline.cli.common import settings
+
+DAGSTER_YAML = """\
+# Written by `medgen`; yours to change. https://docs.dagster.io/deployment/oss/dagster-yaml
+telemetry:
+  enabled: false
+nux: # the newsletter dialog
+  enabled: false
+python_logs:
+  managed_python_loggers: [medgen_pipeline] # into each run's event log
+  python_log_level: INFO
+"""
+
+
+def prepared_dagster_home() -> Path:
+    """Dagster's directory; the one below MEDGEN_HOME is made where it is missing."""
+    from medgen_pipeline.home import folder_below
+    from medgen_pipeline.settings import dagster_home
+
+    if given := dagster_home():
+        return given
+    folder = folder_below(settings().directory, "dagster")
+    if not (folder / "dagster.yaml").exists():
+        (folder / "dagster.yaml").write_text(DAGSTER_YAML)
+    return folder
+
+
+def variables() -> dict[str, str]:
+    """What Dagster's commands need to work on the demo's instance."""
+    home = settings().directory
+    found = {"MEDGEN_HOME": str(home), "DAGSTER_HOME": str(prepared_dagster_home())}
+    if source := settings().source_url:
+        found["MEDGEN_SOURCE_URL"] = source
+    elif samples := sorted((home / "sample").glob("*/")):
+        found["MEDGEN_SOURCE_URL"] = samples[-1].as_uri()
+    return found

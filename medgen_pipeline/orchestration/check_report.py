@@ -1,0 +1,67 @@
+"""How each check came out when it was last made, as the instance has it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+from dagster._core.storage.asset_check_execution_record import COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
+
+from medgen_pipeline.orchestration.build import build_definitions
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a check is not passed."""
+
+    said: str
+    is_error: bool = False
+
+
+@dataclass(frozen=True)
+class LastResult:
+    """The last that is known of one check.
+
+    Attributes:
+        name: The asset's and the check's.
+        was_made: Whether it ever was.
+        problems: Empty where it passed.
+    """
+
+    name: str
+    was_made: bool
+    problems: Sequence[Problem]
+
+
+def last_results(instance: dg.DagsterInstance) -> Iterator[LastResult]:
+    """Every check of this environment's definitions, by name."""
+    for key in sorted(build_definitions().resolve_asset_graph().asset_check_keys):
+        problems = [Problem(f"not made: {why}")] if (why := _run_that_only_planned(instance, key)) else []
+        evaluation = _last_evaluation(instance, key)
+        if evaluation is not None and not evaluation.passed:
+            said = evaluation.description or "no reason given"
+            problems.append(Problem(said, evaluation.severity is dg.AssetCheckSeverity.ERROR))
+        yield LastResult(f"{key.asset_key.to_user_string()}: {key.name}", evaluation is not None, problems)
+
+
+def _run_that_only_planned(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> str:
+    """What became of the run that planned the check and did not make it; empty where the check was made."""
+    record = instance.get_latest_asset_check_evaluation_record(key)
+    if record is None or record.status.value != "PLANNED":
+        return ""
+    run = instance.get_run_by_id(record.run_id)
+    if run is None:
+        return f"run {record.run_id} planned it and was deleted."
+    if not run.is_finished:
+        return f"run {run.run_id}, which planned it, is {run.status.value}."
+    return (
+        f"run {run.run_id} planned it and ended with {run.status.value}: its table was not loaded, or something before "
+        "it failed. The run says what."
+    )
+
+
+def _last_evaluation(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> dg.AssetCheckEvaluation | None:
+    """How the check came out when it was last made."""
+    made = instance.event_log_storage.get_asset_check_execution_history(
+        key, limit=1, status=COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
+    )
+    return made[0].evaluation if made else None

@@ -1,0 +1,119 @@
+"""Runs in this process, on the Dagster instance of this machine: the demo's."""
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import dagster as dg
+from dagster._check import CheckError
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.execution.api import execute_run
+from dagster._core.execution.execution_result import ExecutionResult
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+
+from medgen_pipeline.errors import PermanentError, missing_extra
+from medgen_pipeline.orchestration import keys
+from medgen_pipeline.orchestration.build import build_definitions
+from medgen_pipeline.orchestration.failures import one_line, reason_of
+from medgen_pipeline.orchestration.resources import MedgenSource
+from medgen_pipeline.settings import Settings
+
+CODE_LOCATION = "medgen_pipeline"
+"""What workspace.yaml calls ``definitions.py``."""
+
+
+class LocalRunError(PermanentError):
+    """The instance cannot be used, or a run on it has failed."""
+
+
+class TableLoad(NamedTuple):
+    """What a run did to one table."""
+
+    table: str
+    rows: int
+    inserted: int
+    updated: int
+    deleted: int
+    unchanged: int
+    rejected: int
+    seconds: float
+
+
+def open_instance(home: Path) -> dg.DagsterInstance:
+    """The instance of a DAGSTER_HOME.
+
+    Raises:
+        LocalRunError: Dagster cannot use it.
+    """
+    if not home.is_dir():  # Dagster would make it
+        raise LocalRunError(f"Dagster cannot use its DAGSTER_HOME: {home} is not a directory.")
+    try:
+        return dg.DagsterInstance.from_config(str(home))
+    except CheckError as error:  # what Dagster raises where dagster.yaml names a class that cannot be imported
+        if "dagster_postgres" in str(error) and find_spec("dagster_postgres") is None:
+            raise LocalRunError(missing_extra(f"{home}/dagster.yaml", "dagster-postgres", "deploy")) from error
+        raise
+    except dg.DagsterError as error:
+        raise LocalRunError(f"Dagster cannot use its DAGSTER_HOME: {error}") from error
+
+
+def last_heartbeat(instance: dg.DagsterInstance) -> float | None:
+    """When a daemon of the instance last showed that it lives, in seconds since 1970."""
+    return max((beat.timestamp for beat in instance.get_daemon_heartbeats().values()), default=None)
+
+
+def refresh(source_url: str, settings: Settings, instance: dg.DagsterInstance) -> list[TableLoad]:
+    """Bring every table to the release at ``source_url``, as a run of the code location; what it did.
+
+    The run is the job's that the UI has, so that the UI shows it under that job; but it is executed here, table after
+    table, since a process for each step would take most of the demo's time.
+
+    Raises:
+        LocalRunError: A table was not loaded; the message has a line for each.
+    """
+    source = MedgenSource(url=source_url, home=settings.home)
+    definitions = build_definitions(
+        resources={keys.DEFAULT_NAMES.source: source}, executor=dg.in_process_executor, settings=settings
+    )
+    job = definitions.resolve_job_def(keys.DEFAULT_NAMES.refresh_job)
+    # Dagster's public `execute_in_process` leaves the origin out, and then the UI's first page has no such run.
+    location = RegisteredCodeLocationOrigin(CODE_LOCATION)
+    run = instance.create_run_for_job(
+        job,
+        # The run's whole log is in the UI; here it would bury the metrics.
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        tags=job.run_tags,
+        remote_job_origin=RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME).get_job_origin(job.name),
+    )
+    result = execute_run(InMemoryJob(job), run, instance)
+    if not result.success:
+        raise LocalRunError("\n".join(_failures(result)))
+    return [
+        _load(event.step_materialization_data.materialization) for event in result.get_asset_materialization_events()
+    ]
+
+
+def _failures(result: ExecutionResult) -> Iterator[str]:
+    """What each failed step said; where none has, what the run said."""
+    steps = result.get_step_failure_events()
+    for event in steps:
+        yield f"{event.step_key}: {reason_of(event.step_failure_data)}"
+    if not steps:
+        error = result.get_run_failure_event().job_failure_data.error
+        yield one_line(error.message if error else "")
+
+
+def _load(made: dg.AssetMaterialization) -> TableLoad:
+    numbers: dict[str, Any] = {key: value.value for key, value in made.metadata.items()}
+    return TableLoad(
+        keys.table_name(made.asset_key),
+        rows=numbers[keys.ROW_COUNT],
+        inserted=numbers[keys.INSERTED],
+        updated=numbers[keys.UPDATED],
+        deleted=numbers[keys.DELETED],
+        unchanged=numbers[keys.UNCHANGED],
+        rejected=numbers[keys.REJECTED_ROWS],
+        seconds=numbers[keys.LOAD_SECONDS],
+    )

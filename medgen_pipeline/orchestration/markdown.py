@@ -1,0 +1,37 @@
+"""Metrics of a curated table as Markdown, which is what Dagster's UI shows of rows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from medgen_pipeline.catalog import Metric
+
+# Dagster shows Markdown without images, so a plot in it is made of characters.
+_BAR_BLOCKS = 24
+_EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
+
+
+def table_of(metric: Metric, rows: Sequence[tuple[Any, ...]]) -> str:
+    """A table in Markdown, with bars where the metric has some; names of MedGen's may hold any character."""
+    if not rows:
+        return "none"
+    columns = metric.columns
+    if metric.bars:
+        drawn = [row[columns.index(metric.bars)] for row in rows]
+        most = max(drawn)
+        columns = (*columns, "")
+        rows = [(*row, _bar(value, most)) for row, value in zip(rows, drawn, strict=True)]
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _bar(value: int, most: int) -> str:
+    """A bar of blocks and eighths of one; anything above zero is visible."""
+    eighths = max(round(8 * _BAR_BLOCKS * value / most), 1) if value else 0
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    text = "" if value is None else " ".join(str(value).split())
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
