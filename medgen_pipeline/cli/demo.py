@@ -113,7 +113,7 @@ def _tables_of_loads(loads: Sequence["TableLoad"]) -> Iterator[str]:
 
 def _table_of_loads(loads: Sequence["TableLoad"], wide: int) -> Iterator[str]:
     """Some loads as lines of text, with a header and totals."""
-    numbers = {load.table: load[1:] for load in sorted(loads)}
+    numbers: dict[str, tuple[float, ...]] = {load.table: load[1:] for load in sorted(loads)}
     numbers[f"{len(loads)} tables"] = tuple(map(sum, zip(*numbers.values(), strict=True)))
     yield "table".ljust(wide) + "".join(name.rjust(_WIDTH) for name in loads[0]._fields[1:])
     for name, row in numbers.items():
