@@ -263,7 +263,7 @@ def test_the_ui_is_not_opened_on_a_port_that_is_taken_and_another_daemon_is_name
     warning, error = done.output.splitlines()
     assert warning.startswith(f"Warning: a daemon of the instance {tmp_path / 'dagster'} was at work 1")
     assert error.startswith(f"Error: Port {port} of 127.0.0.1 cannot be used for the UI: ")
-    assert error.endswith(f"medgen ui --port {port + 1}")
+    assert error.endswith(f"make ui PORT={port + 1}")
 
 
 def test_the_ui_finds_the_code_location_in_a_folder_of_nothing_and_takes_the_folder_s_own_workspace(

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from medgen_pipeline.cli import main
-from medgen_pipeline.demo.embedded_postgres import EmbeddedServerError, find_binaries
+from medgen_pipeline.demo.binaries import EmbeddedServerError, find_binaries
 from medgen_pipeline.loaders import LoaderError
 from medgen_pipeline.orchestration.targets import RedshiftTarget
 from medgen_pipeline.release import Archive, ReleaseSource, UnusableSourceError
