@@ -4,7 +4,7 @@ from pathlib import Path
 
 from medgen_pipeline.cli.common import settings
 
-DAGSTER_YAML = """\
+INSTANCE_YAML = """\
 # Written by `medgen`; yours to change. https://docs.dagster.io/deployment/oss/dagster-yaml
 telemetry:
   enabled: false
@@ -25,7 +25,7 @@ def prepared_dagster_home() -> Path:
         return given
     folder = folder_below(settings().directory, "dagster")
     if not (folder / "dagster.yaml").exists():
-        (folder / "dagster.yaml").write_text(DAGSTER_YAML)
+        (folder / "dagster.yaml").write_text(INSTANCE_YAML)
     return folder
 
 

@@ -103,7 +103,7 @@ def test_the_site_has_every_command_and_option_of_medgen(site: Path) -> None:
     found = dict(commands(main, "medgen"))
     assert {"medgen demo", "medgen server psql"} <= found.keys()
     for path, command in found.items():
-        (usage,) = re.findall(rf"Usage: {path} .*?(?=Usage: |$)", shown, re.DOTALL)
+        usage, *_ = re.findall(rf"Usage: {path} .*?(?=Usage: |$)", shown, re.DOTALL)
         assert " ".join(str(command.help).split()) in " ".join(usage.split())
         assert all(option in usage for parameter in command.params for option in parameter.opts if "-" in option)
 

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from medgen_pipeline.cli.instance import DAGSTER_YAML
+from medgen_pipeline.cli.instance import INSTANCE_YAML
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline_tests.instance import EXAMPLE, PROJECT, Account, account, reachable_by_tcp, write_instance
 from medgen_pipeline_tests.redgate.s3server import S3Server
@@ -111,5 +111,5 @@ def test_the_settings_of_the_example_are_those_in_force(
 
 def test_a_home_that_medgen_makes_agrees_with_the_example() -> None:
     example: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())
-    for name, value in yaml.safe_load(DAGSTER_YAML).items():
+    for name, value in yaml.safe_load(INSTANCE_YAML).items():
         assert example[name] == value

@@ -14,7 +14,7 @@ import yaml
 from psycopg import sql
 
 from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
-from medgen_pipeline.cli.instance import DAGSTER_YAML
+from medgen_pipeline.cli.instance import INSTANCE_YAML
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.orchestration.io_manager import WarehouseTable
 from medgen_pipeline.orchestration.resources import MedgenSource
@@ -287,7 +287,7 @@ def test_a_downstream_asset_gets_a_handle_and_never_rows(deployment: Deployment,
 
 def test_a_download_is_followed_in_the_run_s_log(deployment: Deployment, tmp_path: Path) -> None:
     publish(tmp_path / "release", NAMES, content_of(NAMES, ROWS))
-    settings = yaml.safe_load(DAGSTER_YAML)
+    settings = yaml.safe_load(INSTANCE_YAML)
     with dg.instance_for_test(overrides={"python_logs": settings["python_logs"]}) as instance:
         run = Deployment(deployment.dsn, deployment.home, instance).materialize(tmp_path / "release", NAMES)
         said = [entry.user_message for entry in instance.all_logs(run.run_id) if not entry.dagster_event]
