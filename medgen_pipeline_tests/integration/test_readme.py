@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 import yaml
-from playwright.sync_api import expect
 
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES
 from medgen_pipeline.loaders import LoaderFactory
@@ -19,7 +18,6 @@ from medgen_pipeline.settings import Settings
 from medgen_pipeline_tests.documents import Document
 from medgen_pipeline_tests.integration.conftest import PROJECT, Demo
 from medgen_pipeline_tests.loaders.support import query
-from medgen_pipeline_tests.ui.conftest import chromium, opened
 from medgen_pipeline_tests.webserver import ask, free_port, running
 
 README, START, RUN, SETTINGS = PAGES = tuple(
@@ -160,21 +158,6 @@ def test_make_ui_shows_the_demo_s_assets_and_their_history(demo: Demo, ui: str) 
         }
     for table in TABLES:
         assert releases[f"medgen/{table.name}"] == {"2026-01-07", "2026-01-14"}
-
-
-@pytest.mark.ui
-def test_the_ui_begins_with_the_demo_s_runs_as_runs_of_the_code_location(ui: str) -> None:
-    of_the_demo = '{ runsOrError(filter: {pipelineName: "refresh_medgen"}) { ... on Runs { results { id } } } }'
-    runs = [run["id"] for run in ask(ui, of_the_demo)["runsOrError"]["results"]]
-    assert len(runs) >= 2
-    with chromium() as browser, opened(browser, ui) as window:
-        page = window.open("/")
-        for shown in ("medgen_pipeline", "refresh_medgen"):
-            expect(page.get_by_text(shown, exact=True).first).to_be_visible()
-        page.get_by_text("refresh_medgen", exact=True).click()
-        page.get_by_role("tab", name="Runs").click()
-        for run in runs:
-            expect(page.get_by_text(run[:8], exact=True)).to_be_visible()
 
 
 # Queries, settings, tables
