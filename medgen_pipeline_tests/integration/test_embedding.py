@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -204,6 +205,32 @@ def test_curated_assets_carry_an_automation_condition_where_the_host_asks_for_it
 
     assert conditions(automation=False) == set()
     assert conditions(automation=True) == {table.name for table in CURATED_TABLES}
+
+
+def test_with_automation_a_curated_asset_and_a_host_s_own_follow_their_inputs_without_a_job() -> None:
+    @dg.asset(deps=[dg.AssetKey(["medgen", "concept_parent"])], automation_condition=dg.AutomationCondition.eager())
+    def own_hierarchy() -> None: ...
+
+    merged = dg.Definitions.merge(
+        build_definitions(automation=True, environment={}), dg.Definitions(assets=[own_hierarchy])
+    )
+    followers = dg.AssetSelection.assets(["medgen", "concept_parent"], "own_hierarchy")
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def made(*keys: dg.AssetKey) -> None:
+            for key in keys:
+                instance.report_runless_asset_event(dg.AssetMaterialization(key))
+
+        def requested(cursor: Any) -> tuple[set[str], Any]:  # of a class that Dagster does not export
+            found = dg.evaluate_automation_conditions(merged, instance, followers, cursor=cursor)
+            keys = {one.key.to_user_string() for one in found.results if found.get_num_requested(one.key)}
+            return keys, found.cursor
+
+        made(*merged.resolve_all_asset_keys())
+        _, cursor = requested(None)
+        assert requested(cursor)[0] == set()
+        made(dg.AssetKey(["medgen", "mgrel"]))
+        assert requested(cursor)[0] == {"medgen/concept_parent", "own_hierarchy"}
 
 
 def test_the_attributes_of_the_page_are_the_component_s() -> None:
