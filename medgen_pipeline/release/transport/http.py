@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.client import responses as http_phrases
+from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
@@ -16,7 +17,6 @@ from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, Protocol
 from urllib3.response import BaseHTTPResponse
 from urllib3.util.retry import Retry
 
-from medgen_pipeline import __version__
 from medgen_pipeline.release.errors import MissingSourceFileError, UnavailableSourceError, UnusableSourceError
 from medgen_pipeline.release.records import Fingerprint
 from medgen_pipeline.release.transport.base import BLOCK_BYTES, Progress, TransferOptions, Transport, plausible
@@ -59,7 +59,7 @@ class HttpTransport(Transport):
         self._session = _Session()
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
-        self._session.headers["User-Agent"] = f"medgen_pipeline/{__version__} (mirror of NCBI MedGen)"
+        self._session.headers["User-Agent"] = f"medgen_pipeline/{version('medgen_pipeline')} (mirror of NCBI MedGen)"
         # NCBI compresses .txt on the fly for who accepts it, with a wrong Content-Length or none.
         self._session.headers["Accept-Encoding"] = "identity"
 
