@@ -9,7 +9,7 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 _FORM = re.compile(
-    r"[a-z][a-z0-9+.-]*://"
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://"
     r"((?P<user>[^/?#@\[\]\s\x00-\x1f]*)@)?(?P<hosts>[^/?#@\s\x00-\x1f]*)"
     r"(?P<rest>([/?][^#\x00-\x1f\x7f]*)?)",
     re.IGNORECASE,
@@ -32,7 +32,7 @@ def split_url(text: str, name: str) -> SplitResult:
     found = _FORM.fullmatch(text)
     try:
         if found and not _BAD_PERCENT.search(text) and not _is_astray(found["user"], found["hosts"], found["rest"]):
-            return urlsplit(text)
+            return _split(found) if "," in found["hosts"] else urlsplit(text)
     except ValueError:  # it quotes the URL
         found = None
     raise ValueError(
@@ -40,6 +40,14 @@ def split_url(text: str, name: str) -> SplitResult:
         "characters percent-encoded. Percent-encode the password: @ is %40, : is %3A, / is %2F, ? is %3F, # is %23 and "
         "% is %25, in user and path too."
     )
+
+
+def _split(found: re.Match[str]) -> SplitResult:
+    """By hand: several hosts of which one is an IPv6 address are a URL to libpq, and none to some Pythons' urlsplit."""
+    user = found["user"]
+    path, _, query = found["rest"].partition("?")
+    netloc = found["hosts"] if user is None else f"{user}@{found['hosts']}"
+    return SplitResult(found["scheme"].lower(), netloc, path, query, "")
 
 
 def _is_astray(user: str | None, hosts: str, rest: str) -> bool:

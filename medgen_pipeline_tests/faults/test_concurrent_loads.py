@@ -78,7 +78,9 @@ def test_of_eight_loads_at_once_one_applies_at_a_time(table: SourceTable, databa
     barrier = PROCESSES.Barrier(ATTEMPTS)
     attempts = [
         Attempt(job(scenario.value), barrier=barrier)
-        for job, scenario in zip(jobs(database, tmp_path, table, *variants), [*Scenario] * 2, strict=True)
+        for job, scenario in zip(
+            jobs(database, tmp_path, table, *variants), ([*Scenario] * ATTEMPTS)[:ATTEMPTS], strict=True
+        )
     ]
     outcomes = [attempt.outcome() for attempt in attempts]
     assert [(outcome.exit_code, outcome.error) for outcome in outcomes] == [(0, "")] * ATTEMPTS

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.storage.defs_state.base import set_defs_state_storage  # no public way
 
 from medgen_pipeline.demo.embedded_postgres import EmbeddedPostgres
 
@@ -64,6 +65,13 @@ class Demo:
 
     def shell(self, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return self.run(["bash", "-euo", "pipefail", "-c", script], **environment)
+
+
+@pytest.fixture(autouse=True)
+def _no_storage_of_an_instance_that_has_gone() -> Iterator[None]:
+    """Dagster 1.13.27 keeps the newest instance's storage in a context variable, also when that one has gone."""
+    with set_defs_state_storage(None):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -91,7 +91,9 @@ class Site:
         yield
         assert len(before) == 1200
         assert self.production() == before
-        assert not exists(self.dsn, f"medgen_changes.{self.table.name}")
+        feed = f"medgen_changes.{self.table.name}"
+        if exists(self.dsn, feed):  # made before a publication that was refused
+            assert query(self.dsn, f"SELECT count(*) FROM {feed}") == [(0,)]  # noqa: S608  # a name of ours
 
 
 @pytest.fixture(scope="module")

@@ -222,7 +222,7 @@ def test_env_keeps_what_is_set(tmp_path: Path) -> None:
 
 def test_help_does_not_wait_for_dagster(demo: Demo) -> None:
     code = "import sys; from medgen_pipeline.cli import main; main(['--help'], standalone_mode=False)"
-    done = demo.run([sys.executable, "-c", f"{code}; assert not {'dagster', 'pydantic'} & set(sys.modules)"])
+    done = demo.run([sys.executable, "-c", f"{code}; assert not {{'dagster', 'pydantic'}} & set(sys.modules)"])
     assert (done.returncode, done.stderr) == (0, "")
     assert "sample" in done.stdout
 

@@ -910,12 +910,12 @@ def test_a_download_may_take_longer_than_any_other_answer_as_long_as_it_goes_on(
 
     def slowly(request: bytes) -> Iterator[bytes]:
         yield head
-        for position in range(0, len(OLD) if request.startswith(b"GET") else 0, 16 << 10):
-            time.sleep(0.25)
-            yield OLD[position : position + (16 << 10)]
+        for position in range(0, len(OLD) if request.startswith(b"GET") else 0, 4 << 10):
+            time.sleep(0.07)
+            yield OLD[position : position + (4 << 10)]
 
     steady = replace(IMPATIENT, attempts=1, answer_timeout=2.5, min_bytes_per_second=(256 << 10) / 60)
-    assert len(OLD) > 12 * (16 << 10)  # three seconds and more
+    assert len(OLD) > 48 * (4 << 10)  # three seconds and more
     with raw_server(slowly) as url:
         assert ReleaseSource(url, archive, steady).fetch(NAMES).content_sha256 == sha256(OLD_TEXT)
 

@@ -167,8 +167,8 @@ def test_a_foreign_key_of_the_users_does_what_it_says(database: str) -> None:
 
 
 def test_an_idle_timeout_that_is_too_short_to_switch_off_can_be_switched_off_in_the_dsn(database: str) -> None:
-    with role_that_loads(database, "SET idle_session_timeout = '1ms'") as dsn:
-        with pytest.raises(LostConnectionError, match="setting up the session"):
-            new_loader(dsn).connect()
-        with new_loader(f"{dsn}&options=-c%20idle_session_timeout%3D0") as loader:
-            assert loader.last_load(NAMES) is None
+    with (
+        role_that_loads(database, "SET idle_session_timeout = '1ms'") as dsn,
+        new_loader(f"{dsn}&options=-c%20idle_session_timeout%3D0") as loader,
+    ):
+        assert loader.last_load(NAMES) is None

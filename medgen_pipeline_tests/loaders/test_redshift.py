@@ -417,7 +417,7 @@ def test_a_commit_whose_answer_is_lost_is_looked_up_and_stands(redshift: GatedRe
     with redshift.new_loader() as loader:
         compared(loader, NAMES, [A, C])
         redshift.gate.log.clear()
-        redshift.gate.drop_after("^COMMIT")
+        redshift.gate.drop_after("^COMMIT", skip=1)  # the first one makes the feed
         assert loader.apply_changes(NAMES, ApplyMode.DELTA).inserted == 1
         loader.cleanup(NAMES)
     assert redshift.production(NAMES) == Counter([A, C])
@@ -433,7 +433,7 @@ def test_a_connection_that_breaks_before_the_commit_publishes_once_on_the_next(
     load(redshift.new_loader(), NAMES, [A, B])
     with redshift.new_loader() as loader:
         compared(loader, NAMES, [A, C])
-        redshift.gate.drop_before(point)
+        redshift.gate.drop_before(point, skip=int(point == "^COMMIT"))  # the first commit makes the feed
         assert loader.apply_changes(NAMES, ApplyMode.DELTA).inserted == 1
         loader.cleanup(NAMES)
     assert redshift.production(NAMES) == Counter([A, C])

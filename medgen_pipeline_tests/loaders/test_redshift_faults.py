@@ -139,7 +139,7 @@ HARMLESS: dict[str, Callable[[GatedRedshift], object]] = {
     "COPY takes its time": lambda redshift: redshift.gate.slow("^COPY", 1.5),
     "error 1023 once": lambda redshift: redshift.gate.conflict(r"^INSERT INTO .medgen_changes"),
     "connection lost before COMMIT": lambda redshift: redshift.gate.drop_before(r"^UPDATE .medgen_audit..*guard"),
-    "COMMIT without an answer": lambda redshift: redshift.gate.drop_after("^COMMIT", skip=4),
+    "COMMIT without an answer": lambda redshift: redshift.gate.drop_after("^COMMIT", skip=5),
 }
 
 

