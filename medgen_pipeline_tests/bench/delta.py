@@ -84,7 +84,8 @@ def verdicts(records: Sequence[Record]) -> Iterator[str]:
     yield verdict("snapshot at most 0.7 times the raw copy: links to PubMed, all", above(judged, "snapshot_ratio", 0.7))
     yield verdict("snapshot at most 400 MB of memory", above(records, "snapshot_mb", 400))
     yield verdict("warehouse at most 4 times the raw copy above a million rows", above(large, "warehouse_ratio", 4))
-    yield verdict("an unchanged release at most 0.3 s a table", above(records, "unchanged_s", 0.3))
+    slow = [one for one in records if one["unchanged_s"] > max(0.3, one["raw_s"] / 5)]  # a scan of it: the guard's
+    yield verdict("an unchanged release at most a fifth of the raw copy, or 0.3 s", above(slow, "unchanged_s", 0))
     yield verdict("an unchanged release takes one request a table", above(records, "requests", 1))
     yield verdict("an unchanged release fetches no body", above(records, "body_bytes", 0))
     others = [f"{one['table']} {one['snapshot']}" for one in records if not one["snapshot"].startswith("snapshot")]

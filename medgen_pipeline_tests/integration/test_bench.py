@@ -226,6 +226,7 @@ def test_the_verdicts_of_a_first_load_name_what_breaks_a_limit_and_judge_small_t
         ({"warehouse_ratio": 4.1}, ["a 4.10"]),
         ({"warehouse_ratio": 4.1, "rows": 1_000_000}, []),
         ({"unchanged_s": 0.31}, ["a 0.31"]),
+        ({"unchanged_s": 0.31, "raw_s": 2.0}, []),  # the scan that proves it takes a part of the copy
         ({"requests": 2}, ["a 2"]),
         ({"body_bytes": 1}, ["a 1"]),
         ({"snapshot": "warehouse delta"}, ["a warehouse delta"]),
