@@ -160,6 +160,18 @@ def test_make_ui_shows_the_demo_s_assets_and_their_history(demo: Demo, ui: str) 
         assert releases[f"medgen/{table.name}"] == {"2026-01-07", "2026-01-14"}
 
 
+def test_make_ui_begins_with_the_demo_s_runs_as_runs_of_the_code_location(ui: str) -> None:
+    found = ask(
+        ui,
+        "{ runsOrError { ... on Runs { results { pipelineName status repositoryOrigin { repositoryLocationName } } } } }",
+    )
+    runs = found["runsOrError"]["results"]
+    assert len(runs) >= 2
+    for run in runs:
+        assert run["status"] == "SUCCESS"
+        assert run["repositoryOrigin"] == {"repositoryLocationName": "medgen_pipeline"}
+
+
 # Queries, settings, tables
 
 
