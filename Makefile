@@ -16,7 +16,7 @@ On Debian and Ubuntu: apt-get install python3 python3-venv. Another one: make de
 endef
 export NO_PYTHON
 
-.PHONY: help demo ui psql stop test lint bench bench-delta bench-curated bench-upload docs screenshots lock clean
+.PHONY: help demo ui psql stop test lint bench-run bench bench-delta bench-curated bench-upload docs screenshots lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1#/p' Makefile | awk -F'#' '{ printf "make %-13s %s\n", $$1, $$2 }'
@@ -42,6 +42,9 @@ lint: $(TEST) ## Check style, types and who imports whom
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@found=$$($(BIN)/lint-imports --no-cache) || { echo "$$found"; exit 1; }
+
+bench-run: $(TEST) ## Compare whole runs of all tables, first, next and unchanged, with raw COPY
+	@$(BIN)/python -m medgen_pipeline_tests.bench.run $(ARGS)
 
 bench: $(TEST) ## Compare a full-size first load with raw COPY (ARGS=--help lists options)
 	@$(BIN)/python -m medgen_pipeline_tests.bench.load $(ARGS)

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 
 from medgen_pipeline.catalog import TABLES, SourceTable
-from medgen_pipeline.demo.embedded_postgres import EmbeddedPostgres
+from medgen_pipeline.demo.embedded_postgres import USER_SETTINGS, EmbeddedPostgres
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.loaders import LoaderFactory
 from medgen_pipeline.loaders.config import DEFAULT_SCHEMA
@@ -30,7 +30,7 @@ OPEN_GATES: dict[str, Any] = {"max_rejected_percent": 100.0, "max_shrink_percent
 
 @dataclass(frozen=True)
 class Ground:
-    """A running server with the settings users get (fsync on, wal_level=minimal) and the MEDGEN_HOME it belongs to."""
+    """A running server, fsync on, and the MEDGEN_HOME it belongs to."""
 
     home: Path
     dsn: str
@@ -65,12 +65,12 @@ class Ground:
 
 
 @contextmanager
-def open_ground(folder: Path) -> Iterator[Ground]:
-    """A server below ``folder``, stopped and deleted at the end."""
+def open_ground(folder: Path, **settings: str) -> Iterator[Ground]:
+    """A server below ``folder``, with ``settings`` besides those that users get; stopped and deleted at the end."""
     folder.mkdir(parents=True, exist_ok=True)
     home = Path(tempfile.mkdtemp(prefix="home-", dir=folder))
     home.chmod(0o755)  # so that the server's user can pass, where root runs the bench
-    server = EmbeddedPostgres(home / "postgres")
+    server = EmbeddedPostgres(home / "postgres", {**USER_SETTINGS, **settings})
     try:
         yield Ground(home, server.ensure_running())
     finally:

@@ -40,8 +40,8 @@ def total(name: str, records: Sequence[Record], ratios: Ratios) -> Record:
 
 
 def above(records: Iterable[Record], key: str, limit: float) -> list[str]:
-    """The tables in which a metric is above its limit."""
-    return [f"{record['table']} {_text(record[key])}" for record in records if record[key] > limit]
+    """The tables, or runs, in which a metric is above its limit."""
+    return [f"{next(iter(record.values()))} {_text(record[key])}" for record in records if record[key] > limit]
 
 
 def verdict(limit: str, broken_by: Sequence[str]) -> str:
@@ -56,16 +56,28 @@ def report(
     json_file: Path | None,
 ) -> None:
     """Print every table as soon as it is measured, then the total and the verdicts; write all of it to the file."""
+    records = shown(measured)
+    whole = total("total", records, ratios)
+    click.echo(_line({key: whole.get(key, "") for key in records[0]}))
+    conclude({"tables": records, "total": whole}, list(verdicts(records)), json_file)
+
+
+def shown(measured: Iterable[Record]) -> list[Record]:
+    """Print every record as soon as it is measured, below a heading; all of them."""
     records: list[Record] = []
     for record in measured:
         if not records:
             click.echo(_line({key: key for key in record}))
         click.echo(_line(record))
         records.append(record)
-    whole, limits = total("total", records, ratios), list(verdicts(records))
-    click.echo("\n".join([_line({key: whole.get(key, "") for key in records[0]}), "", *limits]))
+    return records
+
+
+def conclude(metrics: Mapping[str, Any], limits: Sequence[str], json_file: Path | None) -> None:
+    """Print the verdicts; write them to the file with the metrics."""
+    click.echo("\n".join(["", *limits]))
     if json_file:
-        json_file.write_text(json.dumps({"tables": records, "total": whole, "limits": limits}, indent=1))
+        json_file.write_text(json.dumps({**metrics, "limits": limits}, indent=1))
 
 
 def _line(record: Record) -> str:
@@ -90,12 +102,15 @@ successor_option = click.option("--next", "successor", type=DIRECTORY, help="The
 
 def options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a bench's command the options of those that measure table by table."""
-    for option in (
-        click.option("--repeat", type=click.IntRange(1), help="Rounds [default: 3; 1 for the links to PubMed]"),
-        click.option("--tables", default="", callback=_chosen, help="Comma-separated; all 17 where absent."),
-    ):
-        command = option(command)
-    return release_options(command)
+    repeat_option = click.option(
+        "--repeat", type=click.IntRange(1), help="Rounds [default: 3; 1 for the links to PubMed]"
+    )
+    return release_options(tables_option(repeat_option(command)))
+
+
+def tables_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a bench's command the option that chooses tables."""
+    return click.option("--tables", default="", callback=_chosen, help="Comma-separated; all 17 where absent.")(command)
 
 
 def release_options(command: Callable[..., None]) -> Callable[..., None]:

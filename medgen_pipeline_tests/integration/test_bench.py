@@ -1,6 +1,7 @@
 """The benches measure what they say they do. How long anything takes is no business of a test."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, SourceTable, table_by_name
 from medgen_pipeline.loading.file_load import open_published
-from medgen_pipeline_tests.bench import curated, delta, load, upload
+from medgen_pipeline_tests.bench import curated, delta, load, run, tree, upload
 from medgen_pipeline_tests.bench.baseline import RawCopy
 from medgen_pipeline_tests.bench.ground import Ground, sample_weeks
 from medgen_pipeline_tests.bench.report import total
@@ -43,7 +44,7 @@ DELTA = {
     "snapshot": "snapshot delta",
     "results": "same",
 }
-
+RUN = {"run": "first", "raw_s": 10.0, "wall_s": 20.0, "ratio": 2.0, "tree_mb": 400.0, "requests": 18, "changes": 0}
 
 MGREL = table_by_name("mgrel")
 
@@ -147,6 +148,69 @@ def test_an_upload_is_measured_beside_a_bare_one(tmp_path: Path, weeks: tuple[Pa
     assert 0 < one["ours_stored_mb"] == pytest.approx(one["raw_stored_mb"], rel=0.5)
     assert one["throughput_ratio"] == pytest.approx(one["raw_s"] / one["ours_s"])
     assert one["rss_mb"] > 20
+
+
+def test_whole_runs_are_measured_first_next_and_unchanged(tmp_path: Path, weeks: tuple[Path, Path]) -> None:
+    old, new = weeks
+    metrics = tmp_path / "metrics.json"
+    options = ["--release", str(old), "--next", str(new), "--tables", "names", "--executor", "in-process"]
+    done = CliRunner().invoke(
+        run.main, [*options, "--repeat", "1", "--json", str(metrics)], env={"MEDGEN_HOME": str(tmp_path)}
+    )
+    assert done.exit_code == 0, done.output
+    written = json.loads(metrics.read_text())
+    assert written["runs"] == written["rounds"], "the median of one round is that round"
+    first, after, unchanged = written["runs"]
+    assert [one["run"] for one in written["runs"]] == list(run.LIMITS)
+    for one in written["runs"]:
+        assert one["wall_s"] == pytest.approx(sum(one[f"{share}_s"] for share in run.SHARES))
+        assert one["ratio"] == pytest.approx(one["wall_s"] / one["raw_s"])
+        assert min(one["start_s"], one["fetch_s"], one["load_s"], one["dagster_s"]) > 0
+        assert one["load_s"] > one["loads_s"] > 0 == one["curated_s"]
+        assert 50 < one["tree_mb"] < 1000
+    assert (first["changes"], after["changes"], unchanged["changes"]) == (first["rows"], 2, 0)
+    assert unchanged["requests"] == 2
+    assert all(line in done.output for line in written["limits"])
+    assert list((tmp_path / "bench").iterdir()) == [], "the server and its archive are gone"
+
+
+def test_a_run_s_time_is_shared_by_what_was_at_work_and_the_rest_is_dagster_s() -> None:
+    spans = [(9.0, 12.0, "start"), (12.0, 16.0, "load"), (14.0, 16.0, "checks"), (14.0, 15.0, "load")]
+    assert run.shared(spans, 10.0, 20.0) == pytest.approx(
+        {"start": 2, "fetch": 0, "load": 2 + 2 / 3 + 0.5, "checks": 1 / 3 + 0.5, "curated": 0, "dagster": 4}
+    )
+
+
+def test_a_median_run_is_that_of_its_rounds_and_has_their_largest_memory() -> None:
+    rounds = [RUN | {"run": name, "wall_s": wall, "tree_mb": wall} for name in run.LIMITS for wall in (9.0, 1.0, 2.0)]
+    assert [(one["run"], one["wall_s"], one["tree_mb"], one["ratio"]) for one in run.medians(rounds)] == [
+        (name, 2.0, 9.0, 0.2) for name in run.LIMITS
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "broken_by"),
+    [
+        ({}, []),
+        ({"ratio": 3.01}, ["first 3.01"]),
+        ({"run": "next", "ratio": 0.81}, ["next 0.81"]),
+        ({"run": "unchanged", "ratio": 0.31}, ["unchanged 0.31"]),
+        ({"run": "unchanged", "ratio": 0.3, "requests": 19}, ["unchanged 19"]),
+        ({"run": "unchanged", "ratio": 0.3, "changes": 1}, ["unchanged 1"]),
+        ({"tree_mb": 501.0}, ["first 501.00"]),
+    ],
+)
+def test_the_verdicts_of_a_run_name_what_breaks_a_limit(metrics: dict[str, Any], broken_by: list[str]) -> None:
+    lines = run.verdicts([RUN | metrics], len(TABLES))
+    assert [line.split(": NO: ")[1] for line in lines if not line.endswith(": yes")] == broken_by
+
+
+def test_a_command_is_measured_with_its_children_and_its_failure_told() -> None:
+    child = "import time; held = bytearray(50_000_000); time.sleep(0.4)"
+    done = tree.run_command([sys.executable, "-c", f"import os, sys; os.fork(); {child}; print('done')"], {})
+    assert (done.printed, done.seconds > 0.4, done.peak_mb > 95) == ("done\ndone\n", True, True)
+    with pytest.raises(RuntimeError, match="ended with 3:\nno"):
+        tree.run_command([sys.executable, "-c", "print('no'); raise SystemExit(3)"], {})
 
 
 @pytest.mark.parametrize(
