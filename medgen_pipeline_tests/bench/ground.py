@@ -27,6 +27,9 @@ _OURS = ", ".join(f"{DEFAULT_SCHEMA}{suffix}" for suffix in ("", "_staging", "_c
 # A gate that a small or odd release closes would end a bench, and a bench is about time.
 OPEN_GATES: dict[str, Any] = {"max_rejected_percent": 100.0, "max_shrink_percent": 100.0, "max_growth_percent": 1e9}
 
+# As servers of users are. With the embedded one's wal_level=minimal, raw copies and loads skip the write-ahead log.
+SERVER = {**USER_SETTINGS, "wal_level": "replica"}
+
 
 @dataclass(frozen=True)
 class Ground:
@@ -65,12 +68,12 @@ class Ground:
 
 
 @contextmanager
-def open_ground(folder: Path, **settings: str) -> Iterator[Ground]:
-    """A server below ``folder``, with ``settings`` besides those that users get; stopped and deleted at the end."""
+def open_ground(folder: Path) -> Iterator[Ground]:
+    """A server below ``folder``, stopped and deleted at the end."""
     folder.mkdir(parents=True, exist_ok=True)
     home = Path(tempfile.mkdtemp(prefix="home-", dir=folder))
     home.chmod(0o755)  # so that the server's user can pass, where root runs the bench
-    server = EmbeddedPostgres(home / "postgres", {**USER_SETTINGS, **settings})
+    server = EmbeddedPostgres(home / "postgres", SERVER)
     try:
         yield Ground(home, server.ensure_running())
     finally:

@@ -215,7 +215,7 @@ def main(
     old, new = reports.releases(release, successor, partial(sample_weeks, folder, scale))
     plan = Plan(old, new, tables, executor, concurrent)
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line per request
-    with open_ground(folder, wal_level="replica") as ground, ncbi_double(old) as double:
+    with open_ground(folder) as ground, ncbi_double(old) as double:
         records = reports.shown(record for _ in range(repeat) for record in measure(ground, double, plan))
         click.echo("\nmedians")
         runs = reports.shown(medians(records))
