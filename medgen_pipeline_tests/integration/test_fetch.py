@@ -906,7 +906,7 @@ def test_an_answer_that_comes_drop_by_drop_is_given_up(
 
 
 def test_a_download_may_take_longer_than_any_other_answer_as_long_as_it_goes_on(archive: Archive) -> None:
-    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(OLD)}\r\n\r\n".encode()
+    head = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len(OLD)}\r\n\r\n".encode()
 
     def slowly(request: bytes) -> Iterator[bytes]:
         yield head
