@@ -11,11 +11,12 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # ships no types
 
 from medgen_pipeline.demo.embedded_postgres import TEST_SETTINGS, EmbeddedPostgres
 from medgen_pipeline.urls import split_url
@@ -32,13 +33,26 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+class _FilesAndSingleTests(LoadFileScheduling):  # type: ignore[misc]  # ships no types
+    """A file is one worker's, with its fixtures; a conformance suite has none and is anybody's, test by test."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return nodeid if "/test_conformance" in file else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    """What ``--dist loadfile`` means here."""
+    return _FilesAndSingleTests(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The UI's tests first, then the conformance suites: the longest files. At the end one worker would do them alone.
+    """The UI's tests first, the longest files, which one worker would else end with; the conformance suites last.
 
     pytest-xdist keeps this order with ``--no-loadscope-reorder``; by itself it begins with the files of most tests,
     and the UI's are few and slow.
     """
-    items.sort(key=lambda item: ("ui" not in item.path.parts, "conformance" not in item.path.name))
+    items.sort(key=lambda item: ("ui" not in item.path.parts, "conformance" in item.path.name))
 
 
 @pytest.fixture(scope="session")
