@@ -6,6 +6,7 @@ Dagster nor the network NCBI's files come from.
 
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
 from medgen_pipeline.loaders.contract import AbstractNativeLoader
+from medgen_pipeline.loaders.dialect import Dialect
 from medgen_pipeline.loaders.factory import LoaderFactory
 from medgen_pipeline.loaders.records import (
     ApplyMode,
@@ -30,6 +31,7 @@ __all__ = [
     "ApplyMode",
     "ChangeCounts",
     "ChangeType",
+    "Dialect",
     "Drift",
     "LoadDetail",
     "LoadRecord",

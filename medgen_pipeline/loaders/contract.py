@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, LiteralString, Self
 
-from psycopg import sql
-
 from medgen_pipeline.catalog import Query, Table
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
+from medgen_pipeline.loaders.dialect import Dialect
 from medgen_pipeline.loaders.records import (
     ApplyMode,
     ChangeCounts,
@@ -37,6 +36,11 @@ class AbstractNativeLoader(ABC):
     """
 
     capabilities: ClassVar[LoaderCapabilities]
+
+    @property
+    @abstractmethod
+    def dialect(self) -> Dialect:
+        """How the warehouse writes SQL."""
 
     @classmethod
     @abstractmethod
@@ -208,12 +212,10 @@ class AbstractNativeLoader(ABC):
         """The newest successful load of this table; None also where nothing was ever loaded."""
 
     @abstractmethod
-    def query(
-        self, statement: LiteralString, params: Sequence[Any] = (), **parts: Table | sql.Composable
-    ) -> list[tuple[Any, ...]]:
+    def query(self, statement: LiteralString, **parts: Any) -> list[tuple[Any, ...]]:
         """The rows of one SELECT, all in memory; for checks, which must run on every backend.
 
-        In ``statement``, ``{schema}`` is the tables' schema as a string, ``{audit}`` for the name of the
-        schema with ``load_run`` and ``rejected_row``, a name in ``parts`` for that table's production or that piece
-        of SQL, and ``%s`` for a value of ``params``.
+        In ``statement``, ``{schema}`` is the tables' schema as a string, ``{audit}`` the name of the schema with
+        ``load_run`` and ``rejected_row``, and another name what ``parts`` has for it: a table stands for its
+        production, a statement for itself, and anything else is a parameter.
         """

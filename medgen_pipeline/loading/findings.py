@@ -11,11 +11,10 @@ from functools import cached_property, partial
 from statistics import median
 from typing import Any
 
-from psycopg import sql
-
 from medgen_pipeline.catalog import ColumnType, CuratedTable, SourceTable, Table, any_table_by_name
 from medgen_pipeline.catalog.model import Rule, Severity
 from medgen_pipeline.loaders import AbstractNativeLoader, LoadRecord, LoadStatus
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import ROWS_AFTER
 
 DRIFT_CHECK = "production_equals_file"
@@ -71,8 +70,8 @@ class Subject:
         """The columns of production and their types; empty where there is no such table."""
         rows = self.loader.query(
             "SELECT column_name, data_type FROM information_schema.columns"
-            " WHERE table_schema = {schema} AND table_name = %s ORDER BY ordinal_position",
-            [self.table.name],
+            " WHERE table_schema = {schema} AND table_name = {name} ORDER BY ordinal_position",
+            name=self.table.name,
         )
         return {str(name): str(data_type).lower() for name, data_type in rows}
 
@@ -182,9 +181,10 @@ def _required_columns(table: Table) -> list[str]:
 def _row_count(subject: Subject) -> Finding:
     rows = subject.loader.query(
         "SELECT {rows_after} FROM {audit}.load_run WHERE load_id IN"
-        " (SELECT MAX(load_id) FROM {audit}.load_run WHERE table_name = %s AND status = %s GROUP BY release)"
-        " ORDER BY load_id DESC LIMIT {releases}",
-        [subject.table.name, LoadStatus.SUCCEEDED],
+        " (SELECT MAX(load_id) FROM {audit}.load_run WHERE table_name = {name} AND status = {succeeded}"
+        " GROUP BY release) ORDER BY load_id DESC LIMIT {releases}",
+        name=subject.table.name,
+        succeeded=LoadStatus.SUCCEEDED,
         rows_after=sql.SQL(ROWS_AFTER),
         releases=sql.Literal(_RELEASES + 1),
     )
@@ -218,8 +218,9 @@ def _rejected(subject: Subject) -> Finding:
     lines = subject.loader.query(
         "SELECT line_number, reason FROM {audit}.rejected_row WHERE load_id ="
         " (SELECT MAX(r.load_id) FROM {audit}.rejected_row r JOIN {audit}.load_run l ON l.load_id = r.load_id"
-        " WHERE l.table_name = %s AND l.status = %s) ORDER BY line_number LIMIT {shown}",
-        [subject.table.name, LoadStatus.SUCCEEDED],
+        " WHERE l.table_name = {name} AND l.status = {succeeded}) ORDER BY line_number LIMIT {shown}",
+        name=subject.table.name,
+        succeeded=LoadStatus.SUCCEEDED,
         shown=sql.Literal(_SHOWN),
     )
     metrics["check/sample"] = [{"line": line, "reason": reason} for line, reason in lines]
@@ -241,10 +242,9 @@ def _repaired(subject: Subject) -> Finding:
     if not subject.lacks(subject.table.column_names):
         rows = subject.loader.query(
             "SELECT {columns} FROM {table} WHERE {damaged} LIMIT {shown}",
-            ["%\ufffd%"] * len(texts),
             table=subject.table,
             columns=sql.SQL(", ").join(map(sql.Identifier, subject.table.column_names)),
-            damaged=sql.SQL(" OR ").join(sql.SQL("{} LIKE %s").format(name) for name in texts),
+            damaged=sql.SQL(" OR ").join(sql.SQL("{} LIKE {}").format(name, "%\ufffd%") for name in texts),
             shown=sql.Literal(_SHOWN),
         )
         metrics["check/sample"] = [dict(zip(subject.table.column_names, row, strict=True)) for row in rows]

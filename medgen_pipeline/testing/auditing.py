@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import LiteralString
 
 import pytest
-from psycopg import sql
 
 from medgen_pipeline.catalog import TABLES, ColumnType, Table
 from medgen_pipeline.loaders import (
@@ -16,6 +15,7 @@ from medgen_pipeline.loaders import (
     LoadStatus,
     Strategy,
 )
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import LOADS_WITH_REJECTED_ROWS
 from medgen_pipeline.loading.findings import ACROSS_TABLES, OF_ONE_TABLE, Subject
 from medgen_pipeline.rows.records import RejectedRow
@@ -328,7 +328,7 @@ class QueryContract:
         load(backend.new_loader(), NAMES, OLD)
         with backend.new_loader() as loader:
             assert loader.query(
-                "SELECT COUNT(*) FROM {any} WHERE {column} = %s", ["C7"], any=NAMES, column=sql.SQL("cui")
+                "SELECT COUNT(*) FROM {any} WHERE {column} = {cui}", any=NAMES, column=sql.SQL("cui"), cui="C7"
             ) == [(1,)]
             assert loader.query("SELECT table_name, status FROM {audit}.load_run") == [("names", "succeeded")]
             assert loader.query(

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any, LiteralString, Self
 
-from psycopg import sql
-
 from medgen_pipeline.catalog import Table
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderFactory
+from medgen_pipeline.loaders import statement as sql
 
 Row = tuple[object, ...]
 
@@ -63,12 +62,12 @@ class Backend(ABC):
         """A loader that is not connected yet."""
         return LoaderFactory.create_loader(self.dsn, self.settings(**config))
 
-    def run(self, statement: LiteralString, table: Table | None = None, **parts: sql.Composable) -> list[Row]:
+    def run(self, statement: LiteralString, table: Table | None = None, **parts: sql.Statement) -> list[Row]:
         """Run a statement with the names of the warehouse and of one table filled in."""
         production, staging, changes, audit = (
             f"{self.schema}{part}" for part in ("", "_staging", "_changes", "_audit")
         )
-        named: dict[str, sql.Composable] = {
+        named: dict[str, sql.Statement] = {
             "schema": sql.Identifier(production),
             "load_run": sql.Identifier(audit, "load_run"),
             "rejected_row": sql.Identifier(audit, "rejected_row"),
@@ -80,7 +79,7 @@ class Backend(ABC):
                 "feed": sql.Identifier(changes, table.name),
                 "columns": sql.SQL(", ").join(map(sql.Identifier, table.column_names)),
             }
-        return self.query(sql.SQL(statement).format(**{**named, **parts}).as_string())
+        return self.query(self.new_loader().dialect.text(sql.SQL(statement).format(**{**named, **parts})))
 
     def relations(self, part: str = "") -> set[str]:
         """The tables and views of the schema, or of the one for ``_staging``, ``_changes`` or ``_audit``."""

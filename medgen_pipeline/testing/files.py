@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import LiteralString
 
 import pytest
-from psycopg import sql
 
 from medgen_pipeline.catalog import SourceTable, Table
 from medgen_pipeline.loaders import AbstractNativeLoader, ApplyMode, ChangeCounts, LoaderError, Strategy
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loading import file_load as load
 from medgen_pipeline.loading.file_load import LoadOptions, LoadResult, load_table
 from medgen_pipeline.loading.gates import GateLimits, GatesClosedError

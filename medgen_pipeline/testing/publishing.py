@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TypeVar
 
 import pytest
-from psycopg import sql
 
 from medgen_pipeline.catalog import Column, ColumnType, Table
 from medgen_pipeline.loaders import (
@@ -20,6 +19,7 @@ from medgen_pipeline.loaders import (
     ProductionChangedError,
     Strategy,
 )
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.testing.backend import Backend, Row
 from medgen_pipeline.testing.files import EDITS
 from medgen_pipeline.testing.loads import (

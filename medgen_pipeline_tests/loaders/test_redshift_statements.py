@@ -16,7 +16,7 @@ import medgen_pipeline.loaders.redshift as redshift_package
 import medgen_pipeline.loaders.sql as sql_package
 from medgen_pipeline.catalog import ColumnType
 from medgen_pipeline.catalog.query import Constant, Scratch
-from medgen_pipeline.loaders import LoaderError, LoadStatus, Strategy, TableBusyError
+from medgen_pipeline.loaders import LoaderError, LoadStatus, Strategy, TableBusyError, dialect
 from medgen_pipeline.loaders.records import LOADS_WITH_REJECTED_ROWS
 from medgen_pipeline.rows.records import RejectedRow
 from medgen_pipeline.testing import Mirror, canonical, load, start_of
@@ -114,11 +114,11 @@ def make_a_curated_table(redshift: GatedRedshift) -> None:
 
 def templates() -> Iterator[str]:
     """Every text in the loader's modules that is a statement, with its braces and its signs for values."""
-    for module in (redshift_package, sql_package):
-        for path in Path(str(module.__file__)).parent.glob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.Constant) and isinstance(node.value, str) and _VERB.match(node.value):
-                    yield node.value
+    folders = [Path(str(module.__file__)).parent for module in (redshift_package, sql_package)]
+    for path in (Path(dialect.__file__), *(path for folder in folders for path in folder.glob("*.py"))):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and _VERB.match(node.value):
+                yield node.value
 
 
 def test_every_statement_of_the_loaders_modules_is_in_the_golden_file() -> None:

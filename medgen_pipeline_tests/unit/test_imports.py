@@ -19,7 +19,7 @@ CONTRACTS = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["imp
 BREAKS = {
     "layers": ("catalog/query.py", "from medgen_pipeline.loading import gates"),
     "dagster": ("rows/diff.py", "import dagster"),
-    "psycopg": ("release/fetch.py", "import psycopg"),
+    "psycopg": ("loaders/sql/session.py", "import psycopg"),
     "backends": ("loaders/redshift/names.py", "from medgen_pipeline.loaders.postgres import names"),
     "rows": ("loaders/records.py", "from medgen_pipeline.rows.framing import frame_lines"),
     "tables": ("loading/gates.py", "from medgen_pipeline.catalog.sources.medgen import TABLES"),

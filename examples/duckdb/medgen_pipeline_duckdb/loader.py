@@ -7,15 +7,14 @@ from urllib.parse import unquote
 
 import duckdb
 from filelock import FileLock, Timeout
-from psycopg import sql
 
 from medgen_pipeline.catalog import Table
 from medgen_pipeline.errors import MOST_SECONDS, require_number
 from medgen_pipeline.loaders import LoaderCapabilities, LoaderError, TableBusyError
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.sql import SqlAudit, SqlNativeLoader, schemas
 from medgen_pipeline.rows.records import count_rows
 from medgen_pipeline.urls import split_url
-from medgen_pipeline_duckdb.names import DuckDBNames
 from medgen_pipeline_duckdb.session import DuckDBSession
 
 # Canonical bytes as they are: strict mode knows no escape outside quotes.
@@ -101,9 +100,6 @@ class DuckDBNativeLoader(SqlNativeLoader[duckdb.DuckDBPyConnection]):
         if held != sent:
             raise LoaderError(f"{table_name}: sent {sent:,} rows, DuckDB holds {held:,}; nothing was kept.")
         return int(held)
-
-    def _names(self, table: Table) -> DuckDBNames:
-        return DuckDBNames(self._session.schema, table)
 
     def _prepare(self) -> None:
         """See the base class; also creates the file. One at a time, for DuckDB would refuse the other."""

@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import duckdb
 
-from medgen_pipeline.loaders import LoaderError, TableBusyError
-from medgen_pipeline.loaders.sql import Params, SqlSession, Statement
+from medgen_pipeline.loaders import Dialect, LoaderError, TableBusyError
+from medgen_pipeline.loaders import statement as sql
+from medgen_pipeline.loaders.sql import SqlSession
+from medgen_pipeline_duckdb.dialect import DuckDBDialect
 
 T = TypeVar("T")
 _POLL_SECONDS = 0.1
@@ -23,6 +25,8 @@ _ATTEMPTS = 5
 
 class DuckDBSession(SqlSession[duckdb.DuckDBPyConnection]):
     """The open connections of one loader."""
+
+    dialect: ClassVar[Dialect] = DuckDBDialect()
 
     def __init__(self, path: Path, schema: str, patience: float) -> None:
         """Nothing is opened. ``patience`` is how many seconds to wait for another process that has the file."""
@@ -90,15 +94,13 @@ class DuckDBSession(SqlSession[duckdb.DuckDBPyConnection]):
         except duckdb.Error as error:
             raise LoaderError(f"DuckDB at {self.where}: {doing}: {error}") from error
 
-    def execute(self, statement: Statement, params: Params = None) -> duckdb.DuckDBPyConnection:
+    def execute(self, statement: sql.Statement) -> duckdb.DuckDBPyConnection:
         """See the base class."""
-        return self.work.execute(_text(statement), params)
+        return self.work.execute(*self.dialect.render(statement))
 
-    def execute_audit(self, statement: Statement, params: Params = None) -> duckdb.DuckDBPyConnection:
+    def execute_audit(self, statement: sql.Statement) -> duckdb.DuckDBPyConnection:
         """See the base class."""
-        if self._audit is None:
-            return self.execute(statement, params)
-        return self._audit.execute(_text(statement), params)
+        return (self._audit or self.work).execute(*self.dialect.render(statement))
 
     def transaction(self, body: Callable[[], T]) -> T:
         """See the base class; DuckDB refuses a transaction that meets another one, so it is tried again."""
@@ -118,10 +120,10 @@ class DuckDBSession(SqlSession[duckdb.DuckDBPyConnection]):
                 return result
         raise AssertionError("unreachable")
 
-    def stream(self, statement: Statement) -> Iterator[tuple[Any, ...]]:
+    def stream(self, statement: sql.Statement) -> Iterator[tuple[Any, ...]]:
         """See the base class."""
         with self.errors("reading the history"), self.work.cursor() as rows:
-            rows.execute(_text(statement))
+            rows.execute(*self.dialect.render(statement))
             while batch := rows.fetchmany(_BATCH_ROWS):
                 yield from batch
 
@@ -130,8 +132,3 @@ class DuckDBSession(SqlSession[duckdb.DuckDBPyConnection]):
             self.work.rollback()
         except duckdb.TransactionException:  # a commit that failed has rolled back
             return
-
-
-def _text(statement: Statement) -> str:
-    """SQL with DuckDB's sign for a parameter."""
-    return statement.as_string().replace("%s", "?")

@@ -1,5 +1,7 @@
 """DuckDB keeps the contract."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -30,6 +32,19 @@ class TestDuckDB(LoaderConformance):
     @pytest.fixture
     def backend(self, tmp_path: Path) -> DuckDBFile:
         return DuckDBFile(f"duckdb://{tmp_path}/warehouse.duckdb")
+
+
+def test_no_driver_of_another_warehouse_is_needed(tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.modules['psycopg'] = None\n"
+        "from medgen_pipeline.loaders import LoaderFactory\n"
+        "from medgen_pipeline.testing.loads import A, B, CHANGED_B, NAMES, RELEASES, load\n"
+        "for release, rows in zip(RELEASES, ([A, B], [A, CHANGED_B])):\n"
+        "    print(load(LoaderFactory.create_loader(sys.argv[1], {}), NAMES, rows, release).changed)\n"
+    )
+    dsn = f"duckdb://{tmp_path}/warehouse.duckdb"
+    done = subprocess.run([sys.executable, "-c", script, dsn], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["2", "1"], done.stderr
 
 
 def test_a_schema_that_no_file_can_be_named_after_is_refused() -> None:

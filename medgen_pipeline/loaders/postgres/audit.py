@@ -17,10 +17,7 @@ class PostgresAudit(SqlAudit[psycopg.Cursor[Any]]):
         "load_run": TABLES["load_run"]
         + "; CREATE INDEX IF NOT EXISTS load_run_table_name_idx ON {audit}.load_run (table_name, load_id)",
     }
-    dialect: ClassVar[Mapping[str, LiteralString]] = {
-        "name": "text",
-        "text": "text",
-        "bytes": "bytea",
+    additions: ClassVar[Mapping[str, LiteralString]] = {
         "run_keys": ", PRIMARY KEY (load_id)",
         "row_keys": ", PRIMARY KEY (load_id, line_number), FOREIGN KEY (load_id) REFERENCES {audit}.load_run",
     }
@@ -36,4 +33,8 @@ class PostgresAudit(SqlAudit[psycopg.Cursor[Any]]):
 
     def set_guard(self, load_id: int, guard: str) -> None:
         """Replace the guard of a finished load."""
-        self._write(lambda: self._run("UPDATE {audit}.load_run SET guard = %s WHERE load_id = %s", [guard, load_id]))
+        self._write(
+            lambda: self._run(
+                "UPDATE {audit}.load_run SET guard = {guard} WHERE load_id = {load_id}", guard=guard, load_id=load_id
+            )
+        )

@@ -7,8 +7,8 @@ import logging
 from dataclasses import replace
 
 from psycopg import errors as pg_errors
-from psycopg import sql
 
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.postgres.guard import Guard, Writers, read_writers, what_changes_values
 from medgen_pipeline.loaders.postgres.names import TableNames
 from medgen_pipeline.loaders.postgres.session import PostgresSession
@@ -130,7 +130,7 @@ def has_unique_index(session: PostgresSession, names: TableNames) -> bool:
         " AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = %s AND i.indnkeyatts ="
         " (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attname = ANY(%s)"
         " AND a.attnum = ANY(i.indkey))",
-        [names.production.as_string(session.work), len(names.table.key), list(names.table.key)],
+        [names.dialect.text(names.production), len(names.table.key), list(names.table.key)],
     ).fetchone()
     return row is not None and row[0] > 0
 
@@ -149,7 +149,7 @@ def make_unique_index(session: PostgresSession, names: TableNames) -> bool:
     return has_unique_index(session, names)
 
 
-def _write_by_key(session: PostgresSession, names: TableNames, *, new: sql.Composable, old: sql.Composable) -> None:
+def _write_by_key(session: PostgresSession, names: TableNames, *, new: sql.Statement, old: sql.Statement) -> None:
     """One pass of a full join on the key. CREATE TABLE AS, because only that may use a parallel plan."""
     rest = names.other_columns
     differs = (
@@ -175,7 +175,7 @@ def _write_by_key(session: PostgresSession, names: TableNames, *, new: sql.Compo
     )
 
 
-def _write_by_row(session: PostgresSession, names: TableNames, *, new: sql.Composable, old: sql.Composable) -> None:
+def _write_by_row(session: PostgresSession, names: TableNames, *, new: sql.Statement, old: sql.Statement) -> None:
     """Compare whole rows as multisets: GROUP BY takes NULLs for equal, and counts keep duplicates apart."""
     session.make_scratch(
         "changes",

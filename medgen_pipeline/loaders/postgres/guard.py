@@ -8,8 +8,7 @@ count. What this cannot see, and what it costs, is in docs/adr/0003-guard.md.
 
 from dataclasses import dataclass
 
-from psycopg import sql
-
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.postgres.names import TableNames
 from medgen_pipeline.loaders.postgres.session import PostgresSession
 from medgen_pipeline.loaders.sql import guard as sql_guard
@@ -64,9 +63,9 @@ def is_written_by(session: PostgresSession, names: TableNames, known: Writers) -
     if known.columns and known.columns != read_columns(session, names):
         return False
     rows, by_known = session.run(
-        "SELECT count(*), count(*) FILTER (WHERE xmin = ANY (%s::text[]::xid[])) FROM {production}",
+        "SELECT count(*), count(*) FILTER (WHERE xmin = ANY ({writers}::text[]::xid[])) FROM {production}",
         names,
-        [[str(writer) for writer in known.ids]],
+        writers=[str(writer) for writer in known.ids],
     ).fetchone() or (None, None)
     return bool(rows == by_known == known.rows)
 
@@ -74,9 +73,9 @@ def is_written_by(session: PostgresSession, names: TableNames, known: Writers) -
 def read_columns(session: PostgresSession, names: TableNames) -> tuple[int, ...]:
     """The numbers of production's columns, in the catalog's order."""
     rows = session.run(
-        "SELECT attname::text, attnum FROM pg_attribute WHERE attrelid = to_regclass(%s) AND NOT attisdropped",
+        "SELECT attname::text, attnum FROM pg_attribute WHERE attrelid = to_regclass({place}) AND NOT attisdropped",
         names,
-        [names.production.as_string(session.work)],
+        place=names.dialect.text(names.production),
     )
     numbers: dict[str, int] = dict(rows.fetchall())
     return tuple(numbers[name] for name in names.table.column_names if name in numbers)
@@ -84,7 +83,7 @@ def read_columns(session: PostgresSession, names: TableNames) -> tuple[int, ...]
 
 def production_oid(session: PostgresSession, names: TableNames) -> int | None:
     """Production's object id, or None where there is none."""
-    oid = session.value("SELECT to_regclass(%s)::oid::bigint", names, [names.production.as_string(session.work)])
+    oid = session.value("SELECT to_regclass({place})::oid::bigint", names, place=names.dialect.text(names.production))
     return None if oid is None else int(oid)
 
 

@@ -1,7 +1,6 @@
 """Drift of production, with the rows that others have written: PostgreSQL can tell. Reads only."""
 
-from psycopg import sql
-
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.postgres.guard import Guard
 from medgen_pipeline.loaders.postgres.names import TableNames
 from medgen_pipeline.loaders.postgres.session import PostgresSession
@@ -20,7 +19,7 @@ def find_drift(session: PostgresSession, names: TableNames, left: Guard | None) 
     guard = required(left, names)
     if damaged := damage(session, names, guard):
         return damaged
-    foreign = sql.SQL("p.xmin <> ALL ({}::text[]::xid[])").format(sql.Literal([str(xid) for xid in guard.writers]))
+    foreign = sql.SQL("p.xmin <> ALL ({}::text[]::xid[])").format([str(xid) for xid in guard.writers])
     rows, checksum, foreign_rows = session.run(
         "SELECT count(*), coalesce(sum({hash}), 0), count(*) FILTER (WHERE {foreign}) FROM {production} p",
         names,

@@ -5,15 +5,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 import psycopg
-from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from medgen_pipeline.catalog import Query, Table
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
 from medgen_pipeline.loaders.postgres import compare, guard, history, publish, query_stage
 from medgen_pipeline.loaders.postgres.audit import PostgresAudit
 from medgen_pipeline.loaders.postgres.config import CAPABILITIES, PostgresConfig
-from medgen_pipeline.loaders.postgres.names import TableNames, schemas
+from medgen_pipeline.loaders.postgres.names import TableNames
 from medgen_pipeline.loaders.postgres.session import PostgresSession
 from medgen_pipeline.loaders.records import (
     ApplyMode,
@@ -26,7 +26,7 @@ from medgen_pipeline.loaders.records import (
 from medgen_pipeline.loaders.sql import history as sql_history
 from medgen_pipeline.loaders.sql.compare import Comparison
 from medgen_pipeline.loaders.sql.loader import SqlNativeLoader
-from medgen_pipeline.loaders.sql.names import BaseTableNames
+from medgen_pipeline.loaders.sql.names import schemas
 from medgen_pipeline.rows.records import count_rows
 from medgen_pipeline.urls import split_url
 
@@ -99,13 +99,12 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         sent, earlier, self._staged_rows = 0, self._staged_rows, 0
         if earlier:
             with self._session.errors(f"emptying the staging table of {table_name}"):
-                work.execute(sql.SQL("TRUNCATE {}").format(staging))
+                self._session.execute(sql.SQL("TRUNCATE {}").format(staging))
         with self._session.errors(f"COPY into the staging table of {table_name}"), work.transaction():
-            work.execute(sql.SQL("TRUNCATE {}").format(staging))
+            self._session.execute(sql.SQL("TRUNCATE {}").format(staging))
             with work.cursor() as cursor:
-                with cursor.copy(
-                    sql.SQL("COPY {} FROM STDIN (FORMAT text, NULL '', FREEZE true)").format(staging)
-                ) as copy:
+                into = sql.SQL("COPY {} FROM STDIN (FORMAT text, NULL '', FREEZE true)").format(staging)
+                with cursor.copy(self.dialect.text(into)) as copy:
                     for chunk in data_iterator:
                         sent += count_rows(chunk)
                         copy.write(chunk)
@@ -153,8 +152,8 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
 
     # --- publication ---------------------------------------------------------------------------------------------
 
-    def _fit_key(self, names: BaseTableNames) -> None:
-        self._session.altering(lambda: publish.drop_other_key(self._session, self._names(names.table)))
+    def _fit_key(self, table: Table) -> None:
+        self._session.altering(lambda: publish.drop_other_key(self._session, self._names(table)))
 
     def _publish_first(self, table: Table) -> None:
         if not self._staged_for_good:

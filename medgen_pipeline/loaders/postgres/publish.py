@@ -1,7 +1,6 @@
 """Publishes a change set in place, or a first load by moving the staged table. In the caller's transaction."""
 
-from psycopg import sql
-
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.postgres.compare import has_unique_index, make_unique_index
 from medgen_pipeline.loaders.postgres.guard import Writers, is_written_by, production_oid, what_changes_values
 from medgen_pipeline.loaders.postgres.names import TableNames
@@ -85,12 +84,12 @@ def _check_as_compared(session: PostgresSession, names: TableNames, found: Compa
 def _check_no_child_has_rows(session: PostgresSession, names: TableNames) -> None:
     """Rows of a table that inherits from production count as production's, and would be deleted as such."""
     production = session.value(
-        "SELECT oid::bigint FROM pg_class WHERE oid = %s AND relkind = 'r' AND relhassubclass",
+        "SELECT oid::bigint FROM pg_class WHERE oid = {oid} AND relkind = 'r' AND relhassubclass",
         names,
-        [production_oid(session, names)],
+        oid=production_oid(session, names),
     )
     child = production and session.value(
-        "SELECT tableoid::regclass::text FROM {production} WHERE tableoid <> %s LIMIT 1", names, [production]
+        "SELECT tableoid::regclass::text FROM {production} WHERE tableoid <> {oid} LIMIT 1", names, oid=production
     )
     if child:
         raise LoaderError(
@@ -195,7 +194,7 @@ def _copy_grants(session: PostgresSession, names: TableNames) -> None:
         " UNION SELECT format('GRANT %%s%%s ON %%s TO %%s%%s', privilege_type, ' (' || quote_ident(attname) || ')',"
         "   %(staging)s::text, role, option), 2 FROM worded WHERE oid = %(oid)s"
         " ORDER BY step",
-        {"staging": names.staging.as_string(session.work), "oid": production_oid(session, names)},
+        {"staging": names.dialect.text(names.staging), "oid": production_oid(session, names)},
     ).fetchall()
     for statement, _ in statements:
         session.work.execute(str(statement).encode())
@@ -208,13 +207,15 @@ def drop_other_key(session: PostgresSession, names: TableNames) -> None:
     """
     index = sql.Identifier(names.schema, names.unique_index)
     other = session.value(
-        "SELECT EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = to_regclass(%s) AND i.indrelid = %s"
+        "SELECT EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = to_regclass({place}) AND i.indrelid = {oid}"
         " AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL"
         " AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.indexrelid)"
         " AND ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = i.indrelid"
-        "  AND a.attnum = ANY (i.indkey) ORDER BY 1) <> %s::text[])",
+        "  AND a.attnum = ANY (i.indkey) ORDER BY 1) <> {key_columns}::text[])",
         names,
-        [index.as_string(session.work), production_oid(session, names), sorted(names.table.key)],
+        place=names.dialect.text(index),
+        oid=production_oid(session, names),
+        key_columns=sorted(names.table.key),
     )
     if other:
         session.run("DROP INDEX {index}", names, index=index)

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from psycopg import sql
-
 from medgen_pipeline.catalog import Query
-from medgen_pipeline.loaders.postgres.names import TYPES, TableNames
+from medgen_pipeline.loaders import statement as sql
+from medgen_pipeline.loaders.postgres.names import TableNames
 from medgen_pipeline.loaders.postgres.session import PostgresSession
 from medgen_pipeline.loaders.sql.query import QueryPlace
 
@@ -30,7 +29,9 @@ def fill(session: PostgresSession, names: TableNames, query: Query, *, logged: b
     By CREATE TABLE AS: INSERT cannot use a parallel plan.
     """
     columns = [
-        sql.SQL("CAST({name} AS {type}) AS {name}").format(name=sql.Identifier(column.name), type=TYPES[column.type])
+        sql.SQL("CAST({name} AS {type}) AS {name}").format(
+            name=sql.Identifier(column.name), type=names.dialect.column_type(column)
+        )
         for column in names.table.columns
     ]
     with _place(session).made(query) as composed:
@@ -47,7 +48,7 @@ def fill(session: PostgresSession, names: TableNames, query: Query, *, logged: b
 def read(session: PostgresSession, query: Query, most: int) -> list[tuple[Any, ...]]:
     """The first rows of a query."""
     with _place(session).made(query) as composed:
-        return session.work.execute(sql.SQL("{} LIMIT {}").format(composed, sql.Literal(most))).fetchall()
+        return session.execute(sql.SQL("{} LIMIT {}").format(composed, sql.Literal(most))).fetchall()
 
 
 def _place(session: PostgresSession) -> QueryPlace:

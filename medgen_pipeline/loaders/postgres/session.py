@@ -18,17 +18,20 @@ from psycopg.conninfo import conninfo_to_dict
 
 from medgen_pipeline.catalog import Table
 from medgen_pipeline.errors import MedgenError
+from medgen_pipeline.loaders import statement as sql
+from medgen_pipeline.loaders.dialect import Dialect
 from medgen_pipeline.loaders.postgres.config import PostgresConfig
+from medgen_pipeline.loaders.postgres.dialect import DIALECT
 from medgen_pipeline.loaders.postgres.failures import FAILURES, REFUSALS
 from medgen_pipeline.loaders.postgres.pooler import is_pooled, keeps_its_session
 from medgen_pipeline.loaders.records import LoaderError, LostConnectionError, TableBusyError
 from medgen_pipeline.loaders.sql.failures import failure_of, refusal_of
-from medgen_pipeline.loaders.sql.session import Params, SqlSession, Statement, missing_right
+from medgen_pipeline.loaders.sql.session import SqlSession, missing_right
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# Nothing of the user's may shadow a built-in; and psycopg must know how the server reads a literal before any other.
+# Nothing of the user's may shadow a built-in; and the server must read literals as the dialect writes them.
 _FIRST = "SET search_path = pg_catalog, pg_temp; SET standard_conforming_strings = on"
 # What a role or a database may have set otherwise and what would change the text, the rows or the success of a load.
 # Left as they are: default_transaction_read_only, which somebody means, and what only changes plans or places.
@@ -73,7 +76,7 @@ _RETAKE_SECONDS = 5.0
 class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
     """The open connections of one loader."""
 
-    now: ClassVar[LiteralString] = "clock_timestamp()"
+    dialect: ClassVar[Dialect] = DIALECT
     connections: ClassVar[int] = 2
 
     def __init__(self, db_dsn: str, config: PostgresConfig) -> None:
@@ -178,13 +181,13 @@ class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
         remedy = failure.remedy.format(connections=self.connections)
         return failure.error(f"PostgreSQL at {self.where}: {doing}: {said}{remedy and f'. {remedy}'}")
 
-    def execute(self, statement: Statement, params: Params = None) -> psycopg.Cursor[Any]:
+    def execute(self, statement: sql.Statement) -> psycopg.Cursor[Any]:
         """Execute on the work connection."""
-        return self.work.execute(statement, params)
+        return self.work.execute(*self.dialect.render(statement))
 
-    def execute_audit(self, statement: Statement, params: Params = None) -> psycopg.Cursor[Any]:
+    def execute_audit(self, statement: sql.Statement) -> psycopg.Cursor[Any]:
         """Execute on the audit's connection."""
-        return self.audit.execute(statement, params)
+        return self.audit.execute(*self.dialect.render(statement))
 
     def transaction(self, body: Callable[[], T]) -> T:
         """Run ``body`` in a transaction."""
@@ -206,16 +209,16 @@ class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
         rows = self.work.execute(
             "SELECT a.attname::text, format_type(a.atttypid, -1) FROM pg_attribute a"
             " JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped",
+            " WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
             [schema, name],
         )
         return dict(rows.fetchall())
 
-    def stream(self, statement: Statement) -> Iterator[tuple[Any, ...]]:
+    def stream(self, statement: sql.Statement) -> Iterator[tuple[Any, ...]]:
         """Rows of one statement through a server-side cursor, in constant memory."""
         with self.errors("reading the history"), self.work.transaction(), self.work.cursor("history") as cursor:
             cursor.itersize = _BATCH_ROWS
-            cursor.execute(statement)
+            cursor.execute(*self.dialect.render(statement))
             yield from cursor
 
     def set(self, name: LiteralString, value: str) -> None:

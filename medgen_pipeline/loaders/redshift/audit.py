@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, LiteralString, TypeVar
 
 import psycopg
-from psycopg import sql
 
 from medgen_pipeline.loaders.records import LoadStatus
 from medgen_pipeline.loaders.redshift.session import COMMIT_LOCK, RedshiftSession
@@ -26,10 +25,7 @@ class RedshiftAudit(SqlAudit[psycopg.Cursor[Any]]):
         **TABLES,
         "commit_lock": "CREATE TABLE IF NOT EXISTS {audit}.commit_lock (held SMALLINT)",
     }
-    dialect: ClassVar[Mapping[str, LiteralString]] = {
-        "name": "VARCHAR(255)",
-        "text": "VARCHAR(65535)",
-        "bytes": "VARCHAR(65535)",
+    additions: ClassVar[Mapping[str, LiteralString]] = {
         "run_layout": "DISTSTYLE ALL COMPOUND SORTKEY (load_id)",
         "row_layout": "DISTSTYLE EVEN COMPOUND SORTKEY (load_id)",
     }
@@ -40,8 +36,9 @@ class RedshiftAudit(SqlAudit[psycopg.Cursor[Any]]):
         """The loads of a table that no longer run."""
         with self._session.errors("reading the audit"):
             rows = self._run(
-                "SELECT load_id FROM {audit}.load_run WHERE table_name = %s AND status <> %s",
-                [table_name, LoadStatus.RUNNING],
+                "SELECT load_id FROM {audit}.load_run WHERE table_name = {name} AND status <> {running}",
+                name=table_name,
+                running=LoadStatus.RUNNING,
             ).fetchall()
         return {int(row[0]) for row in rows}
 
@@ -64,7 +61,7 @@ class RedshiftAudit(SqlAudit[psycopg.Cursor[Any]]):
 
         def once() -> T:
             with self._session.audit.transaction():
-                self._session.execute_audit(sql.SQL(COMMIT_LOCK).format(**self._parts))
+                self._run(COMMIT_LOCK)
                 return body()
 
         with self._session.errors("writing the audit"):

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import psycopg
-from psycopg import sql
 
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import LoaderError
 from medgen_pipeline.loaders.redshift.aws import AwsUnavailableError
-from medgen_pipeline.loaders.redshift.names import literal
 from medgen_pipeline.loaders.redshift.session import RedshiftSession, describe
 from medgen_pipeline.loaders.redshift.stage import Uploaded
 
@@ -56,20 +55,20 @@ def copy(session: RedshiftSession, table_name: str, staging: sql.Identifier, upl
     role = session.config.iam_role
     statement = sql.SQL(_COPY).format(
         staging=staging,
-        manifest=literal(uploaded.manifest),
-        role=literal(role) if role else sql.SQL("DEFAULT"),
-        region=literal(session.config.aws_region),
-        tab=literal("\t"),
+        manifest=sql.Literal(uploaded.manifest),
+        role=sql.Literal(role) if role else sql.SQL("DEFAULT"),
+        region=sql.Literal(session.config.aws_region),
+        tab=sql.Literal("\t"),
     )
     try:
-        session.work.execute(statement)
+        session.execute(statement)
     except psycopg.InternalError as error:
         _explain(session, table_name, error)
         raise
     row = session.work.execute("SELECT pg_last_copy_count()").fetchone()
     held = int(row[0]) if row else 0
     if held != uploaded.rows:
-        session.work.execute(sql.SQL("DELETE FROM {}").format(staging))
+        session.execute(sql.SQL("DELETE FROM {}").format(staging))
         raise LoaderError(f"{table_name}: sent {uploaded.rows:,} rows, Redshift holds {held:,}; nothing was kept.")
     return held
 

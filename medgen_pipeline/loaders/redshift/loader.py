@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any, ClassVar, Self
 
 import psycopg
-from psycopg import sql
 
 from medgen_pipeline.catalog import Query, Table
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
 from medgen_pipeline.loaders.records import ApplyMode, Strategy, new_load_id
 from medgen_pipeline.loaders.redshift import bulk, publish, query_stage

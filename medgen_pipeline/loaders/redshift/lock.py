@@ -11,10 +11,11 @@ from typing import Any
 
 import psycopg
 from psycopg import errors as pg_errors
-from psycopg import sql
 
 from medgen_pipeline.catalog import Table
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import TableBusyError
+from medgen_pipeline.loaders.redshift.dialect import DIALECT
 from medgen_pipeline.loaders.redshift.session import RedshiftSession, describe, is_conflict
 from medgen_pipeline.loaders.sql.names import schemas
 
@@ -74,7 +75,7 @@ class TableLock:
         with self._session.errors(f"locking {table_name}"):
             self._connection = connection = self._session.connector.open("lock")
             mutex = sql.Identifier(schemas(self._session.config.schema).audit, f"lock_{table_name}")
-            statement = sql.SQL("CREATE TABLE IF NOT EXISTS {} (held SMALLINT)").format(mutex)
+            statement = DIALECT.text(sql.SQL("CREATE TABLE IF NOT EXISTS {} (held SMALLINT)").format(mutex))
             self._session.repeatedly(lambda: connection.execute(statement))
             if not self._wait(connection, mutex, seconds):
                 raise TableBusyError(
@@ -90,10 +91,10 @@ class TableLock:
         while (left := deadline - time.monotonic()) > 0 or seconds <= 0:
             # Milliseconds, and 0 would mean no limit at all.
             limit = sql.Literal(max(1, math.ceil(left * 1000)))
-            connection.execute(sql.SQL("SET statement_timeout TO {}").format(limit))
+            connection.execute(DIALECT.text(sql.SQL("SET statement_timeout TO {}").format(limit)))
             connection.execute("BEGIN")
             try:
-                connection.execute(sql.SQL("LOCK {}").format(mutex))
+                connection.execute(DIALECT.text(sql.SQL("LOCK {}").format(mutex)))
             except psycopg.Error as error:
                 if connection.closed or not (_is_timeout(error) or is_conflict(error)):
                     raise

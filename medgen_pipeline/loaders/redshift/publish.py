@@ -4,8 +4,8 @@ import logging
 from collections.abc import Callable
 
 import psycopg
-from psycopg import sql
 
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import LoadStatus, ProductionChangedError
 from medgen_pipeline.loaders.redshift.audit import RedshiftAudit
 from medgen_pipeline.loaders.redshift.names import TableNames
@@ -27,7 +27,7 @@ def in_one_transaction(session: RedshiftSession, audit: RedshiftAudit, load_id: 
     for attempt in range(1, session.config.conflict_attempts + 1):
         try:
             with session.work.transaction():
-                session.work.execute(sql.SQL(COMMIT_LOCK).format(audit=sql.Identifier(schemas(session.schema).audit)))
+                session.execute(sql.SQL(COMMIT_LOCK).format(audit=sql.Identifier(schemas(session.schema).audit)))
                 audit.require(load_id, LoadStatus.RUNNING)
                 body()
         except psycopg.Error as error:
@@ -54,8 +54,8 @@ def widen(session: RedshiftSession, names: TableNames) -> None:
     for schema, relation in ((names.schema, names.production), (names.schemas.changes, names.feed)):
         found = _widths(session, schema, names.table.name)
         for column in names.table.columns:
-            width, wanted = found.get(column.name), names.column_type(column)
-            if width is not None and f"VARCHAR({width})" != wanted.as_string() and width < column.max_bytes:
+            width, wanted = found.get(column.name), names.dialect.column_type(column)
+            if width is not None and f"VARCHAR({width})" != names.dialect.text(wanted) and width < column.max_bytes:
                 session.run(
                     "ALTER TABLE {relation} ALTER COLUMN {column} TYPE {wanted}",
                     names,

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from psycopg import sql
-
 from medgen_pipeline.catalog import Query
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.redshift.names import TableNames
 from medgen_pipeline.loaders.redshift.session import RedshiftSession
 from medgen_pipeline.loaders.sql.query import QueryPlace

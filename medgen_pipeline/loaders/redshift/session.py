@@ -13,15 +13,17 @@ from typing import Any, ClassVar, LiteralString, TypeVar
 
 import psycopg
 from psycopg import errors as pg_errors
-from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from medgen_pipeline.errors import TransientError
+from medgen_pipeline.loaders import statement as sql
+from medgen_pipeline.loaders.dialect import Dialect
 from medgen_pipeline.loaders.records import LoaderError
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.loaders.redshift.connect import CONNECTIONS, Connector
+from medgen_pipeline.loaders.redshift.dialect import DIALECT
 from medgen_pipeline.loaders.sql.failures import failure_of
-from medgen_pipeline.loaders.sql.session import Params, SqlSession, Statement, missing_right
+from medgen_pipeline.loaders.sql.session import SqlSession, missing_right
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -62,7 +64,7 @@ def describe(error: psycopg.Error) -> str:
 class RedshiftSession(SqlSession[psycopg.Cursor[Any]]):
     """The open connections of one loader."""
 
-    now: ClassVar[LiteralString] = "GETDATE()"
+    dialect: ClassVar[Dialect] = DIALECT
 
     def __init__(self, db_dsn: str, config: RedshiftConfig) -> None:
         """Remember where to connect; nothing is opened."""
@@ -132,13 +134,13 @@ class RedshiftSession(SqlSession[psycopg.Cursor[Any]]):
         """Host, port and database, without credentials."""
         return self.connector.where
 
-    def execute(self, statement: Statement, params: Params = None) -> psycopg.Cursor[Any]:
+    def execute(self, statement: sql.Statement) -> psycopg.Cursor[Any]:
         """Execute on the work connection."""
-        return self.work.execute(statement, params)
+        return self.work.execute(*self.dialect.render(statement))
 
-    def execute_audit(self, statement: Statement, params: Params = None) -> psycopg.Cursor[Any]:
+    def execute_audit(self, statement: sql.Statement) -> psycopg.Cursor[Any]:
         """Execute on the audit's connection."""
-        return self.audit.execute(statement, params)
+        return self.audit.execute(*self.dialect.render(statement))
 
     def columns(self, schema: str, name: str) -> dict[str, str]:
         """The columns of a table with their types, from the view that AWS documents for that.
@@ -150,13 +152,13 @@ class RedshiftSession(SqlSession[psycopg.Cursor[Any]]):
         ).fetchall()
         return {str(column): str(data_type) for column, data_type in rows}
 
-    def stream(self, statement: Statement) -> Iterator[tuple[Any, ...]]:
+    def stream(self, statement: sql.Statement) -> Iterator[tuple[Any, ...]]:
         """Rows as they come, in constant memory. A cursor would gather all of them on the leader node first.
 
         https://docs.aws.amazon.com/redshift/latest/dg/declare.html
         """
         with self.errors("reading the history"), self.work.cursor() as cursor:
-            yield from cursor.stream(statement)
+            yield from cursor.stream(*self.dialect.render(statement))
 
     def repeatedly(self, body: Callable[[], T]) -> T:
         """Run ``body`` again, after a growing pause, as long as others get in its way.
@@ -199,7 +201,7 @@ class RedshiftSession(SqlSession[psycopg.Cursor[Any]]):
             scope: SESSION, or LOCAL for the rest of the transaction.
         """
         milliseconds = sql.Literal(round(seconds * 1000))
-        self.work.execute(sql.SQL("SET {} statement_timeout TO {}").format(sql.SQL(scope), milliseconds))
+        self.execute(sql.SQL("SET {} statement_timeout TO {}").format(sql.SQL(scope), milliseconds))
 
     @contextmanager
     def waiting_at_most(self, seconds: float) -> Iterator[None]:

@@ -9,8 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, ClassVar, Generic, LiteralString, TypeVar
 
-from psycopg import sql
-
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import (
     LOADS_WITH_REJECTED_ROWS,
     ApplyMode,
@@ -30,7 +29,6 @@ from medgen_pipeline.loaders.sql.session import (
     Cursor,
     Relation,
     SqlSession,
-    Statement,
     require_made_by_loads,
 )
 from medgen_pipeline.rows.records import RejectedRow
@@ -38,19 +36,20 @@ from medgen_pipeline.rows.records import RejectedRow
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# {name} and {text} are types of short and of long text, {bytes} one for the bytes of a line; {run_keys}, {row_keys},
-# {run_layout} and {row_layout} are what a backend adds inside and behind the parentheses. "raw" is a reserved word in
-# Redshift.
+# {run_keys}, {row_keys}, {run_layout} and {row_layout} are what a backend adds inside and behind the parentheses.
+# "raw" is a reserved word in Redshift.
 TABLES: Mapping[str, LiteralString] = {
-    "load_run": "CREATE TABLE IF NOT EXISTS {audit}.load_run (load_id BIGINT NOT NULL, dagster_run_id {name},"
-    " table_name {name} NOT NULL, release {name} NOT NULL, source_sha256 {name} NOT NULL,"
-    " content_sha256 {name} NOT NULL, table_shape {name} NOT NULL, strategy {name}, mode {name},"
-    " status {name} NOT NULL, started_at TIMESTAMPTZ NOT NULL, finished_at TIMESTAMPTZ,"
-    " rows_extracted BIGINT, rows_rejected BIGINT, rows_repaired BIGINT, rows_inserted BIGINT,"
-    " rows_updated BIGINT, rows_deleted BIGINT, rows_unchanged BIGINT, guard {text},"
-    " error {text} {run_keys}) {run_layout}",
-    "rejected_row": "CREATE TABLE IF NOT EXISTS {audit}.rejected_row (load_id BIGINT NOT NULL,"
-    ' line_number BIGINT NOT NULL, reason {text} NOT NULL, "raw" {bytes} NOT NULL {row_keys}) {row_layout}',
+    "load_run": "CREATE TABLE IF NOT EXISTS {audit}.load_run (load_id {integer_type} NOT NULL,"
+    " dagster_run_id {name_type}, table_name {name_type} NOT NULL, release {name_type} NOT NULL,"
+    " source_sha256 {name_type} NOT NULL, content_sha256 {name_type} NOT NULL, table_shape {name_type} NOT NULL,"
+    " strategy {name_type}, mode {name_type}, status {name_type} NOT NULL, started_at {timestamp_type} NOT NULL,"
+    " finished_at {timestamp_type}, rows_extracted {integer_type}, rows_rejected {integer_type},"
+    " rows_repaired {integer_type}, rows_inserted {integer_type}, rows_updated {integer_type},"
+    " rows_deleted {integer_type}, rows_unchanged {integer_type}, guard {text_type}, error {text_type} {run_keys})"
+    " {run_layout}",
+    "rejected_row": "CREATE TABLE IF NOT EXISTS {audit}.rejected_row (load_id {integer_type} NOT NULL,"
+    " line_number {integer_type} NOT NULL, reason {text_type} NOT NULL, {raw} {binary_type} NOT NULL {row_keys})"
+    " {row_layout}",
 }
 # What such a table of an earlier version has, which no load has marked.
 COLUMNS: Mapping[str, frozenset[str]] = {
@@ -59,7 +58,7 @@ COLUMNS: Mapping[str, frozenset[str]] = {
     "commit_lock": frozenset(("held",)),
 }
 _CREATION_ATTEMPTS = 8
-DIALECT_WORDS = ("name", "text", "bytes", "run_keys", "row_keys", "run_layout", "row_layout")
+ADDITIONS = ("run_keys", "row_keys", "run_layout", "row_layout")
 
 
 class SqlAudit(Generic[AnyCursor]):
@@ -67,19 +66,23 @@ class SqlAudit(Generic[AnyCursor]):
 
     Attributes:
         tables: The audit's tables and how they are made.
-        dialect: What fills the braces in them.
+        additions: What a backend adds to them.
         beside: What a load appends to a table's name for relations that it makes beside production.
     """
 
     tables: ClassVar[Mapping[str, LiteralString]] = TABLES
-    dialect: ClassVar[Mapping[str, LiteralString]] = {"name": "VARCHAR", "text": "VARCHAR", "bytes": "BLOB"}
+    additions: ClassVar[Mapping[str, LiteralString]] = {}
     beside: ClassVar[Sequence[str]] = ()
 
     def __init__(self, session: SqlSession[AnyCursor]) -> None:
         """Nothing is opened."""
         self._session = session
         self._schema = schemas(session.schema).audit
-        self._parts = {"audit": sql.Identifier(self._schema), "now": sql.SQL(session.now)}
+        self._parts = {
+            **session.dialect.words,
+            "audit": sql.Identifier(self._schema),
+            "raw": sql.Identifier("raw"),
+        }
         self._seen = False
 
     def exists(self) -> bool:
@@ -172,12 +175,9 @@ class SqlAudit(Generic[AnyCursor]):
         new_schemas, new_tables = self._missing(self._found())
         for name in new_schemas:
             self._session.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))
-        words: dict[str, sql.Composable] = dict.fromkeys(
-            ("run_keys", "row_keys", "run_layout", "row_layout"), sql.SQL("")
-        )
-        words |= {word: sql.SQL(text).format(**self._parts) for word, text in self.dialect.items()}
+        added = {word: sql.SQL(self.additions.get(word, "")).format(**self._parts) for word in ADDITIONS}
         for name in new_tables:
-            self._session.execute(sql.SQL(self.tables[name]).format(**self._parts, **words))
+            self._session.execute(sql.SQL(self.tables[name]).format(**self._parts, **added))
             self._session.mark(sql.Identifier(self._schema, name))
 
     def start(self, start: LoadStart) -> int:
@@ -186,26 +186,27 @@ class SqlAudit(Generic[AnyCursor]):
 
         def body() -> int:
             self._run(
-                "UPDATE {audit}.load_run SET status = %s, finished_at = {now},"
+                "UPDATE {audit}.load_run SET status = {abandoned}, finished_at = {now},"
                 " error = 'its process ended without closing it; found by the next load'"
-                " WHERE table_name = %s AND status = %s",
-                [LoadStatus.ABANDONED, table.name, LoadStatus.RUNNING],
+                " WHERE table_name = {name} AND status = {running}",
+                abandoned=LoadStatus.ABANDONED,
+                name=table.name,
+                running=LoadStatus.RUNNING,
             )
-            newest = self._run("SELECT MAX(load_id) FROM {audit}.load_run WHERE table_name = %s", [table.name])
+            newest = self._run("SELECT MAX(load_id) FROM {audit}.load_run WHERE table_name = {name}", name=table.name)
             load_id = new_load_id(newest.fetchone()[0])
             self._run(
                 "INSERT INTO {audit}.load_run (load_id, dagster_run_id, table_name, release, source_sha256,"
-                " content_sha256, table_shape, status, started_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, {now})",
-                [
-                    load_id,
-                    start.dagster_run_id,
-                    table.name,
-                    start.release,
-                    start.source_sha256,
-                    start.content_sha256,
-                    table.shape,
-                    LoadStatus.RUNNING,
-                ],
+                " content_sha256, table_shape, status, started_at) VALUES ({load_id}, {run_id}, {name}, {release},"
+                " {source_sha256}, {content_sha256}, {shape}, {running}, {now})",
+                load_id=load_id,
+                run_id=start.dagster_run_id,
+                name=table.name,
+                release=start.release,
+                source_sha256=start.source_sha256,
+                content_sha256=start.content_sha256,
+                shape=table.shape,
+                running=LoadStatus.RUNNING,
             )
             return load_id
 
@@ -215,9 +216,13 @@ class SqlAudit(Generic[AnyCursor]):
         """Add what framing saw."""
         self._write_again_if_lost(
             lambda: self._run(
-                "UPDATE {audit}.load_run SET strategy = %s, rows_extracted = %s, rows_rejected = %s,"
-                " rows_repaired = %s WHERE load_id = %s",
-                [detail.strategy, detail.rows_extracted, detail.rows_rejected, detail.rows_repaired, load_id],
+                "UPDATE {audit}.load_run SET strategy = {strategy}, rows_extracted = {extracted},"
+                " rows_rejected = {rejected}, rows_repaired = {repaired} WHERE load_id = {load_id}",
+                strategy=detail.strategy,
+                extracted=detail.rows_extracted,
+                rejected=detail.rows_rejected,
+                repaired=detail.rows_repaired,
+                load_id=load_id,
             )
         )
 
@@ -225,12 +230,12 @@ class SqlAudit(Generic[AnyCursor]):
         """Append rejected lines, all in one statement."""
         if not rows:
             return
-        values = [value for row in rows for value in (load_id, *self._rejected(row))]
-        statement = sql.SQL('INSERT INTO {audit}.rejected_row (load_id, line_number, reason, "raw") VALUES {rows}')
-        all_rows = sql.SQL(", ").join([sql.SQL("(%s, %s, %s, %s)")] * len(rows))
+        values = sql.SQL(", ").join(sql.SQL("({}, {}, {}, {})").format(load_id, *self._rejected(row)) for row in rows)
 
         def body() -> None:
-            self._session.execute_audit(statement.format(**self._parts, rows=all_rows), values)
+            self._run(
+                "INSERT INTO {audit}.rejected_row (load_id, line_number, reason, {raw}) VALUES {values}", values=values
+            )
             self._prune_rejected_rows(load_id)
 
         self._write(body)
@@ -239,20 +244,23 @@ class SqlAudit(Generic[AnyCursor]):
         """Delete those of the table's older loads, so that the audit does not grow for ever."""
         found = self._run(
             "SELECT DISTINCT r.load_id FROM {audit}.rejected_row r JOIN {audit}.load_run l ON l.load_id = r.load_id"
-            " WHERE l.table_name = (SELECT table_name FROM {audit}.load_run WHERE load_id = %s) ORDER BY 1",
-            [load_id],
+            " WHERE l.table_name = (SELECT table_name FROM {audit}.load_run WHERE load_id = {load_id}) ORDER BY 1",
+            load_id=load_id,
         )
         for (old,) in found.fetchall()[:-LOADS_WITH_REJECTED_ROWS]:
-            self._run("DELETE FROM {audit}.rejected_row WHERE load_id = %s", [old])
+            self._run("DELETE FROM {audit}.rejected_row WHERE load_id = {old}", old=old)
 
     def finish(self, load_id: int, status: LoadStatus, error: str | None) -> LoadStatus:
         """Close a running record; returns the status that it has."""
 
         def body() -> LoadStatus | None:
             self._run(
-                "UPDATE {audit}.load_run SET status = %s, error = %s, finished_at = {now}"
-                " WHERE load_id = %s AND status = %s",
-                [status, None if error is None else self._fitting(error), load_id, LoadStatus.RUNNING],
+                "UPDATE {audit}.load_run SET status = {status}, error = {error}, finished_at = {now}"
+                " WHERE load_id = {load_id} AND status = {running}",
+                status=status,
+                error=None if error is None else self._fitting(error),
+                load_id=load_id,
+                running=LoadStatus.RUNNING,
             )
             return self._status(self._session.execute_audit, load_id)
 
@@ -268,23 +276,22 @@ class SqlAudit(Generic[AnyCursor]):
             LoaderError: The load is not running any more: another one has taken its place.
         """
         statement = sql.SQL(
-            "UPDATE {audit}.load_run SET status = %s, mode = %s, finished_at = {now}, rows_inserted = %s,"
-            " rows_updated = %s, rows_deleted = %s, rows_unchanged = %s, guard = %s WHERE load_id = %s AND status = %s"
+            "UPDATE {audit}.load_run SET status = {succeeded}, mode = {mode}, finished_at = {now},"
+            " rows_inserted = {inserted}, rows_updated = {updated}, rows_deleted = {deleted},"
+            " rows_unchanged = {unchanged}, guard = {guard} WHERE load_id = {load_id} AND status = {running}"
+        ).format(
+            **self._parts,
+            succeeded=LoadStatus.SUCCEEDED,
+            mode=mode,
+            inserted=counts.inserted,
+            updated=counts.updated,
+            deleted=counts.deleted,
+            unchanged=counts.unchanged,
+            guard=guard.to_json(),
+            load_id=load_id,
+            running=LoadStatus.RUNNING,
         )
-        self._session.execute(
-            statement.format(**self._parts),
-            [
-                LoadStatus.SUCCEEDED,
-                mode,
-                counts.inserted,
-                counts.updated,
-                counts.deleted,
-                counts.unchanged,
-                guard.to_json(),
-                load_id,
-                LoadStatus.RUNNING,
-            ],
-        )
+        self._session.execute(statement)
         self.require(load_id, LoadStatus.SUCCEEDED)
 
     def require(self, load_id: int, status: LoadStatus) -> None:
@@ -302,10 +309,11 @@ class SqlAudit(Generic[AnyCursor]):
             return None
         names = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(LoadRecord))
         statement = sql.SQL(
-            "SELECT {names} FROM {audit}.load_run WHERE table_name = %s AND status = %s ORDER BY load_id DESC LIMIT 1"
-        ).format(names=names, **self._parts)
+            "SELECT {names} FROM {audit}.load_run WHERE table_name = {name} AND status = {succeeded}"
+            " ORDER BY load_id DESC LIMIT 1"
+        ).format(names=names, name=table_name, succeeded=LoadStatus.SUCCEEDED, **self._parts)
         with self._session.errors("reading the audit"):
-            row = self._session.execute_audit(statement, [table_name, LoadStatus.SUCCEEDED]).fetchone()
+            row = self._session.execute_audit(statement).fetchone()
         return None if row is None else LoadRecord(*row)
 
     # --- what a backend may do otherwise --------------------------------------------------------------------------
@@ -332,10 +340,10 @@ class SqlAudit(Generic[AnyCursor]):
             logger.info("writing the audit once more: %s", error)
             return self._write(body)
 
-    def _status(self, execute: Callable[[Statement, Sequence[Any]], Cursor], load_id: int) -> LoadStatus | None:
-        statement = sql.SQL("SELECT status FROM {audit}.load_run WHERE load_id = %s").format(**self._parts)
-        row = execute(statement, [load_id]).fetchone()
+    def _status(self, execute: Callable[[sql.Statement], Cursor], load_id: int) -> LoadStatus | None:
+        statement = sql.SQL("SELECT status FROM {audit}.load_run WHERE load_id = {load_id}")
+        row = execute(statement.format(**self._parts, load_id=load_id)).fetchone()
         return None if row is None else LoadStatus(row[0])
 
-    def _run(self, statement: LiteralString, params: Sequence[Any]) -> AnyCursor:
-        return self._session.execute_audit(sql.SQL(statement).format(**self._parts), params)
+    def _run(self, statement: LiteralString, **values: Any) -> AnyCursor:
+        return self._session.execute_audit(sql.SQL(statement).format(**{**self._parts, **values}))

@@ -7,11 +7,10 @@ whole rows as multisets, so that duplicates and NULLs count.
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from psycopg import sql
-
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import ChangeCounts, ChangeType
 from medgen_pipeline.loaders.sql.guard import Content, Guard, read_content
-from medgen_pipeline.loaders.sql.names import BaseTableNames
+from medgen_pipeline.loaders.sql.names import TableNames
 from medgen_pipeline.loaders.sql.session import SqlSession
 
 State = TypeVar("State")
@@ -34,7 +33,7 @@ class Comparison(Generic[State]):
     unique_key: bool
 
 
-def baseline(session: SqlSession[Any], names: BaseTableNames) -> Comparison[Content]:
+def baseline(session: SqlSession[Any], names: TableNames) -> Comparison[Content]:
     """There is nothing to compare with: look at the staged rows alone."""
     unique = key_is_unique(session, names, names.staging)
     staged = read_content(session, names, names.staging)
@@ -42,9 +41,7 @@ def baseline(session: SqlSession[Any], names: BaseTableNames) -> Comparison[Cont
     return Comparison(counts=counts, production=None, checksum_after=staged.checksum, unique_key=unique)
 
 
-def compare_with_production(
-    session: SqlSession[Any], names: BaseTableNames, guard: Guard | None
-) -> Comparison[Content]:
+def compare_with_production(session: SqlSession[Any], names: TableNames, guard: Guard | None) -> Comparison[Content]:
     """Strategy *warehouse*: the staged file against production. The caller's transaction makes it one snapshot."""
     production = read_content(session, names, names.production)
     checksum = read_content(session, names, names.staging).checksum
@@ -60,7 +57,7 @@ def compare_with_production(
     return Comparison(counts=counts, production=production, checksum_after=checksum, unique_key=unique)
 
 
-def compare_staged_lines(session: SqlSession[Any], names: BaseTableNames, guard: Guard) -> Comparison[Content]:
+def compare_staged_lines(session: SqlSession[Any], names: TableNames, guard: Guard) -> Comparison[Content]:
     """Strategy *snapshot*: the staged lines that were removed (-) against those that were added (+)."""
     signed = "(SELECT {columns} FROM {staging} WHERE _sign = {sign})"
     new, old = (sql.SQL(signed).format(**names.parts, sign=sql.Literal(sign)) for sign in "+-")
@@ -91,9 +88,9 @@ def compare_staged_lines(session: SqlSession[Any], names: BaseTableNames, guard:
 
 def key_is_unique(
     session: SqlSession[Any],
-    names: BaseTableNames,
-    relation: sql.Composable,
-    within: sql.Composable | None = None,
+    names: TableNames,
+    relation: sql.Statement,
+    within: sql.Statement | None = None,
 ) -> bool:
     """Whether the table has a key, and it is unique and never NULL in ``relation``."""
     if not names.table.key:
@@ -111,7 +108,7 @@ def key_is_unique(
     return repeated is None
 
 
-def key_will_be_unique(session: SqlSession[Any], names: BaseTableNames) -> bool:
+def key_will_be_unique(session: SqlSession[Any], names: TableNames) -> bool:
     """The same of production once the change set is applied, where that was found by whole rows."""
     if not names.table.key:
         return False
@@ -128,13 +125,13 @@ def key_will_be_unique(session: SqlSession[Any], names: BaseTableNames) -> bool:
     return repeated is None
 
 
-def _create_changes(session: SqlSession[Any], names: BaseTableNames) -> None:
+def _create_changes(session: SqlSession[Any], names: TableNames) -> None:
     session.make_scratch(
-        "changes", "CREATE TABLE {changes} (_change_type VARCHAR(16) NOT NULL, {definitions}) {layout}", names
+        "changes", "CREATE TABLE {changes} (_change_type {name_type} NOT NULL, {definitions}) {layout}", names
     )
 
 
-def _write_by_key(session: SqlSession[Any], names: BaseTableNames, *, new: sql.Composable, old: sql.Composable) -> None:
+def _write_by_key(session: SqlSession[Any], names: TableNames, *, new: sql.Statement, old: sql.Statement) -> None:
     """Each side against the other: what has no partner, or one that differs outside the key."""
     rest = names.other_columns
     differs = sql.SQL("OR NOT ({})").format(names.same("a", "b", rest)) if rest else sql.SQL("")
@@ -158,13 +155,13 @@ def _write_by_key(session: SqlSession[Any], names: BaseTableNames, *, new: sql.C
         )
 
 
-def _write_by_row(session: SqlSession[Any], names: BaseTableNames, *, new: sql.Composable, old: sql.Composable) -> None:
+def _write_by_row(session: SqlSession[Any], names: TableNames, *, new: sql.Statement, old: sql.Statement) -> None:
     """Compare whole rows as multisets: GROUP BY takes NULLs for equal, and counts keep duplicates apart.
 
     A row that is there n times too often is then picked n times from the side it is on, by number.
     """
     session.make_scratch(
-        "difference", "CREATE TABLE {difference} ({definitions}, _copies BIGINT NOT NULL) {layout}", names
+        "difference", "CREATE TABLE {difference} ({definitions}, _copies {integer_type} NOT NULL) {layout}", names
     )
     session.run(
         "INSERT INTO {difference} ({columns}, _copies) SELECT {columns}, SUM(_one) FROM"
@@ -190,7 +187,7 @@ def _write_by_row(session: SqlSession[Any], names: BaseTableNames, *, new: sql.C
         )
 
 
-def count_changes(session: SqlSession[Any], names: BaseTableNames, rows_before: int, *, by_key: bool) -> ChangeCounts:
+def count_changes(session: SqlSession[Any], names: TableNames, rows_before: int, *, by_key: bool) -> ChangeCounts:
     """Count the change set by its types; ``rows_before`` is how many rows production has."""
     rows = session.run("SELECT _change_type, COUNT(*) FROM {changes} GROUP BY _change_type", names).fetchall()
     count = {ChangeType(kind): int(copies) for kind, copies in rows}
@@ -204,7 +201,7 @@ def count_changes(session: SqlSession[Any], names: BaseTableNames, rows_before: 
     )
 
 
-def _insert_meets_a_kept_row(session: SqlSession[Any], names: BaseTableNames) -> bool:
+def _insert_meets_a_kept_row(session: SqlSession[Any], names: TableNames) -> bool:
     """Whether an inserted key is in production already: the new file repeats it, though its other row is unchanged.
 
     The key of a deleted row may not be inserted again: that would have been an update.

@@ -1,13 +1,12 @@
 """What an error of a PostgreSQL-like server means for a load, by SQLSTATE: whether a retry can help, and the remedy.
 
-Data only, but for the look-up. A driver's class of exception is no guide: psycopg's ``OperationalError`` holds a broken
+Data only, but for the look-up. A driver's class of exception is no guide: ``OperationalError`` of DB-API holds a broken
 connection and a full disk alike. https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-import psycopg
+from typing import Protocol
 
 from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.loaders.records import LoaderError, LostConnectionError, TableBusyError, WarehouseBusyError
@@ -96,8 +95,32 @@ REFUSALS: tuple[Failure, ...] = (
 )
 
 
-def failure_of(error: psycopg.Error, failures: Iterable[Failure] = FAILURES) -> Failure:
-    """The kind of ``error``; one that is not listed is permanent, one without a code is a lost connection.
+class Diagnosis(Protocol):
+    """What a server says of an error."""
+
+    @property
+    def message_primary(self) -> str | None:
+        """What happened."""
+
+    @property
+    def message_hint(self) -> str | None:
+        """What might help."""
+
+
+class ServerError(Protocol):
+    """An error of a driver, as psycopg has it."""
+
+    @property
+    def sqlstate(self) -> str | None:
+        """The server's code; None where the driver itself has failed."""
+
+    @property
+    def diag(self) -> Diagnosis:
+        """What the server says."""
+
+
+def failure_of(error: ServerError, failures: Iterable[Failure] = FAILURES) -> Failure:
+    """The kind of ``error``; one that is not listed is permanent, an OperationalError without a code a lost connection.
 
     Args:
         error: Of the driver.
@@ -105,13 +128,13 @@ def failure_of(error: psycopg.Error, failures: Iterable[Failure] = FAILURES) -> 
     """
     code = error.sqlstate
     if code is None:
-        is_lost = isinstance(error, psycopg.OperationalError)
+        is_lost = any(kind.__name__ == "OperationalError" for kind in type(error).__mro__)  # as DB-API names it
         return Failure("", LostConnectionError if is_lost else LoaderError)
     said = f"{error.diag.message_primary or error} {error.diag.message_hint or ''}"
     fitting = (known for known in failures if code.startswith(known.sqlstate) and known.says in said)
     return next(fitting, Failure(code, LoaderError))
 
 
-def refusal_of(error: psycopg.OperationalError, refusals: Iterable[Failure] = REFUSALS) -> Failure | None:
+def refusal_of(error: Exception, refusals: Iterable[Failure] = REFUSALS) -> Failure | None:
     """Why a server has not let in, or None where it was not reached, or is starting or stopping."""
     return next((known for known in refusals if known.says in str(error)), None)

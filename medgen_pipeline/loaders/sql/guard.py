@@ -9,10 +9,9 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self, TypeVar
 
-from psycopg import sql
-
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import LoadRecord
-from medgen_pipeline.loaders.sql.names import BaseTableNames
+from medgen_pipeline.loaders.sql.names import TableNames
 from medgen_pipeline.loaders.sql.session import SqlSession
 
 
@@ -71,7 +70,7 @@ class Guard:
 AnyGuard = TypeVar("AnyGuard", bound=Guard)
 
 
-def read_content(session: SqlSession[Any], names: BaseTableNames, relation: sql.Composable) -> Content:
+def read_content(session: SqlSession[Any], names: TableNames, relation: sql.Statement) -> Content:
     """Add up a relation in one scan."""
     rows, checksum = session.row(
         "SELECT COUNT(*), COALESCE(SUM({hash}), 0) FROM {relation} t",

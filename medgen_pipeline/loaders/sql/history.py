@@ -3,18 +3,17 @@
 docs/changes.md shows the same queries for use from any client.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from psycopg import sql
-
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import Drift, LoaderError
 from medgen_pipeline.loaders.sql.guard import AnyGuard, Guard, read_content
-from medgen_pipeline.loaders.sql.names import BaseTableNames
+from medgen_pipeline.loaders.sql.names import TableNames
 from medgen_pipeline.loaders.sql.session import SqlSession
 
 
-def find_drift(session: SqlSession[Any], names: BaseTableNames, guard: Guard | None) -> Drift:
+def find_drift(session: SqlSession[Any], names: TableNames, guard: Guard | None) -> Drift:
     """Compare production with what the loads' files add up to, in one scan.
 
     Most warehouses do not say who wrote a row, so foreign rows are neither counted nor shown; the sums tell that there
@@ -27,10 +26,10 @@ def find_drift(session: SqlSession[Any], names: BaseTableNames, guard: Guard | N
     return Drift(expected_rows=left.rows, rows=found.rows, checksum_matches=found.checksum == left.checksum)
 
 
-def damage(session: SqlSession[Any], names: BaseTableNames, left: Guard) -> Drift | None:
+def damage(session: SqlSession[Any], names: TableNames, left: Guard) -> Drift | None:
     """The drift of a table whose rows cannot be compared: it is gone, or not all of its columns are there."""
     found = session.columns(names.schema, names.table.name)
-    lost = missing_columns(names, found)
+    lost = names.missing(found)
     if not lost:
         return None
     rows = int(session.row("SELECT COUNT(*) FROM {production}", names)[0]) if found else 0
@@ -38,13 +37,7 @@ def damage(session: SqlSession[Any], names: BaseTableNames, left: Guard) -> Drif
     return Drift(expected_rows=left.rows, rows=rows, checksum_matches=False, missing_columns=missing)
 
 
-def missing_columns(names: BaseTableNames, found: Mapping[str, str]) -> list[str]:
-    """The catalog's columns, with their types, that are not among those found."""
-    wanted = {column.name: names.types[column.type] for column in names.table.columns}
-    return sorted(f"{name} {wanted[name]}" for name in wanted if found.get(name) != wanted[name])
-
-
-def required(guard: AnyGuard | None, names: BaseTableNames) -> AnyGuard:
+def required(guard: AnyGuard | None, names: TableNames) -> AnyGuard:
     """The guard, or an error that says why there is none."""
     if guard is None:
         raise LoaderError(
@@ -55,7 +48,7 @@ def required(guard: AnyGuard | None, names: BaseTableNames) -> AnyGuard:
 
 
 def read_changes(
-    session: SqlSession[Any], names: BaseTableNames, guard: Guard | None, since: str, until: str | None
+    session: SqlSession[Any], names: TableNames, guard: Guard | None, since: str, until: str | None
 ) -> Iterator[tuple[Any, ...]]:
     """Feed rows of the loads after release ``since``, up to and including ``until``."""
     after = _load_of(session, names, guard, since)
@@ -77,7 +70,7 @@ def read_changes(
 
 
 def read_as_of(
-    session: SqlSession[Any], names: BaseTableNames, guard: Guard | None, release: str
+    session: SqlSession[Any], names: TableNames, guard: Guard | None, release: str
 ) -> Iterator[tuple[Any, ...]]:
     """The rows of the table as the last load of ``release`` left it: production, less every later change."""
     after = _load_of(session, names, guard, release)
@@ -95,27 +88,30 @@ def read_as_of(
     return (row[:-1] for row in rows for _ in range(int(row[-1])))
 
 
-def _feed_values(session: SqlSession[Any], names: BaseTableNames) -> sql.Composed:
+def _feed_values(session: SqlSession[Any], names: TableNames) -> sql.Statement:
     """The feed's columns with production's types: one that was text once is still text in the feed."""
     found = session.columns(names.schemas.changes, names.table.name)
     return sql.SQL(", ").join(
-        sql.Identifier(column.name) if found[column.name] == names.types[column.type] else names.cast(column)
+        sql.Identifier(column.name)
+        if names.dialect.is_reported(column.type, found[column.name])
+        else names.cast(column)
         for column in names.table.columns
     )
 
 
-def _feed_exists(session: SqlSession[Any], names: BaseTableNames) -> bool:
+def _feed_exists(session: SqlSession[Any], names: TableNames) -> bool:
     changes = names.schemas.changes
     return names.table.name in session.relations([changes]).get(changes, ())
 
 
-def _load_of(session: SqlSession[Any], names: BaseTableNames, guard: Guard | None, release: str) -> int:
+def _load_of(session: SqlSession[Any], names: TableNames, guard: Guard | None, release: str) -> int:
     """The last successful load of a release, if the feed reaches back to it."""
     loads = session.run(
-        "SELECT load_id, release FROM {audit}.load_run WHERE table_name = %s AND status = 'succeeded'"
-        " AND load_id >= %s ORDER BY load_id DESC",
+        "SELECT load_id, release FROM {audit}.load_run WHERE table_name = {name} AND status = 'succeeded'"
+        " AND load_id >= {since} ORDER BY load_id DESC",
         names,
-        [names.table.name, guard.feed_since if guard else 0],
+        name=names.table.name,
+        since=guard.feed_since if guard else 0,
     ).fetchall()
     for load_id, label in loads:
         if label == release:

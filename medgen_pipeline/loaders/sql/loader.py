@@ -9,10 +9,10 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, LiteralString
 
-from psycopg import sql
-
 from medgen_pipeline.catalog import Table
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.contract import AbstractNativeLoader
+from medgen_pipeline.loaders.dialect import Dialect
 from medgen_pipeline.loaders.records import (
     FEED_COLUMNS,
     ApplyMode,
@@ -36,7 +36,7 @@ from medgen_pipeline.loaders.sql.compare import (
     compare_with_production,
 )
 from medgen_pipeline.loaders.sql.guard import Guard, read_content
-from medgen_pipeline.loaders.sql.names import BaseTableNames, fill, require_schema
+from medgen_pipeline.loaders.sql.names import TableNames, fill, require_schema
 from medgen_pipeline.loaders.sql.publish import apply_delta, fit_columns, prepare_feed, publish_first
 from medgen_pipeline.loaders.sql.session import AnyCursor, SqlSession, require_made_by_loads
 from medgen_pipeline.rows.records import RejectedRow
@@ -73,9 +73,14 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         self._found: Comparison[Any] | None = None
         self._fitted = False
 
-    @abstractmethod
-    def _names(self, table: Table) -> BaseTableNames:
+    @property
+    def dialect(self) -> Dialect:
+        """See the base class."""
+        return self._session.dialect
+
+    def _names(self, table: Table) -> TableNames:
         """The names of a table's relations."""
+        return TableNames(self.dialect, self._session.schema, table)
 
     @abstractmethod
     def _take_lock(self, table: Table) -> None:
@@ -152,10 +157,15 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
 
     def _create_staging(self, table: Table) -> None:
         names = self._names(table)
-        sign = sql.SQL("_sign CHAR(1) NOT NULL, " if self._strategy is Strategy.SNAPSHOT else "")
-        self._session.make_scratch("staging", "CREATE TABLE {staging} ({sign}{definitions}) {layout}", names, sign=sign)
+        sign = sql.SQL("_sign {} NOT NULL, " if self._strategy is Strategy.SNAPSHOT else "")
+        self._session.make_scratch(
+            "staging",
+            "CREATE TABLE {staging} ({sign}{definitions}) {layout}",
+            names,
+            sign=sign.format(names.parts["name_type"]),
+        )
 
-    def _require_own_feed(self, names: BaseTableNames) -> None:
+    def _require_own_feed(self, names: TableNames) -> None:
         """Refuse early what a load would refuse late: a feed that no load made."""
         changes = names.schemas.changes
         feed = self._session.relations([changes]).get(changes, {}).get(names.table.name)
@@ -210,7 +220,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         names = self._names(table)
         return bool(read_content(self._session, names, names.production) == state)
 
-    def _exists(self, names: BaseTableNames) -> bool:
+    def _exists(self, names: TableNames) -> bool:
         """Whether there is a production. Under ``WAREHOUSE`` it has the catalog's columns afterwards.
 
         Raises:
@@ -227,7 +237,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
                 "the next load makes the table."
             )
         found = self._session.columns(names.schema, names.table.name)
-        missing = history.missing_columns(names, found)
+        missing = names.missing(found)
         unknown = missing or self._guard_of(self._last) is None
         if unknown and self._last is not None and self._strategy is Strategy.SNAPSHOT:
             raise ProductionChangedError(f"{place} is not as a load leaves it: missing {missing or 'its guard'}.")
@@ -243,7 +253,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
                 logger.warning("%s has lost columns: %s. They are added, and filled from the release.", place, missing)
             self._session.altering(lambda: self._session.transaction(lambda: fit_columns(self._session, names, found)))
         if changed:
-            self._fit_key(names)
+            self._fit_key(names.table)
         self._fitted |= changed or bool(missing)
         return True
 
@@ -262,7 +272,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
                 "rows are compared with the release, and those that are not in it are deleted."
             )
 
-    def _fit_key(self, names: BaseTableNames) -> None:
+    def _fit_key(self, table: Table) -> None:
         """Take from production what enforces the key of an earlier catalog entry."""
 
     def keep_unchanged(self, table: Table, last: LoadRecord) -> ChangeCounts:
@@ -361,9 +371,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         with self._session.errors(f"reading {table.name} as of {release}"):
             return history.read_as_of(self._session, self._names(table), guard, release)
 
-    def query(
-        self, statement: LiteralString, params: Sequence[Any] = (), **parts: Table | sql.Composable
-    ) -> list[tuple[Any, ...]]:
+    def query(self, statement: LiteralString, **parts: Any) -> list[tuple[Any, ...]]:
         """See the base class."""
         with self._session.errors("answering a query"):
-            return self._session.execute(fill(statement, self._session.schema, parts), params).fetchall()
+            return self._session.execute(fill(statement, self._session.schema, parts)).fetchall()

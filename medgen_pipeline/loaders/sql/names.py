@@ -1,15 +1,14 @@
-"""The names of one load's relations as SQL that is safe to compose, and what makes two rows the same.
+"""The names of one load's relations, and the pieces that statements about one table are made of.
 
-No statement is executed here, and no type is named: each backend adds its own.
+No statement is executed here, and no word is a warehouse's own: those are its dialect's.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import ClassVar, LiteralString, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, LiteralString, NamedTuple
 
-from psycopg import sql
-
-from medgen_pipeline.catalog import Column, ColumnType, Table
+from medgen_pipeline.catalog import Column, Table
+from medgen_pipeline.loaders import statement as sql
+from medgen_pipeline.loaders.dialect import Dialect
 from medgen_pipeline.loaders.records import ADDED, FEED_COLUMNS, REMOVED, ChangeType
 
 MARK = "Made by medgen_pipeline."
@@ -53,7 +52,7 @@ def require_schema(schema: str, max_identifier_bytes: int) -> None:
     raise ValueError(f"The schema {schema!r} {wrong}. Choose another name in MEDGEN_SCHEMA, such as medgen.")
 
 
-def fill(statement: LiteralString, schema: str, parts: Mapping[str, Table | sql.Composable]) -> sql.Composed:
+def fill(statement: LiteralString, schema: str, parts: Mapping[str, Any]) -> sql.Statement:
     """A statement of ``AbstractNativeLoader.query`` with its names filled in."""
     named = {
         name: sql.Identifier(schema, part.name) if isinstance(part, Table) else part for name, part in parts.items()
@@ -61,43 +60,26 @@ def fill(statement: LiteralString, schema: str, parts: Mapping[str, Table | sql.
     return sql.SQL(statement).format(schema=sql.Literal(schema), audit=sql.Identifier(schemas(schema).audit), **named)
 
 
-def define(columns: Sequence[Column], type_of: Callable[[Column], sql.Composable]) -> sql.Composed:
-    """Column names with their types, as CREATE TABLE takes them."""
-    return sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(column.name), type_of(column)) for column in columns
-    )
-
-
-class BaseTableNames(ABC):
+class TableNames:
     """Every relation a load of one table touches.
 
     Attributes:
+        dialect: The warehouse's.
         schema: Schema of production.
         schemas: The others with it.
         table: The catalog's entry.
         parts: The names a statement may use in braces.
         scratch: Schema and name of what a load makes for itself and nobody else needs, by its name in ``parts``.
-        types: Of the columns, as the backend's information_schema words them.
-        feed_types: Of the columns that a change feed has before the table's own.
-        retype: The statements that give a column, ``{old}`` of ``{relation}``, the type of the catalog: ``{value}`` of
-            what it held. ``{new}`` is a name that is free.
     """
 
-    types: ClassVar[Mapping[ColumnType, LiteralString]]
-    feed_types: ClassVar[Sequence[LiteralString]] = ("VARCHAR(16)", "VARCHAR(255)", "TIMESTAMPTZ", "BIGINT")
-    retype: ClassVar[Sequence[LiteralString]] = (
-        "ALTER TABLE {relation} ADD COLUMN {new} {type}",
-        "UPDATE {relation} SET {new} = {value}",
-        "ALTER TABLE {relation} DROP COLUMN {old}",
-        "ALTER TABLE {relation} RENAME COLUMN {new} TO {old}",
-    )
-
-    def __init__(self, schema: str, table: Table) -> None:
+    def __init__(self, dialect: Dialect, schema: str, table: Table) -> None:
         """Derive the names; see ``schemas``."""
+        self.dialect = dialect
         self.schema = schema
         self.table = table
         self.changes_name = f"{table.name}__changes"
         self.schemas = schemas(schema)
+        self._columns = {column.name: column for column in table.columns}
         staging = self.schemas.staging
         # What a load makes for itself and nobody else needs.
         self.scratch = {
@@ -109,39 +91,32 @@ class BaseTableNames(ABC):
         self.production = sql.Identifier(schema, table.name)
         self.staging = sql.Identifier(staging, table.name)
         self.feed = sql.Identifier(self.schemas.changes, table.name)
-        self.parts: dict[str, sql.Composable] = {
+        self.parts: dict[str, sql.Statement] = {
+            **dialect.words,
             "production": self.production,
             **{part: sql.Identifier(*place) for part, place in self.scratch.items()},
             "feed": self.feed,
             "audit": sql.Identifier(self.schemas.audit),
             "columns": self.columns(),
             "key": self.columns(None, table.key),
-            "definitions": define(table.columns, self.column_type),
+            "definitions": self.define(table.columns),
             "feed_columns": sql.SQL(", ").join(map(sql.Identifier, FEED_COLUMNS)),
-            "feed_definitions": sql.SQL(", ").join(
-                sql.SQL("{} {} NOT NULL").format(sql.Identifier(name), sql.SQL(words))
-                for name, words in zip(FEED_COLUMNS, self.feed_types, strict=True)
-            ),
             **{change.name.lower(): sql.Literal(change.value) for change in ChangeType},
             "added": sql.SQL(", ").join(sql.Literal(change.value) for change in ADDED),
             "removed": sql.SQL(", ").join(sql.Literal(change.value) for change in REMOVED),
-            "layout": sql.SQL(""),
-            "feed_layout": sql.SQL(""),
+            "layout": dialect.layout(table),
+            "feed_layout": dialect.feed_layout(table),
         }
 
-    def column_type(self, column: Column) -> sql.Composable:
-        """A column's type, as CREATE TABLE takes it."""
-        return sql.SQL(self.types[column.type])
-
-    def cast(self, column: Column) -> sql.Composed:
-        """A column of another type as one of the catalog's; what is no number becomes NULL."""
-        name = sql.Identifier(column.name)
-        if column.type is ColumnType.TEXT:
-            return sql.SQL("CAST({} AS {})").format(name, self.column_type(column))
-        words = sql.SQL("CAST({} AS VARCHAR(64))").format(name)
-        return sql.SQL("CASE WHEN {0} ~ '^-?[0-9]+$' AND LENGTH({0}) < 19 THEN CAST({0} AS {1}) END").format(
-            words, self.column_type(column)
+    def define(self, columns: Sequence[Column]) -> sql.Statement:
+        """Column names with their types, as CREATE TABLE takes them."""
+        return sql.SQL(", ").join(
+            sql.SQL("{} {}").format(sql.Identifier(column.name), self.dialect.column_type(column)) for column in columns
         )
+
+    def cast(self, column: Column) -> sql.Statement:
+        """A column of another type as one of the catalog's; what is no number becomes NULL."""
+        return self.dialect.cast(sql.Identifier(column.name), column)
 
     @property
     def index_columns(self) -> tuple[str, ...]:
@@ -153,42 +128,48 @@ class BaseTableNames(ABC):
         """The columns outside the key."""
         return [name for name in self.table.column_names if name not in self.table.key]
 
-    def columns(self, alias: str | None = None, names: Sequence[str] | None = None) -> sql.Composed:
+    def columns(self, alias: str | None = None, names: Sequence[str] | None = None) -> sql.Statement:
         """Comma-separated columns, all of the table's unless ``names`` says which."""
         chosen = self.table.column_names if names is None else names
-        return sql.SQL(", ").join(
-            sql.Identifier(name) if alias is None else sql.Identifier(alias, name) for name in chosen
+        return sql.SQL(", ").join(_column(alias, name) for name in chosen)
+
+    def key_matches(self, left: str, right: str) -> sql.Statement:
+        """The keys are equal and not NULL."""
+        return sql.SQL(" AND ").join(
+            self.dialect.equal(_column(left, name), _column(right, name), self._columns[name].type)
+            for name in self.table.key
         )
 
-    def key_matches(self, left: str, right: str) -> sql.Composed:
-        """The keys are equal and not NULL. Plain equality first: it is what a join can be planned by."""
-        return sql.SQL(" AND ").join(self.equal(left, right, self.table.key))
+    def same(self, left: str, right: str, names: Sequence[str] | None = None) -> sql.Statement:
+        """Row equality that takes NULL for equal to NULL."""
+        return sql.SQL(" AND ").join(
+            self.dialect.equal_or_null(_column(left, name), _column(right, name), self._columns[name].type)
+            for name in names or self.table.column_names
+        )
 
-    def same(self, left: str, right: str, names: Sequence[str] | None = None) -> sql.Composed:
-        """Row equality that takes NULL for equal to NULL and that a hash join can use."""
-        return sql.SQL(" AND ").join(self.equal_or_null(left, right, names or self.table.column_names))
-
-    def equal(self, left: str, right: str, names: Sequence[str]) -> Iterator[sql.Composed]:
-        """Conditions under which the columns are equal and none is NULL."""
-        for name in names:
-            yield sql.SQL("{} = {}").format(sql.Identifier(left, name), sql.Identifier(right, name))
-
-    def equal_or_null(self, left: str, right: str, names: Sequence[str]) -> Iterator[sql.Composed]:
-        """Conditions under which the columns are equal or both NULL."""
-        for name in names:
-            yield sql.SQL("{} IS NOT DISTINCT FROM {}").format(sql.Identifier(left, name), sql.Identifier(right, name))
-
-    def identity(self, alias: str | None = None, names: Sequence[str] | None = None) -> sql.Composed:
+    def identity(self, alias: str | None = None, names: Sequence[str] | None = None) -> sql.Statement:
         """What to group by so that a group holds equal rows only; NULL groups with NULL."""
-        return self.columns(alias, names)
+        chosen = self.table.column_names if names is None else names
+        return sql.SQL(", ").join(
+            self.dialect.identity(_column(alias, name), self._columns[name].type) for name in chosen
+        )
 
-    def literal(self, text: str) -> sql.Literal:
-        """A string in SQL where no parameter is allowed."""
-        return sql.Literal(text)
+    def row_hash(self, alias: str) -> sql.Statement:
+        """A number of the whole row; the sum over a table does not depend on the order of its rows."""
+        return self.dialect.row_hash([(_column(alias, column.name), column.type) for column in self.table.columns])
 
-    @abstractmethod
-    def row_hash(self, alias: str) -> sql.Composed:
-        """A 64-bit hash of the whole row as a number whose sum over a table cannot overflow.
+    def missing(self, found: Mapping[str, str]) -> list[str]:
+        """The catalog's columns, with their types, that are not among those found.
 
-        It must not be linear in the columns' hashes: the sum would be the same after two rows had swapped values.
+        Args:
+            found: Types by name, in the words of the warehouse's own catalog.
         """
+        return sorted(
+            f"{column.name} {self.dialect.text(self.dialect.column_type(column))}"
+            for column in self.table.columns
+            if column.name not in found or not self.dialect.is_reported(column.type, found[column.name])
+        )
+
+
+def _column(alias: str | None, name: str) -> sql.Identifier:
+    return sql.Identifier(name) if alias is None else sql.Identifier(alias, name)

@@ -8,22 +8,26 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from psycopg import sql
-
 from medgen_pipeline.catalog import Column, ColumnType
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import LoaderError, LoadStart, ProductionChangedError
 from medgen_pipeline.loaders.sql.compare import Comparison
 from medgen_pipeline.loaders.sql.guard import Content, read_content
-from medgen_pipeline.loaders.sql.names import BaseTableNames, define
+from medgen_pipeline.loaders.sql.names import TableNames
 from medgen_pipeline.loaders.sql.session import SqlSession
 
 
-def prepare_feed(session: SqlSession[Any], names: BaseTableNames) -> None:
+def prepare_feed(session: SqlSession[Any], names: TableNames) -> None:
     """Make the feed, and the columns it lacks: one per statement, as some warehouses demand. Best in no transaction."""
     found = session.columns(names.schemas.changes, names.table.name)
 
     def create() -> None:
-        session.run("CREATE TABLE {feed} ({feed_definitions}, {definitions}) {feed_layout}", names)
+        session.run(
+            "CREATE TABLE {feed} (_change_type {name_type} NOT NULL, _release {name_type} NOT NULL,"
+            " _commit_timestamp {timestamp_type} NOT NULL, _load_id {integer_type} NOT NULL, {definitions})"
+            " {feed_layout}",
+            names,
+        )
         session.mark(names.feed)
 
     if not found:
@@ -32,12 +36,12 @@ def prepare_feed(session: SqlSession[Any], names: BaseTableNames) -> None:
     for column in names.table.columns:
         if column.name not in found:
             _add_column(session, names, names.feed, column)
-        elif column.type is ColumnType.TEXT and found[column.name] != names.types[ColumnType.TEXT]:
+        elif column.type is ColumnType.TEXT and not names.dialect.is_reported(column.type, found[column.name]):
             # What was text stays text: values of earlier releases need not be numbers.
             session.transaction(partial(_retype, session, names, names.feed, column))
 
 
-def fit_columns(session: SqlSession[Any], names: BaseTableNames, found: Mapping[str, str]) -> None:
+def fit_columns(session: SqlSession[Any], names: TableNames, found: Mapping[str, str]) -> None:
     """Give production the columns that it lacks, or has with another type. In the caller's transaction.
 
     A column that is added is NULL until a change set fills it.
@@ -51,52 +55,52 @@ def fit_columns(session: SqlSession[Any], names: BaseTableNames, found: Mapping[
     for column in added:
         _add_column(session, names, names.production, column)
     for column in names.table.columns:
-        if column not in added and found[column.name] != names.types[column.type]:
+        if column not in added and not names.dialect.is_reported(column.type, found[column.name]):
             _retype(session, names, names.production, column)
     describe_columns(session, names, added)
 
 
-def _add_column(session: SqlSession[Any], names: BaseTableNames, relation: sql.Composable, column: Column) -> None:
-    definition = define([column], names.column_type)
+def _add_column(session: SqlSession[Any], names: TableNames, relation: sql.Statement, column: Column) -> None:
+    definition = names.define([column])
     session.run("ALTER TABLE {relation} ADD COLUMN {definition}", names, relation=relation, definition=definition)
 
 
-def _retype(session: SqlSession[Any], names: BaseTableNames, relation: sql.Composable, column: Column) -> None:
-    for statement in names.retype:
+def _retype(session: SqlSession[Any], names: TableNames, relation: sql.Statement, column: Column) -> None:
+    for statement in names.dialect.retype:
         session.run(
             statement,
             names,
             relation=relation,
             old=sql.Identifier(column.name),
             new=sql.Identifier(f"{column.name}__new"),
-            type=names.column_type(column),
+            type=names.dialect.column_type(column),
             value=names.cast(column),
         )
 
 
-def publish_first(session: SqlSession[Any], names: BaseTableNames) -> None:
+def publish_first(session: SqlSession[Any], names: TableNames) -> None:
     """Make production of the staged rows."""
     session.run("CREATE TABLE {production} ({definitions}) {layout}", names)
     session.run("INSERT INTO {production} ({columns}) SELECT {columns} FROM {staging}", names)
     describe(session, names)
 
 
-def describe(session: SqlSession[Any], names: BaseTableNames) -> None:
+def describe(session: SqlSession[Any], names: TableNames) -> None:
     """Put the catalog's descriptions where psql, BI tools and data catalogs find them."""
-    text = names.literal(names.table.description)
+    text = sql.Literal(names.table.description)
     session.run("COMMENT ON TABLE {production} IS {text}", names, text=text)
     describe_columns(session, names, names.table.columns)
 
 
-def describe_columns(session: SqlSession[Any], names: BaseTableNames, columns: Sequence[Column]) -> None:
+def describe_columns(session: SqlSession[Any], names: TableNames, columns: Sequence[Column]) -> None:
     """The same for some of the columns."""
     for column in columns:
-        name, text = sql.Identifier(column.name), names.literal(column.description)
+        name, text = sql.Identifier(column.name), sql.Literal(column.description)
         session.run("COMMENT ON COLUMN {production}.{column} IS {text}", names, column=name, text=text)
 
 
 def apply_delta(
-    session: SqlSession[Any], names: BaseTableNames, start: LoadStart, load_id: int, found: Comparison[Content]
+    session: SqlSession[Any], names: TableNames, start: LoadStart, load_id: int, found: Comparison[Content]
 ) -> None:
     """Delete and insert in place, and feed. Inside the caller's transaction."""
     require_unchanged(session, names, found)
@@ -117,7 +121,7 @@ def apply_delta(
     require_published(session, names, Content(found.counts.rows_after, found.checksum_after))
 
 
-def _delete_copies(session: SqlSession[Any], names: BaseTableNames) -> None:
+def _delete_copies(session: SqlSession[Any], names: TableNames) -> None:
     """Delete as many copies as the change set has: all equal rows go, and those too many come back."""
     session.make_scratch("kept", "CREATE TABLE {kept} ({definitions}) {layout}", names)
     session.run(
@@ -140,17 +144,19 @@ def _delete_copies(session: SqlSession[Any], names: BaseTableNames) -> None:
     session.run("INSERT INTO {production} ({columns}) SELECT {columns} FROM {kept}", names)
 
 
-def write_feed(session: SqlSession[Any], names: BaseTableNames, start: LoadStart, load_id: int) -> None:
+def write_feed(session: SqlSession[Any], names: TableNames, start: LoadStart, load_id: int) -> None:
     """Append the change set to the table's feed, which follows Delta Lake's change data feed."""
     session.run(
         "INSERT INTO {feed} ({feed_columns}, {columns})"
-        " SELECT _change_type, CAST(%s AS VARCHAR(255)), (SELECT {now}), CAST(%s AS BIGINT), {columns} FROM {changes}",
+        " SELECT _change_type, CAST({release} AS {name_type}), (SELECT {now}), CAST({load_id} AS {integer_type}),"
+        " {columns} FROM {changes}",
         names,
-        [start.release, load_id],
+        release=start.release,
+        load_id=load_id,
     )
 
 
-def require_unchanged(session: SqlSession[Any], names: BaseTableNames, found: Comparison[Content]) -> None:
+def require_unchanged(session: SqlSession[Any], names: TableNames, found: Comparison[Content]) -> None:
     """Prove that production is as it was compared."""
     if found.production is None or read_content(session, names, names.production) != found.production:
         raise ProductionChangedError(
@@ -159,7 +165,7 @@ def require_unchanged(session: SqlSession[Any], names: BaseTableNames, found: Co
         )
 
 
-def require_published(session: SqlSession[Any], names: BaseTableNames, expected: Content) -> None:
+def require_published(session: SqlSession[Any], names: TableNames, expected: Content) -> None:
     """Prove that production is as the change set would have it."""
     observed = read_content(session, names, names.production)
     if observed != expected:

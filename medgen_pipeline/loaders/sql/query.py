@@ -3,23 +3,21 @@
 What the SQL means is the catalog's; whether its result is staged or read is the backends'. No dialect shows here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
-from psycopg import sql
-
 from medgen_pipeline.catalog.query import FEED_PREFIX, LOAD_RUN, Constant, Parameter, Query
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import LoaderError
 from medgen_pipeline.loaders.sql.names import schemas
 from medgen_pipeline.loaders.sql.session import SqlSession
 
 # The feed of a table that has never changed is not there yet; this takes its place, with no rows.
 _EMPTY_FEED = (
-    "(SELECT CAST(NULL AS VARCHAR(16)) AS _change_type, CAST(NULL AS VARCHAR(255)) AS _release,"
-    " CAST(NULL AS TIMESTAMPTZ) AS _commit_timestamp, CAST(NULL AS BIGINT) AS _load_id, none.*"
+    "(SELECT CAST(NULL AS {name_type}) AS _change_type, CAST(NULL AS {name_type}) AS _release,"
+    " CAST(NULL AS {timestamp_type}) AS _commit_timestamp, CAST(NULL AS {integer_type}) AS _load_id, none.*"
     " FROM {table} AS none WHERE 1 = 0)"
 )
 
@@ -29,52 +27,54 @@ class QueryPlace:
     """Where queries run.
 
     Attributes:
-        session: The load's, open; of a driver that counts changed rows as psycopg does.
+        session: The load's, open.
         analyze: Whether the planner needs ANALYZE to know a new table.
     """
 
-    session: SqlSession[psycopg.Cursor[Any]]
+    session: SqlSession[Any]
     analyze: bool
 
     @contextmanager
-    def made(self, query: Query) -> Iterator[sql.Composed]:
+    def made(self, query: Query) -> Iterator[sql.Statement]:
         """The query, while its scratch tables stand. Inside the caller's transaction, which undoes a failure."""
         parts = self.parts(query)
         for scratch in query.scratch:
             name = parts[scratch.name]
-            self._run(sql.SQL("CREATE TEMP TABLE {} AS {}").format(name, _fill(scratch.query, parts)))
+            self.session.execute(sql.SQL("CREATE TEMP TABLE {} AS {}").format(name, self._fill(scratch.query, parts)))
             self._know(name)
             self._repeat(scratch.repeat, parts)
             if scratch.repeat:
                 self._know(name)
-        yield _fill(query.text, parts)
+        yield self._fill(query.text, parts)
         for scratch in query.scratch:
-            self._run(sql.SQL("DROP TABLE {}").format(parts[scratch.name]))
+            self.session.execute(sql.SQL("DROP TABLE {}").format(parts[scratch.name]))
 
-    def _repeat(self, statements: tuple[str, ...], parts: dict[str, sql.Composable]) -> None:
+    def _repeat(self, statements: tuple[str, ...], parts: Mapping[str, sql.Statement]) -> None:
         changed, number = len(statements), 0
         while changed:
             number += 1
-            changed = sum(self._run(_fill(text, {**parts, "round": sql.Literal(number)})) for text in statements)
+            filled = [self._fill(text, {**parts, "round": sql.Literal(number)}) for text in statements]
+            changed = sum(map(self.session.changed, filled))
 
-    def _know(self, name: sql.Composable) -> None:
+    def _know(self, name: sql.Statement) -> None:
         if self.analyze:
-            self._run(sql.SQL("ANALYZE {}").format(name))
+            self.session.execute(sql.SQL("ANALYZE {}").format(name))
 
-    def _run(self, statement: sql.Composed) -> int:
-        return self.session.execute(statement).rowcount
+    def _fill(self, text: str, parts: Mapping[str, sql.Statement]) -> sql.Statement:
+        filled = sql.SQL(text).format(**parts)  # the text is the catalog's own, never a user's
+        return self.session.dialect.catalog_query(filled)
 
-    def parts(self, query: Query) -> dict[str, sql.Composable]:
+    def parts(self, query: Query) -> dict[str, sql.Statement]:
         """What each name in braces means."""
         return {
             **{name: self._relation(name) for name in query.relations},
-            **{constant.name: _relation_of(constant) for constant in query.constants},
+            **{constant.name: self._relation_of(constant) for constant in query.constants},
             **{name: _values(value) for name, value in query.parameters.items()},
             # A temporary table hides a permanent one of its name, so the name is one that nobody else takes.
             **{scratch.name: sql.Identifier(f"medgen_pipeline__{scratch.name}") for scratch in query.scratch},
         }
 
-    def _relation(self, name: str) -> sql.Composable:
+    def _relation(self, name: str) -> sql.Statement:
         production, _, changes, audit = schemas(self.session.schema)
         if name == LOAD_RUN:
             return sql.Identifier(audit, LOAD_RUN)
@@ -83,30 +83,28 @@ class QueryPlace:
         table = name.removeprefix(FEED_PREFIX)
         if self.session.columns(changes, table):
             return sql.Identifier(changes, table)
-        return sql.SQL(_EMPTY_FEED).format(table=sql.Identifier(production, table))
+        return sql.SQL(_EMPTY_FEED).format(**self.session.dialect.words, table=sql.Identifier(production, table))
 
-
-def _fill(text: str, parts: dict[str, sql.Composable]) -> sql.Composed:
-    return sql.SQL(text).format(**parts)  # the text is the catalog's own, never a user's
-
-
-def _relation_of(constant: Constant) -> sql.Composed:
-    """A relation of literals. Each has its type, because Redshift does not guess those of a UNION."""
-    rows = [
-        sql.SQL("SELECT {}").format(
-            sql.SQL(", ").join(
-                sql.SQL("CAST({} AS {}) AS {}").format(
-                    _value(value), sql.SQL("BIGINT" if isinstance(value, int) else "VARCHAR(255)"), sql.Identifier(name)
+    def _relation_of(self, constant: Constant) -> sql.Statement:
+        """A relation of literals. Each has its type, because Redshift does not guess those of a UNION."""
+        words = self.session.dialect.words
+        rows = [
+            sql.SQL("SELECT {}").format(
+                sql.SQL(", ").join(
+                    sql.SQL("CAST({} AS {}) AS {}").format(
+                        _value(value),
+                        words["integer_type" if isinstance(value, int) else "name_type"],
+                        sql.Identifier(name),
+                    )
+                    for name, value in zip(constant.columns, row, strict=True)
                 )
-                for name, value in zip(constant.columns, row, strict=True)
             )
-        )
-        for row in constant.rows
-    ]
-    return sql.SQL("({})").format(sql.SQL(" UNION ALL ").join(rows))
+            for row in constant.rows
+        ]
+        return sql.SQL("({})").format(sql.SQL(" UNION ALL ").join(rows))
 
 
-def _values(value: Parameter) -> sql.Composable:
+def _values(value: Parameter) -> sql.Statement:
     if isinstance(value, tuple):
         return sql.SQL(", ").join(map(_value, value))
     return _value(value)

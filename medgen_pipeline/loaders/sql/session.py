@@ -1,25 +1,21 @@
 """The seam between the SQL that backends share and the connections of one of them.
 
-What is shared is composed with ``psycopg.sql``, which needs no connection for that, and takes ``%s`` for a value. A
-backend whose driver wants another form translates it in ``execute``. No table's rows are
-read or written here.
+Statements come as ``loaders.statement`` has them; ``dialect.render`` gives a driver its text and its parameters. No
+table's rows are read or written here.
 """
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, LiteralString, Protocol, TypeVar
 
-from psycopg import sql
-
+from medgen_pipeline.loaders import statement as sql
+from medgen_pipeline.loaders.dialect import Dialect
 from medgen_pipeline.loaders.records import LoaderError
-from medgen_pipeline.loaders.sql.names import MARK, BaseTableNames
+from medgen_pipeline.loaders.sql.names import MARK, TableNames
 from medgen_pipeline.loaders.sql.names import schemas as schemas_of
-
-Statement = sql.SQL | sql.Composed
-Params = Sequence[Any] | Mapping[str, Any] | None
 
 
 def missing_right(message: str, role: str, schema: str) -> str:
@@ -76,6 +72,10 @@ def require_made_by_loads(schema: str, name: str, relation: Relation) -> None:
 class Cursor(Protocol):
     """The answer to a statement, as DB-API 2.0 has it."""
 
+    @property
+    def rowcount(self) -> int:
+        """How many rows an INSERT, UPDATE or DELETE has written."""
+
     def fetchone(self) -> Any:
         """The next row, or None."""
 
@@ -91,12 +91,12 @@ class SqlSession(ABC, Generic[AnyCursor]):
     """The open connections of one loader: one does the work, one writes the audit, which must survive a rollback.
 
     Attributes:
+        dialect: The warehouse's.
         schema: Schema of the tables.
-        now: The server's clock in SQL, best one that runs on within a transaction; ``{now}`` in statements.
     """
 
+    dialect: ClassVar[Dialect]
     schema: str
-    now: ClassVar[LiteralString] = "CURRENT_TIMESTAMP"
 
     @abstractmethod
     def open(self) -> None:
@@ -116,11 +116,11 @@ class SqlSession(ABC, Generic[AnyCursor]):
         """Turn the driver's errors into the contract's, naming what was being done."""
 
     @abstractmethod
-    def execute(self, statement: Statement, params: Params = None) -> AnyCursor:
+    def execute(self, statement: sql.Statement) -> AnyCursor:
         """Execute on the work connection."""
 
     @abstractmethod
-    def execute_audit(self, statement: Statement, params: Params = None) -> AnyCursor:
+    def execute_audit(self, statement: sql.Statement) -> AnyCursor:
         """Execute on the audit's connection, which is opened when first used and again after a break."""
 
     @abstractmethod
@@ -138,27 +138,24 @@ class SqlSession(ABC, Generic[AnyCursor]):
         body()
 
     @abstractmethod
-    def stream(self, statement: Statement) -> Iterator[tuple[Any, ...]]:
+    def stream(self, statement: sql.Statement) -> Iterator[tuple[Any, ...]]:
         """The rows of a query on the work connection, in constant memory."""
 
-    def run(
-        self, statement: LiteralString, names: BaseTableNames, params: Params = None, **more: sql.Composable
-    ) -> AnyCursor:
-        """Execute ``statement`` on the work connection with the names of one table filled in."""
-        parts = {**names.parts, "now": sql.SQL(self.now), **more}
-        return self.execute(sql.SQL(statement).format(**parts), params)
+    def changed(self, statement: sql.Statement) -> int:
+        """Execute on the work connection; returns how many rows that has written."""
+        return self.execute(statement).rowcount
 
-    def row(
-        self, statement: LiteralString, names: BaseTableNames, params: Params = None, **more: sql.Composable
-    ) -> Any:  # a row has the types its statement gives it
+    def run(self, statement: LiteralString, names: TableNames, **more: Any) -> AnyCursor:
+        """Execute ``statement`` on the work connection with the names of one table, and ``more``, filled in."""
+        return self.execute(sql.SQL(statement).format(**{**names.parts, **more}))
+
+    def row(self, statement: LiteralString, names: TableNames, **more: Any) -> Any:
         """The first row, or None."""
-        return self.run(statement, names, params, **more).fetchone()
+        return self.run(statement, names, **more).fetchone()
 
-    def value(
-        self, statement: LiteralString, names: BaseTableNames, params: Params = None, **more: sql.Composable
-    ) -> Any:
+    def value(self, statement: LiteralString, names: TableNames, **more: Any) -> Any:
         """The first column of the first row, or None."""
-        row = self.row(statement, names, params, **more)
+        row = self.row(statement, names, **more)
         return None if row is None else row[0]
 
     def relations(self, schemas: Sequence[str]) -> dict[str, dict[str, Relation]]:
@@ -179,16 +176,14 @@ class SqlSession(ABC, Generic[AnyCursor]):
                 relations[str(name)] = Relation(str(kind), str(comment or ""))
         return found
 
-    def make_scratch(
-        self, part: str, statement: LiteralString, names: BaseTableNames, **more: sql.Composable
-    ) -> AnyCursor:
+    def make_scratch(self, part: str, statement: LiteralString, names: TableNames, **more: Any) -> AnyCursor:
         """Make one of ``names.scratch``, in the place of what was left of it, and mark it."""
         self.drop_scratch(names, part)
-        cursor = self.run(statement, names, None, **more)
+        cursor = self.run(statement, names, **more)
         self.mark(names.parts[part])
         return cursor
 
-    def drop_scratch(self, names: BaseTableNames, *only: str) -> None:
+    def drop_scratch(self, names: TableNames, *only: str) -> None:
         """Drop what loads have left of ``names.scratch``.
 
         Raises:
@@ -203,13 +198,14 @@ class SqlSession(ABC, Generic[AnyCursor]):
         for part in left:
             self.run("DROP TABLE IF EXISTS {relation}", names, relation=names.parts[part])
 
-    def mark(self, relation: sql.Composable) -> None:
+    def mark(self, relation: sql.Statement) -> None:
         """Say in the comment of a table that a load has made it."""
         self.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(relation, sql.Literal(MARK)))
 
     def columns(self, schema: str, name: str) -> dict[str, str]:
-        """The columns of a table with their types; empty where nothing has this name."""
+        """The columns of a table with their types, in their order; empty where nothing has this name."""
         statement = sql.SQL(
-            "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
-        )
-        return {str(row[0]): str(row[1]) for row in self.execute(statement, [schema, name]).fetchall()}
+            "SELECT column_name, data_type FROM information_schema.columns"
+            " WHERE table_schema = {schema} AND table_name = {name} ORDER BY ordinal_position"
+        ).format(schema=schema, name=name)
+        return {str(row[0]): str(row[1]) for row in self.execute(statement).fetchall()}

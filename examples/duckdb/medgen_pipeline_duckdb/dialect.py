@@ -1,0 +1,18 @@
+"""How DuckDB writes SQL, where it has other words than most."""
+
+from collections.abc import Sequence
+
+from medgen_pipeline.catalog import ColumnType
+from medgen_pipeline.loaders import Dialect
+from medgen_pipeline.loaders import statement as sql
+
+
+class DuckDBDialect(Dialect):
+    """The words of DuckDB."""
+
+    def row_hash(self, values: Sequence[tuple[sql.Statement, ColumnType]]) -> sql.Statement:
+        """Half of an MD5 over the columns, each after its length: DuckDB's ``hash`` may change between versions."""
+        text = sql.SQL("COALESCE(STRLEN({0}::VARCHAR) || ':' || {0}::VARCHAR, '-')")
+        return sql.SQL("MD5_NUMBER_LOWER({})::HUGEINT").format(
+            sql.SQL(" || ").join(text.format(value) for value, _ in values)
+        )
