@@ -18,6 +18,7 @@ from medgen_pipeline.loaders.records import (
     ApplyMode,
     ChangeCounts,
     Drift,
+    FoundColumn,
     LoadDetail,
     LoaderError,
     LoadRecord,
@@ -190,6 +191,10 @@ class AbstractNativeLoader(ABC):
     @abstractmethod
     def table_uri(self, table: Table) -> str:
         """Where the table is, without credentials."""
+
+    @abstractmethod
+    def columns(self, table: Table) -> dict[str, FoundColumn]:
+        """Production's columns by name, in their order; none where there is no such table."""
 
     @abstractmethod
     def find_drift(self, table: Table) -> Drift:

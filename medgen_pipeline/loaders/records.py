@@ -208,6 +208,19 @@ class LoadRecord:
         return found if isinstance(found, dict) else {}
 
 
+@dataclass(frozen=True)
+class FoundColumn:
+    """A column of production.
+
+    Attributes:
+        type: In the warehouse's words.
+        fits: Whether that is the catalog's type for it; True of a column that the catalog does not have.
+    """
+
+    type: str
+    fits: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Drift:
     """How production differs from what the loads' files add up to.

@@ -1,8 +1,8 @@
 """What is checked of a table, and how it is judged. Reads through a loader; knows no Dagster and no backend.
 
-The SQL here runs on every backend: standard joins, aggregates and ``information_schema``, nothing else. A check is one
-row of ``OF_ONE_TABLE`` or ``ACROSS_TABLES`` and one function from a ``Subject`` to a ``Finding``. What must hold in one
-curated table alone is a rule of the catalog's; ``of_one_table`` makes checks of rules, too.
+The SQL here runs on every backend: standard joins and aggregates, nothing else. A check is one row of ``OF_ONE_TABLE``
+or ``ACROSS_TABLES`` and one function from a ``Subject`` to a ``Finding``. What must hold in one curated table alone is
+a rule of the catalog's; ``of_one_table`` makes checks of rules, too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,14 +13,12 @@ from typing import Any
 
 from medgen_pipeline.catalog import ColumnType, CuratedTable, SourceTable, Table, any_table_by_name
 from medgen_pipeline.catalog.model import Rule, Severity
-from medgen_pipeline.loaders import AbstractNativeLoader, LoadRecord, LoadStatus
+from medgen_pipeline.loaders import AbstractNativeLoader, FoundColumn, LoadRecord, LoadStatus
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import ROWS_AFTER
 
 DRIFT_CHECK = "production_equals_file"
 
-# As information_schema spells them: PostgreSQL, Redshift, and what other backends may call the same.
-_TYPES = {ColumnType.TEXT: {"text", "character varying", "varchar"}, ColumnType.INTEGER: {"bigint"}}
 _SHOWN = 5
 # Enough to tell one finding of a rule from many.
 _COUNTED = 1000
@@ -66,14 +64,9 @@ class Subject:
         return self.loader.last_load(self.table)
 
     @cached_property
-    def columns(self) -> dict[str, str]:
-        """The columns of production and their types; empty where there is no such table."""
-        rows = self.loader.query(
-            "SELECT column_name, data_type FROM information_schema.columns"
-            " WHERE table_schema = {schema} AND table_name = {name} ORDER BY ordinal_position",
-            name=self.table.name,
-        )
-        return {str(name): str(data_type).lower() for name, data_type in rows}
+    def columns(self) -> dict[str, FoundColumn]:
+        """The columns of production; none where there is no such table."""
+        return self.loader.columns(self.table)
 
     def lacks(self, names: Sequence[str]) -> Finding | None:
         """The finding where columns that a check reads are not there."""
@@ -120,12 +113,12 @@ def _schema(subject: Subject) -> Finding:
     wanted = {column.name: column.type for column in subject.table.columns}
     found = subject.columns
     missing = [name for name in wanted if name not in found]
-    wrong = {name: found[name] for name, kind in wanted.items() if name in found and found[name] not in _TYPES[kind]}
+    wrong = {name: column.type for name, column in found.items() if not column.fits}
     metrics = {"check/columns": len(found), "check/other_columns": sorted(set(found) - set(wanted))}
     if not missing and not wrong:
         return Finding(True, metrics=metrics)
     reasons = [f"missing: {', '.join(missing)}"] if missing else []
-    reasons += [f"{name} is {found[name]}, expected {wanted[name].value}" for name in wrong]
+    reasons += [f"{name} is {kind}, expected {wanted[name].value}" for name, kind in wrong.items()]
     return Finding(
         False, f"{'; '.join(reasons)}. Materialize the table again: a load rebuilds it where it has to.", metrics
     )

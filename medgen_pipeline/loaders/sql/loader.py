@@ -18,6 +18,7 @@ from medgen_pipeline.loaders.records import (
     ApplyMode,
     ChangeCounts,
     Drift,
+    FoundColumn,
     LoadDetail,
     LoaderError,
     LoadRecord,
@@ -38,14 +39,10 @@ from medgen_pipeline.loaders.sql.compare import (
 from medgen_pipeline.loaders.sql.guard import Guard, read_content
 from medgen_pipeline.loaders.sql.names import TableNames, fill, require_schema
 from medgen_pipeline.loaders.sql.publish import apply_delta, fit_columns, prepare_feed, publish_first
-from medgen_pipeline.loaders.sql.session import AnyCursor, SqlSession, require_made_by_loads
+from medgen_pipeline.loaders.sql.session import TABLE, AnyCursor, SqlSession, require_made_by_loads
 from medgen_pipeline.rows.records import RejectedRow
 
 logger = logging.getLogger(__name__)
-
-# As pg_class has them: what can be production, and words for what cannot.
-_TABLES = ("r", "p")
-_KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
 
 
 class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
@@ -231,10 +228,10 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         """
         place = f"{names.schema}.{names.table.name}"
         relation = self._session.relations([names.schema]).get(names.schema, {}).get(names.table.name)
-        if relation is not None and relation.kind not in _TABLES:
+        if relation is not None and relation.kind != TABLE:
             raise LoaderError(
-                f"{place} is {_KINDS.get(relation.kind, 'something else')}, expected a table. Rename or drop it, and "
-                "the next load makes the table."
+                f"{place} is a {relation.kind}, expected a {TABLE}. Rename or drop it, and the next load makes the "
+                "table."
             )
         found = self._session.columns(names.schema, names.table.name)
         missing = names.missing(found)
@@ -351,6 +348,16 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
             if left is None or history.damage(self._session, self._names(table), left):
                 return False
             return self._is_in(table, left.state)
+
+    def columns(self, table: Table) -> dict[str, FoundColumn]:
+        """See the base class."""
+        wanted = {column.name: column.type for column in table.columns}
+        with self._session.errors(f"looking at {table.name}"):
+            found = self._session.columns(self._session.schema, table.name)
+        return {
+            name: FoundColumn(words, name not in wanted or self.dialect.is_reported(wanted[name], words))
+            for name, words in found.items()
+        }
 
     def find_drift(self, table: Table) -> Drift:
         """See the base class."""

@@ -39,12 +39,17 @@ def missing_right(message: str, role: str, schema: str) -> str:
     return f"{create} {own} {hidden}"
 
 
+TABLE = "table"
+# By ``relkind`` of PostgreSQL's ``pg_class``.
+_KINDS = {"r": TABLE, "p": TABLE, "v": "view", "m": "materialized view", "f": "foreign table"}
+
+
 @dataclass(frozen=True)
 class Relation:
     """What a database says of a table or view.
 
     Attributes:
-        kind: ``relkind`` of PostgreSQL's ``pg_class``.
+        kind: ``TABLE``, or the word for something else.
         comment: Its comment, or nothing.
     """
 
@@ -173,7 +178,7 @@ class SqlSession(ABC, Generic[AnyCursor]):
         ).fetchall():
             relations = found.setdefault(str(schema), {})
             if name is not None:
-                relations[str(name)] = Relation(str(kind), str(comment or ""))
+                relations[str(name)] = Relation(_KINDS.get(str(kind), "relation of another kind"), str(comment or ""))
         return found
 
     def make_scratch(self, part: str, statement: LiteralString, names: TableNames, **more: Any) -> AnyCursor:
