@@ -71,6 +71,39 @@ def test_descriptions_of_the_catalog_are_comments_in_the_database(database: str)
     assert query(database, "SELECT obj_description('medgen.names'::regclass)") == [(NAMES.description,)]
 
 
+def test_the_publication_alone_waits_as_the_server_demands(database: str) -> None:
+    asks = "SELECT current_setting('synchronous_commit')"
+    load(new_loader(database), NAMES, [A])
+    query(
+        database,
+        f"CREATE TABLE public.waits AS {asks} AS setting LIMIT 0;"
+        " CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$BEGIN INSERT INTO public.waits {asks}; RETURN NEW; END$$; CREATE TRIGGER note AFTER UPDATE ON"
+        " medgen_audit.load_run FOR EACH ROW WHEN (NEW.status = 'succeeded') EXECUTE FUNCTION public.note()",
+    )
+    with new_loader(f"{database}&options=-c%20synchronous_commit%3Dremote_write") as loader:
+        loader.log_run_start(start_of(NAMES, RELEASES[1]))
+        loader.initialize_staging(NAMES)
+        loader.bulk_load("names", iter([canonical([B])]))
+        counts = loader.execute_cdc(NAMES)
+        loader.apply_changes(NAMES, counts.mode)
+        assert loader.query(asks) == [("off",)]
+    assert query(database, "SELECT setting FROM public.waits") == [("remote_write",)]
+
+
+def test_a_first_load_has_statistics_and_leaves_the_thorough_ones_to_autovacuum(database: str) -> None:
+    with new_loader(database) as loader:
+        loader.log_run_start(start_of(NAMES))
+        loader.initialize_staging(NAMES)
+        loader.bulk_load("names", iter([canonical([A, B])]))
+        loader.query("SELECT pg_stat_force_next_flush()")  # as after the second that a load takes
+        loader.apply_changes(NAMES, loader.execute_cdc(NAMES).mode)
+    assert query(database, "SELECT reltuples FROM pg_class WHERE oid = 'medgen.names'::regclass") == [(2.0,)]
+    assert query(database, "SELECT count(*) FROM pg_stats WHERE schemaname = 'medgen'") == [(len(NAMES.columns),)]
+    waiting = "SELECT n_mod_since_analyze FROM pg_stat_user_tables WHERE schemaname = 'medgen'"
+    assert query(database, waiting) == [(2,)]
+
+
 def test_a_role_without_create_is_told_what_it_needs(database: str) -> None:
     query(database, "DROP ROLE IF EXISTS medgen_reader")
     query(database, "CREATE ROLE medgen_reader LOGIN PASSWORD 'x'")

@@ -1,7 +1,7 @@
 """The contract's methods for PostgreSQL: which step of a load uses which module of this package."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 import psycopg
@@ -152,6 +152,9 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
 
     # --- publication ---------------------------------------------------------------------------------------------
 
+    def _in_one_transaction(self, body: Callable[[], None]) -> None:
+        self._session.publication(body)
+
     def _fit_key(self, table: Table) -> None:
         self._session.altering(lambda: publish.drop_other_key(self._session, self._names(table)))
 
@@ -183,8 +186,10 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         """Statistics for the planner, and the key's index once the key is unique again."""
         names, (_, found) = self._names(table), self._begun(table)
         much = found.counts.changed * 100 >= found.counts.rows_after
+        if mode is ApplyMode.FIRST:
+            publish.analyze_first(self._session, names)
         # PostgreSQL's own autovacuum waits for a tenth; a hundredth keeps plans right and weekly loads cheap.
-        if mode is ApplyMode.FIRST or (mode is ApplyMode.DELTA and much):
+        elif mode is ApplyMode.DELTA and much:
             self._session.run("ANALYZE {production}", names)
         if table.key and not found.unique_key and publish.regain_unique_key(self._session, names):
             left = sql_history.required(self._guard_of(self.last_load(table)), names)

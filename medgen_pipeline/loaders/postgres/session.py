@@ -63,6 +63,10 @@ _SETTINGS: Mapping[str, str] = {
     "xmlbinary": "base64",
     "xmloption": "content",
 }
+# What a load commits before its publication is worth nothing without it, so that waits for the disk alone. The
+# write-ahead log is flushed in its order: whatever the publication stands on is there with it.
+_COMMIT_LATER = "SET synchronous_commit = off"
+_COMMIT_NOW = "SET LOCAL synchronous_commit TO DEFAULT"
 _SET = "SELECT set_config(key, value, false) FROM json_each_text(%s) WHERE current_setting(key, true) IS NOT NULL"
 # Without it the server sees that a killed client is gone only when its statement ends; until then that keeps the
 # table's lock. The setting needs poll() with POLLRDHUP or its like, so a server on Windows refuses it.
@@ -96,6 +100,7 @@ class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
         self._work = self._connect("load")
         try:
             self._require_utf8()
+            self._work.execute(_COMMIT_LATER)
         except BaseException:
             self.close()
             raise
@@ -193,6 +198,12 @@ class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
         """Run ``body`` in a transaction."""
         with self.work.transaction():
             return body()
+
+    def publication(self, body: Callable[[], None]) -> None:
+        """Run ``body`` in a transaction whose commit waits for what the server's settings demand."""
+        with self.work.transaction():
+            self.work.execute(_COMMIT_NOW)
+            body()
 
     def altering(self, body: Callable[[], None]) -> None:
         """Run ``body`` in a transaction that waits ``lock_timeout_seconds`` at most for each table."""

@@ -38,7 +38,7 @@ from medgen_pipeline.loaders.sql.compare import (
 )
 from medgen_pipeline.loaders.sql.guard import Guard, read_content
 from medgen_pipeline.loaders.sql.names import TableNames, fill, require_schema
-from medgen_pipeline.loaders.sql.publish import apply_delta, fit_columns, prepare_feed, publish_first
+from medgen_pipeline.loaders.sql.publish import apply_delta, fit_columns, fit_feed, make_feed, publish_first
 from medgen_pipeline.loaders.sql.session import TABLE, AnyCursor, SqlSession, require_made_by_loads
 from medgen_pipeline.rows.records import RejectedRow
 
@@ -295,6 +295,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
             if mode is ApplyMode.FIRST:
                 self._publish_first(table)
             elif mode is ApplyMode.DELTA:
+                make_feed(self._session, self._names(table))
                 self._apply_delta(table)
             self._audit.succeed(self._load_id, mode, found.counts, self._guard_after(table, found, mode))
 
@@ -313,7 +314,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
     def _before_publishing(self, table: Table, mode: ApplyMode) -> None:
         """What may be done before, and remain where the publication fails."""
         if mode is ApplyMode.DELTA:
-            self._session.altering(lambda: prepare_feed(self._session, self._names(table)))
+            self._session.altering(lambda: fit_feed(self._session, self._names(table)))
 
     def _in_one_transaction(self, body: Callable[[], None]) -> None:
         self._session.transaction(body)

@@ -17,11 +17,20 @@ from medgen_pipeline.loaders.sql.names import TableNames
 from medgen_pipeline.loaders.sql.session import SqlSession
 
 
-def prepare_feed(session: SqlSession[Any], names: TableNames) -> None:
-    """Make the feed, and the columns it lacks: one per statement, as some warehouses demand. Best in no transaction."""
+def fit_feed(session: SqlSession[Any], names: TableNames) -> None:
+    """Give a feed the columns it lacks: one per statement, as some warehouses demand. Best in no transaction."""
     found = session.columns(names.schemas.changes, names.table.name)
+    for column in names.table.columns if found else ():
+        if column.name not in found:
+            _add_column(session, names, names.feed, column)
+        elif column.type is ColumnType.TEXT and not names.dialect.is_reported(column.type, found[column.name]):
+            # What was text stays text: values of earlier releases need not be numbers.
+            session.transaction(partial(_retype, session, names, names.feed, column))
 
-    def create() -> None:
+
+def make_feed(session: SqlSession[Any], names: TableNames) -> None:
+    """Make the feed where there is none. In the transaction of its first rows: a refused change set leaves none."""
+    if not session.columns(names.schemas.changes, names.table.name):
         session.run(
             "CREATE TABLE {feed} (_change_type {name_type} NOT NULL, _release {name_type} NOT NULL,"
             " _commit_timestamp {timestamp_type} NOT NULL, _load_id {integer_type} NOT NULL, {definitions})"
@@ -29,16 +38,6 @@ def prepare_feed(session: SqlSession[Any], names: TableNames) -> None:
             names,
         )
         session.mark(names.feed)
-
-    if not found:
-        session.transaction(create)
-        return
-    for column in names.table.columns:
-        if column.name not in found:
-            _add_column(session, names, names.feed, column)
-        elif column.type is ColumnType.TEXT and not names.dialect.is_reported(column.type, found[column.name]):
-            # What was text stays text: values of earlier releases need not be numbers.
-            session.transaction(partial(_retype, session, names, names.feed, column))
 
 
 def fit_columns(session: SqlSession[Any], names: TableNames, found: Mapping[str, str]) -> None:
