@@ -90,6 +90,12 @@ def test_a_look_at_a_bucket_costs_one_request_while_nothing_changes(s3: S3Server
     assert [request.partition("?")[0] for request in s3.requests] == [f"GET /{BUCKET}"]
 
 
+def test_a_look_at_a_bucket_sees_what_is_behind_a_thousand_other_files(s3: S3Server, source: ReleaseSource) -> None:
+    s3.fill(BUCKET, (f"mirror/medgen/Mz{number:04}" for number in range(1_000)))
+    memory = source.look(TABLES, SourceMemory(source.url, NOW), NOW).memory
+    assert set(memory.files) == {NAMES.file_name, SOURCES.file_name}
+
+
 def test_a_body_that_breaks_off_is_read_again(s3: S3Server, source: ReleaseSource) -> None:
     s3.order(S3Fault("GET .*NAMES", cut=True, times=1))
     assert source.fetch(NAMES).path.read_bytes() == OLD

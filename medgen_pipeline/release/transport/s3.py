@@ -67,11 +67,12 @@ class S3Transport(Transport):
         """See :meth:`Transport.list_files`."""
         bucket, prefix = _address(base_url)
         with _AWS.errors(base_url):
-            answer = self._client.list_objects_v2(Bucket=bucket, Prefix=prefix, Delimiter="/")
-        return {
-            item["Key"].removeprefix(prefix): f"{item['LastModified'].isoformat()} {item['Size']} {item['ETag']}"
-            for item in answer.get("Contents", [])
-        }
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
+            return {
+                item["Key"].removeprefix(prefix): f"{item['LastModified'].isoformat()} {item['Size']} {item['ETag']}"
+                for page in pages
+                for item in page.get("Contents", [])
+            }
 
     def download(self, url: str, part: Path) -> Fingerprint:
         """See :meth:`Transport.download`. Which version was written is for the caller's second probe to confirm."""
