@@ -1,9 +1,9 @@
 """The declared lineage against what PostgreSQL says that each query reads."""
 
 import pytest
-from psycopg import sql
 
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, Query
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.postgres.config import PostgresConfig
 from medgen_pipeline.loaders.postgres.session import PostgresSession
 from medgen_pipeline.loaders.sql.query import QueryPlace
@@ -65,6 +65,7 @@ def columns_read(database: str, asked: Query) -> set[str]:
             view = sql.SQL("CREATE TEMP VIEW {} AS {}").format(
                 parts[scratch.name], sql.SQL(scratch.query).format(**parts)
             )
-            connection.execute(view)
-        connection.execute(sql.SQL("CREATE TEMP VIEW built AS {}").format(sql.SQL(asked.text).format(**parts)))
+            connection.execute(place.dialect.text(view).encode())
+        built = sql.SQL("CREATE TEMP VIEW built AS {}").format(sql.SQL(asked.text).format(**parts))
+        connection.execute(place.dialect.text(built).encode())
         return {str(row[0]) for row in connection.execute(_READ)}
