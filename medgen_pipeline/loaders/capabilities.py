@@ -17,6 +17,11 @@ class LoaderCapabilities:
         documentation: The vendor's pages these values were read from.
         curated: Whether tables can be made from others inside the warehouse: ``stage_query`` and ``read_query``.
         declares_text_width: Whether a text column has a width in bytes, so that a longer value is a rejected row.
+        transactional_ddl: Whether tables that a transaction makes, alters or drops are as they were when it is rolled
+            back. Where not, because it is then committed or because it refuses them, none is touched in a transaction:
+            a first load's table can be seen empty for a moment.
+        delete_using: Whether DELETE can name the rows of another table (``DELETE … USING``). Where not, it looks for
+            them (``WHERE EXISTS``).
     """
 
     backend: str
@@ -26,6 +31,8 @@ class LoaderCapabilities:
     documentation: tuple[str, ...]
     curated: bool = False
     declares_text_width: bool = False
+    transactional_ddl: bool = True
+    delete_using: bool = True
 
     def text_bytes(self, column: Column) -> int | None:
         """The width a text column is declared with here, or None where it has none."""

@@ -33,6 +33,7 @@ class DuckDBNativeLoader(SqlNativeLoader[duckdb.DuckDBPyConnection]):
         max_identifier_bytes=128,  # DuckDB has no limit, but files of a load are named after schema and table
         max_text_bytes=(1 << 26) - (1 << 16),  # a line must fit MAX_LINE_SIZE
         enforced_keys=True,
+        curated=True,
         documentation=(
             "https://duckdb.org/docs/stable/data/csv/overview",
             "https://duckdb.org/docs/stable/sql/statements/transactions",

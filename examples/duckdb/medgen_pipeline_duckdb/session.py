@@ -102,6 +102,11 @@ class DuckDBSession(SqlSession[duckdb.DuckDBPyConnection]):
         """See the base class."""
         return (self._audit or self.work).execute(*self.dialect.render(statement))
 
+    def changed(self, statement: sql.Statement) -> int:
+        """See the base class; DuckDB answers with the number."""
+        (rows,) = self.execute(statement).fetchone() or (0,)
+        return int(rows)
+
     def transaction(self, body: Callable[[], T]) -> T:
         """See the base class; DuckDB refuses a transaction that meets another one, so it is tried again."""
         for attempt in range(_ATTEMPTS):

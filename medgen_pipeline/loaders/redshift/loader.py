@@ -7,11 +7,11 @@ from typing import Any, ClassVar, Self
 
 import psycopg
 
-from medgen_pipeline.catalog import Query, Table
+from medgen_pipeline.catalog import Table
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
 from medgen_pipeline.loaders.records import ApplyMode, Strategy, new_load_id
-from medgen_pipeline.loaders.redshift import bulk, publish, query_stage
+from medgen_pipeline.loaders.redshift import bulk, publish
 from medgen_pipeline.loaders.redshift.audit import RedshiftAudit
 from medgen_pipeline.loaders.redshift.aws import aws_errors, client
 from medgen_pipeline.loaders.redshift.config import CAPABILITIES, RedshiftConfig
@@ -106,17 +106,6 @@ class RedshiftNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
                     self._session.close()
                     self._session.open()
                 return bulk.copy(self._session, table_name, staging, uploaded)
-
-    def stage_query(self, table: Table, query: Query) -> int:
-        """See the base class."""
-        names = self._names(table)
-        with self._session.errors(f"building {table.name}"):
-            return self._session.transaction(lambda: query_stage.fill(self._session, names, query))
-
-    def read_query(self, query: Query, most: int) -> list[tuple[Any, ...]]:
-        """See the base class."""
-        with self._session.errors("reading the warehouse"):
-            return self._session.transaction(lambda: query_stage.read(self._session, query, most))
 
     def cleanup(self, table: Table) -> None:
         """See the base class."""

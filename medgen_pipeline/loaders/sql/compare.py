@@ -47,7 +47,7 @@ def compare_with_production(session: SqlSession[Any], names: TableNames, guard: 
     checksum = read_content(session, names, names.staging).checksum
     unique = key_is_unique(session, names, names.staging)
     proven = guard is not None and guard.unique_key and guard.content == production
-    _create_changes(session, names)
+    session.clear_scratch("changes", names)
     if unique and (proven or key_is_unique(session, names, names.production)):
         _write_by_key(session, names, new=names.staging, old=names.production)
         counts = count_changes(session, names, production.rows, by_key=True)
@@ -61,7 +61,7 @@ def compare_staged_lines(session: SqlSession[Any], names: TableNames, guard: Gua
     """Strategy *snapshot*: the staged lines that were removed (-) against those that were added (+)."""
     signed = "(SELECT {columns} FROM {staging} WHERE _sign = {sign})"
     new, old = (sql.SQL(signed).format(**names.parts, sign=sql.Literal(sign)) for sign in "+-")
-    _create_changes(session, names)
+    session.clear_scratch("changes", names)
     by_key = guard.unique_key and key_is_unique(session, names, names.staging, sql.SQL("_sign, "))
     if by_key:
         _write_by_key(session, names, new=new, old=old)
@@ -125,12 +125,6 @@ def key_will_be_unique(session: SqlSession[Any], names: TableNames) -> bool:
     return repeated is None
 
 
-def _create_changes(session: SqlSession[Any], names: TableNames) -> None:
-    session.make_scratch(
-        "changes", "CREATE TABLE {changes} (_change_type {name_type} NOT NULL, {definitions}) {layout}", names
-    )
-
-
 def _write_by_key(session: SqlSession[Any], names: TableNames, *, new: sql.Statement, old: sql.Statement) -> None:
     """Each side against the other: what has no partner, or one that differs outside the key."""
     rest = names.other_columns
@@ -160,9 +154,7 @@ def _write_by_row(session: SqlSession[Any], names: TableNames, *, new: sql.State
 
     A row that is there n times too often is then picked n times from the side it is on, by number.
     """
-    session.make_scratch(
-        "difference", "CREATE TABLE {difference} ({definitions}, _copies {integer_type} NOT NULL) {layout}", names
-    )
+    session.clear_scratch("difference", names)
     session.run(
         "INSERT INTO {difference} ({columns}, _copies) SELECT {columns}, SUM(_one) FROM"
         " (SELECT {columns}, 1 AS _one FROM {new_side} n UNION ALL SELECT {columns}, -1 AS _one FROM {old_side} o)"

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, LiteralString
 
-from medgen_pipeline.catalog import Table
+from medgen_pipeline.catalog import Query, Table
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.contract import AbstractNativeLoader
 from medgen_pipeline.loaders.dialect import Dialect
@@ -29,6 +29,7 @@ from medgen_pipeline.loaders.records import (
     UnknownTableError,
 )
 from medgen_pipeline.loaders.sql import history
+from medgen_pipeline.loaders.sql import query as queries
 from medgen_pipeline.loaders.sql.audit import SqlAudit
 from medgen_pipeline.loaders.sql.compare import (
     Comparison,
@@ -38,7 +39,16 @@ from medgen_pipeline.loaders.sql.compare import (
 )
 from medgen_pipeline.loaders.sql.guard import Guard, read_content
 from medgen_pipeline.loaders.sql.names import TableNames, fill, require_schema
-from medgen_pipeline.loaders.sql.publish import apply_delta, fit_columns, fit_feed, make_feed, publish_first
+from medgen_pipeline.loaders.sql.publish import (
+    apply_delta,
+    describe,
+    drop_unpublished,
+    fill_production,
+    fit_columns,
+    fit_feed,
+    make_feed,
+    make_production,
+)
 from medgen_pipeline.loaders.sql.session import TABLE, AnyCursor, SqlSession, require_made_by_loads
 from medgen_pipeline.rows.records import RejectedRow
 
@@ -61,6 +71,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
             ValueError: The schema cannot have its name.
         """
         require_schema(session.schema, self.capabilities.max_identifier_bytes)
+        session.capabilities = self.capabilities
         self._session = session
         self._audit = audit
         self._start: LoadStart | None = None
@@ -145,12 +156,13 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         def create() -> None:
             self._session.drop_scratch(names)
             self._create_staging(table)
+            self._session.make_scratches(names)
 
         with self._session.errors(f"creating the staging table of {table.name}"):
             if self._start is not None:
                 self._exists(names)
                 self._require_own_feed(names)
-            self._session.transaction(create)
+            self._session.ddl(create)
 
     def _create_staging(self, table: Table) -> None:
         names = self._names(table)
@@ -173,7 +185,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
     def cleanup(self, table: Table) -> None:
         """See the base class."""
         with self._session.errors(f"cleaning up the staging of {table.name}"):
-            self._session.transaction(lambda: self._session.drop_scratch(self._names(table)))
+            self._session.ddl(lambda: self._session.drop_scratch(self._names(table)))
 
     def execute_cdc(self, table: Table) -> ChangeCounts:
         """See the base class."""
@@ -233,6 +245,8 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
                 f"{place} is a {relation.kind}, expected a {TABLE}. Rename or drop it, and the next load makes the "
                 "table."
             )
+        if relation is not None and relation.made_by_loads and not self.capabilities.transactional_ddl:
+            relation = None if drop_unpublished(self._session, names) else relation
         found = self._session.columns(names.schema, names.table.name)
         missing = names.missing(found)
         unknown = missing or self._guard_of(self._last) is None
@@ -248,7 +262,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         if missing:
             if not changed:
                 logger.warning("%s has lost columns: %s. They are added, and filled from the release.", place, missing)
-            self._session.altering(lambda: self._session.transaction(lambda: fit_columns(self._session, names, found)))
+            self._session.altering(lambda: self._session.ddl(lambda: fit_columns(self._session, names, found)))
         if changed:
             self._fit_key(names.table)
         self._fitted |= changed or bool(missing)
@@ -285,6 +299,20 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         )
         return counts
 
+    def stage_query(self, table: Table, query: Query) -> int:
+        """See the base class."""
+        if not self.capabilities.curated:
+            return super().stage_query(table, query)
+        with self._session.errors(f"building {table.name}"):
+            return self._session.ddl(lambda: queries.fill(self._session, self._names(table), query))
+
+    def read_query(self, query: Query, most: int) -> list[tuple[Any, ...]]:
+        """See the base class."""
+        if not self.capabilities.curated:
+            return super().read_query(query, most)
+        with self._session.errors("reading the warehouse"):
+            return self._session.ddl(lambda: queries.read(self._session, query, most))
+
     # --- publication ---------------------------------------------------------------------------------------------
 
     def apply_changes(self, table: Table, mode: ApplyMode) -> ChangeCounts:
@@ -295,7 +323,8 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
             if mode is ApplyMode.FIRST:
                 self._publish_first(table)
             elif mode is ApplyMode.DELTA:
-                make_feed(self._session, self._names(table))
+                if self.capabilities.transactional_ddl:
+                    make_feed(self._session, self._names(table))
                 self._apply_delta(table)
             self._audit.succeed(self._load_id, mode, found.counts, self._guard_after(table, found, mode))
 
@@ -315,12 +344,26 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         """What may be done before, and remain where the publication fails."""
         if mode is ApplyMode.DELTA:
             self._session.altering(lambda: fit_feed(self._session, self._names(table)))
+        if self.capabilities.transactional_ddl:
+            return
+        if mode is ApplyMode.DELTA:
+            make_feed(self._session, self._names(table))
+        elif mode is ApplyMode.FIRST:
+            # The mark, which the description replaces, tells the next load whose it is where this one dies.
+            make_production(self._session, self._names(table))
+            self._session.mark(self._names(table).production)
 
     def _in_one_transaction(self, body: Callable[[], None]) -> None:
         self._session.transaction(body)
 
     def _publish_first(self, table: Table) -> None:
-        publish_first(self._session, self._names(table))
+        names = self._names(table)
+        if not self.capabilities.transactional_ddl:
+            fill_production(self._session, names)
+            return
+        make_production(self._session, names)
+        fill_production(self._session, names)
+        describe(self._session, names)
 
     def _apply_delta(self, table: Table) -> None:
         start, found = self._begun(table)
@@ -339,6 +382,8 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
 
     def _after_publishing(self, table: Table, mode: ApplyMode) -> None:
         """What is worth doing once the change is published."""
+        if mode is ApplyMode.FIRST and not self.capabilities.transactional_ddl:
+            describe(self._session, self._names(table))
 
     # --- history -------------------------------------------------------------------------------------------------
 

@@ -25,11 +25,11 @@ def fit_feed(session: SqlSession[Any], names: TableNames) -> None:
             _add_column(session, names, names.feed, column)
         elif column.type is ColumnType.TEXT and not names.dialect.is_reported(column.type, found[column.name]):
             # What was text stays text: values of earlier releases need not be numbers.
-            session.transaction(partial(_retype, session, names, names.feed, column))
+            session.ddl(partial(_retype, session, names, names.feed, column))
 
 
 def make_feed(session: SqlSession[Any], names: TableNames) -> None:
-    """Make the feed where there is none. In the transaction of its first rows: a refused change set leaves none."""
+    """Make the feed where there is none. In the transaction of its first rows, if it can be."""
     if not session.columns(names.schemas.changes, names.table.name):
         session.run(
             "CREATE TABLE {feed} (_change_type {name_type} NOT NULL, _release {name_type} NOT NULL,"
@@ -77,11 +77,22 @@ def _retype(session: SqlSession[Any], names: TableNames, relation: sql.Statement
         )
 
 
-def publish_first(session: SqlSession[Any], names: TableNames) -> None:
-    """Make production of the staged rows."""
+def make_production(session: SqlSession[Any], names: TableNames) -> None:
+    """Make production, with no rows yet."""
     session.run("CREATE TABLE {production} ({definitions}) {layout}", names)
+
+
+def drop_unpublished(session: SqlSession[Any], names: TableNames) -> bool:
+    """Drop production where it has no rows, made for a first load that then died; returns whether it had none."""
+    if session.row("SELECT 1 FROM {production} LIMIT 1", names) is not None:
+        return False
+    session.run("DROP TABLE {production}", names)
+    return True
+
+
+def fill_production(session: SqlSession[Any], names: TableNames) -> None:
+    """Make the staged rows production's."""
     session.run("INSERT INTO {production} ({columns}) SELECT {columns} FROM {staging}", names)
-    describe(session, names)
 
 
 def describe(session: SqlSession[Any], names: TableNames) -> None:
@@ -104,12 +115,7 @@ def apply_delta(
     """Delete and insert in place, and feed. Inside the caller's transaction."""
     require_unchanged(session, names, found)
     if found.counts.by_key:
-        session.run(
-            "DELETE FROM {production} USING {changes} WHERE {changes_name}._change_type IN ({removed}) AND {on}",
-            names,
-            changes_name=sql.Identifier(names.changes_name),
-            on=names.key_matches(names.table.name, names.changes_name),
-        )
+        _delete(session, names, names.parts["removed"], names.key_matches(names.table.name, names.changes_name))
     elif found.counts.deleted:
         _delete_copies(session, names)
     session.run(
@@ -120,9 +126,18 @@ def apply_delta(
     require_published(session, names, Content(found.counts.rows_after, found.checksum_after))
 
 
+def _delete(session: SqlSession[Any], names: TableNames, kinds: sql.Statement, matches: sql.Statement) -> None:
+    """Delete from production what matches rows of the change set that are of some kinds."""
+    found = sql.SQL("{}._change_type IN ({}) AND {}").format(sql.Identifier(names.changes_name), kinds, matches)
+    if session.capabilities.delete_using:
+        session.run("DELETE FROM {production} USING {changes} WHERE {found}", names, found=found)
+    else:
+        session.run("DELETE FROM {production} WHERE EXISTS (SELECT 1 FROM {changes} WHERE {found})", names, found=found)
+
+
 def _delete_copies(session: SqlSession[Any], names: TableNames) -> None:
     """Delete as many copies as the change set has: all equal rows go, and those too many come back."""
-    session.make_scratch("kept", "CREATE TABLE {kept} ({definitions}) {layout}", names)
+    session.clear_scratch("kept", names)
     session.run(
         "INSERT INTO {kept} ({columns}) SELECT {columns} FROM"
         " (SELECT {p_columns}, d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY {p_identity}) AS _nth"
@@ -134,12 +149,7 @@ def _delete_copies(session: SqlSession[Any], names: TableNames) -> None:
         identity=names.identity(),
         same=names.same("p", "d"),
     )
-    session.run(
-        "DELETE FROM {production} USING {changes} WHERE {changes_name}._change_type = {delete} AND {same}",
-        names,
-        changes_name=sql.Identifier(names.changes_name),
-        same=names.same(names.table.name, names.changes_name),
-    )
+    _delete(session, names, names.parts["delete"], names.same(names.table.name, names.changes_name))
     session.run("INSERT INTO {production} ({columns}) SELECT {columns} FROM {kept}", names)
 
 

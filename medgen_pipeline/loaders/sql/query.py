@@ -1,6 +1,6 @@
 """A curated table's query as SQL of one schema: names filled in, scratch tables made and dropped around it.
 
-What the SQL means is the catalog's; whether its result is staged or read is the backends'. No dialect shows here.
+What the SQL means is the catalog's. The caller's transaction is its snapshot of the warehouse.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from typing import Any
 from medgen_pipeline.catalog.query import FEED_PREFIX, LOAD_RUN, Constant, Parameter, Query
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import LoaderError
-from medgen_pipeline.loaders.sql.names import schemas
+from medgen_pipeline.loaders.sql.names import TableNames, schemas
 from medgen_pipeline.loaders.sql.session import SqlSession
 
 # The feed of a table that has never changed is not there yet; this takes its place, with no rows.
@@ -22,13 +22,28 @@ _EMPTY_FEED = (
 )
 
 
+def fill(session: SqlSession[Any], names: TableNames, query: Query) -> int:
+    """Fill the staging table with the query's rows; returns the rows it holds."""
+    with QueryPlace(session, analyze=False).made(query) as composed:
+        session.run("DELETE FROM {staging}", names)
+        session.run("INSERT INTO {staging} ({columns}) SELECT {columns} FROM ({query}) AS built", names, query=composed)
+    return int(session.value("SELECT COUNT(*) FROM {staging}", names))
+
+
+def read(session: SqlSession[Any], query: Query, most: int) -> list[tuple[Any, ...]]:
+    """The first rows of a query."""
+    with QueryPlace(session, analyze=False).made(query) as composed:
+        return list(session.execute(sql.SQL("{} LIMIT {}").format(composed, sql.Literal(most))).fetchall())
+
+
 @dataclass(frozen=True)
 class QueryPlace:
     """Where queries run.
 
     Attributes:
         session: The load's, open.
-        analyze: Whether the planner needs ANALYZE to know a new table.
+        analyze: Whether the planner needs ANALYZE to know a new table; Redshift's CREATE TABLE AS does it by itself
+            (https://docs.aws.amazon.com/redshift/latest/dg/t_Analyzing_tables.html).
     """
 
     session: SqlSession[Any]
@@ -40,6 +55,8 @@ class QueryPlace:
         parts = self.parts(query)
         for scratch in query.scratch:
             name = parts[scratch.name]
+            if not self.session.capabilities.transactional_ddl:  # a failure has left it behind
+                self.session.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
             self.session.execute(sql.SQL("CREATE TEMP TABLE {} AS {}").format(name, self._fill(scratch.query, parts)))
             self._know(name)
             self._repeat(scratch.repeat, parts)

@@ -6,12 +6,13 @@ table's rows are read or written here.
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, LiteralString, Protocol, TypeVar
 
 from medgen_pipeline.loaders import statement as sql
+from medgen_pipeline.loaders.capabilities import LoaderCapabilities
 from medgen_pipeline.loaders.dialect import Dialect
 from medgen_pipeline.loaders.records import LoaderError
 from medgen_pipeline.loaders.sql.names import MARK, TableNames
@@ -39,6 +40,12 @@ def missing_right(message: str, role: str, schema: str) -> str:
     return f"{create} {own} {hidden}"
 
 
+# What a comparison and a publication need for themselves.
+SCRATCH: Mapping[str, LiteralString] = {
+    "changes": "CREATE TABLE {changes} (_change_type {name_type} NOT NULL, {definitions}) {layout}",
+    "difference": "CREATE TABLE {difference} ({definitions}, _copies {integer_type} NOT NULL) {layout}",
+    "kept": "CREATE TABLE {kept} ({definitions}) {layout}",
+}
 TABLE = "table"
 # By ``relkind`` of PostgreSQL's ``pg_class``.
 _KINDS = {"r": TABLE, "p": TABLE, "v": "view", "m": "materialized view", "f": "foreign table"}
@@ -97,10 +104,12 @@ class SqlSession(ABC, Generic[AnyCursor]):
 
     Attributes:
         dialect: The warehouse's.
+        capabilities: The loader's, which sets them.
         schema: Schema of the tables.
     """
 
     dialect: ClassVar[Dialect]
+    capabilities: LoaderCapabilities
     schema: str
 
     @abstractmethod
@@ -134,6 +143,10 @@ class SqlSession(ABC, Generic[AnyCursor]):
 
         Where others get in its way, a backend that can may run the whole of it again.
         """
+
+    def ddl(self, body: Callable[[], T]) -> T:
+        """Run ``body``, which makes, alters or drops tables: in a transaction where that can be one."""
+        return self.transaction(body) if self.capabilities.transactional_ddl else body()
 
     def altering(self, body: Callable[[], None]) -> None:
         """Run ``body``, which alters tables that others may be using; a backend may limit how long it waits for them.
@@ -187,6 +200,19 @@ class SqlSession(ABC, Generic[AnyCursor]):
         cursor = self.run(statement, names, **more)
         self.mark(names.parts[part])
         return cursor
+
+    def clear_scratch(self, part: str, names: TableNames) -> None:
+        """See to it that one of ``SCRATCH`` exists and is empty; in a transaction or in none."""
+        if self.capabilities.transactional_ddl:
+            self.make_scratch(part, SCRATCH[part], names)
+        else:  # ``make_scratches`` has made it
+            self.run("DELETE FROM {relation}", names, relation=names.parts[part])
+
+    def make_scratches(self, names: TableNames) -> None:
+        """Make what a transaction of the load will need and cannot make."""
+        if not self.capabilities.transactional_ddl:
+            for part, statement in SCRATCH.items():
+                self.make_scratch(part, statement, names)
 
     def drop_scratch(self, names: TableNames, *only: str) -> None:
         """Drop what loads have left of ``names.scratch``.

@@ -1,0 +1,116 @@
+"""What a backend says it can do is read by code, and what it says it cannot do is not asked of it."""
+
+import ast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TypeVar
+
+import duckdb
+import pytest
+from medgen_pipeline_duckdb.loader import DuckDBNativeLoader
+from medgen_pipeline_duckdb.session import DuckDBSession
+
+import medgen_pipeline
+from medgen_pipeline.loaders import AbstractNativeLoader, LoaderCapabilities, LoaderError
+from medgen_pipeline.loaders import statement as sql
+from medgen_pipeline.testing import Backend, Row, load
+from medgen_pipeline.testing.comparing import ComparisonContract
+from medgen_pipeline.testing.curated import CuratedContract
+from medgen_pipeline.testing.loads import CHANGED_B, NAMES, RELEASES, A, B, compared
+from medgen_pipeline.testing.publishing import PublicationContract
+
+T = TypeVar("T")
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(LoaderCapabilities)])
+def test_every_capability_is_read_by_code(name: str) -> None:
+    trees = (ast.parse(path.read_text()) for path in Path(medgen_pipeline.__file__).parent.rglob("*.py"))
+    read = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+    assert any(node.attr == name and isinstance(node.ctx, ast.Load) for node in read)
+
+
+class StrictSession(DuckDBSession):
+    """As of a warehouse that takes no DDL in a transaction, as Databricks, and whose DELETE knows no other table."""
+
+    _began = False
+
+    def execute(self, statement: sql.Statement) -> duckdb.DuckDBPyConnection:
+        text, _ = self.dialect.render(statement)
+        verb = text.split()[0]
+        if self._began and verb in {"CREATE", "DROP", "ALTER", "COMMENT", "TRUNCATE"}:
+            raise duckdb.NotImplementedException(f"in a transaction: {text}")
+        if verb == "DELETE" and " USING " in text:
+            raise duckdb.NotImplementedException(text)
+        return super().execute(statement)
+
+    def transaction(self, body: Callable[[], T]) -> T:
+        def inside() -> T:
+            self._began = True
+            try:
+                return body()
+            finally:
+                self._began = False
+
+        return super().transaction(inside)
+
+
+class StrictDuckDB(Backend):
+    no_connections = "DuckDB runs in the loader's process: there is no connection to lose"
+
+    def query(self, statement: str) -> list[Row]:
+        with duckdb.connect(self.dsn.removeprefix("duckdb://")) as connection:
+            return connection.execute(statement).fetchall()
+
+
+@pytest.fixture
+def backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StrictDuckDB:
+    says = replace(DuckDBNativeLoader.capabilities, transactional_ddl=False, delete_using=False)
+    monkeypatch.setattr(DuckDBNativeLoader, "capabilities", says)
+    monkeypatch.setattr("medgen_pipeline_duckdb.loader.DuckDBSession", StrictSession)
+    return StrictDuckDB(f"duckdb://{tmp_path}/warehouse.duckdb")
+
+
+class TestWithoutDdlInTransactions(ComparisonContract, CuratedContract):
+    """What depends on it: scratch tables, a first load, copies that are deleted, columns that change."""
+
+    test_a_number = PublicationContract.test_a_column_that_becomes_a_number_keeps_what_is_one
+    _assert_history = staticmethod(PublicationContract._assert_history)
+    test_a_foreign_table = PublicationContract.test_a_table_of_the_users_under_the_same_name_is_not_touched
+    test_a_failing_publication = PublicationContract.test_a_publication_that_fails_half_way_changes_nothing
+
+
+def test_a_first_load_that_died_before_its_rows_were_in_is_made_again(backend: StrictDuckDB) -> None:
+    with killed_while_publishing(backend, [A, B]) as loader:
+        assert loader.last_load(NAMES) is None
+    assert backend.run("SELECT COUNT(*) FROM {production}", NAMES) == [(0,)]
+    counts = load(backend.new_loader(), NAMES, [A, CHANGED_B], RELEASES[1])
+    assert (counts.inserted, counts.baseline) == (2, True)
+    said = backend.run("SELECT comment FROM duckdb_tables() WHERE table_name = 'names' AND schema_name = 'medgen'")
+    assert said == [(NAMES.description,)]
+
+
+def test_a_table_with_rows_is_never_taken_for_what_a_dead_load_left(backend: StrictDuckDB) -> None:
+    with killed_while_publishing(backend, [A, B]):
+        pass
+    backend.run("INSERT INTO {production} (cui) VALUES ('mine')", NAMES)
+    with pytest.raises(LoaderError, match="no load of it is recorded"):
+        load(backend.new_loader(), NAMES, [A, CHANGED_B], RELEASES[1])
+    assert backend.run("SELECT cui FROM {production}", NAMES) == [("mine",)]
+
+
+@contextmanager
+def killed_while_publishing(backend: StrictDuckDB, rows: list[Row]) -> Iterator[AbstractNativeLoader]:
+    """A loader whose first load of ``names`` ended when its table was there, and no row in it."""
+    with backend.new_loader() as loader, pytest.MonkeyPatch.context() as patch:
+        counts = compared(loader, NAMES, rows)
+        patch.setattr(StrictSession, "transaction", die)
+        with pytest.raises(KeyboardInterrupt):
+            loader.apply_changes(NAMES, counts.mode)
+        patch.undo()
+        yield loader
+
+
+def die(*_: object) -> None:
+    raise KeyboardInterrupt
