@@ -1,6 +1,6 @@
 """DuckDB as a warehouse of medgen_pipeline. ``MEDGEN_DSN=duckdb:///path/to/file.duckdb`` is all a user sets.
 
-``loader`` is the contract, ``session`` the connections, ``names`` types and hashes; the rest is medgen_pipeline's.
+``loader`` is the contract, ``session`` the connections, ``dialect`` its words; the rest is medgen_pipeline's.
 """
 
 from medgen_pipeline_duckdb.loader import DuckDBNativeLoader

@@ -13,6 +13,5 @@ class DuckDBDialect(Dialect):
     def row_hash(self, values: Sequence[tuple[sql.Statement, ColumnType]]) -> sql.Statement:
         """Half of an MD5 over the columns, each after its length: DuckDB's ``hash`` may change between versions."""
         text = sql.SQL("COALESCE(STRLEN({0}::VARCHAR) || ':' || {0}::VARCHAR, '-')")
-        return sql.SQL("MD5_NUMBER_LOWER({})::HUGEINT").format(
-            sql.SQL(" || ").join(text.format(value) for value, _ in values)
-        )
+        row = sql.SQL(" || ").join(text.format(value) for value, _ in values)
+        return sql.SQL("MD5_NUMBER_LOWER({})::HUGEINT").format(row)

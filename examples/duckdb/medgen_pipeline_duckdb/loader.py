@@ -45,7 +45,6 @@ class DuckDBNativeLoader(SqlNativeLoader[duckdb.DuckDBPyConnection]):
         """Nothing is opened."""
         session = DuckDBSession(path, schema, lock_timeout_seconds)
         super().__init__(session, SqlAudit(session))
-        self._patience = lock_timeout_seconds
         self._folder = path.with_name(f"{path.name}.loads")
         self._lock: FileLock | None = None
 
@@ -60,9 +59,7 @@ class DuckDBNativeLoader(SqlNativeLoader[duckdb.DuckDBPyConnection]):
             raise ValueError(f"DuckDB loader: unknown settings {unknown}; known: {sorted(known)}.")
         settings: dict[str, Any] = {**known, **config}
         if "/" in settings["schema"]:
-            raise ValueError(
-                f"DuckDB loader: schema {settings['schema']!r} has a / in it, which no file's name can have."
-            )
+            raise ValueError(f"DuckDB loader: schema {settings['schema']!r} has a / in it, as no file name can.")
         require_number("DuckDB loader: lock_timeout_seconds", settings["lock_timeout_seconds"], most=MOST_SECONDS)
         if path.stem in schemas(settings["schema"]):
             raise ValueError(
@@ -97,10 +94,10 @@ class DuckDBNativeLoader(SqlNativeLoader[duckdb.DuckDBPyConnection]):
                 file.unlink(missing_ok=True)
 
     def _copy(self, table_name: str, staging: sql.Identifier, file: Path, sent: int) -> int:
-        (held,) = self._session.execute(_COPY.format(staging, sql.Literal(str(file)))).fetchone() or (0,)
+        held = self._session.changed(_COPY.format(staging, sql.Literal(str(file))))
         if held != sent:
             raise LoaderError(f"{table_name}: sent {sent:,} rows, DuckDB holds {held:,}; nothing was kept.")
-        return int(held)
+        return held
 
     def _prepare(self) -> None:
         """See the base class; also creates the file. One at a time, for DuckDB would refuse the other."""
@@ -118,13 +115,13 @@ class DuckDBNativeLoader(SqlNativeLoader[duckdb.DuckDBPyConnection]):
             self._lock.acquire()
         except Timeout:
             raise TableBusyError(
-                f"{name}: waited {self._patience:g} s for another load of this table, which holds "
+                f"{name}: waited {self._session.patience:g} s for another load of this table, which holds "
                 f"{self._lock.lock_file}. Wait for it or end it, then load again."
             ) from None
 
     def _file_lock(self, name: str) -> FileLock:
         """A lock that the operating system frees when its process dies."""
-        return FileLock(self._folder / f"{name}.lock", timeout=self._patience, thread_local=False)
+        return FileLock(self._folder / f"{name}.lock", timeout=self._session.patience, thread_local=False)
 
 
 def _write(file: Path, chunks: Iterator[bytes], table_name: str, fields: int) -> int:

@@ -6,7 +6,7 @@ open it meanwhile, so loads of different processes wait for each other (https://
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -32,7 +32,7 @@ class DuckDBSession(SqlSession[duckdb.DuckDBPyConnection]):
         """Nothing is opened. ``patience`` is how many seconds to wait for another process that has the file."""
         self.path = path
         self.schema = schema
-        self._patience = patience
+        self.patience = patience
         self._has_file = False
         self._work: duckdb.DuckDBPyConnection | None = None
         self._audit: duckdb.DuckDBPyConnection | None = None
@@ -63,7 +63,7 @@ class DuckDBSession(SqlSession[duckdb.DuckDBPyConnection]):
             self._has_file = True
 
     def _connect(self, database: Path | str) -> None:
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + self.patience
         while self._work is None:
             try:
                 self._work = duckdb.connect(database)
@@ -72,9 +72,8 @@ class DuckDBSession(SqlSession[duckdb.DuckDBPyConnection]):
                 if "lock" not in str(error):
                     raise LoaderError(f"DuckDB cannot open {self.where}: {error}") from error
                 if time.monotonic() >= deadline:
-                    raise TableBusyError(
-                        f"{self.where}: waited {self._patience:g} s for another process: {error}"
-                    ) from error
+                    said = f"{self.where}: waited {self.patience:g} s for another process: {error}"
+                    raise TableBusyError(said) from error
                 time.sleep(_POLL_SECONDS)
 
     def close(self) -> None:
@@ -104,8 +103,7 @@ class DuckDBSession(SqlSession[duckdb.DuckDBPyConnection]):
 
     def changed(self, statement: sql.Statement) -> int:
         """See the base class; DuckDB answers with the number."""
-        (rows,) = self.execute(statement).fetchone() or (0,)
-        return int(rows)
+        return int((self.execute(statement).fetchone() or (0,))[0])
 
     def transaction(self, body: Callable[[], T]) -> T:
         """See the base class; DuckDB refuses a transaction that meets another one, so it is tried again."""
@@ -133,7 +131,5 @@ class DuckDBSession(SqlSession[duckdb.DuckDBPyConnection]):
                 yield from batch
 
     def _roll_back(self) -> None:
-        try:
+        with suppress(duckdb.TransactionException):  # a commit that failed has rolled back
             self.work.rollback()
-        except duckdb.TransactionException:  # a commit that failed has rolled back
-            return

@@ -29,7 +29,7 @@ def fit_feed(session: SqlSession[Any], names: TableNames) -> None:
 
 
 def make_feed(session: SqlSession[Any], names: TableNames) -> None:
-    """Make the feed where there is none. In the transaction of its first rows, if it can be."""
+    """Make the feed where there is none. Best with its first rows: a change set that is refused then leaves none."""
     if not session.columns(names.schemas.changes, names.table.name):
         session.run(
             "CREATE TABLE {feed} (_change_type {name_type} NOT NULL, _release {name_type} NOT NULL,"
