@@ -4,7 +4,7 @@ Assets, DDL, UI schema, checks and data dictionary are made from it. Outside it 
 name tables of MedGen's: the sample release gives each its rows, the suite needs some of every kind.
 """
 
-from medgen_pipeline.catalog.curated import ALL_TABLES, CURATED_TABLES, any_table_by_name, upstream_of
+from medgen_pipeline.catalog.curated import ALL_TABLES, CURATED_TABLES, any_table_by_name, rows_ahead, upstream_of
 from medgen_pipeline.catalog.model import (
     Column,
     ColumnType,
@@ -32,6 +32,7 @@ __all__ = [
     "SourceTable",
     "Table",
     "any_table_by_name",
+    "rows_ahead",
     "table_by_name",
     "upstream_of",
 ]

@@ -10,6 +10,10 @@ telemetry:
   enabled: false
 nux: # the newsletter dialog
   enabled: false
+# What steps print stays in the terminal: to keep it, Dagster starts four processes for each step, and ours log instead.
+compute_logs:
+  module: dagster._core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
 python_logs:
   managed_python_loggers: [medgen_pipeline] # into each run's event log
   python_log_level: INFO

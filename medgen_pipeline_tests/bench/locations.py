@@ -9,9 +9,16 @@ from typing import Any
 
 import dagster as dg
 
+from medgen_pipeline.orchestration import processes
 from medgen_pipeline.orchestration.build import build_definitions
 
 CONCURRENT = "BENCH_CONCURRENT"
+
+
+def step_processes() -> dg.Definitions:
+    """The project's own executor."""
+    concurrent = int(os.environ[CONCURRENT])
+    return build_definitions(executor=processes.step_processes.configured({"max_concurrent": concurrent}))
 
 
 def spawn() -> dg.Definitions:

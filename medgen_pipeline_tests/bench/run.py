@@ -44,7 +44,7 @@ EXECUTORS: Mapping[str, Sequence[str]] = {
     "default": ("-m", "medgen_pipeline.definitions"),
     **{
         made.__name__.replace("_", "-"): ("-m", locations.__name__, "-a", made.__name__)
-        for made in (locations.spawn, locations.forkserver, locations.in_process)
+        for made in (locations.step_processes, locations.spawn, locations.forkserver, locations.in_process)
     },
 }
 
@@ -79,7 +79,7 @@ def measure(ground: Ground, double: NcbiDouble, plan: Plan) -> Iterator[Record]:
     home = Path(tempfile.mkdtemp(prefix="run-", dir=ground.home))
     (home / "dagster.yaml").write_text(INSTANCE_YAML)
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("MEDGEN_", "DAGSTER_"))},
+        **{name: value for name, value in os.environ.items() if not name.startswith(("MEDGEN_", "DAGSTER_", "PYTHON"))},
         "MEDGEN_DSN": ground.dsn,
         "MEDGEN_HOME": str(home),
         "MEDGEN_SOURCE_URL": double.url,

@@ -6,6 +6,9 @@ from datetime import date, timedelta
 import dagster as dg
 import pytest
 from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy  # what FreshnessPolicy.time_window makes
+from dagster._core.execution.api import create_execution_plan
+from dagster._core.execution.plan.active import ActiveExecution
+from dagster._core.execution.retries import RetryMode
 from dagster._core.remote_representation.external_data import RepositorySnap  # what a code server sends to the UI
 
 from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
@@ -356,6 +359,14 @@ def test_the_kind_of_the_tables_follows_the_dsn(monkeypatch: pytest.MonkeyPatch)
     assert kinds() == {"postgres", "table"}
     monkeypatch.setenv("MEDGEN_DSN", "nonsense")  # the location loads; the run says what is wrong
     assert kinds() == {"database", "table"}
+
+
+def test_the_longest_chain_of_tables_begins_first() -> None:
+    plan = create_execution_plan(build_definitions(environment={}).resolve_implicit_global_asset_job_def())
+    unfinished = pytest.raises(dg.DagsterInvariantViolationError, match="without completing")
+    with unfinished, ActiveExecution(plan, RetryMode.DISABLED) as execution:
+        begun = [step.key for step in execution.get_steps_to_execute(limit=4)]
+    assert begun == [f"medgen__{name}" for name in ("medgen_pubmed_lnk", "mgconso", "mgrel", "medgen_uid_cui_history")]
 
 
 def test_resources_and_executor_can_be_replaced() -> None:

@@ -14,7 +14,7 @@ from medgen_pipeline.catalog.curated import (
     disease_phenotype,
     release_report,
 )
-from medgen_pipeline.catalog.model import CuratedTable, Table
+from medgen_pipeline.catalog.model import CuratedTable, SourceTable, Table
 from medgen_pipeline.catalog.sources.medgen import TABLES
 
 # Each after those that it is made from.
@@ -51,3 +51,19 @@ def upstream_of(table: CuratedTable) -> tuple[Table, ...]:
     if table.query.reads_loads:
         names |= dict.fromkeys(source.name for source in TABLES)
     return tuple(any_table_by_name(name) for name in names)
+
+
+def rows_ahead(table: Table) -> int:
+    """How many rows are read, one table after the other, until all that is made from ``table`` is made, too.
+
+    By the typical rows of NCBI's tables: what has most of them ahead is to begin first. Not by the last run's seconds:
+    those of a week in which a file was the same say nothing of the next.
+    """
+    read = (table,) if isinstance(table, SourceTable) else _read_by(table)
+    own = max((other.typical_rows for other in read if isinstance(other, SourceTable)), default=0)
+    return own + max((rows_ahead(other) for other in CURATED_TABLES if table in _read_by(other)), default=0)
+
+
+def _read_by(table: Table) -> tuple[Table, ...]:
+    names = table.query.tables if isinstance(table, CuratedTable) else ()
+    return tuple(any_table_by_name(name) for name in names if name != table.name)

@@ -11,7 +11,7 @@ from pydantic import Field, create_model
 
 from medgen_pipeline.catalog import CuratedTable, upstream_of
 from medgen_pipeline.loading.curated_load import CuratedOptions, read_inputs
-from medgen_pipeline.orchestration.assets.tables import FRESHNESS, OWNERS
+from medgen_pipeline.orchestration.assets.tables import FRESHNESS, OWNERS, priority_of
 from medgen_pipeline.orchestration.failures import RETRIES, permanent_errors_as_failures
 from medgen_pipeline.orchestration.io_manager import PendingCurated, WarehouseIOManager
 from medgen_pipeline.orchestration.keys import RELEASE, Names
@@ -75,6 +75,7 @@ def build_curated_asset(
         code_version=table.version,
         description=f"{table.description}\n\nMade inside the warehouse by the IO manager `{names.warehouse}`.",
         metadata=curated_definition_metadata(table, names.key_prefix),
+        op_tags=priority_of(table),
         retry_policy=RETRIES,
         pool=names.warehouse,
         freshness_policy=FRESHNESS,

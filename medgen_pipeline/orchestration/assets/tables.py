@@ -10,7 +10,7 @@ from typing import Self
 import dagster as dg
 from pydantic import Field, model_validator
 
-from medgen_pipeline.catalog import SourceTable
+from medgen_pipeline.catalog import SourceTable, Table, rows_ahead
 from medgen_pipeline.loading.file_load import LoadOptions
 from medgen_pipeline.loading.gates import GateLimits
 from medgen_pipeline.orchestration.failures import RETRIES, permanent_errors_as_failures
@@ -98,6 +98,14 @@ class LoadConfig(dg.Config):
         )
 
 
+def priority_of(table: Table) -> dict[str, str]:
+    """The tag by which Dagster begins, of the steps that may begin, with this table's before those with a lower number.
+
+    Otherwise the order is the alphabet's: the longest table of all would be among the last to begin.
+    """
+    return {"dagster/priority": str(rows_ahead(table) // 1000)}
+
+
 def build_ncbi_files(tables: Sequence[SourceTable], names: Names) -> list[dg.AssetSpec]:
     """NCBI's files: assets that somebody else materializes."""
     return [
@@ -132,6 +140,7 @@ def build_table_asset(table: SourceTable, names: Names, *, kind: str) -> dg.Asse
         code_version=table.shape,
         description=f"{table.description}\n\nPublished through the IO manager `{names.warehouse}`.",
         metadata=definition_metadata(table),
+        op_tags=priority_of(table),
         retry_policy=RETRIES,
         pool=names.warehouse,
         freshness_policy=FRESHNESS,

@@ -1,0 +1,87 @@
+"""The executor of the project's code location: a process for each step, which begins with all that the run has loaded.
+
+A run of all tables has a step for each, and most are short. With Dagster's own executor every step's process loads the
+code location and opens the instance again, which takes more than most steps do. Here it is a copy of the run's process
+where that is safe, and otherwise of one that has loaded the code location. All else is Dagster's: events, retries,
+interrupts, and that a killed process is one failed step. docs/benchmarks.md compares the executors.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from multiprocessing.context import ForkContext, ForkProcess
+from multiprocessing.context import _concrete_contexts as contexts  # type: ignore[attr-defined]  # not in typeshed
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.execution.context.system import PlanOrchestrationContext
+from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.retries import RetryMode
+from dagster._core.executor.child_process_executor import ChildProcessCommand
+from dagster._core.executor.multiprocess import MultiprocessExecutor
+
+# Linux lists the threads here, also those that Python does not know of.
+_THREADS = Path("/proc/self/task")
+_COPY = "copy_of_the_run"
+
+
+@dg.executor(
+    name="step_processes",
+    config_schema={
+        "max_concurrent": dg.Field(int, default_value=2, description="Steps at a time."),
+        "preload_modules": dg.Field(
+            [str],
+            default_value=["medgen_pipeline.orchestration.build"],
+            description="What the process that steps' are copied from imports, where the run's cannot be copied.",
+        ),
+    },
+    requirements=dg.multiple_process_executor_requirements(),
+)
+def step_processes(context: dg.InitExecutorContext) -> dg.Executor:
+    """Run each step in a process of its own, some at a time."""
+    config: Mapping[str, Any] = context.executor_config
+    return _StepProcesses(
+        retries=RetryMode.ENABLED,
+        max_concurrent=config["max_concurrent"],
+        start_method="forkserver",
+        explicit_forkserver_preload=config["preload_modules"],
+    )
+
+
+class _StepProcesses(MultiprocessExecutor):
+    def execute(
+        self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
+    ) -> Iterator[dg.DagsterEvent]:
+        if can_be_copied():
+            # Where Dagster's executor looks for the start method that it was told.
+            contexts[_COPY] = _Copies(plan_context.instance)
+            self._start_method = _COPY
+        return super().execute(plan_context, execution_plan)
+
+
+def can_be_copied() -> bool:
+    """Whether a copy of this process has all that it has: of several threads a copy has one, and the locks of all.
+
+    Not on macOS, whose own libraries do not bear it.
+    """
+    return _THREADS.is_dir() and len(list(_THREADS.iterdir())) == 1
+
+
+class _Copies(ForkContext):
+    """Starts a step's process as a copy of this one."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self._instance = instance
+
+    def Process(  # type: ignore[override]  # noqa: N802  # a class there
+        self, target: Callable[..., object], args: tuple[Any, ChildProcessCommand]
+    ) -> ForkProcess:
+        return ForkProcess(target=_run, args=(self._instance, target, args))
+
+
+def _run(instance: dg.DagsterInstance, target: Callable[..., object], args: tuple[Any, ChildProcessCommand]) -> None:
+    """In the copy: the instance that the run has opened is open, and Dagster need not open it again.
+
+    No connection is shared: Dagster's storages, SQLite and PostgreSQL, make one for each use.
+    """
+    dg.DagsterInstance.from_ref = staticmethod(lambda _: instance)  # type: ignore[assignment,method-assign]  # until the step ends
+    target(*args)

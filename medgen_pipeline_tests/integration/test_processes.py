@@ -1,0 +1,69 @@
+"""The executor's promise: a process for each step, and one that is killed is one failed step, or one more attempt."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from medgen_pipeline_tests.instance import PROJECT
+
+# "again" is killed once and "gone" each time; {threads} more threads are at work in the run's process.
+LOCATION = """
+import os, pathlib, signal, threading, time
+import dagster as dg
+from medgen_pipeline.orchestration.processes import step_processes
+
+if {threads}:
+    threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+LOADED_BY = os.getpid()
+
+@dg.asset
+def steady():
+    return dg.MaterializeResult(metadata={{"process": os.getpid(), "loaded_by": LOADED_BY}})
+
+@dg.asset(retry_policy=dg.RetryPolicy(max_retries=1))
+def again(context):
+    if context.retry_number == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+@dg.asset
+def gone():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+@dg.asset(deps=[gone])
+def after_it(): ...
+
+executor = step_processes.configured({{"preload_modules": ["location"]}})
+defs = dg.Definitions(assets=[steady, again, gone, after_it], executor=executor)
+"""
+
+
+@pytest.mark.parametrize(("threads", "copied"), [(0, sys.platform == "linux"), (1, False)])
+def test_a_killed_step_is_a_failure_of_its_own_and_the_others_are_made(
+    tmp_path: Path, threads: int, copied: bool
+) -> None:
+    (tmp_path / "location.py").write_text(LOCATION.format(threads=threads))
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "location", "--select", "*"]
+    environment = {**os.environ, "DAGSTER_HOME": str(tmp_path), "PYTHONPATH": f"{tmp_path}:{PROJECT}"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        (record,) = instance.get_run_records()
+        events = [entry.dagster_event for entry in instance.all_logs(record.dagster_run.run_id) if entry.dagster_event]
+    ended = {(event.step_key, event.event_type) for event in events}
+    kinds = dg.DagsterEventType
+    assert {step for step, kind in ended if kind is kinds.STEP_SUCCESS} == {"steady", "again"}
+    assert ("again", kinds.STEP_UP_FOR_RETRY) in ended
+    assert {step for step, kind in ended if kind is kinds.STEP_FAILURE} == {"gone"}
+    assert "after_it" not in {step for step, kind in ended if kind is kinds.STEP_START}
+    assert any(event.step_key == "gone" and "signal 9 (SIGKILL)" in (event.message or "") for event in events)
+    made = next(event for event in events if event.is_step_materialization and event.step_key == "steady")
+    metadata = made.step_materialization_data.materialization.metadata
+    process, loaded_by = metadata["process"].value, metadata["loaded_by"].value
+    assert process != loaded_by, "a process of its own that has not loaded the code location again"
+    run = next(event for event in events if (event.message or "").startswith("Executing steps using"))
+    assert (f"pid: {loaded_by})" in (run.message or "")) is copied
