@@ -3,12 +3,17 @@
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from medgen_pipeline.errors import PermanentError
 from medgen_pipeline.loaders import LoaderError, LoaderFactory, LostConnectionError, TableBusyError
+from medgen_pipeline.loaders import statement as sql
+from medgen_pipeline.loaders.postgres.config import PostgresConfig
+from medgen_pipeline.loaders.postgres.session import PostgresSession
 from medgen_pipeline.testing import Row, canonical, load, start_of
 from medgen_pipeline.testing.loads import MERGED, NAMES, RELEASES, A, B, C
 from medgen_pipeline_tests.loaders.support import new_loader, query, read, role_that_loads, session
@@ -102,6 +107,19 @@ def test_a_first_load_has_statistics_and_leaves_the_thorough_ones_to_autovacuum(
     assert query(database, "SELECT count(*) FROM pg_stats WHERE schemaname = 'medgen'") == [(len(NAMES.columns),)]
     waiting = "SELECT n_mod_since_analyze FROM pg_stat_user_tables WHERE schemaname = 'medgen'"
     assert query(database, waiting) == [(2,)]
+
+
+def test_what_runs_beside_the_work_ends_with_it(database: str) -> None:
+    connections = PostgresSession(database, PostgresConfig())
+    connections.open()
+    with connections.beside(sql.SQL("SELECT pg_sleep(0.1), 1")) as answer:
+        assert connections.execute(sql.SQL("SELECT 2")).fetchone() == (2,)
+        assert answer().fetchone() == ("", 1)
+    started = time.monotonic()
+    with pytest.raises(psycopg.DataError), connections.beside(sql.SQL("SELECT pg_sleep(30)")):
+        connections.execute(sql.SQL("SELECT pg_sleep(0.2)::text::integer"))
+    connections.close()
+    assert time.monotonic() - started < 10
 
 
 def test_a_role_without_create_is_told_what_it_needs(database: str) -> None:

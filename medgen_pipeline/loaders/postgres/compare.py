@@ -19,14 +19,17 @@ logger = logging.getLogger(__name__)
 
 
 def baseline(session: PostgresSession, names: TableNames, staged_rows: int) -> Comparison[Writers]:
-    """There is nothing to compare with: index the staged table and add up its rows."""
-    indexed = build_index(session, names)
-    nulls, checksum = session.run(
-        "SELECT count(*) FILTER (WHERE num_nulls({null_columns}) > 0), coalesce(sum({hash}), 0) FROM {staging} s",
-        names,
+    """There is nothing to compare with: index the staged table and add up its rows, both at once."""
+    content = sql.SQL(
+        "SELECT count(*) FILTER (WHERE num_nulls({null_columns}) > 0), coalesce(sum({hash}), 0) FROM {staging} s"
+    ).format(
+        staging=names.staging,
         null_columns=names.columns("s", names.index_columns),
         hash=names.row_hash("s"),
-    ).fetchone() or (0, 0)
+    )
+    with session.beside(content) as added_up:
+        indexed = build_index(session, names)
+        nulls, checksum = added_up().fetchone() or (0, 0)
     unique = indexed and nulls == 0
     counts = ChangeCounts(inserted=staged_rows, by_key=unique, baseline=True)
     return Comparison(counts=counts, production=None, checksum_after=int(checksum), unique_key=unique)
@@ -42,7 +45,7 @@ def compare_with_production(
     with session.work.transaction():
         session.work.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         production = read_writers(session, names)
-        session.run("ANALYZE {staging}", names)
+        analyze_quickly(session, names, names.staging)
         counts = None
         if try_by_key:
             # The planner expects every row to pass the filter of the join, and handing that many over rules a parallel
@@ -95,6 +98,16 @@ def compare_staged_lines(session: PostgresSession, names: TableNames, guard: Gua
         counts = replace(counts, unique_key=_proves_unique(session, names))
     checksum = guard.checksum + _checksum_of_changes(session, names)
     return Comparison(counts=counts, production=guard.state, checksum_after=checksum, unique_key=counts.by_key)
+
+
+def analyze_quickly(session: PostgresSession, names: TableNames, relation: sql.Statement) -> None:
+    """Statistics from a tenth of the usual sample, in a tenth of the time, inside the caller's transaction.
+
+    (1.1 M rows: 0.02 s against 0.2 s, of a first load's 1.2 s.) With its columns named, ANALYZE does not count as the
+    table's: autovacuum still makes the thorough one, as it does after any copy.
+    """
+    session.set_local("default_statistics_target", "10")
+    session.run("ANALYZE {relation} ({columns})", names, relation=relation)
 
 
 def build_index(session: PostgresSession, names: TableNames) -> bool:

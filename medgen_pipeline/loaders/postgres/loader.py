@@ -187,7 +187,7 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         names, (_, found) = self._names(table), self._begun(table)
         much = found.counts.changed * 100 >= found.counts.rows_after
         if mode is ApplyMode.FIRST:
-            publish.analyze_first(self._session, names)
+            self._session.transaction(lambda: compare.analyze_quickly(self._session, names, names.production))
         # PostgreSQL's own autovacuum waits for a tenth; a hundredth keeps plans right and weekly loads cheap.
         elif mode is ApplyMode.DELTA and much:
             self._session.run("ANALYZE {production}", names)

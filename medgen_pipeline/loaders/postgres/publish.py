@@ -66,17 +66,6 @@ def publish_first(session: PostgresSession, names: TableNames) -> None:
     describe(session, names)
 
 
-def analyze_first(session: PostgresSession, names: TableNames) -> None:
-    """Quick statistics, for the queries of the next minute: a tenth of the sample, in a tenth of the time.
-
-    With its columns named, ANALYZE does not count as the table's: autovacuum makes the thorough one, as it does after
-    any copy. (1.1 M rows: 0.2 s of the load's 1.2 s for the whole sample.)
-    """
-    with session.work.transaction():
-        session.set_local("default_statistics_target", "10")
-        session.run("ANALYZE {production} ({columns})", names)
-
-
 def _lock_writers_out(session: PostgresSession, names: TableNames) -> None:
     """Keep out other writers and whoever would alter the table; let readers through."""
     session.limit_waiting()

@@ -1,14 +1,16 @@
 """Connections to one PostgreSQL: opening, cancelling, locking, and errors in the contract's terms.
 
 Two connections: one does the work and holds the table's advisory lock, so that the lock goes when the work's connection
-goes; the other writes the audit, so that the record survives a rollback. What is executed is other modules' business.
+goes; the other writes the audit, so that the record survives a rollback, and reads beside the work where that takes
+long. What is executed is other modules' business.
 """
 
 import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar, LiteralString, TypeVar
 from urllib.parse import quote
 
@@ -193,6 +195,22 @@ class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
     def execute_audit(self, statement: sql.Statement) -> psycopg.Cursor[Any]:
         """Execute on the audit's connection."""
         return self.audit.execute(*self.dialect.render(statement))
+
+    @contextmanager
+    def beside(self, statement: sql.Statement) -> Iterator[Callable[[], psycopg.Cursor[Any]]]:
+        """Execute on the audit's connection, which is idle meanwhile, beside what the work connection executes.
+
+        What it yields waits for the answer. Where the work fails, the statement is cancelled.
+        """
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(self.execute_audit, statement)
+            try:
+                yield answer.result
+            except BaseException:
+                if self._audit is not None and not answer.done():
+                    with suppress(psycopg.Error):
+                        self._audit.cancel_safe(timeout=10)
+                raise
 
     def transaction(self, body: Callable[[], T]) -> T:
         """Run ``body`` in a transaction."""
