@@ -2,10 +2,13 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 
-from medgen_pipeline.catalog.query import Query
+from medgen_pipeline.catalog.query import FEED_PREFIX, LOAD_RUN, Parameter, Query, Scratch
+
+AFFECTED = "affected"
+RECENT_PREFIX = "recent_"
 
 # To be raised where the same bytes of a file become other rows than before.
 _READING = 2
@@ -79,6 +82,8 @@ class Table:
             a release in which it repeats is compared by whole rows and loses nothing.
         description: Markdown for the UI: what the table holds, who made it, its traps.
         references: Columns that hold identifiers of other tables.
+        lookups: Columns it is looked up by beside its key, each by itself: on a backend that has indexes, it has one
+            for each.
     """
 
     name: str
@@ -87,13 +92,14 @@ class Table:
     key_proven: bool
     description: str
     references: tuple[Reference, ...] = ()
+    lookups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse an entry that contradicts itself; this runs at import, so it fails in the first test."""
         names = self.column_names
         if len(set(names)) != len(names):
             raise ValueError(f"catalog: table {self.name} names a column twice: {names}")
-        unknown = {*self.key, *(reference.column for reference in self.references)} - set(names)
+        unknown = {*self.key, *(reference.column for reference in self.references), *self.lookups} - set(names)
         if unknown:
             raise ValueError(f"catalog: table {self.name} has no columns {sorted(unknown)}; it has {names}")
         if self.key_proven and not self.key:
@@ -144,17 +150,45 @@ class SourceTable(Table):
 
 @dataclass(frozen=True, kw_only=True)
 class Increment:
-    """How a curated table follows the changes of the one table it is made from, instead of reading all of it.
+    """How a curated table follows the changes of the tables it is made from, instead of reading them whole.
+
+    The table's rows fall into parts. A part is made from some rows of each upstream table, and from no others.
 
     Attributes:
-        query: Gives the whole new content from production (named like any table) and from the upstream's change feed,
-            after the load ``since`` up to the load ``until``, which are parameters.
-        conserved: Gives a number of production that is the number of rows of the upstream: production that does not add
-            up is rebuilt.
+        key: The columns that tell which part a row belongs to.
+        scratch: The last of those that the query does not know is ``affected``, with the keys of all parts that may be
+            other than before, once each. Then come, by their own names, the upstream tables with what those parts are
+            made from; one that is not named is read as it is. ``{recent_names}`` is what the change feed of ``names``
+            has between the two states, ``{recent_load_run}`` the loads of the upstream tables between them.
+        query: Gives the rows of the affected parts; None: the table's own query does, from the narrowed tables.
     """
 
-    query: Query
-    conserved: Query
+    key: tuple[str, ...]
+    scratch: tuple[Scratch, ...]
+    query: Query | None = None
+
+
+def narrowed(name: str, condition: str) -> Scratch:
+    """An upstream table with those of its rows, ``own``, that meet ``condition``."""
+    return Scratch(name, f"SELECT own.* FROM {{{name}}} AS own WHERE {condition}")  # noqa: S608  # the catalog's text
+
+
+def by_column(column: str, **upstream: str) -> Increment:
+    """The increment of a table whose rows are made from upstream rows that have the same value of one column.
+
+    Args:
+        column: That column of the table.
+        upstream: The same column of each upstream table, by its name.
+    """
+    changed = (
+        f"SELECT {own} AS {column} FROM {{{RECENT_PREFIX}{name}}} AS feed GROUP BY {own}"  # noqa: S608  # the catalog's names
+        for name, own in upstream.items()
+    )
+    narrow = (
+        narrowed(name, f"own.{own} IN (SELECT {column} FROM {{{AFFECTED}}})")  # noqa: S608  # the same
+        for name, own in upstream.items()
+    )
+    return Increment(key=(column,), scratch=(Scratch(AFFECTED, " UNION ".join(changed)), *narrow))
 
 
 class Severity(StrEnum):
@@ -226,7 +260,7 @@ class CuratedTable(Table):
     Attributes:
         query: Gives the rows, with the table's columns by name.
         lineage: For each column, the columns it is made from, as ``table.column``.
-        increment: How it is brought up to date without reading its upstream whole.
+        increment: How it is brought up to date without reading its upstream whole; None: it is always rebuilt.
         settings: Parameters of the query that users may choose.
         rules: What must hold in it.
         metrics: What is shown beside each load. Settings reach those of their parameters that have the same name.
@@ -252,3 +286,64 @@ class CuratedTable(Table):
     def version(self) -> str:
         """A short hash of all that decides its rows besides the tables it reads."""
         return hashlib.sha256(f"{self.shape} {self.query.fingerprint}".encode()).hexdigest()[:12]
+
+    def followed(self, query: Query, windows: Mapping[str, tuple[int, int]], most: int) -> Query:
+        """What replaces the rows that changes of upstream tables affect: signed rows, ``-`` those there are, ``+`` new.
+
+        Args:
+            query: The table's, with the parameters chosen.
+            windows: For each upstream table, the loads that the changes come after and go up to.
+            most: How many rows may be affected.
+        """
+        if self.increment is None:
+            raise ValueError(f"catalog: {self.name} has no increment")
+        made = replace(self.increment.query, parameters=query.parameters) if self.increment.query else query
+        key = self.increment.key
+        affected = f"{{{AFFECTED}}} AS affected ON " + " AND ".join(f"affected.{name} = part.{name}" for name in key)
+        columns = ", ".join(f"part.{name}" for name in self.column_names)
+        # The texts are the catalog's own; values are parameters.
+        checks = (
+            Scratch(
+                "incomplete",
+                f"SELECT 1 AS found FROM {{{AFFECTED}}} AS part WHERE "  # noqa: S608
+                + " OR ".join(f"part.{name} IS NULL" for name in key),
+                most=0,
+                rows="affected keys are incomplete",
+            ),
+            Scratch(
+                "replaced",
+                f"SELECT {columns} FROM {{{self.name}}} AS part JOIN {affected}",  # noqa: S608
+                most=most,
+                rows=f"rows of {self.name} are affected",
+            ),
+        )
+        own = list(self.increment.scratch)
+        after = 1 + next(place for place, scratch in enumerate(own) if scratch.name == AFFECTED)
+        scratch = (*own[:after], *checks, *own[after:], *made.scratch)
+        text = (
+            f"SELECT '-' AS _sign, {columns} FROM {{replaced}} AS part"  # noqa: S608
+            f" UNION ALL SELECT '+', {columns} FROM ({made.text}) AS part JOIN {affected}"
+        )
+        whole = Query(text=text, scratch=scratch, constants=made.constants, parameters=query.parameters)
+        recent = [name for name in whole.relations if name.startswith(RECENT_PREFIX)]
+        bounds: dict[str, Parameter] = {}
+        for name, (since, until) in windows.items():
+            bounds |= {f"since_{name}": since, f"until_{name}": until}
+        parameters = {**query.parameters, **bounds}
+        return replace(whole, scratch=(*(_recent(name, windows) for name in recent), *scratch), parameters=parameters)
+
+
+def _recent(name: str, windows: Mapping[str, tuple[int, int]]) -> Scratch:
+    """The scratch table of changes, or loads, between two states."""
+    of = name.removeprefix(RECENT_PREFIX)
+    if of != LOAD_RUN:
+        text = (
+            f"SELECT feed.* FROM {{{FEED_PREFIX}{of}}} AS feed"  # noqa: S608  # the catalog's names
+            f" WHERE feed._load_id > {{since_{of}}} AND feed._load_id <= {{until_{of}}}"
+        )
+    else:
+        text = f"SELECT run.* FROM {{{LOAD_RUN}}} AS run WHERE " + " OR ".join(  # noqa: S608  # the same
+            f"(run.table_name = '{one}' AND run.load_id > {{since_{one}}} AND run.load_id <= {{until_{one}}})"
+            for one in windows
+        )
+    return Scratch(name, text)

@@ -33,16 +33,21 @@ class Scratch:
     """A temporary table of a build: it goes when the query has run.
 
     Attributes:
-        name: What the statements call it, in braces.
+        name: What the statements call it, in braces. It may be that of something the query reads: ``query`` then means
+            the original, and all that comes later the scratch table.
         query: Its first rows, a SELECT.
         repeat: Statements that run in turn, again and again, until a whole round changes no row: an INSERT grows a
             scratch table, a DELETE shrinks it. ``{round}`` is the number of the round, from 1. That it comes to an end
             on any data is the statements' duty.
+        most: How many rows it may have; with more, the whole query is refused. None: any number.
+        rows: What its rows are, in the plural, for the message of that refusal.
     """
 
     name: str
     query: str
     repeat: tuple[str, ...] = ()
+    most: int | None = None
+    rows: str = ""
 
 
 Parameter = int | str | tuple[str, ...]
@@ -72,11 +77,18 @@ class Query:
     @property
     def relations(self) -> tuple[str, ...]:
         """The tables, feeds and record of loads that it reads, in the order they are first named."""
-        scratch, constants = (one.name for one in self.scratch), (one.name for one in self.constants)
-        own = {"round", *self.parameters, *scratch, *constants}
-        texts = [*(part for one in self.scratch for part in (one.query, *one.repeat)), self.text]
-        named = dict.fromkeys(name for text in texts for _, name, _, _ in Formatter().parse(text) if name)
-        return tuple(name for name in named if name not in own)
+        own = {"round", *self.parameters, *(one.name for one in self.constants)}
+        read: dict[str, None] = {}
+        for scratch in self.scratch:
+            read |= dict.fromkeys(name for name in _names_in(scratch.query) if name not in own)
+            own.add(scratch.name)
+            read |= dict.fromkeys(name for text in scratch.repeat for name in _names_in(text) if name not in own)
+        return tuple(read | dict.fromkeys(name for name in _names_in(self.text) if name not in own))
+
+    @property
+    def rows_of(self) -> tuple[str, ...]:
+        """The tables whose rows it reads."""
+        return tuple(name for name in self.relations if name != LOAD_RUN and not name.startswith(FEED_PREFIX))
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -104,3 +116,7 @@ class Query:
         """A hash of all that decides the answer besides the tables it reads."""
         parts = (self.text, self.scratch, self.constants, sorted(self.parameters.items()))
         return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _names_in(text: str) -> list[str]:
+    return [name for _, name, _, _ in Formatter().parse(text) if name]

@@ -23,6 +23,7 @@ from medgen_pipeline.loaders.records import (
     ProductionChangedError,
     Strategy,
     TableBusyError,
+    TooMuchAffectedError,
     UnknownTableError,
     WarehouseBusyError,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "ProductionChangedError",
     "Strategy",
     "TableBusyError",
+    "TooMuchAffectedError",
     "UnknownTableError",
     "WarehouseBusyError",
 ]

@@ -97,13 +97,23 @@ class AbstractNativeLoader(ABC):
         Returns the rows the backend says it holds. They equal the rows sent, or it raises and staging is empty.
         """
 
-    def stage_query(self, table: Table, query: Query) -> int:
+    def stage_query(self, table: Table, query: Query, upstream: Sequence[tuple[Table, LoadRecord]] = ()) -> int:
         """Fill the empty staging table from a query that runs inside the warehouse, in one snapshot of it.
 
-        For backends with the capability ``curated``. Returns the rows the backend says it holds. A failure leaves
-        nothing of the query behind.
+        For backends with the capability ``curated``. Under ``SNAPSHOT`` the query has one more column, ``_sign``, with
+        ``+`` or ``-``. Returns the rows the backend says it holds. A failure leaves nothing of the query behind.
+
+        Args:
+            table: The table.
+            query: Gives its rows.
+            upstream: Tables whose rows it is made from, each with its last load. One that is not as that load left it,
+                in the query's own snapshot, is left out of what the load records as ``made_from``.
+
+        Raises:
+            ProductionChangedError: Under ``SNAPSHOT``: one of ``upstream`` is not as its load left it.
+            TooMuchAffectedError: A scratch table has more rows than the query allows.
         """
-        del query
+        del query, upstream
         raise self._no_queries(table.name)
 
     def read_query(self, query: Query, most: int) -> list[tuple[Any, ...]]:

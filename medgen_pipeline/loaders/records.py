@@ -3,6 +3,7 @@
 import json
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -41,11 +42,16 @@ class ProductionChangedError(TransientError):
     """Production is not as the change set was made for, so nothing was published; a new comparison will do."""
 
 
+class TooMuchAffectedError(PermanentError):
+    """A scratch table of a query got more rows than the query allows it; nothing was staged."""
+
+
 class Strategy(StrEnum):
     """How the change set is found."""
 
-    SNAPSHOT = "snapshot"  # on the client, between two archived files; only the change is staged
-    WAREHOUSE = "warehouse"  # in the database, between the staged file and production
+    # Only the change is staged: told on the client from two archived files, or inside the warehouse from change feeds.
+    SNAPSHOT = "snapshot"
+    WAREHOUSE = "warehouse"  # in the database, between all that was staged and production
 
 
 class ApplyMode(StrEnum):
@@ -87,6 +93,7 @@ class LoadStart:
 
     Attributes:
         take_over: Whether a table of production's name that no recorded load made may become production.
+        made_from: The load of each table that this one is made from, by its name; empty where it is made from a file.
     """
 
     table: Table
@@ -95,6 +102,7 @@ class LoadStart:
     content_sha256: str
     dagster_run_id: str | None = None
     take_over: bool = False
+    made_from: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,8 +203,25 @@ class LoadRecord:
     @property
     def feed_since(self) -> int | None:
         """The load whose state the change feed reaches back to, or None where that is not known."""
-        since = self.left.get("feed_since")
-        return since if isinstance(since, int) else None
+        return self._left_number("feed_since")
+
+    @property
+    def unbroken_since(self) -> int | None:
+        """The load since which every load found production as the one before had left it, or None: not known.
+
+        What the change feed has since then is all that has happened.
+        """
+        return self._left_number("unbroken_since")
+
+    @property
+    def made_from(self) -> dict[str, int]:
+        """The load of each table that this one was made from, as that load had left it."""
+        made_from = self.left.get("made_from")
+        return made_from if isinstance(made_from, dict) else {}
+
+    def _left_number(self, name: str) -> int | None:
+        number = self.left.get(name)
+        return number if isinstance(number, int) else None
 
     @property
     def left(self) -> dict[str, Any]:

@@ -4,27 +4,43 @@
 """
 
 import hashlib
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from medgen_pipeline.catalog import CuratedTable, Query, upstream_of
-from medgen_pipeline.catalog.model import Increment
+from medgen_pipeline.catalog import CuratedTable, Query, Table, any_table_by_name, upstream_of
 from medgen_pipeline.catalog.query import Parameter
 from medgen_pipeline.errors import PermanentError, SettingError, TransientError, require_number
-from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError, LoadRecord, LoadStart
-from medgen_pipeline.loaders.records import ROWS_AFTER
+from medgen_pipeline.loaders import (
+    AbstractNativeLoader,
+    LoaderError,
+    LoadRecord,
+    LoadStart,
+    ProductionChangedError,
+    Strategy,
+    TooMuchAffectedError,
+)
 from medgen_pipeline.loading.file_load import Load, LoadOptions, LoadResult
 from medgen_pipeline.rows.records import FramingReport
+
+logger = logging.getLogger(__name__)
 
 # A metric is a look, not an export; and so many loads of one table are twenty years of weeks.
 _SHOWN_ROWS = 200
 _LISTED = 1000
-_LOADS_LOOKED_AT = 1000
-_LOADS = (
-    f"SELECT load_id, content_sha256, {ROWS_AFTER} AS rows_after FROM {{load_run}}"  # noqa: S608  # a constant
-    " WHERE table_name = {table_name} AND status = 'succeeded' ORDER BY load_id DESC"
+# Where more has changed than this share of an upstream table, or of the table itself, a rebuild is as quick. So few
+# rows are always followed.
+_MOST_CHANGED = 0.2
+_ALWAYS_FOLLOWED = 1000
+_BASE = (
+    "SELECT release, content_sha256 FROM {load_run}"
+    " WHERE table_name = {table_name} AND load_id = {base} AND status = 'succeeded'"
+)
+_CHANGED = (
+    "SELECT COALESCE(SUM(rows_inserted + rows_updated + rows_deleted), 0) FROM {load_run}"
+    " WHERE table_name = {table_name} AND load_id > {base} AND load_id <= {newest} AND status = 'succeeded'"
 )
 _NEWEST_LOADS = (
     "SELECT table_name, MAX(load_id) AS load_id FROM {load_run} WHERE status = 'succeeded' GROUP BY table_name"
@@ -81,13 +97,26 @@ class CuratedInputs:
 
     def hash_with(self, content: Mapping[str, str]) -> str:
         """The same with other content of some tables."""
-        by_load = self.query.reads_loads
         read = {
-            name: content.get(name, f"{load.load_id} {load.release}" if by_load else load.content_sha256)
+            name: content.get(name, self.version_of(load.load_id, load.release, load.content_sha256))
             for name, load in self.upstream.items()
         }
         parts = [self.table.shape, self.query.fingerprint, *(f"{name} {version}" for name, version in read.items())]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def version_of(self, load_id: int, release: str, content_sha256: str) -> str:
+        """What stands for a load of a table that it reads."""
+        return f"{load_id} {release}" if self.query.reads_loads else content_sha256
+
+    @property
+    def made_from(self) -> dict[str, int]:
+        """The last load of each table that it reads, by its id."""
+        return {name: load.load_id for name, load in self.upstream.items()}
+
+    @property
+    def rows_of(self) -> list[tuple[Table, LoadRecord]]:
+        """The tables whose rows the query reads, each with its last load."""
+        return [(any_table_by_name(name), self.upstream[name]) for name in self.query.rows_of]
 
 
 def read_inputs(loader: AbstractNativeLoader, table: CuratedTable, options: CuratedOptions) -> CuratedInputs:
@@ -164,7 +193,15 @@ def load_curated(
         inputs = announced or read_inputs(loader, table, chosen)
         fingerprint = inputs.content_sha256
         load_id = loader.log_run_start(
-            LoadStart(table, inputs.release, fingerprint, fingerprint, dagster_run_id, take_over=chosen.take_over)
+            LoadStart(
+                table,
+                inputs.release,
+                fingerprint,
+                fingerprint,
+                dagster_run_id,
+                take_over=chosen.take_over,
+                made_from=inputs.made_from,
+            )
         )
         load = _CuratedLoad(loader, inputs, chosen, load_id)
         with load.recorded():
@@ -202,27 +239,31 @@ class _CuratedLoad(Load):
         """Keep the table where nothing it is made from has changed; follow the changes; or run the query."""
         self.require_same_upstream()
         last = self._loader.last_load(self._table)
-        self._reason = self._why_compare_everything(last)
+        self._reason = self._why_compare_everything(last) or self._why_made_from_other_rows(last)
         if self._reason or last is None:
-            self._build(self._inputs.query)
+            self._build()
         elif last.content_sha256 == self._inputs.content_sha256:
             if self._is_as_left(last):
                 self._reason = "nothing it is made from has changed since the last load"
                 self._keep_unchanged(last)
             else:
-                self._build(self._inputs.query)
-        else:
-            self._build(self._query_after(last))
+                self._build()
+        elif not self._publish_changes(last):
+            self._build()
 
-    def _build(self, query: Query) -> None:
+    def _build(self) -> None:
+        self._strategy = Strategy.WAREHOUSE
         started = time.monotonic()
         self._initialize()
-        rows = self._rows_moved = self._loader.stage_query(self._table, query)
-        self._report = FramingReport(rows=rows)
+        self._stage(self._inputs.query, started)
+        self._report = FramingReport(rows=self._rows_moved)
         self._log_detail()
+        self._publish()
+
+    def _stage(self, query: Query, started: float) -> None:
+        self._rows_moved = self._loader.stage_query(self._table, query, self._inputs.rows_of)
         self._staging_seconds = time.monotonic() - started
         self.require_same_upstream()
-        self._publish()
 
     def _pass_gates(self) -> None:
         # What it is made from has passed its gates, and another choice of sources may empty it.
@@ -248,35 +289,67 @@ class _CuratedLoad(Load):
 
     # --- following the changes -----------------------------------------------------------------------------------
 
-    def _query_after(self, last: LoadRecord) -> Query:
-        """The increment where the audit proves that it is exact, else the whole query."""
-        increment = self._curated.increment
-        if increment is None:
-            self._reason = "something it is made from has changed"
-            return self._inputs.query
-        if not self._is_as_left(last):
-            return self._inputs.query
-        ((name, newest),) = self._inputs.upstream.items()
-        base, doubt = self._base_of(increment, last, newest)
-        if doubt:
-            self._reason = f"read {name} whole: {doubt}"
-            return self._inputs.query
-        self._reason = f"followed the change feed of {name} since its load {base}"
-        return increment.query.with_parameters({"since": base, "until": newest.load_id})
+    def _why_made_from_other_rows(self, last: LoadRecord | None) -> str:
+        """Why production may be made from rows that no load of an upstream table had left, or nothing."""
+        unknown = sorted(self._inputs.upstream.keys() - last.made_from.keys()) if last else []
+        if not unknown:
+            return ""
+        return f"the last load was made from rows of {', '.join(unknown)} that somebody else had written, or says not"
 
-    def _base_of(self, increment: Increment, last: LoadRecord, newest: LoadRecord) -> tuple[int, str]:
-        """The upstream's load that production was made from, or the doubt that rules an increment out."""
-        loads = self._loader.read_query(
-            Query(text=_LOADS, parameters={"table_name": newest.table_name}), _LOADS_LOOKED_AT
-        )
-        made_from = last.content_sha256
-        bases = [load for load in loads if self._inputs.hash_with({newest.table_name: load[1]}) == made_from]
-        if not bases:
-            return 0, "the audit does not have the load that production was made from, or the query has changed"
-        load_id, _, rows_after = bases[0]
-        if newest.feed_since is None or newest.feed_since > load_id:
-            return 0, f"its change feed does not reach back to load {load_id}"
-        ((held,),) = self._loader.read_query(increment.conserved, 1)
-        if held != rows_after:
-            return 0, f"production accounts for {held:,} of its rows, and load {load_id} left {rows_after:,}"
-        return int(load_id), ""
+    def _publish_changes(self, last: LoadRecord) -> bool:
+        """Replace the rows that changes of upstream tables affect; False where that is not exact, or not worth it."""
+        self._reason = self._why_rebuild(last)
+        if self._reason:
+            return False
+        windows = {name: (last.made_from[name], load.load_id) for name, load in self._inputs.upstream.items()}
+        try:
+            self._strategy = Strategy.SNAPSHOT
+            started = time.monotonic()
+            self._initialize(Strategy.SNAPSHOT)
+            self._stage(self._curated.followed(self._inputs.query, windows, _most(last.rows_after)), started)
+            self._counts = self._loader.execute_cdc(self._table)
+            # A change set is applied to production as the last load left it, or not at all. Without one, look.
+            if not self._counts.changed and not self._is_as_left(last):
+                return False
+            self._report = FramingReport(rows=self._counts.rows_after)
+            self._log_detail()
+            self._apply()
+        except (ProductionChangedError, TooMuchAffectedError) as error:
+            self._reason = f"rebuilt: {error}"
+            logger.info("%s is %s", self._table.name, self._reason)
+            return False
+        moved = [name for name, (since, until) in windows.items() if since != until]
+        self._reason = f"followed the changes of {', '.join(moved)} since the last load"
+        return True
+
+    def _why_rebuild(self, last: LoadRecord) -> str:
+        """The doubt that rules following the changes out, or nothing."""
+        if self._curated.increment is None:
+            return "something it is made from has changed"
+        base = {}
+        for name, newest in self._inputs.upstream.items():
+            since = last.made_from[name]
+            asked: dict[str, Parameter] = {"table_name": name, "base": since, "newest": newest.load_id}
+            found = self._ask(_BASE, asked)
+            if not found:
+                return f"the audit does not have load {since} of {name}, which it was made from"
+            base[name] = self._inputs.version_of(since, *found[0])
+            if newest.feed_since is None or newest.feed_since > since:
+                return f"the change feed of {name} does not reach back to load {since}, which it was made from"
+            if newest.unbroken_since is None or newest.unbroken_since > since:
+                return f"somebody else wrote to {name} since load {since}, which it was made from"
+            ((changed,),) = self._ask(_CHANGED, asked)
+            if changed > _most(newest.rows_after):
+                return f"too much to follow: {changed:,} changes of {name}, which has {newest.rows_after:,} rows"
+        if self._inputs.hash_with(base) != last.content_sha256:
+            return "its query or a setting has changed since the last load"
+        return ""
+
+    def _ask(self, text: str, parameters: Mapping[str, Parameter]) -> list[tuple[Any, ...]]:
+        known = {name: value for name, value in parameters.items() if f"{{{name}}}" in text}
+        return self._loader.read_query(Query(text=text, parameters=known), 1)
+
+
+def _most(rows: int) -> int:
+    """How many changes of a table with so many rows are followed."""
+    return max(_ALWAYS_FOLLOWED, int(rows * _MOST_CHANGED))

@@ -223,6 +223,10 @@ class Load:
     def _publish(self) -> None:
         """Compare, pass the gates, apply."""
         self._counts = self._loader.execute_cdc(self._table)
+        self._apply()
+
+    def _apply(self) -> None:
+        """Pass the gates and apply what was found."""
         self._pass_gates()
         self._mode = self._counts.mode
         self._loader.apply_changes(self._table, self._mode)

@@ -6,10 +6,10 @@ from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, Query
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.postgres.config import PostgresConfig
 from medgen_pipeline.loaders.postgres.session import PostgresSession
-from medgen_pipeline.loaders.sql.query import QueryPlace
+from medgen_pipeline.loaders.sql.query import QueryPlace, scratch_name
 from medgen_pipeline_tests.integration.support import fresh_database
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
-from medgen_pipeline_tests.loaders.support import new_loader, session
+from medgen_pipeline_tests.loaders.support import new_loader
 
 # What a view reads, column by column, through the views it reads itself.
 _READ = """
@@ -55,17 +55,15 @@ def test_every_rule_metric_and_setting_runs_on_empty_tables(table: CuratedTable,
 
 def columns_read(database: str, asked: Query) -> set[str]:
     """The columns of tables that a query reads, by way of views in place of its scratch tables."""
-    with session(database) as connection:
-        place = PostgresSession(database, PostgresConfig())
-        place.open()
-        # No feed is there yet: each is read as its table, whose columns it has.
-        parts = QueryPlace(place, analyze=False).parts(asked)
-        place.close()
-        for scratch in asked.scratch:
-            view = sql.SQL("CREATE TEMP VIEW {} AS {}").format(
-                parts[scratch.name], sql.SQL(scratch.query).format(**parts)
-            )
-            connection.execute(place.dialect.text(view).encode())
-        built = sql.SQL("CREATE TEMP VIEW built AS {}").format(sql.SQL(asked.text).format(**parts))
-        connection.execute(place.dialect.text(built).encode())
-        return {str(row[0]) for row in connection.execute(_READ)}
+    place = PostgresSession(database, PostgresConfig())
+    place.open()
+    # No feed is there yet: each is read as its table, whose columns it has.
+    parts = QueryPlace(place, analyze=False).parts(asked)
+    for scratch in asked.scratch:
+        name = scratch_name(scratch)
+        place.execute(sql.SQL("CREATE TEMP VIEW {} AS {}").format(name, sql.SQL(scratch.query).format(**parts)))
+        parts[scratch.name] = name
+    place.execute(sql.SQL("CREATE TEMP VIEW built AS {}").format(sql.SQL(asked.text).format(**parts)))
+    found = {str(row[0]) for row in place.execute(sql.SQL(_READ)).fetchall()}
+    place.close()
+    return found

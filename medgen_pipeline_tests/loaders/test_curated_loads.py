@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from medgen_pipeline.catalog import ColumnType, CuratedTable, upstream_of
-from medgen_pipeline.loaders import ApplyMode, LoaderError, LostConnectionError
+from medgen_pipeline.loaders import ApplyMode, LoaderError, LostConnectionError, Strategy
 from medgen_pipeline.loading.curated_load import (
     CuratedOptions,
     MissingUpstreamError,
@@ -48,7 +48,7 @@ def test_a_table_is_kept_without_a_query_as_long_as_nothing_it_is_made_from_chan
     ]
 
 
-def test_a_change_of_any_table_that_it_is_made_from_makes_a_table_again(database: str) -> None:
+def test_a_change_of_any_table_that_it_is_made_from_is_followed(database: str) -> None:
     warehouse = CuratedWarehouse(lambda: new_loader(database), database)
     for name in ("cui_redirect", "concept", "concept_parent"):
         warehouse.make(name)
@@ -57,7 +57,9 @@ def test_a_change_of_any_table_that_it_is_made_from_makes_a_table_again(database
                 row = dict.fromkeys(upstream.column_names, f"C{len(warehouse.given)}")
                 numbers = {column.name: 7 for column in upstream.columns if column.type is ColumnType.INTEGER}
                 warehouse.give(upstream.name, [{**row, **numbers, "cui": f"C-{name}"}], "2026-01-14")
-                assert warehouse.make_alone(name).strategy_reason == "something it is made from has changed", upstream
+                assert warehouse.make_alone(name).strategy_reason.startswith(
+                    f"followed the changes of {upstream.name} since"
+                ), upstream
             assert "nothing" in warehouse.make_alone(name).strategy_reason
 
 
@@ -106,7 +108,8 @@ def test_literature_follows_the_change_feed(curated_warehouse: CuratedWarehouse)
     curated_warehouse.make_alone("concept_literature")
     curated_warehouse.give("medgen_pubmed_lnk", MORE_LINKS, "2026-01-14")
     result = curated_warehouse.make_alone("concept_literature")
-    assert result.strategy_reason.startswith("followed the change feed of medgen_pubmed_lnk since its load ")
+    assert result.strategy_reason == "followed the changes of medgen_pubmed_lnk since the last load"
+    assert result.strategy is Strategy.SNAPSHOT
     assert counts_of(curated_warehouse) == [("C1", 1), ("C2", 2), ("C3", 1)]
 
 
@@ -126,20 +129,20 @@ def test_a_feed_that_does_not_reach_back_means_a_rebuild(curated_warehouse: Cura
     curated_warehouse.edit("DROP TABLE medgen.medgen_pubmed_lnk")  # the next load is a first one and feeds nothing
     curated_warehouse.give("medgen_pubmed_lnk", MORE_LINKS, "2026-01-14")
     result = curated_warehouse.make_alone("concept_literature")
-    assert "its change feed does not reach back" in result.strategy_reason
+    assert "the change feed of medgen_pubmed_lnk does not reach back" in result.strategy_reason
     assert counts_of(curated_warehouse) == [("C1", 1), ("C2", 2), ("C3", 1)]
 
 
-def test_counts_that_do_not_add_up_mean_a_rebuild(curated_warehouse: CuratedWarehouse) -> None:
-    """As where the table was made from links that somebody had edited, and a load has healed since."""
+def test_a_table_made_from_rows_that_others_had_written_is_rebuilt(curated_warehouse: CuratedWarehouse) -> None:
+    """Also where the load that heals them has the content of the load before."""
     curated_warehouse.give("medgen_pubmed_lnk", LINKS)
     curated_warehouse.edit("DELETE FROM medgen.medgen_pubmed_lnk WHERE cui = 'C2'")
     curated_warehouse.make_alone("concept_literature")
     assert counts_of(curated_warehouse) == [("C1", 2)]
-    curated_warehouse.give("medgen_pubmed_lnk", MORE_LINKS, "2026-01-14")
+    curated_warehouse.give("medgen_pubmed_lnk", LINKS, "2026-01-14")
     result = curated_warehouse.make_alone("concept_literature")
-    assert "production accounts for 2 of its rows, and load " in result.strategy_reason
-    assert counts_of(curated_warehouse) == [("C1", 1), ("C2", 2), ("C3", 1)]
+    assert "made from rows of medgen_pubmed_lnk that somebody else had written" in result.strategy_reason
+    assert counts_of(curated_warehouse) == [("C1", 2), ("C2", 1)]
 
 
 def test_an_upstream_that_is_loaded_meanwhile_is_not_recorded_as_what_was_read(

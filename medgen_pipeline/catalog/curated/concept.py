@@ -11,7 +11,7 @@ One row per CUI of `names`, that is, per current concept. Retired ones are in `c
 """
 
 from medgen_pipeline.catalog.curated.columns import ID, LONG, NAME, flag, integer, text
-from medgen_pipeline.catalog.model import CuratedTable, Rule
+from medgen_pipeline.catalog.model import CuratedTable, Rule, by_column
 from medgen_pipeline.catalog.query import Constant, Query, Scratch
 
 # Whose definition to show, best first. MedGen's own pages begin with GeneReviews and MedlinePlus Genetics, too.
@@ -148,6 +148,15 @@ FROM {names} AS living
     LEFT JOIN {synonyms} AS synonyms ON synonyms.cui = living.cui
     LEFT JOIN {concept_literature} AS literature ON literature.cui = living.cui
 """,
+    ),
+    increment=by_column(
+        "cui",
+        names="cui",
+        mgdef="cui",
+        mgsty="cui",
+        concept_name="cui",
+        medgen_id_mappings="cui",
+        concept_literature="cui",
     ),
     lineage={
         "cui": ("names.cui",),

@@ -13,7 +13,7 @@ The closure of `concept_parent`. `distance` is 1 for a parent, 2 for a parent's 
 """
 
 from medgen_pipeline.catalog.curated.columns import ID, integer, text
-from medgen_pipeline.catalog.model import CuratedTable, Metric, Reference, Rule, Setting
+from medgen_pipeline.catalog.model import AFFECTED, CuratedTable, Increment, Metric, Reference, Rule, Setting, narrowed
 from medgen_pipeline.catalog.query import Constant, Parameter, Query, Scratch
 
 ALL_SOURCES = "*"
@@ -189,6 +189,101 @@ GROUP BY way.cui, way.ancestor_cui
 )
 _PARENTS = Scratch("parents", "SELECT cui, COUNT(*) AS parents FROM {kept} GROUP BY cui")
 
+
+def _on_cycles(name: str, concepts: str) -> Scratch:
+    """As of _CYCLES: the edges of ``concepts``, which hold all that is above any of them, that may be on cycles."""
+    edges = """
+SELECT own.cui, own.parent_cui FROM {concept_parent} AS own
+WHERE own.cui IN (SELECT cui FROM {CONCEPTS}) AND ('*' IN ({sources}) OR own.source IN ({sources}))
+GROUP BY own.cui, own.parent_cui
+"""
+    off = tuple(statement.replace("{cycle}", f"{{{name}}}") for statement in _CYCLES.repeat)
+    return Scratch(name, edges.replace("CONCEPTS", concepts), off)
+
+
+def _all_above(name: str, start: str) -> Scratch:
+    """The concepts that ``start`` gives with a step of 0, and all that is above them."""
+    step = """
+INSERT INTO {NAME}
+SELECT own.parent_cui, {round}
+FROM {NAME} AS reached JOIN {concept_parent} AS own ON own.cui = reached.cui
+    LEFT JOIN {NAME} AS seen ON seen.cui = own.parent_cui
+WHERE reached.step = {round} - 1 AND seen.cui IS NULL
+GROUP BY own.parent_cui
+"""
+    return Scratch(name, start, (step.replace("NAME", name),))
+
+
+# A concept is a part. What is above it may be other than before where an edge above it, or its own, has come or gone,
+# be it cut or not. Which edges of a cycle are cut also depends on how many children its concepts have, and on what is
+# above it; so an edge that leads to a concept on a cycle affects that concept and what is below it. Where a cycle is
+# gone, one of its edges is, and whatever was on it or below it is below that edge's concept, or below that of another
+# edge that has gone.
+_INCREMENT = Increment(
+    key=("cui",),
+    scratch=(
+        Scratch(
+            "moved",
+            """
+SELECT own.cui, own.parent_cui,
+    SUM(CASE WHEN own._change_type IN ('insert', 'update_postimage') THEN 1 ELSE -1 END) AS sources
+FROM {recent_concept_parent} AS own
+WHERE '*' IN ({sources}) OR own.source IN ({sources})
+GROUP BY own.cui, own.parent_cui
+""",
+        ),
+        # Not where other sources have the same edge.
+        Scratch(
+            "moved_edge",
+            """
+SELECT moved.cui, moved.parent_cui
+FROM {moved} AS moved LEFT JOIN (
+    SELECT own.cui, own.parent_cui, COUNT(*) AS sources
+    FROM {concept_parent} AS own
+    WHERE own.cui IN (SELECT cui FROM {moved}) AND ('*' IN ({sources}) OR own.source IN ({sources}))
+    GROUP BY own.cui, own.parent_cui
+) AS held ON held.cui = moved.cui AND held.parent_cui = moved.parent_cui
+WHERE CASE WHEN COALESCE(held.sources, 0) > 0 THEN 1 ELSE 0 END
+    <> CASE WHEN COALESCE(held.sources, 0) - moved.sources > 0 THEN 1 ELSE 0 END
+""",
+        ),
+        _all_above(
+            "above_moved",
+            "SELECT parent_cui AS cui, CAST(0 AS BIGINT) AS step FROM {moved_edge} AS own GROUP BY parent_cui",
+        ),
+        _on_cycles("cycle_above_moved", "above_moved"),
+        Scratch(
+            AFFECTED,
+            """
+SELECT start.cui, CAST(0 AS BIGINT) AS step
+FROM (
+    SELECT cui FROM {moved_edge} AS own
+    UNION SELECT own.parent_cui
+        FROM {moved_edge} AS own JOIN {cycle_above_moved} AS on_cycle ON on_cycle.cui = own.parent_cui
+) AS start
+""",
+            (
+                """
+INSERT INTO {affected}
+SELECT own.cui, {round}
+FROM {affected} AS reached JOIN {concept_parent} AS own ON own.parent_cui = reached.cui
+    LEFT JOIN {affected} AS seen ON seen.cui = own.cui
+WHERE reached.step = {round} - 1 AND seen.cui IS NULL
+GROUP BY own.cui
+""",
+            ),
+        ),
+        _all_above("above", "SELECT cui, CAST(0 AS BIGINT) AS step FROM {affected} AS affected"),
+        _on_cycles("cycle_above", "above"),
+        # And the other children of what is on cycles, which are counted.
+        narrowed(
+            "concept_parent",
+            "own.cui IN (SELECT cui FROM {above})"
+            " UNION SELECT own.* FROM {concept_parent} AS own WHERE own.parent_cui IN (SELECT cui FROM {cycle_above})",
+        ),
+    ),
+)
+
 # What was cut, from the finished table: all edges that were kept are in it.
 _MISSING = Scratch(
     "missing",
@@ -246,6 +341,7 @@ GROUP BY kept.cui, nearest.ancestor_cui
         "ancestor_cui": ("concept_parent.parent_cui", "concept_parent.source"),
         "distance": ("concept_parent.cui", "concept_parent.parent_cui", "concept_parent.source"),
     },
+    increment=_INCREMENT,
     settings=(
         Setting(
             parameter="sources",
@@ -311,16 +407,12 @@ FROM (SELECT COUNT(*) AS edges FROM {edge}) AS edge
         ),
         Metric(
             name="hierarchy/cut",
-            columns=("CUI", "name", "parent CUI", "parent's name"),
+            columns=("CUI", "parent CUI"),
             query=Query(
                 scratch=(_MISSING,),
                 parameters=_PARAMETERS,
                 text="""
-SELECT missing.cui, own.name AS name, missing.parent_cui, parent.name AS parent_name
-FROM {missing} AS missing
-    JOIN {names} AS own ON own.cui = missing.cui
-    JOIN {names} AS parent ON parent.cui = missing.parent_cui
-ORDER BY missing.cui, missing.parent_cui
+SELECT missing.cui, missing.parent_cui FROM {missing} AS missing ORDER BY missing.cui, missing.parent_cui
 """,
             ),
         ),

@@ -7,12 +7,11 @@ Counted from `medgen_pubmed_lnk`.
   grow with the years, so it can be compared between releases. MedGen gives no years of publication.
 - Concepts without links have no row.
 - A later load does not count again: it adds and takes away what the change feed of `medgen_pubmed_lnk` has since the
-  load before, where the audit proves that nothing is missing between them; else it counts all. `force_rebuild` counts
-  all.
+  load before.
 """
 
 from medgen_pipeline.catalog.curated.columns import ID, integer, text
-from medgen_pipeline.catalog.model import CuratedTable, Increment, Reference, Rule
+from medgen_pipeline.catalog.model import AFFECTED, CuratedTable, Increment, Reference, Rule
 from medgen_pipeline.catalog.query import Query, Scratch
 
 # Window functions with a frame are not the same on all warehouses; RANK needs none.
@@ -21,6 +20,72 @@ SELECT counted.cui, counted.link_count,
     (RANK() OVER (ORDER BY counted.link_count) - 1) * 100 / total.concepts AS percentile
 FROM {counted} AS counted CROSS JOIN (SELECT COUNT(*) AS concepts FROM {counted}) AS total
 """
+
+# Links are added to and taken from the counts of before. A change of one count moves the percentiles of others; which
+# percentile a count has is told from how many concepts have each count.
+_INCREMENT = Increment(
+    key=("cui",),
+    scratch=(
+        Scratch(
+            "moved",
+            """
+SELECT feed.cui,
+    CAST(SUM(CASE WHEN feed._change_type IN ('insert', 'update_postimage') THEN 1 ELSE -1 END) AS BIGINT) AS links
+FROM {recent_medgen_pubmed_lnk} AS feed
+GROUP BY feed.cui
+HAVING SUM(CASE WHEN feed._change_type IN ('insert', 'update_postimage') THEN 1 ELSE -1 END) <> 0
+""",
+        ),
+        Scratch(
+            "recounted",
+            """
+SELECT moved.cui, COALESCE(own.link_count, 0) AS old_count, COALESCE(own.link_count, 0) + moved.links AS link_count
+FROM {moved} AS moved LEFT JOIN {concept_literature} AS own ON own.cui = moved.cui
+""",
+        ),
+        Scratch(
+            "ranked",
+            """
+SELECT each_count.link_count, each_count.concepts,
+    (CAST(SUM(each_count.concepts) OVER (ORDER BY each_count.link_count ROWS UNBOUNDED PRECEDING) AS BIGINT)
+        - each_count.concepts) * 100
+        / CAST(SUM(each_count.concepts) OVER () AS BIGINT) AS percentile
+FROM (
+    SELECT part.link_count, CAST(SUM(part.concepts) AS BIGINT) AS concepts
+    FROM (
+        SELECT link_count, COUNT(*) AS concepts FROM {concept_literature} AS own GROUP BY link_count
+        UNION ALL SELECT old_count, -1 FROM {recounted} AS gone WHERE old_count > 0
+        UNION ALL SELECT link_count, 1 FROM {recounted} AS come WHERE link_count > 0
+    ) AS part
+    GROUP BY part.link_count
+    HAVING SUM(part.concepts) > 0
+) AS each_count
+""",
+        ),
+        Scratch(
+            AFFECTED,
+            """
+SELECT cui FROM {recounted} AS recounted
+UNION
+SELECT own.cui FROM {concept_literature} AS own JOIN {ranked} AS ranked ON ranked.link_count = own.link_count
+WHERE ranked.percentile <> own.percentile
+""",
+        ),
+    ),
+    query=Query(
+        text="""
+SELECT counted.cui, counted.link_count, ranked.percentile
+FROM (
+    SELECT cui, link_count FROM {recounted} AS recounted WHERE link_count > 0
+    UNION ALL
+    SELECT own.cui, own.link_count
+    FROM {concept_literature} AS own JOIN {affected} AS affected ON affected.cui = own.cui
+        LEFT JOIN {recounted} AS recounted ON recounted.cui = own.cui
+    WHERE recounted.cui IS NULL
+) AS counted JOIN {ranked} AS ranked ON ranked.link_count = counted.link_count
+"""
+    ),
+)
 
 TABLE = CuratedTable(
     name="concept_literature",
@@ -37,29 +102,7 @@ TABLE = CuratedTable(
         scratch=(Scratch("counted", "SELECT cui, COUNT(*) AS link_count FROM {medgen_pubmed_lnk} GROUP BY cui"),),
         text=_RANKED,
     ),
-    increment=Increment(
-        conserved=Query(text="SELECT COALESCE(SUM(link_count), 0) AS links FROM {concept_literature}"),
-        query=Query(
-            parameters={"since": 0, "until": 0},
-            scratch=(
-                Scratch(
-                    "counted",
-                    """
-SELECT part.cui, CAST(SUM(part.links) AS BIGINT) AS link_count
-FROM (
-    SELECT cui, link_count AS links FROM {concept_literature}
-    UNION ALL
-    SELECT cui, CASE WHEN _change_type IN ('insert', 'update_postimage') THEN 1 ELSE -1 END
-    FROM {changes_of_medgen_pubmed_lnk} AS change WHERE _load_id > {since} AND _load_id <= {until}
-) AS part
-GROUP BY part.cui
-HAVING SUM(part.links) <> 0
-""",
-                ),
-            ),
-            text=_RANKED,
-        ),
-    ),
+    increment=_INCREMENT,
     lineage={
         "cui": ("medgen_pubmed_lnk.cui",),
         "link_count": ("medgen_pubmed_lnk.cui",),

@@ -9,7 +9,7 @@ The terms of `mgconso` and the preferred names of `names`, of current concepts.
 """
 
 from medgen_pipeline.catalog.curated.columns import ID, NAME, flag, text
-from medgen_pipeline.catalog.model import CuratedTable, Reference
+from medgen_pipeline.catalog.model import CuratedTable, Reference, by_column
 from medgen_pipeline.catalog.query import Query
 
 TABLE = CuratedTable(
@@ -44,6 +44,7 @@ FROM (
 WHERE term.name <> ''
 """
     ),
+    increment=by_column("cui", mgconso="cui", names="cui"),
     lineage={
         "cui": ("mgconso.cui", "names.cui"),
         "name": ("mgconso.str", "names.name"),

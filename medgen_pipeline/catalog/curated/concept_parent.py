@@ -13,14 +13,45 @@ row the parent. The same edge given in both directions is one row.
 """
 
 from medgen_pipeline.catalog.curated.columns import ID, text
-from medgen_pipeline.catalog.model import CuratedTable, Reference, Rule
-from medgen_pipeline.catalog.query import Constant, Query
+from medgen_pipeline.catalog.model import AFFECTED, CuratedTable, Increment, Reference, Rule, narrowed
+from medgen_pipeline.catalog.query import Constant, Query, Scratch
 
 # Concepts that stand at or near the top of a vocabulary, in every release.
 _TOPS = Constant(
     "tops",
     ("cui", "name"),
     (("C0012634", "Disease"), ("C4021819", "Phenotypic abnormality"), ("C1708511", "Mode of inheritance")),
+)
+
+# The edges of a child are a part. They are other than before where one of its relationships is, and where it or a
+# parent has come or gone.
+_INCREMENT = Increment(
+    key=("cui",),
+    scratch=(
+        Scratch(
+            "moved",
+            "SELECT cui FROM {recent_names} AS feed WHERE _change_type IN ('insert', 'delete') GROUP BY cui",
+        ),
+        Scratch(
+            AFFECTED,
+            """
+SELECT CASE WHEN feed.rel = 'PAR' THEN feed.cui1 ELSE feed.cui2 END AS cui
+FROM {recent_mgrel} AS feed WHERE feed.rel IN ('PAR', 'CHD')
+UNION SELECT cui FROM {moved} AS moved
+UNION SELECT own.cui1 FROM {mgrel} AS own JOIN {moved} AS moved ON moved.cui = own.cui2 WHERE own.rel = 'PAR'
+UNION SELECT own.cui2 FROM {mgrel} AS own JOIN {moved} AS moved ON moved.cui = own.cui1 WHERE own.rel = 'CHD'
+""",
+        ),
+        Scratch(
+            "mgrel",
+            """
+SELECT own.* FROM {mgrel} AS own JOIN {affected} AS affected ON affected.cui = own.cui1 WHERE own.rel = 'PAR'
+UNION ALL
+SELECT own.* FROM {mgrel} AS own JOIN {affected} AS affected ON affected.cui = own.cui2 WHERE own.rel = 'CHD'
+""",
+        ),
+        narrowed("names", "own.cui IN (SELECT cui1 FROM {mgrel} AS one UNION SELECT cui2 FROM {mgrel} AS other)"),
+    ),
 )
 
 TABLE = CuratedTable(
@@ -31,6 +62,7 @@ TABLE = CuratedTable(
         text("source", "The vocabulary that says so, e.g. `HPO`, `MONDO`, `SNOMEDCT_US`.", ID),
     ),
     key=("cui", "parent_cui", "source"),
+    lookups=("parent_cui",),
     key_proven=True,
     description=__doc__,
     references=(Reference("cui", "names", "cui"), Reference("parent_cui", "names", "cui")),
@@ -50,6 +82,7 @@ WHERE edge.cui IN (SELECT cui FROM {names}) AND edge.parent_cui IN (SELECT cui F
 GROUP BY edge.cui, edge.parent_cui, edge.source
 """
     ),
+    increment=_INCREMENT,
     lineage={
         "cui": ("mgrel.cui1", "mgrel.cui2", "mgrel.rel", "names.cui"),
         "parent_cui": ("mgrel.cui1", "mgrel.cui2", "mgrel.rel", "names.cui"),

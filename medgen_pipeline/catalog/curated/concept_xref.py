@@ -12,7 +12,7 @@ Made from `medgen_id_mappings`; both spellings of a source are one.
 """
 
 from medgen_pipeline.catalog.curated.columns import ID, text
-from medgen_pipeline.catalog.model import CuratedTable, Reference, Rule
+from medgen_pipeline.catalog.model import CuratedTable, Reference, Rule, by_column
 from medgen_pipeline.catalog.query import Constant, Query
 
 # By MedGen's name of the source in lower case: our name, the kind, the CURIE's prefix, what comes before the local
@@ -76,6 +76,7 @@ FROM (
 ) AS named
 """,
     ),
+    increment=by_column("cui", medgen_id_mappings="cui"),
     lineage={
         "cui": ("medgen_id_mappings.cui",),
         "source": ("medgen_id_mappings.source",),

@@ -13,7 +13,7 @@ is what is in `names`.
 """
 
 from medgen_pipeline.catalog.curated.columns import ID, integer, text
-from medgen_pipeline.catalog.model import CuratedTable, Rule
+from medgen_pipeline.catalog.model import AFFECTED, CuratedTable, Increment, Rule, narrowed
 from medgen_pipeline.catalog.query import Query, Scratch
 
 # What a CUI looks like, as a POSIX expression. NCBI promises no number of digits.
@@ -80,6 +80,55 @@ GROUP BY place.cui
 """,
 )
 
+# A CUI is a part: itself and all that it leads to. So what has changed affects all that leads to it.
+_INCREMENT = Increment(
+    key=("cui",),
+    scratch=(
+        Scratch(
+            "step",
+            """
+SELECT cui, to_cui FROM {merged} AS own
+UNION SELECT previous_cui, current_cui FROM {medgen_cui_history} AS own WHERE current_cui ~ {cui_form}
+""",
+        ),
+        Scratch(
+            AFFECTED,
+            """
+SELECT cui FROM {recent_merged} AS feed
+UNION SELECT previous_cui FROM {recent_medgen_cui_history} AS feed
+UNION SELECT cui FROM {recent_names} AS feed WHERE _change_type IN ('insert', 'delete')
+""",
+            (
+                """
+INSERT INTO {affected}
+SELECT step.cui
+FROM {step} AS step JOIN {affected} AS affected ON affected.cui = step.to_cui
+    LEFT JOIN {affected} AS seen ON seen.cui = step.cui
+WHERE seen.cui IS NULL
+GROUP BY step.cui
+""",
+            ),
+        ),
+        Scratch(
+            "led_to",
+            "SELECT cui FROM {affected} AS affected",
+            (
+                """
+INSERT INTO {led_to}
+SELECT step.to_cui
+FROM {step} AS step JOIN {led_to} AS led_to ON led_to.cui = step.cui
+    LEFT JOIN {led_to} AS seen ON seen.cui = step.to_cui
+WHERE seen.cui IS NULL
+GROUP BY step.to_cui
+""",
+            ),
+        ),
+        narrowed("merged", "own.cui IN (SELECT cui FROM {led_to})"),
+        narrowed("medgen_cui_history", "own.previous_cui IN (SELECT cui FROM {led_to})"),
+        narrowed("names", "own.cui IN (SELECT cui FROM {led_to})"),
+    ),
+)
+
 TABLE = CuratedTable(
     name="cui_redirect",
     columns=(
@@ -110,6 +159,7 @@ FROM {retired} AS retired
     LEFT JOIN {dead_end} AS dead_end ON dead_end.cui = retired.cui
 """,
     ),
+    increment=_INCREMENT,
     lineage={
         "cui": ("merged.cui", "medgen_cui_history.previous_cui", "names.cui"),
         "current_cui": ("merged.to_cui", "medgen_cui_history.current_cui", "names.cui"),

@@ -11,14 +11,43 @@ Made from `medgen_hpo_omim_mapping`; rows that the file repeats are one row here
 """
 
 from medgen_pipeline.catalog.curated.columns import ID, NAME, flag, text
-from medgen_pipeline.catalog.model import CuratedTable, Reference, Rule
-from medgen_pipeline.catalog.query import Constant, Query
+from medgen_pipeline.catalog.model import AFFECTED, CuratedTable, Increment, Reference, Rule, narrowed
+from medgen_pipeline.catalog.query import Constant, Query, Scratch
 
 # What MedGen's file calls the relationship, without "not_" before it.
 _KINDS = Constant(
     "kinds",
     ("relationship", "kind"),
     (("manifestation_of", "phenotype"), ("inheritance_type_of", "inheritance")),
+)
+
+# A disease and a phenotype are a part; it is other than before where a row of the file is, or the name of one of them.
+_INCREMENT = Increment(
+    key=("disease_cui", "phenotype_cui"),
+    scratch=(
+        Scratch("moved", "SELECT cui FROM {recent_names} AS feed GROUP BY cui"),
+        Scratch(
+            AFFECTED,
+            """
+SELECT feed.omim_cui AS disease_cui, feed.hpo_cui AS phenotype_cui FROM {recent_medgen_hpo_omim_mapping} AS feed
+UNION SELECT own.omim_cui, own.hpo_cui
+    FROM {medgen_hpo_omim_mapping} AS own JOIN {moved} AS moved ON moved.cui = own.omim_cui
+UNION SELECT own.omim_cui, own.hpo_cui
+    FROM {medgen_hpo_omim_mapping} AS own JOIN {moved} AS moved ON moved.cui = own.hpo_cui
+""",
+        ),
+        Scratch(
+            "medgen_hpo_omim_mapping",
+            """
+SELECT own.* FROM {medgen_hpo_omim_mapping} AS own JOIN {affected} AS affected
+    ON affected.disease_cui = own.omim_cui AND affected.phenotype_cui = own.hpo_cui
+""",
+        ),
+        narrowed(
+            "names",
+            "own.cui IN (SELECT disease_cui FROM {affected} UNION SELECT phenotype_cui FROM {affected})",
+        ),
+    ),
 )
 
 TABLE = CuratedTable(
@@ -61,6 +90,7 @@ FROM (
     LEFT JOIN {kinds} AS kinds ON kinds.relationship = pair.relationship
 """,
     ),
+    increment=_INCREMENT,
     lineage={
         "disease_cui": ("medgen_hpo_omim_mapping.omim_cui",),
         "disease_id": ("medgen_hpo_omim_mapping.mim_number",),

@@ -14,7 +14,7 @@ something. The first load of a table is its baseline: it lists its rows as inser
 
 from medgen_pipeline.catalog.curated.columns import ID, NAME, integer, text
 from medgen_pipeline.catalog.curated.concept import DISEASES
-from medgen_pipeline.catalog.model import CuratedTable, Metric
+from medgen_pipeline.catalog.model import AFFECTED, CuratedTable, Increment, Metric, narrowed
 from medgen_pipeline.catalog.query import Constant, Query, Scratch
 from medgen_pipeline.catalog.sources.medgen import TABLES
 
@@ -117,6 +117,33 @@ def _total(topic: str) -> Metric:
     )
 
 
+# A release is a part. That of a load is other than before, and those that list a concept of which something is.
+_INCREMENT = Increment(
+    key=("release",),
+    scratch=(
+        Scratch(
+            "moved",
+            "SELECT cui FROM {recent_concept_literature} AS feed UNION SELECT cui FROM {recent_cui_redirect} AS feed"
+            " UNION SELECT cui FROM {recent_mgsty} AS feed",
+        ),
+        Scratch(
+            AFFECTED,
+            """
+SELECT release FROM {recent_load_run} AS run
+UNION SELECT run.release
+    FROM {changes_of_names} AS changed JOIN {moved} AS moved ON moved.cui = changed.cui
+        JOIN {load_run} AS run ON run.load_id = changed._load_id
+""",
+        ),
+        narrowed("load_run", "own.release IN (SELECT release FROM {affected})"),
+        narrowed("changes_of_names", "own._load_id IN (SELECT load_id FROM {load_run})"),
+        *(
+            narrowed(name, "own.cui IN (SELECT cui FROM {changes_of_names})")
+            for name in ("mgsty", "changes_of_mgsty", "concept_literature", "cui_redirect")
+        ),
+    ),
+)
+
 TABLE = CuratedTable(
     name="release_report",
     columns=(
@@ -160,6 +187,7 @@ SELECT release, topic, cui, position, label, detail, NULL, NULL, NULL, NULL
 FROM {item} WHERE position <= {listed}
 """,
     ),
+    increment=_INCREMENT,
     lineage={
         "release": ("load_run.release",),
         "topic": ("names.name", "mgsty.tui", "cui_redirect.status"),

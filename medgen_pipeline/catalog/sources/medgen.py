@@ -184,6 +184,7 @@ _MGREL = SourceTable(
         _suppress(nullable=False),
     ),
     key=("rui",),
+    lookups=("cui1", "cui2"),
     key_proven=False,  # unique in 13 tails of real files; no whole file was read
     description=(
         "Relationships between concepts: hierarchies, findings of diseases, inheritance. Made by NCBI MedGen "
@@ -352,6 +353,7 @@ _HPO_OMIM_MAPPING = SourceTable(
         Column("sty", "STY", "Semantic type of the HPO term's concept.", max_bytes=255),
     ),
     key=(),
+    lookups=("hpo_cui",),
     key_proven=False,
     description=(
         "Clinical features (HPO) of disorders (OMIM). Made by NCBI MedGen from HPO's annotations "

@@ -32,6 +32,10 @@ class Guard(sql_guard.Guard):
         """Production's rows, their writers and its columns."""
         return Writers(self.rows, frozenset(self.writers), self.columns)
 
+    def covers(self, found: "Writers") -> bool:
+        """Whether what was found is what the load left: as many rows, and of no other writers."""
+        return found.rows == self.rows and found.ids <= self.state.ids and self.columns in {(), found.columns}
+
     def __post_init__(self) -> None:
         """JSON has lists only."""
         for name in ("writers", "columns"):

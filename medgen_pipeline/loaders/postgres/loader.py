@@ -1,7 +1,7 @@
 """The contract's methods for PostgreSQL: which step of a load uses which module of this package."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import psycopg
@@ -23,6 +23,7 @@ from medgen_pipeline.loaders.records import (
     ProductionChangedError,
     Strategy,
 )
+from medgen_pipeline.loaders.sql import guard as sql_guard
 from medgen_pipeline.loaders.sql import history as sql_history
 from medgen_pipeline.loaders.sql.compare import Comparison
 from medgen_pipeline.loaders.sql.loader import SqlNativeLoader
@@ -115,11 +116,15 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         self._staged_rows = held
         return held
 
-    def stage_query(self, table: Table, query: Query) -> int:
+    def stage_query(self, table: Table, query: Query, upstream: Sequence[tuple[Table, LoadRecord]] = ()) -> int:
         """See the base class."""
-        names = self._names(table)
+        names, follows = self._names(table), self._strategy is Strategy.SNAPSHOT
         with self._session.errors(f"building {table.name}"), self._session.work.transaction():
-            self._staged_rows = query_stage.fill(self._session, names, query, logged=self._staged_for_good)
+            place = query_stage.begin(self._session, whole=not follows)
+            self._look_at(upstream)
+            self._staged_rows = query_stage.fill(
+                self._session, names, query, place, logged=self._staged_for_good, signed=follows
+            )
             self._staged_by = self._current_transaction()
         return self._staged_rows
 
@@ -144,6 +149,9 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
 
     def _is_in(self, table: Table, state: Any) -> bool:
         return guard.is_written_by(self._session, self._names(table), state)
+
+    def _is_state_of(self, production: Any, left: sql_guard.Guard) -> bool:
+        return isinstance(left, guard.Guard) and left.covers(production)
 
     def find_drift(self, table: Table) -> Drift:
         """See the base class; also shows the rows that others have written."""
@@ -183,8 +191,10 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         return guard.Guard(**dataclasses.asdict(left), writers=tuple(sorted(writers)), columns=columns)
 
     def _after_publishing(self, table: Table, mode: ApplyMode) -> None:
-        """Statistics for the planner, and the key's index once the key is unique again."""
+        """Indexes to look rows up by, statistics for the planner, and the key's index once it is unique again."""
         names, (_, found) = self._names(table), self._begun(table)
+        if table.lookups:
+            self._session.altering(lambda: publish.make_lookups(self._session, names))
         much = found.counts.changed * 100 >= found.counts.rows_after
         if mode is ApplyMode.FIRST:
             self._session.transaction(lambda: compare.analyze_quickly(self._session, names, names.production))

@@ -15,6 +15,10 @@ class TableNames(names.TableNames):
         self.unique_index = f"{table.name}_key"
         self.plain_index = f"{table.name}_idx"
 
+    def lookup_index(self, column: str) -> str:
+        """The name of the index of a column that the table is looked up by."""
+        return f"{self.table.name}_{column}_idx"
+
     def same_row(self, left: str, right: str) -> sql.Statement:
         """Whole-row equality that takes NULL for equal to NULL and can be hash-joined."""
         return sql.SQL(

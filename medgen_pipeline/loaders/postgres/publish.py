@@ -164,6 +164,25 @@ def _give_up_unique_key(session: PostgresSession, names: TableNames) -> None:
         session.run("DROP INDEX IF EXISTS {index}", names, index=sql.Identifier(names.schema, names.unique_index))
 
 
+def make_lookups(session: PostgresSession, names: TableNames) -> None:
+    """Index the columns that production is looked up by, where no index of anybody's begins with them."""
+    found = session.run(
+        "SELECT a.attname::text FROM pg_index i"
+        " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]"
+        " WHERE i.indrelid = %s AND i.indisvalid AND i.indpred IS NULL",
+        names,
+        [production_oid(session, names)],
+    ).fetchall()
+    for column in sorted(set(names.table.lookups) - {row[0] for row in found}):
+        session.set("maintenance_work_mem", session.config.maintenance_work_mem)
+        session.run(
+            "CREATE INDEX IF NOT EXISTS {name} ON {production} ({column})",
+            names,
+            name=sql.Identifier(names.lookup_index(column)),
+            column=sql.Identifier(column),
+        )
+
+
 def regain_unique_key(session: PostgresSession, names: TableNames) -> bool:
     """Make the key's index unique again once the repeated rows are gone; returns whether it is."""
     repeats = session.value(

@@ -11,10 +11,8 @@ from medgen_pipeline.loaders.sql.query import QueryPlace
 # For queries that read whole tables. Starting a parallel worker is priced for short ones; handing rows over from it
 # keeps its price, since a query that gives all its rows back is no faster in parallel. After a scratch table has grown,
 # the planner takes many rows for one and would look each of them up by a scan.
-_SETTINGS = (
-    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL enable_nestloop = off;"
-    " SET LOCAL parallel_setup_cost = 0; SET LOCAL default_statistics_target = 10"
-)
+_WHOLE = "SET LOCAL enable_nestloop = off; SET LOCAL parallel_setup_cost = 0"
+_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL default_statistics_target = 10"
 
 # Where text sorts by its bytes, as in the embedded server, sorting before grouping beats hashing: it runs in parallel,
 # and leaves rows in the order of the index they get. All curated tables of 22 M rows took 10.6 s against 12.5 s. By the
@@ -23,23 +21,27 @@ _SORTS_BY_BYTES = "SELECT 'B' < 'a'"
 _SORTED_GROUPS = "SET LOCAL enable_hashagg = off"
 
 
-def fill(session: PostgresSession, names: TableNames, query: Query, *, logged: bool) -> int:
+def fill(
+    session: PostgresSession, names: TableNames, query: Query, place: QueryPlace, *, logged: bool, signed: bool
+) -> int:
     """Rebuild the staging table with the query's rows; returns their number.
 
     By CREATE TABLE AS: INSERT cannot use a parallel plan.
     """
+    sign = sql.SQL('CAST(_sign AS "char") AS _sign, ' if signed else "")
     columns = [
         sql.SQL("CAST({name} AS {type}) AS {name}").format(
             name=sql.Identifier(column.name), type=names.dialect.column_type(column)
         )
         for column in names.table.columns
     ]
-    with _place(session).made(query) as composed:
+    with place.made(query) as composed:
         return session.make_scratch(
             "staging",
-            "CREATE {scratch} TABLE {staging} AS SELECT {casts} FROM ({query}) AS built",
+            "CREATE {scratch} TABLE {staging} AS SELECT {sign}{casts} FROM ({query}) AS built",
             names,
             scratch=sql.SQL("" if logged else "UNLOGGED"),
+            sign=sign,
             casts=sql.SQL(", ").join(columns),
             query=composed,
         ).rowcount
@@ -47,14 +49,16 @@ def fill(session: PostgresSession, names: TableNames, query: Query, *, logged: b
 
 def read(session: PostgresSession, query: Query, most: int) -> list[tuple[Any, ...]]:
     """The first rows of a query."""
-    with _place(session).made(query) as composed:
+    with begin(session, whole=True).made(query) as composed:
         return session.execute(sql.SQL("{} LIMIT {}").format(composed, sql.Literal(most))).fetchall()
 
 
-def _place(session: PostgresSession) -> QueryPlace:
-    """Begin the snapshot."""
-    session.work.execute(_SETTINGS)
+def begin(session: PostgresSession, *, whole: bool) -> QueryPlace:
+    """Begin the snapshot of a query, which reads whole tables or looks rows up."""
+    session.work.execute(_SNAPSHOT)
     session.set_local("work_mem", session.config.work_mem)
-    if session.work.execute(_SORTS_BY_BYTES).fetchone() == (True,):
+    if whole:
+        session.work.execute(_WHOLE)
+    if whole and session.work.execute(_SORTS_BY_BYTES).fetchone() == (True,):
         session.work.execute(_SORTED_GROUPS)
     return QueryPlace(session, analyze=True)

@@ -6,7 +6,8 @@ sets alone and never read back from production. Two tables of equal size that di
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self, TypeVar
 
 from medgen_pipeline.loaders import statement as sql
@@ -33,12 +34,17 @@ class Guard:
             must add up to if nobody else has touched them.
         unique_key: Whether the catalog's key is unique and never NULL in them.
         feed_since: The load whose state the change feed reaches back to: the last one that had nothing to compare with.
+        unbroken_since: The load since which every load found production as the one before had left it. None is of an
+            earlier version.
+        made_from: The load of each table that this one was made from, as that load had left it.
     """
 
     rows: int
     checksum: int
     unique_key: bool
     feed_since: int
+    unbroken_since: int | None = None
+    made_from: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def content(self) -> Content:
@@ -57,7 +63,7 @@ class Guard:
     @classmethod
     def of(cls, record: LoadRecord | None) -> Self | None:
         """The guard of a recorded load, or None where it has none that a load has written."""
-        known = {field.name for field in fields(cls)}
+        known = {one.name for one in fields(cls)}
         left = {name: value for name, value in record.left.items() if name in known} if record else {}
         if not all(isinstance(left.get(name), int) for name in ("rows", "checksum", "unique_key", "feed_since")):
             return None

@@ -80,6 +80,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         self._strategy = Strategy.WAREHOUSE
         self._found: Comparison[Any] | None = None
         self._fitted = False
+        self._unproven: set[str] = set()
 
     @property
     def dialect(self) -> Dialect:
@@ -128,6 +129,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         self._start, self._found = start, None
         self._last = self.last_load(start.table)
         self._fitted = False
+        self._unproven = set()
         return self._load_id
 
     def log_run_detail(self, load_id: int, detail: LoadDetail) -> None:
@@ -224,6 +226,23 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         """The last load, where what it left behind still speaks of the columns that there are."""
         return None if self._fitted else self._last
 
+    def _look_at(self, upstream: Sequence[tuple[Table, LoadRecord]]) -> None:
+        """Note which tables of these are not as their loads left them. In the transaction of the query that reads them.
+
+        Raises:
+            ProductionChangedError: Under ``SNAPSHOT`` one is not.
+        """
+        self._unproven = set()
+        for table, load in upstream:
+            left = self._guard_of(load)
+            if left is not None and self._is_in(table, left.state):
+                continue
+            found = f"{self._session.schema}.{table.name} is not as its load {load.load_id} left it"
+            if self._strategy is Strategy.SNAPSHOT:
+                raise ProductionChangedError(f"{found}: somebody else wrote to the table.")
+            logger.warning("%s: somebody else wrote to the table. What is made from it has that in it, too.", found)
+            self._unproven.add(table.name)
+
     def _is_in(self, table: Table, state: Any) -> bool:
         """Whether production is in this state, as ``Guard.state`` and ``Comparison.production`` have it."""
         names = self._names(table)
@@ -299,12 +318,18 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         )
         return counts
 
-    def stage_query(self, table: Table, query: Query) -> int:
+    def stage_query(self, table: Table, query: Query, upstream: Sequence[tuple[Table, LoadRecord]] = ()) -> int:
         """See the base class."""
         if not self.capabilities.curated:
-            return super().stage_query(table, query)
+            return super().stage_query(table, query, upstream)
+
+        def fill() -> int:
+            self._look_at(upstream)
+            signed = self._strategy is Strategy.SNAPSHOT
+            return queries.fill(self._session, self._names(table), query, signed=signed)
+
         with self._session.errors(f"building {table.name}"):
-            return self._session.ddl(lambda: queries.fill(self._session, self._names(table), query))
+            return self._session.ddl(fill)
 
     def read_query(self, query: Query, most: int) -> list[tuple[Any, ...]]:
         """See the base class."""
@@ -371,14 +396,24 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
 
     def _guard_after(self, table: Table, found: Comparison[Any], mode: ApplyMode) -> Guard:
         """What the load leaves behind, inside its transaction."""
-        del table, mode
-        last = self._guard_of(self._last)
+        start, _ = self._begun(table)
+        del mode
+        last = None if found.counts.baseline else self._guard_of(self._last)
+        unbroken = self._load_id
+        if last is not None and self._last is not None and self._is_state_of(found.production, last):
+            unbroken = last.unbroken_since or self._last.load_id
         return Guard(
             rows=found.counts.rows_after,
             checksum=found.checksum_after,
             unique_key=found.unique_key,
-            feed_since=self._load_id if last is None or found.counts.baseline else last.feed_since,
+            feed_since=self._load_id if last is None else last.feed_since,
+            unbroken_since=unbroken,
+            made_from={name: load for name, load in start.made_from.items() if name not in self._unproven},
         )
+
+    def _is_state_of(self, production: Any, left: Guard) -> bool:
+        """Whether a state that a comparison has found is the one that a load left behind."""
+        return bool(production == left.state)
 
     def _after_publishing(self, table: Table, mode: ApplyMode) -> None:
         """What is worth doing once the change is published."""

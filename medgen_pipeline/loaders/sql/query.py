@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from medgen_pipeline.catalog.query import FEED_PREFIX, LOAD_RUN, Constant, Parameter, Query
+from medgen_pipeline.catalog.query import FEED_PREFIX, LOAD_RUN, Constant, Parameter, Query, Scratch
 from medgen_pipeline.loaders import statement as sql
-from medgen_pipeline.loaders.records import LoaderError
+from medgen_pipeline.loaders.records import LoaderError, TooMuchAffectedError
 from medgen_pipeline.loaders.sql.names import TableNames, schemas
 from medgen_pipeline.loaders.sql.session import SqlSession
 
@@ -22,11 +22,17 @@ _EMPTY_FEED = (
 )
 
 
-def fill(session: SqlSession[Any], names: TableNames, query: Query) -> int:
-    """Fill the staging table with the query's rows; returns the rows it holds."""
+def fill(session: SqlSession[Any], names: TableNames, query: Query, *, signed: bool) -> int:
+    """Fill the staging table with the query's rows, and their signs; returns the rows it holds."""
+    sign = sql.SQL("_sign, " if signed else "")
     with QueryPlace(session, analyze=False).made(query) as composed:
         session.run("DELETE FROM {staging}", names)
-        session.run("INSERT INTO {staging} ({columns}) SELECT {columns} FROM ({query}) AS built", names, query=composed)
+        session.run(
+            "INSERT INTO {staging} ({sign}{columns}) SELECT {sign}{columns} FROM ({query}) AS built",
+            names,
+            sign=sign,
+            query=composed,
+        )
     return int(session.value("SELECT COUNT(*) FROM {staging}", names))
 
 
@@ -54,17 +60,25 @@ class QueryPlace:
         """The query, while its scratch tables stand. Inside the caller's transaction, which undoes a failure."""
         parts = self.parts(query)
         for scratch in query.scratch:
-            name = parts[scratch.name]
+            name = scratch_name(scratch)
             if not self.session.capabilities.transactional_ddl:  # a failure has left it behind
                 self.session.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
             self.session.execute(sql.SQL("CREATE TEMP TABLE {} AS {}").format(name, self._fill(scratch.query, parts)))
+            parts[scratch.name] = name
             self._know(name)
             self._repeat(scratch.repeat, parts)
             if scratch.repeat:
                 self._know(name)
+            if scratch.most is not None:
+                self._require_at_most(scratch.most, name, scratch.rows)
         yield self._fill(query.text, parts)
         for scratch in query.scratch:
-            self.session.execute(sql.SQL("DROP TABLE {}").format(parts[scratch.name]))
+            self.session.execute(sql.SQL("DROP TABLE {}").format(scratch_name(scratch)))
+
+    def _require_at_most(self, most: int, name: sql.Identifier, rows: str) -> None:
+        (counted,) = self.session.execute(sql.SQL("SELECT COUNT(*) FROM {}").format(name)).fetchone()
+        if counted > most:
+            raise TooMuchAffectedError(f"{counted:,} {rows}, at most {most:,} are followed")
 
     def _repeat(self, statements: tuple[str, ...], parts: Mapping[str, sql.Statement]) -> None:
         changed, number = len(statements), 0
@@ -82,13 +96,11 @@ class QueryPlace:
         return self.session.dialect.catalog_query(filled)
 
     def parts(self, query: Query) -> dict[str, sql.Statement]:
-        """What each name in braces means."""
+        """What each name in braces means before the first scratch table is made."""
         return {
             **{name: self._relation(name) for name in query.relations},
             **{constant.name: self._relation_of(constant) for constant in query.constants},
             **{name: _values(value) for name, value in query.parameters.items()},
-            # A temporary table hides a permanent one of its name, so the name is one that nobody else takes.
-            **{scratch.name: sql.Identifier(f"medgen_pipeline__{scratch.name}") for scratch in query.scratch},
         }
 
     def _relation(self, name: str) -> sql.Statement:
@@ -119,6 +131,11 @@ class QueryPlace:
             for row in constant.rows
         ]
         return sql.SQL("({})").format(sql.SQL(" UNION ALL ").join(rows))
+
+
+def scratch_name(scratch: Scratch) -> sql.Identifier:
+    """A temporary table hides a permanent one of its name, so the name is one that nobody else takes."""
+    return sql.Identifier(f"medgen_pipeline__{scratch.name}")
 
 
 def _values(value: Parameter) -> sql.Statement:
