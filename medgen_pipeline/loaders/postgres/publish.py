@@ -169,9 +169,9 @@ def make_lookups(session: PostgresSession, names: TableNames) -> None:
     found = session.run(
         "SELECT a.attname::text FROM pg_index i"
         " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]"
-        " WHERE i.indrelid = %s AND i.indisvalid AND i.indpred IS NULL",
+        " WHERE i.indrelid = {oid} AND i.indisvalid AND i.indpred IS NULL",
         names,
-        [production_oid(session, names)],
+        oid=sql.Literal(production_oid(session, names) or 0),
     ).fetchall()
     for column in sorted(set(names.table.lookups) - {row[0] for row in found}):
         session.set("maintenance_work_mem", session.config.maintenance_work_mem)
