@@ -231,6 +231,7 @@ class AbstractNativeLoader(ABC):
         """The rows of one SELECT, all in memory; for checks, which must run on every backend.
 
         In ``statement``, ``{schema}`` is the tables' schema as a string, ``{audit}`` the name of the schema with
-        ``load_run`` and ``rejected_row``, and another name what ``parts`` has for it: a table stands for its
-        production, a statement for itself, and anything else is a parameter.
+        ``load_run`` and ``rejected_row``, ``{changes}`` that of the schema with the change feeds, and another name
+        what ``parts`` has for it: a table stands for its production, a statement for itself, and anything else is a
+        parameter.
         """

@@ -9,13 +9,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from statistics import median
-from typing import Any
+from typing import Any, LiteralString
 
 from medgen_pipeline.catalog import ColumnType, CuratedTable, SourceTable, Table, any_table_by_name
 from medgen_pipeline.catalog.model import Rule, Severity
-from medgen_pipeline.loaders import AbstractNativeLoader, FoundColumn, LoadRecord, LoadStatus
+from medgen_pipeline.loaders import AbstractNativeLoader, ApplyMode, FoundColumn, LoadRecord, LoadStatus
 from medgen_pipeline.loaders import statement as sql
-from medgen_pipeline.loaders.records import ROWS_AFTER
+from medgen_pipeline.loaders.records import ADDED, REMOVED, ROWS_AFTER
+
+_ADDED, _REMOVED = (sql.SQL(", ").join(sql.Literal(change.value) for change in changes) for changes in (ADDED, REMOVED))
+_ORPHANS_THAT_CAME: LiteralString = (
+    "SELECT 1 FROM (SELECT DISTINCT {column} AS value FROM {changes}.{child_feed}"
+    " WHERE _load_id > {since} AND _change_type IN ({added}) AND {column} IS NOT NULL) came"
+    " LEFT JOIN {parent} parent ON parent.{to_column} = came.value WHERE parent.{to_column} IS NULL LIMIT 1"
+)
+_ORPHANS_LEFT_BEHIND: LiteralString = (
+    "SELECT 1 FROM (SELECT went.value FROM (SELECT DISTINCT {to_column} AS value FROM {changes}.{parent_feed}"
+    " WHERE _load_id > {since} AND _change_type IN ({removed}) AND {to_column} IS NOT NULL) went"
+    " LEFT JOIN {parent} parent ON parent.{to_column} = went.value WHERE parent.{to_column} IS NULL) gone"
+    " JOIN {child} child ON child.{column} = gone.value LIMIT 1"
+)
 
 DRIFT_CHECK = "production_equals_file"
 
@@ -53,15 +66,52 @@ class Finding:
 class Subject:
     """One table in the warehouse; what several checks want to know is read once."""
 
-    def __init__(self, loader: AbstractNativeLoader, table: Table) -> None:
-        """Reads nothing yet; ``loader`` is connected."""
+    def __init__(self, loader: AbstractNativeLoader, table: Table, run_id: str | None = None) -> None:
+        """Reads nothing yet; ``loader`` is connected. What Dagster's run ``run_id`` has loaded needs no look."""
         self.loader = loader
         self.table = table
+        self.run_id = run_id
+        self._others: dict[str, Subject] = {table.name: self}
+
+    def other(self, name: str) -> "Subject":
+        """Another table of the same warehouse, or this one by its name."""
+        if name not in self._others:
+            self._others[name] = Subject(self.loader, any_table_by_name(name), self.run_id)
+        return self._others[name]
 
     @cached_property
     def last_load(self) -> LoadRecord | None:
         """The newest successful load."""
         return self.loader.last_load(self.table)
+
+    @property
+    def load_of_run(self) -> LoadRecord | None:
+        """The newest successful load where the run has made it: production is as that load has just left it."""
+        last = self.last_load
+        return last if last and self.run_id and last.dagster_run_id == self.run_id else None
+
+    @cached_property
+    def rows_of_load(self) -> int | None:
+        """The load that last changed the rows; None where somebody else may have changed them since."""
+        if self.last_load is None or not (self.load_of_run or self.loader.is_as_left(self.table, self.last_load)):
+            return None
+        return self.newest_change()
+
+    def newest_change(self) -> int | None:
+        """The newest load that has changed the rows, as the audit has it now."""
+        ((load_id,),) = self.loader.query(
+            "SELECT MAX(load_id) FROM {audit}.load_run"
+            " WHERE table_name = {table} AND status = {succeeded} AND mode <> {unchanged}",
+            table=self.table.name,
+            succeeded=LoadStatus.SUCCEEDED,
+            unchanged=ApplyMode.UNCHANGED,
+        )
+        return None if load_id is None else int(load_id)
+
+    def changes_since(self, load_id: int) -> bool:
+        """Whether the change feed has every change since a load left the table."""
+        since = self.last_load.feed_since if self.last_load else None
+        return since is not None and since <= load_id
 
     @cached_property
     def columns(self) -> dict[str, FoundColumn]:
@@ -83,6 +133,11 @@ class Check:
         description: What holds when it passes.
         find: Looks at a table.
         applies: Whether a table has what is checked.
+        proven: What a load that has just ended has proven, so that no row is read; None where it is nothing.
+        reads: The tables whose rows decide; none where it reads no rows, or something that changes with every load.
+        follow: Where the check passed after these loads of the tables it reads, what it finds by the rows that have
+            changed since; None where that takes a look at all rows.
+        code: What else decides, besides name and tables.
         is_error: Whether a failure is an error; otherwise a warning.
         blocking: Whether a failure stops what is downstream of the table in the same run.
     """
@@ -91,6 +146,10 @@ class Check:
     description: str
     find: Callable[[Subject], Finding]
     applies: Callable[[Table], bool] = lambda _: True
+    proven: Callable[[LoadRecord], Finding | None] = lambda _: None
+    reads: Callable[[Subject], Sequence[str]] = lambda _: ()
+    follow: Callable[[Subject, Mapping[str, int]], Finding | None] = lambda *_: None
+    code: str = ""
     is_error: bool = False
     blocking: bool = False
 
@@ -150,6 +209,13 @@ def _key(subject: Subject) -> Finding:
     )
 
 
+def _key_by_load(load: LoadRecord) -> Finding | None:
+    """A load compares by a key only where it is unique."""
+    if load.left.get("unique_key") is not True:
+        return None
+    return Finding(True, metrics={"check/repeated_keys": 0})
+
+
 def _required(subject: Subject) -> Finding:
     table = subject.table
     required = _required_columns(table)
@@ -165,6 +231,25 @@ def _required(subject: Subject) -> Finding:
         return Finding(True, metrics=metrics)
     said = ", ".join(f"{name} in {count:,}" for name, count in empty.items())
     return Finding(False, f"Empty, of {rows:,} rows: {said}. What it was made from has damaged rows.", metrics)
+
+
+def _required_since(subject: Subject, loads: Mapping[str, int]) -> Finding | None:
+    """No value was missing; is none missing in what came?"""
+    table, since = subject.table, loads[subject.table.name]
+    if subject.last_load is None or not subject.changes_since(since) or subject.lacks(_required_columns(table)):
+        return None
+    empty = subject.loader.query(
+        "SELECT 1 FROM {changes}.{feed} WHERE _load_id > {since} AND _change_type IN ({added}) AND ({empty}) LIMIT 1",
+        feed=sql.Identifier(table.name),
+        since=since,
+        added=_ADDED,
+        empty=sql.SQL(" OR ").join(
+            sql.SQL("{} IS NULL").format(sql.Identifier(name)) for name in _required_columns(table)
+        ),
+    )
+    return (
+        None if empty else Finding(True, metrics={"check/rows": subject.last_load.rows_after, "check/empty_values": 0})
+    )
 
 
 def _required_columns(table: Table) -> list[str]:
@@ -253,7 +338,7 @@ def _references(subject: Subject) -> Finding:
     metrics: dict[str, Any] = {}
     said = []
     for reference in subject.table.references:
-        parent = Subject(subject.loader, any_table_by_name(reference.to_table))
+        parent = subject.other(reference.to_table)
         if lacks := subject.lacks([reference.column]) or parent.lacks([reference.to_column]):
             return lacks
         rows = subject.loader.query(
@@ -279,6 +364,33 @@ def _references(subject: Subject) -> Finding:
     return Finding(not said, " ".join(said) or None, metrics)
 
 
+def _references_since(subject: Subject, loads: Mapping[str, int]) -> Finding | None:
+    """Every identifier was there; are those there that came, and none of those used that went?"""
+    metrics: dict[str, Any] = {}
+    for reference in subject.table.references:
+        parent = subject.other(reference.to_table)
+        if subject.lacks([reference.column]) or parent.lacks([reference.to_column]):
+            return None
+        parts: dict[str, Any] = {
+            "child": subject.table,
+            "parent": parent.table,
+            "child_feed": sql.Identifier(subject.table.name),
+            "parent_feed": sql.Identifier(parent.table.name),
+            "column": sql.Identifier(reference.column),
+            "to_column": sql.Identifier(reference.to_column),
+            "added": _ADDED,
+            "removed": _REMOVED,
+        }
+        for one, statement in ((subject, _ORPHANS_THAT_CAME), (parent, _ORPHANS_LEFT_BEHIND)):
+            since = loads[one.table.name]
+            if one.rows_of_load == since:
+                continue
+            if not one.changes_since(since) or subject.loader.query(statement, since=since, **parts):
+                return None
+        metrics[f"check/orphans_{reference.column}"] = 0
+    return Finding(True, metrics=metrics)
+
+
 def _drift(subject: Subject) -> Finding:
     drift = subject.loader.find_drift(subject.table)
     metrics: dict[str, Any] = {
@@ -299,6 +411,30 @@ def _drift(subject: Subject) -> Finding:
         "Materialize the table again: it is then compared whole and repaired.",
         metrics,
     )
+
+
+def _drift_by_load(load: LoadRecord) -> Finding:
+    """A load compares everything, or proves first that nobody else has written to what it goes on from."""
+    rows = load.rows_after
+    return Finding(True, metrics={"drift/expected_rows": rows, "drift/rows": rows, "drift/foreign_rows": 0})
+
+
+def _own(subject: Subject) -> Sequence[str]:
+    return (subject.table.name,)
+
+
+def _own_if_repaired(subject: Subject) -> Sequence[str]:
+    """Only then are rows read."""
+    return _own(subject) if subject.last_load and subject.last_load.rows_repaired else ()
+
+
+def _referenced(subject: Subject) -> Sequence[str]:
+    named = (reference.to_table for reference in subject.table.references)
+    return tuple(dict.fromkeys((subject.table.name, *named)))
+
+
+def _read_by(rule: Rule, subject: Subject) -> Sequence[str]:
+    return () if rule.query.reads_loads else tuple(dict.fromkeys((subject.table.name, *rule.query.tables)))
 
 
 def _rule(rule: Rule, subject: Subject) -> Finding:
@@ -329,6 +465,8 @@ OF_ONE_TABLE = (
         "The key, which was unique in every real release read, still is.",
         _key,
         applies=lambda table: table.key_proven,
+        proven=_key_by_load,
+        reads=_own,
         is_error=True,
         blocking=True,  # joins downstream multiply rows
     ),
@@ -337,6 +475,8 @@ OF_ONE_TABLE = (
         "No value is missing where a missing one means a damaged row.",
         _required,
         applies=lambda table: bool(_required_columns(table)),
+        reads=_own,
+        follow=_required_since,
         # Not blocking: the claim is read from samples, and a join leaves such a row out; all others are right.
         is_error=True,
     ),
@@ -358,19 +498,37 @@ OF_ONE_TABLE = (
         "No row of the file had to be repaired: all of it was UTF-8.",
         _repaired,  # a warning: too many have closed a gate
         applies=lambda table: isinstance(table, SourceTable),
+        reads=_own_if_repaired,
+    ),
+    Check(
+        DRIFT_CHECK,
+        "Count and content of production's rows are those that loads have left. Fails where rows were edited "
+        "by hand and shows some of them.",
+        _drift,
+        proven=_drift_by_load,
+        is_error=True,  # not blocking: what is downstream was made long before an edit is found
     ),
 )
-"""Concern one table and cost at most one scan of it: in a step per table, so that a failure stops only what is
-downstream of that table."""
+"""Concern one table: in the step that loads it, so that a failure stops only what is downstream of that table."""
 
 
 def of_one_table(table: Table) -> tuple[Check, ...]:
-    """The checks of a table that share its step: those that all tables have, and its own rules.
+    """The checks of a table that its own step makes: those that all tables have, and its own rules.
 
     A rule may read other tables that its own is made from: they are loaded already.
     """
     rules = table.rules if isinstance(table, CuratedTable) else ()
-    own = [Check(rule.name, rule.description, partial(_rule, rule), blocking=rule.blocking) for rule in rules]
+    own = [
+        Check(
+            rule.name,
+            rule.description,
+            partial(_rule, rule),
+            reads=partial(_read_by, rule),
+            code=f"{rule.query.fingerprint} {rule.columns}",
+            blocking=rule.blocking,
+        )
+        for rule in rules
+    ]
     return (*(check for check in OF_ONE_TABLE if check.applies(table)), *own)
 
 
@@ -380,13 +538,8 @@ ACROSS_TABLES = (
         "Every identifier of another table is there.",
         _references,  # a warning: NCBI's own files have orphans now and then
         applies=lambda table: bool(table.references),
-    ),
-    Check(
-        DRIFT_CHECK,
-        "Count and content of production's rows are those that loads have left. Fails where rows were edited "
-        "by hand and shows some of them.",
-        _drift,
-        is_error=True,  # not blocking: what is downstream was made long before an edit is found
+        reads=_referenced,
+        follow=_references_since,
     ),
 )
-"""Read other tables, or all of a table: in one step for all tables, which nothing waits for."""
+"""Read tables that their own is not made from: in one step for all tables, which nothing waits for."""

@@ -10,7 +10,7 @@ import dagster as dg
 
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, SourceTable, upstream_of
 from medgen_pipeline.loaders import LoaderCapabilities
-from medgen_pipeline.orchestration.asset_checks import build_shared_step, build_table_step
+from medgen_pipeline.orchestration.asset_checks import build_shared_step
 from medgen_pipeline.orchestration.assets.curated import build_curated_asset
 from medgen_pipeline.orchestration.assets.tables import build_ncbi_files, build_table_asset
 from medgen_pipeline.orchestration.executor import looking_first
@@ -90,10 +90,7 @@ def build_definitions(
     ]
     return dg.Definitions(
         assets=[*build_ncbi_files(sources, names), *(asset.with_hooks({hook}) for asset in assets)],
-        asset_checks=[
-            *(build_table_step(table, names) for table in (*sources, *made_of)),
-            build_shared_step((*sources, *made_of), names),
-        ],
+        asset_checks=[build_shared_step((*sources, *made_of), names)],
         resources=found,
         jobs=build_jobs((*sources, *made_of), names),
         schedules=[build_weekly_refresh(names)],

@@ -1,5 +1,7 @@
 """What happens when an asset is not made: a message in the run's log, and a notifier that users replace by their own.
 
+The same where it is made and a check that blocks has failed, or its checks could not be made.
+
 The hook is on every asset, so that it fires wherever one is materialized: by the sensor, a schedule, the UI or the
 command line. It runs in the step's own process and needs no daemon. A process that is killed calls no hook.
 
@@ -14,23 +16,30 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import dagster as dg
+from dagster._core.errors import DagsterAssetCheckFailedError  # what a step ends with whose blocking check has failed
 from pydantic import Field
 
 from medgen_pipeline.catalog import SourceTable, Table
 from medgen_pipeline.errors import SettingError
+from medgen_pipeline.orchestration.asset_checks import CHECKING
 from medgen_pipeline.orchestration.failures import one_line
 from medgen_pipeline.orchestration.keys import OVERRIDE, RELEASE_TAG, Names, step_name
 from medgen_pipeline.orchestration.resources import MedgenSource
 from medgen_pipeline.release import SourceError
 
 NEXT_IF_PERMANENT = "correct what the error names, then materialize again."
+NEXT_IF_WRONG = "see what the check says. What is downstream of the table was not made."
+NEXT_IF_NOT_CHECKED = "the table is as it is; make its checks again when the cause is gone."
 NEXT_IF_TRANSIENT = "nothing if the sensor is on: it requests another run. Otherwise materialize again later."
+NOT_MADE = "was not made"
+NOT_CHECKED = "could not be checked"
+FOUND_WRONG = "failed a check that blocks"
 _RUN_RETRIES = "dagster/retry_on_asset_or_op_failure"
 
 
 @dataclass(frozen=True)
 class LoadFailure:
-    """One asset that was not made.
+    """One asset that was not made, or that was made and is not as it should be.
 
     Attributes:
         asset: Its key, with slashes.
@@ -39,6 +48,7 @@ class LoadFailure:
         job: The run's job.
         cause: The error's message in one line.
         next_action: What to do.
+        outcome: What became of the asset.
     """
 
     asset: str
@@ -47,17 +57,20 @@ class LoadFailure:
     job: str
     cause: str
     next_action: str
+    outcome: str = NOT_MADE
 
     def __str__(self) -> str:
         """The failure as a line of a log."""
         return (
-            f"{self.asset} was not made. Release: {self.release}. Run: {self.run_id} ({self.job}). "
+            f"{self.asset} {self.outcome}. Release: {self.release}. Run: {self.run_id} ({self.job}). "
             f"Cause: {self.cause} Next: {self.next_action}"
         )
 
 
 class FailureNotifier(dg.ConfigurableResource[Any]):
-    """Told of each asset that was not made. This one does nothing more: the run's log has the message already.
+    """Told of each asset that was not made, not checked, or that failed a check that blocks.
+
+    This one does nothing more: the run's log has the message already.
 
     To send mail or write to a chat, subclass it and pass ``resources={"medgen_notifier": ...}`` to
     ``build_definitions``.
@@ -88,6 +101,7 @@ def build_failure_hook(tables: Sequence[Table], names: Names) -> dg.HookDefiniti
             job=context.job_name,
             cause=_cause(error),
             next_action=_next_action(error),
+            outcome=_outcome(error),
         )
         context.log.error(str(failure), extra={"medgen_failure": asdict(failure)})
         if isinstance(error, dg.Failure) and not error.allow_retries:
@@ -111,6 +125,13 @@ def _release(context: dg.HookContext, source: MedgenSource, table: Table | None,
     return release or "not known, its file was not fetched"
 
 
+def _outcome(error: BaseException | None) -> str:
+    if isinstance(error, DagsterAssetCheckFailedError):
+        return FOUND_WRONG
+    notes = [*getattr(error, "__notes__", ()), *getattr(error and error.__cause__, "__notes__", ())]
+    return NOT_CHECKED if CHECKING in notes else NOT_MADE
+
+
 def _cause(error: BaseException | None) -> str:
     if isinstance(error, dg.Failure) and error.description:
         return one_line(error.description)
@@ -118,6 +139,10 @@ def _cause(error: BaseException | None) -> str:
 
 
 def _next_action(error: BaseException | None) -> str:
+    if isinstance(error, DagsterAssetCheckFailedError):
+        return NEXT_IF_WRONG
+    if _outcome(error) == NOT_CHECKED:
+        return NEXT_IF_NOT_CHECKED
     if isinstance(error, dg.Failure):
         if OVERRIDE in error.metadata:
             return "look at what changed; if the release is right, materialize again with the run config in the error."

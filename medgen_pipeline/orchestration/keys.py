@@ -110,9 +110,10 @@ class Names:
         """Refreshes by the clock."""
         return f"{self.name_prefix}weekly_refresh"
 
-    def check_step(self, of: str) -> str:
-        """The step of some checks: of a table, or of those across tables."""
-        return f"{self.name_prefix}check_medgen_{of}"
+    @property
+    def shared_check_step(self) -> str:
+        """The step of the checks that read across tables; those of one table are made in its asset's."""
+        return f"{self.name_prefix}check_medgen_across_tables"
 
 
 DEFAULT_NAMES = Names()
@@ -129,5 +130,5 @@ def table_of_step(step: str) -> str:
 
 
 def step_name(key: dg.AssetKey) -> str:
-    """What Dagster 1.13 calls the step, and in run config the op, of an asset without a name of its own."""
+    """The step, and in run config the op, of an asset: what Dagster 1.13 calls one without a name of its own."""
     return key.to_python_identifier()

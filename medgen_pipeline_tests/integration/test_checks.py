@@ -157,6 +157,7 @@ def test_a_table_that_does_not_load_leaves_the_checks_of_the_others(
         "merged: row_count_within_history",
         "merged: no_rejected_rows",
         "merged: no_repaired_rows",
+        "merged: production_equals_file",
     }
 
 

@@ -1,7 +1,9 @@
 """What the checks find in a table, with the same SQL on every backend."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from medgen_pipeline.catalog import SourceTable, table_by_name
 from medgen_pipeline.loaders import AbstractNativeLoader
+from medgen_pipeline.loading.answers import ANSWERED_BY, LAST_LOOK, LOOKED_AT, answer
 from medgen_pipeline.loading.file_load import load_table
 from medgen_pipeline.loading.findings import ACROSS_TABLES, OF_ONE_TABLE, Finding, Subject, judge_row_count
 from medgen_pipeline.release import Archive, ReleaseSource
@@ -181,6 +184,64 @@ def test_orphans_are_counted_and_the_most_frequent_shown(warehouse: Warehouse) -
 def test_references_to_a_table_that_is_not_there_cannot_be_judged(warehouse: Warehouse) -> None:
     warehouse.load(MERGED, [("C1", "C2")])
     assert warehouse.find("references_resolve", MERGED) == Finding(False, "Cannot be judged: names has no cui.")
+
+
+# Answers without a look
+
+
+def of_a_look(finding: Finding) -> Finding:
+    """A finding without what says where it is from, and without what only a look at all content can say."""
+    extra = {ANSWERED_BY, LOOKED_AT, LAST_LOOK, "drift/checksum_matches"}
+    return Finding(finding.passed, finding.description, {k: v for k, v in finding.metrics.items() if k not in extra})
+
+
+def random_week(generator: Random, names: list[Row], merged: list[Row]) -> None:
+    """Change the rows of both tables, or not; now and then so that something is missing or refers to nothing."""
+    if generator.random() < 0.4:
+        number = generator.randrange(1000)
+        names.append((f"C{number}", generator.choice(["a", "b", "c", None]) if number % 5 == 0 else "a", None, "N"))
+        names.remove(generator.choice(names))
+    if generator.random() < 0.4:
+        merged.append((f"M{generator.randrange(1000)}", generator.choice(names)[0]))
+        merged.remove(generator.choice(merged))
+    if generator.random() < 0.3:  # what it referred to is there again
+        there = {row[0] for row in names}
+        merged[:] = [row for row in merged if row[1] in there] or [("M0", names[0][0])]
+        names[:] = [row for row in names if row[1]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_answers_without_a_look_says_what_a_look_would(warehouse: Warehouse, seed: int) -> None:
+    generator = Random(seed)  # noqa: S311  # repeatable, not secret
+    names: list[Row] = [*ROWS]
+    merged: list[Row] = [("M1", "C1"), ("M2", "C2")]
+    record: dict[tuple[str, str], list[Finding]] = {}
+    ways: Counter[str] = Counter()
+    for week in range(12):
+        random_week(generator, names, merged)
+        if generator.random() < 0.2:
+            warehouse.edit("UPDATE medgen.names SET name = NULL") if week else None
+        for table, rows in ((NAMES, names), (MERGED, merged)):
+            warehouse.load(table, list(dict((row[0], row) for row in rows).values()), f"2026-01-{week + 1:02}")
+        warehouse.edit(
+            f"UPDATE medgen_audit.load_run SET dagster_run_id = 'week {week}' WHERE release = '2026-01-{week + 1:02}'"
+        )
+        with warehouse.new_loader() as loader:
+            for table in (NAMES, MERGED):
+                for check in CHECKS.values():
+                    if not check.applies(table):
+                        continue
+                    earlier = record.setdefault((table.name, check.name), [])
+                    found = answer(check, Subject(loader, table, f"week {week}"), lambda earlier=earlier: earlier)
+                    assert of_a_look(found) == of_a_look(check.find(Subject(loader, table))), (
+                        week,
+                        table.name,
+                        check.name,
+                    )
+                    if LOOKED_AT in found.metrics:
+                        earlier.insert(0, found)
+                        ways[found.metrics.get(ANSWERED_BY, "a look")[:12]] += 1
+    assert set(ways) == {"a look", "the record: ", "the rows tha"}, ways
 
 
 # Bounds

@@ -230,17 +230,19 @@ def test_only_what_would_make_a_downstream_asset_wrong_blocks(definitions: dg.De
     assert blocking == {"schema_matches_catalog", "key_is_unique", "parents_are_above", "targets_are_current"}
 
 
-def test_a_table_s_checks_share_a_step_and_those_across_tables_another(definitions: dg.Definitions) -> None:
-    graph = definitions.resolve_asset_graph()
-    tables = {f"check_medgen_{name}": {name} for name in ALL_NAMES}
+def test_a_table_s_checks_are_made_in_its_own_step_and_those_across_tables_in_another(
+    definitions: dg.Definitions,
+) -> None:
     steps: dict[str, set[str]] = {}
-    for check in definitions.asset_checks or []:
-        assert isinstance(check, dg.AssetChecksDefinition)
-        assert check.op.pool == "medgen_warehouse"
-        assert check.op.retry_policy
-        steps[check.op.name] = {key.asset_key.path[-1] for key in check.check_keys}
-    assert steps == {**tables, "check_medgen_across_tables": set(ALL_NAMES)}
-    assert {key.name for key in graph.asset_check_keys} == set(CHECKS)
+    for made_by in (*(definitions.assets or []), *(definitions.asset_checks or [])):
+        if isinstance(made_by, dg.AssetsDefinition):
+            assert made_by.op.pool == "medgen_warehouse"
+            assert made_by.op.retry_policy
+            assert made_by.can_subset  # so that checks can be made without a load
+            steps[made_by.op.name] = {check.name for check in made_by.check_keys}
+    assert sorted(steps) == ["check_medgen_across_tables", *(f"medgen__{name}" for name in ALL_NAMES)]
+    assert steps["check_medgen_across_tables"] == {"references_resolve"}
+    assert {name for checks in steps.values() for name in checks} == set(CHECKS)
 
 
 def test_a_table_goes_stale_when_a_release_is_late_and_fails_when_one_was_missed(

@@ -57,7 +57,12 @@ def fill(statement: LiteralString, schema: str, parts: Mapping[str, Any]) -> sql
     named = {
         name: sql.Identifier(schema, part.name) if isinstance(part, Table) else part for name, part in parts.items()
     }
-    return sql.SQL(statement).format(schema=sql.Literal(schema), audit=sql.Identifier(schemas(schema).audit), **named)
+    return sql.SQL(statement).format(
+        schema=sql.Literal(schema),
+        audit=sql.Identifier(schemas(schema).audit),
+        changes=sql.Identifier(schemas(schema).changes),
+        **named,
+    )
 
 
 class TableNames:

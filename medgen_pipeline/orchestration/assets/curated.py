@@ -1,9 +1,10 @@
 """One asset per curated table, from the catalog: what it is made from, its settings, its lineage.
 
 An asset says what its table is made from, by its data version and release; making it is the IO manager's, which keeps
-to that or fails for another attempt. No table is named here.
+to that or fails for another attempt. Then it checks what is published. No table is named here.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -11,10 +12,11 @@ from pydantic import Field, create_model
 
 from medgen_pipeline.catalog import CuratedTable, upstream_of
 from medgen_pipeline.loading.curated_load import CuratedOptions, read_inputs
+from medgen_pipeline.orchestration.asset_checks import check_table, is_to_load, specs_of
 from medgen_pipeline.orchestration.assets.tables import FRESHNESS, OWNERS, priority_of
 from medgen_pipeline.orchestration.failures import RETRIES, permanent_errors_as_failures
 from medgen_pipeline.orchestration.io_manager import PendingCurated, WarehouseIOManager
-from medgen_pipeline.orchestration.keys import RELEASE, Names
+from medgen_pipeline.orchestration.keys import RELEASE, Names, step_name
 from medgen_pipeline.orchestration.metadata import curated_definition_metadata
 
 
@@ -64,35 +66,43 @@ def build_curated_asset(
     """
     config_type = config_of(table)
 
-    @dg.asset(
-        key=names.table_key(table),
+    spec = dg.AssetSpec(
+        names.table_key(table),
         deps=[names.table_key(upstream) for upstream in upstream_of(table)],
-        io_manager_key=names.warehouse,
-        required_resource_keys={names.warehouse},
         group_name=names.curated_group,
         owners=OWNERS,
         kinds={kind, "table"},
         code_version=table.version,
         description=f"{table.description}\n\nMade inside the warehouse by the IO manager `{names.warehouse}`.",
         metadata=curated_definition_metadata(table, names.key_prefix),
+        freshness_policy=FRESHNESS,
+        automation_condition=automation,
+    )
+
+    @dg.multi_asset(
+        name=step_name(spec.key),
+        specs=[spec.with_io_manager_key(names.warehouse)],
+        check_specs=specs_of(table, names),
+        can_subset=True,  # only so can checks be made without a load
+        required_resource_keys={names.warehouse},
         op_tags=priority_of(table),
         retry_policy=RETRIES,
         pool=names.warehouse,
-        freshness_policy=FRESHNESS,
-        automation_condition=automation,
     )
     def curated_table(
         context: dg.AssetExecutionContext,
         config: config_type,  # type: ignore[valid-type]  # Dagster reads the class that this name means
-    ) -> dg.MaterializeResult[PendingCurated]:
-        warehouse: WarehouseIOManager = getattr(context.resources, names.warehouse)
-        options = config.options()  # type: ignore[attr-defined]
-        with permanent_errors_as_failures(), warehouse.target.loader() as loader:
-            inputs = read_inputs(loader, table, options)
-        return dg.MaterializeResult(
-            value=PendingCurated(options, inputs),
-            metadata={RELEASE: inputs.release},
-            data_version=dg.DataVersion(inputs.content_sha256),
-        )
+    ) -> Iterator[dg.MaterializeResult[PendingCurated] | dg.AssetCheckResult]:
+        if is_to_load(context):
+            warehouse: WarehouseIOManager = getattr(context.resources, names.warehouse)
+            options = config.options()  # type: ignore[attr-defined]
+            with permanent_errors_as_failures(), warehouse.target.loader() as loader:
+                inputs = read_inputs(loader, table, options)
+            yield dg.MaterializeResult(
+                value=PendingCurated(options, inputs),
+                metadata={RELEASE: inputs.release},
+                data_version=dg.DataVersion(inputs.content_sha256),
+            )
+        yield from check_table(context, table, names)
 
     return curated_table

@@ -1,9 +1,10 @@
 """One asset per MedGen table, and one external asset per file of NCBI's, all from the catalog.
 
-An asset fetches its file and hands it on; publishing is the IO manager's. No table is named here.
+An asset fetches its file and hands it on; publishing is the IO manager's. Then it checks what is published: what
+follows a ``yield`` runs when the IO manager is done. No table is named here.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Self
 
@@ -13,9 +14,10 @@ from pydantic import Field, model_validator
 from medgen_pipeline.catalog import SourceTable, Table, rows_ahead
 from medgen_pipeline.loading.file_load import LoadOptions
 from medgen_pipeline.loading.gates import GateLimits
+from medgen_pipeline.orchestration.asset_checks import check_table, is_to_load, specs_of
 from medgen_pipeline.orchestration.failures import RETRIES, permanent_errors_as_failures
 from medgen_pipeline.orchestration.io_manager import PendingLoad
-from medgen_pipeline.orchestration.keys import FILE_GROUP, Names
+from medgen_pipeline.orchestration.keys import FILE_GROUP, Names, step_name
 from medgen_pipeline.orchestration.metadata import definition_metadata, source_metadata
 from medgen_pipeline.orchestration.resources import MedgenSource
 from medgen_pipeline.release import DEFAULT_SOURCE_URL
@@ -128,32 +130,41 @@ def build_table_asset(table: SourceTable, names: Names, *, kind: str) -> dg.Asse
         names: Of the instance it belongs to.
         kind: The warehouse's backend, for the icon in the UI.
     """
-
-    @dg.asset(
-        key=names.table_key(table),
+    spec = dg.AssetSpec(
+        names.table_key(table),
         deps=[names.file_key(table)],
-        io_manager_key=names.warehouse,
-        required_resource_keys={names.source},
         group_name=names.table_group,
         owners=OWNERS,
         kinds={kind, "table"},
         code_version=table.shape,
         description=f"{table.description}\n\nPublished through the IO manager `{names.warehouse}`.",
         metadata=definition_metadata(table),
+        freshness_policy=FRESHNESS,
+    )
+
+    @dg.multi_asset(
+        name=step_name(spec.key),
+        specs=[spec.with_io_manager_key(names.warehouse)],
+        check_specs=specs_of(table, names),
+        can_subset=True,  # only so can checks be made without a load
+        required_resource_keys={names.source, names.warehouse},
         op_tags=priority_of(table),
         retry_policy=RETRIES,
         pool=names.warehouse,
-        freshness_policy=FRESHNESS,
     )
-    def medgen_table(context: dg.AssetExecutionContext, config: LoadConfig) -> dg.MaterializeResult[PendingLoad]:
-        source: MedgenSource = getattr(context.resources, names.source)
-        with permanent_errors_as_failures():
-            options = config.options(source.gone_from(table))
-            file = source.fetch(table)
-        return dg.MaterializeResult(
-            value=PendingLoad(file, source.archive(), options),
-            metadata=source_metadata(file),
-            data_version=dg.DataVersion(file.content_sha256),
-        )
+    def medgen_table(
+        context: dg.AssetExecutionContext, config: LoadConfig
+    ) -> Iterator[dg.MaterializeResult[PendingLoad] | dg.AssetCheckResult]:
+        if is_to_load(context):
+            source: MedgenSource = getattr(context.resources, names.source)
+            with permanent_errors_as_failures():
+                options = config.options(source.gone_from(table))
+                file = source.fetch(table)
+            yield dg.MaterializeResult(
+                value=PendingLoad(file, source.archive(), options),
+                metadata=source_metadata(file),
+                data_version=dg.DataVersion(file.content_sha256),
+            )
+        yield from check_table(context, table, names)
 
     return medgen_table
