@@ -28,7 +28,7 @@ from medgen_pipeline.orchestration.resources import MedgenSource
 from medgen_pipeline.release import SourceError
 
 NEXT_IF_PERMANENT = "correct what the error names, then materialize again."
-NEXT_IF_WRONG = "see what the check says. What is downstream of the table was not made."
+NEXT_IF_WRONG = "see what the check says. Nothing downstream of the table was made in this run."
 NEXT_IF_NOT_CHECKED = "the table is as it is; make its checks again when the cause is gone."
 NEXT_IF_TRANSIENT = "nothing if the sensor is on: it requests another run. Otherwise materialize again later."
 NOT_MADE = "was not made"
@@ -135,6 +135,8 @@ def _outcome(error: BaseException | None) -> str:
 def _cause(error: BaseException | None) -> str:
     if isinstance(error, dg.Failure) and error.description:
         return one_line(error.description)
+    if isinstance(error, DagsterAssetCheckFailedError):
+        return one_line(f"{error}.")
     return one_line(f"{type(error).__name__}: {error}")
 
 

@@ -1,5 +1,6 @@
 """The checks in runs: which of them a run makes, what they stop, and how they are shown."""
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 
 from medgen_pipeline.catalog import CURATED_TABLES, table_by_name
 from medgen_pipeline.cli import main
+from medgen_pipeline.loaders.records import LostConnectionError
 from medgen_pipeline.loading.findings import ACROSS_TABLES, OF_ONE_TABLE, judge_row_count
 from medgen_pipeline.orchestration.assets.tables import FRESHNESS
 from medgen_pipeline.orchestration.build import build_definitions
@@ -20,7 +22,8 @@ from medgen_pipeline.orchestration.resources import MedgenSource
 from medgen_pipeline.orchestration.targets import DatabaseTarget
 from medgen_pipeline.rows.published import content_of
 from medgen_pipeline_tests.instance import PROJECT
-from medgen_pipeline_tests.integration.support import publish
+from medgen_pipeline_tests.integration.support import Deployment, load_runs, publish
+from medgen_pipeline_tests.loaders.support import query
 
 NAMES, MERGED = table_by_name("names"), table_by_name("merged")
 NAMES_KEY, MERGED_KEY = (dg.AssetKey(["medgen", table.name]) for table in (NAMES, MERGED))
@@ -132,6 +135,71 @@ def test_a_repeated_key_stops_what_is_downstream_of_the_table_and_nothing_else(
     assert (key.passed, key.blocking, key.severity) == (False, True, dg.AssetCheckSeverity.ERROR)
     assert "in more than one row: 1." in (key.description or "")
     assert evaluations(result)["names: no_rejected_rows"].passed  # the others are made all the same
+    (said,) = said_by_the_hook(instance, result.run_id)
+    assert said.startswith("medgen/names failed a check that blocks. ")
+    assert "medgen/names: key_is_unique. Next: see what the check says." in said
+
+
+def said_by_the_hook(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    return [
+        entry.user_message
+        for entry in instance.all_logs(run_id)
+        if entry.level == logging.ERROR and "Next: " in entry.user_message
+    ]
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_a_try_that_failed_with_the_checks_is_made_again_without_a_load(
+    database: str, tmp_path: Path, release: Path, monkeypatch: pytest.MonkeyPatch, comes_back: bool
+) -> None:
+    patience = dg.RetryPolicy(max_retries=2, delay=0.01)
+    monkeypatch.setattr("medgen_pipeline.orchestration.assets.tables.RETRIES", patience)
+    there = DatabaseTarget.loader
+
+    def unplugged(_: DatabaseTarget) -> None:
+        raise LostConnectionError("the warehouse has gone")
+
+    def when(entry: dg.EventLogEntry) -> None:
+        happened = entry.dagster_event and entry.dagster_event.event_type
+        if happened is dg.DagsterEventType.ASSET_MATERIALIZATION:
+            monkeypatch.setattr(DatabaseTarget, "loader", unplugged)
+        elif happened is dg.DagsterEventType.STEP_UP_FOR_RETRY and comes_back:
+            monkeypatch.setattr(DatabaseTarget, "loader", there)
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        deployment = Deployment(database, tmp_path / "home", instance, curated=False)
+        run = deployment.materialize(release, NAMES, on_event=when)
+        assert (run.success, run.retries) == ((True, 1) if comes_back else (False, 2))
+        assert [row[0] for row in load_runs(database, "status")] == ["succeeded"]
+        assert run.metadata["names"]["cdc/inserted"] == 50
+        assert ("names.key_is_unique" in run.checks) is comes_back
+        said = said_by_the_hook(instance, run.run_id)
+        assert [line.partition(". ")[0] for line in said] == (
+            [] if comes_back else ["medgen/names could not be checked"]
+        )
+
+
+def test_checks_can_be_made_alone_and_then_look_at_every_row(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, database: str
+) -> None:
+    first = run(definitions, instance, NAMES_KEY)
+    again = evaluations(run(definitions, instance, NAMES_KEY))["names: required_columns_are_filled"].metadata
+    assert again["check/answered_by"].value == "the record: what it reads has not changed since its last look"
+    assert again["check/last_look"] == dg.MetadataValue.dagster_run(first.run_id)
+    query(database, "UPDATE medgen.names SET name = NULL WHERE cui = 'C1'")
+    wanted = {dg.AssetCheckKey(NAMES_KEY, name) for name in ("required_columns_are_filled", "production_equals_file")}
+    job = definitions.resolve_implicit_global_asset_job_def().get_subset(
+        asset_selection=set(), asset_check_selection=wanted
+    )
+    alone = job.execute_in_process(instance=instance, raise_on_error=False)
+    assert made(alone) == []
+    assert {name: one.passed for name, one in evaluations(alone).items()} == {
+        "names: required_columns_are_filled": False,
+        "names: production_equals_file": False,
+    }
+    # What was found meanwhile is no record of what the next load repairs.
+    repaired = evaluations(run(definitions, instance, NAMES_KEY))["names: required_columns_are_filled"]
+    assert (repaired.passed, repaired.metadata["check/rows"].value) == (True, 50)
 
 
 def test_a_missing_value_is_an_error_that_stops_nothing(
