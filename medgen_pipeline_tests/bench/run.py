@@ -131,7 +131,8 @@ def phases(events: Iterable[tuple[float, dg.DagsterEvent]], began: float) -> Ite
     for timestamp, event in events:
         if event.event_type is kinds.RUN_START:
             yield began, timestamp, "start"
-        if event.step_key:
+        # A check has an output as well; that of an asset has the name of its step.
+        if event.step_key and not (event.is_successful_output and event.step_output_data.output_name != event.step_key):
             at[event.step_key][event.event_type] = timestamp  # the last one: of the attempt that succeeded
     for step, times in at.items():
         start, end = times[kinds.STEP_START], times[kinds.STEP_SUCCESS]
