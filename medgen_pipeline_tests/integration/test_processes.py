@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from queue import Empty
 
 import dagster as dg
 import pytest
 
+from medgen_pipeline.orchestration import processes
 from medgen_pipeline_tests.instance import PROJECT
 
 # "again" is killed once and "gone" each time; {threads} more threads are at work in the run's process.
@@ -67,3 +70,21 @@ def test_a_killed_step_is_a_failure_of_its_own_and_the_others_are_made(
     assert process != loaded_by, "a process of its own that has not loaded the code location again"
     run = next(event for event in events if (event.message or "").startswith("Executing steps using"))
     assert (f"pid: {loaded_by})" in (run.message or "")) is copied
+
+
+def test_a_step_with_much_to_tell_is_not_held_up_by_one_with_nothing_to_tell() -> None:
+    copies = processes.Copies(dg.DagsterInstance.ephemeral())
+    telling, silent = copies.Queue(), copies.Queue()
+    telling.put("event")
+    began = time.monotonic()
+    with pytest.raises(Empty):
+        silent.get(block=True, timeout=60)
+    assert time.monotonic() - began < 50
+    assert telling.get(block=True, timeout=60) == "event"
+    telling.put("another")
+    telling.close()
+    with pytest.raises(Empty):  # the end of a step is no event
+        silent.get(block=True, timeout=0.01)
+    silent.put("event")
+    assert silent.get(block=True, timeout=60) == "event"
+    silent.close()
