@@ -25,12 +25,14 @@ from dagster._core.executor.multiprocess import MultiprocessExecutor
 # Linux lists the threads here, also those that Python does not know of.
 _THREADS = Path("/proc/self/task")
 _COPY = "copy_of_the_run"
+STEPS_AT_A_TIME = 2
+"""NCBI drops clients with more connections."""
 
 
 @dg.executor(
     name="step_processes",
     config_schema={
-        "max_concurrent": dg.Field(int, default_value=2, description="Steps at a time."),
+        "max_concurrent": dg.Field(int, default_value=STEPS_AT_A_TIME, description="Steps at a time."),
         "preload_modules": dg.Field(
             [str],
             default_value=["medgen_pipeline.orchestration.build"],

@@ -17,10 +17,12 @@ from medgen_pipeline.orchestration.component import MedgenComponent
 from medgen_pipeline.orchestration.executor import WAITS
 from medgen_pipeline.orchestration.failures import RETRIES
 from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
+from medgen_pipeline.orchestration.processes import STEPS_AT_A_TIME
 from medgen_pipeline.orchestration.resources import MedgenSource
 from medgen_pipeline.orchestration.schedules import build_weekly_refresh
 from medgen_pipeline.release import TransferOptions
 from medgen_pipeline.settings import PREFIX, Settings
+from medgen_pipeline_tests.bench import run as bench_run
 from medgen_pipeline_tests.documents import Document
 from medgen_pipeline_tests.instance import PROJECT
 
@@ -43,6 +45,11 @@ def sentences() -> Iterator[tuple[str, str]]:
     yield "README.md", f"{WORDS[len(CURATED_TABLES)]} curated tables"
     yield "docs/how-it-works.md", f"NCBI publishes MedGen as {len(TABLES)} files."
     yield "docs/benchmarks.md", f"All {WORDS[len(CURATED_TABLES)]} tables, each by its whole step"
+    first, after, same = (f"{limit:g} times" for limit in bench_run.LIMITS.values())
+    limits = f"{first} the raw copies for a first load, {after} for the next release, {same} where nothing has changed;"
+    for page in ("docs/benchmarks.md", "medgen_pipeline_tests/bench/README.md"):
+        yield page, f"{limits} {bench_run.MOST_MB} MB"
+    yield "docs/adr/0012-processes.md", f"{WORDS[STEPS_AT_A_TIME].capitalize()} steps at a time"
     yield "docs/ci.md", f"`group:{DEFAULT_NAMES.table_group}` selects NCBI's {len(TABLES)} without the curated ones"
     yield "docs/run.md", f"After {SPANS[sum(WAITS)]} the run ends"
     yield "docs/troubleshooting.md", f"did not answer, {WORDS[len(WAITS) + 1]} times within {SPANS[sum(WAITS)]};"
