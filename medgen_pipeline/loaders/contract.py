@@ -1,9 +1,10 @@
 """The contract every backend implements. The records that cross it are in ``records``.
 
-A loader drives one load of one table at a time: ``log_run_start``, ``initialize_staging``, ``bulk_load``,
-``execute_cdc``, ``apply_changes``, ``cleanup``; ``stage_query`` takes ``bulk_load``'s place where
-rows come from other tables. Each method's docstring states its invariant. The order of a load, the
-gates and the reactions to errors are ``medgen_pipeline.loading.file_load``'s; SQL is the backends'.
+A loader drives one load of one table at a time, from ``log_run_start`` to the next one or to ``close``:
+``log_run_start``, ``initialize_staging``, ``bulk_load``, ``execute_cdc``, ``apply_changes``, ``cleanup``.
+``stage_query`` takes ``bulk_load``'s place where rows come from other tables. Each method's docstring states its
+invariant. The order of a load, the gates and the reactions to errors are ``medgen_pipeline.loading.file_load``'s; SQL
+is the backends'.
 """
 
 from abc import ABC, abstractmethod
@@ -57,7 +58,7 @@ class AbstractNativeLoader(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Release connection and table lock; harmless when called twice or before ``connect``."""
+        """Release connection and table lock, which ends the load at work; harmless twice or before ``connect``."""
 
     def __enter__(self) -> Self:
         """Connect."""

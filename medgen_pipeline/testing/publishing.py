@@ -56,6 +56,16 @@ class PublicationContract:
             with pytest.raises(LoaderError, match="names: nothing to apply"):
                 loader.apply_changes(NAMES, ApplyMode.DELTA)
 
+    def test_a_loader_that_was_closed_has_no_load_to_publish(self, backend: Backend) -> None:
+        """Its lock has gone, and with it whatever it knew."""
+        with backend.new_loader() as loader:
+            counts = compared(loader, NAMES, [A])
+            loader.close()
+            loader.connect()
+            with pytest.raises(LoaderError, match="log_run_start and execute_cdc come first"):
+                loader.apply_changes(NAMES, counts.mode)
+        assert backend.relations() == set()
+
     @pytest.mark.parametrize("edit", range(len(EDITS)))
     def test_an_edit_between_comparison_and_apply_is_noticed(self, backend: Backend, edit: int) -> None:
         load(backend.new_loader(), NAMES, OLD)

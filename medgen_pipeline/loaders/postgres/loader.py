@@ -32,6 +32,21 @@ from medgen_pipeline.rows.records import count_rows
 from medgen_pipeline.urls import split_url
 
 
+@dataclasses.dataclass
+class _Staged:
+    """What is in the staging table that a load has made.
+
+    Attributes:
+        for_good: Whether the table is to become production.
+        rows: How many there are.
+        by: The transaction that wrote them.
+    """
+
+    for_good: bool = False
+    rows: int = 0
+    by: int = 0
+
+
 class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
     """Loads into PostgreSQL 14 or later."""
 
@@ -45,9 +60,7 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         session = PostgresSession(db_dsn, config)
         super().__init__(session, PostgresAudit(session))
         self._config = config
-        self._staged_rows = 0
-        self._staged_by = 0
-        self._staged_for_good = False
+        self._staged = _Staged()
 
     def _guard_of(self, record: LoadRecord | None) -> guard.Guard | None:
         return guard.Guard.of(record)
@@ -78,15 +91,14 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
     def _create_staging(self, table: Table) -> None:
         """As a logged table where it is to become production; all else is scratch, and needs no WAL."""
         names = self._names(table)
-        self._staged_rows = 0
         first = guard.production_oid(self._session, names) is None
-        self._staged_for_good = first and self._strategy is Strategy.WAREHOUSE
+        self._staged = _Staged(for_good=first and self._load.strategy is Strategy.WAREHOUSE)
         self._session.make_scratch(
             "staging",
             "CREATE {scratch} TABLE {staging} ({sign}{definitions})",
             names,
-            scratch=sql.SQL("" if self._staged_for_good else "UNLOGGED"),
-            sign=sql.SQL('_sign "char", ' if self._strategy is Strategy.SNAPSHOT else ""),
+            scratch=sql.SQL("" if self._staged.for_good else "UNLOGGED"),
+            sign=sql.SQL('_sign "char", ' if self._load.strategy is Strategy.SNAPSHOT else ""),
         )
 
     def bulk_load(self, table_name: str, data_iterator: Iterator[bytes]) -> int:
@@ -97,7 +109,7 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         """
         staging = sql.Identifier(schemas(self._config.schema).staging, table_name)
         work = self._session.work
-        sent, earlier, self._staged_rows = 0, self._staged_rows, 0
+        sent, earlier, self._staged.rows = 0, self._staged.rows, 0
         if earlier:
             with self._session.errors(f"emptying the staging table of {table_name}"):
                 self._session.execute(sql.SQL("TRUNCATE {}").format(staging))
@@ -112,21 +124,21 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
                 held = cursor.rowcount
             if held != sent:
                 raise LoaderError(f"{table_name}: sent {sent:,} rows, PostgreSQL holds {held:,}; nothing was kept.")
-            self._staged_by = self._current_transaction()
-        self._staged_rows = held
+            self._staged.by = self._current_transaction()
+        self._staged.rows = held
         return held
 
     def stage_query(self, table: Table, query: Query, upstream: Sequence[tuple[Table, LoadRecord]] = ()) -> int:
         """See the base class."""
-        names, follows = self._names(table), self._strategy is Strategy.SNAPSHOT
+        names, follows = self._names(table), self._load.strategy is Strategy.SNAPSHOT
         with self._session.errors(f"building {table.name}"), self._session.work.transaction():
             place = query_stage.begin(self._session, whole=not follows)
             self._look_at(upstream)
-            self._staged_rows = query_stage.fill(
-                self._session, names, query, place, logged=self._staged_for_good, signed=follows
+            self._staged.rows = query_stage.fill(
+                self._session, names, query, place, logged=self._staged.for_good, signed=follows
             )
-            self._staged_by = self._current_transaction()
-        return self._staged_rows
+            self._staged.by = self._current_transaction()
+        return self._staged.rows
 
     def read_query(self, query: Query, most: int) -> list[tuple[Any, ...]]:
         """See the base class."""
@@ -137,15 +149,15 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
 
     def _compare_lines(self, table: Table) -> Comparison[Any]:
         names = self._names(table)
-        last = sql_history.required(self._guard_of(self._last), names)
+        last = sql_history.required(self._guard_of(self._load.last), names)
         return compare.compare_staged_lines(self._session, names, last)
 
     def _compare_whole(self, table: Table) -> Comparison[Any]:
         last = self._guard_of(self._comparable)
-        return compare.compare_with_production(self._session, self._names(table), self._staged_rows, last)
+        return compare.compare_with_production(self._session, self._names(table), self._staged.rows, last)
 
     def _compare_nothing(self, table: Table) -> Comparison[Any]:
-        return compare.baseline(self._session, self._names(table), self._staged_rows)
+        return compare.baseline(self._session, self._names(table), self._staged.rows)
 
     def _is_in(self, table: Table, state: Any) -> bool:
         return guard.is_written_by(self._session, self._names(table), state)
@@ -167,7 +179,7 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         self._session.altering(lambda: publish.drop_other_key(self._session, self._names(table)))
 
     def _publish_first(self, table: Table) -> None:
-        if not self._staged_for_good:
+        if not self._staged.for_good:
             # An unlogged table would be empty after the server's next crash.
             raise ProductionChangedError(
                 f"{self._config.schema}.{table.name}: it was there when the load began, and has gone since. Nothing "
@@ -177,12 +189,12 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
 
     def _apply_delta(self, table: Table) -> None:
         names, (start, found) = self._names(table), self._begun(table)
-        publish.apply_delta(self._session, names, start, self._load_id, found)
-        publish.check_values(self._session, names, found, self._strategy)
+        publish.apply_delta(self._session, names, start, self._load.load_id, found)
+        publish.check_values(self._session, names, found, self._load.strategy)
 
     def _guard_after(self, table: Table, found: Comparison[Any], mode: ApplyMode) -> guard.Guard:
         if found.production is None:
-            writers, columns = {self._staged_by}, guard.read_columns(self._session, self._names(table))
+            writers, columns = {self._staged.by}, guard.read_columns(self._session, self._names(table))
         else:
             writers, columns = set(found.production.ids), found.production.columns
         if mode is ApplyMode.DELTA:
@@ -203,7 +215,7 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
             self._session.run("ANALYZE {production}", names)
         if table.key and not found.unique_key and publish.regain_unique_key(self._session, names):
             left = sql_history.required(self._guard_of(self.last_load(table)), names)
-            self._audit.set_guard(self._load_id, dataclasses.replace(left, unique_key=True).to_json())
+            self._audit.set_guard(self._load.load_id, dataclasses.replace(left, unique_key=True).to_json())
 
     def _current_transaction(self) -> int:
         row = self._session.work.execute("SELECT pg_current_xact_id()::xid::text::bigint").fetchone()

@@ -120,7 +120,7 @@ class RedshiftNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         if self._s3 is None:
             with aws_errors("creating a client for s3"):
                 self._s3 = self._new_s3()
-        return Stage(self._s3, self._config, table_name, self._load_id or new_load_id(None))
+        return Stage(self._s3, self._config, table_name, self._load.load_id or new_load_id(None))
 
     # --- publication ---------------------------------------------------------------------------------------------
 
@@ -133,7 +133,7 @@ class RedshiftNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         super()._before_publishing(table, mode)
 
     def _in_one_transaction(self, body: Callable[[], None]) -> None:
-        publish.in_one_transaction(self._session, self._audit, self._load_id, body)
+        publish.in_one_transaction(self._session, self._audit, self._load.load_id, body)
 
     def _publish_first(self, table: Table) -> None:
         publish.publish_first(self._session, self._names(table))

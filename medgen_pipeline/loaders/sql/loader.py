@@ -7,6 +7,7 @@ has a better way to compare, to prove or to publish, it overrides the step below
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, LiteralString
 
 from medgen_pipeline.catalog import Query, Table
@@ -55,6 +56,29 @@ from medgen_pipeline.rows.records import RejectedRow
 logger = logging.getLogger(__name__)
 
 
+@dataclass
+class LoadState:
+    """What a loader knows of the load at work: from ``log_run_start`` until the next one, or until ``close``.
+
+    Attributes:
+        start: What the load was told; None where none has begun.
+        load_id: Its id in the audit.
+        last: The newest successful load before it.
+        strategy: How its change set is found.
+        found: What the comparison has found.
+        fitted: Whether production's columns were changed for it, so that what ``last`` left no longer speaks of them.
+        unproven: The tables it reads that are not as their loads left them.
+    """
+
+    start: LoadStart | None = None
+    load_id: int = 0
+    last: LoadRecord | None = None
+    strategy: Strategy = Strategy.WAREHOUSE
+    found: Comparison[Any] | None = None
+    fitted: bool = False
+    unproven: set[str] = field(default_factory=set)
+
+
 class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
     """A loader whose audit and history are SQL tables.
 
@@ -74,13 +98,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         session.capabilities = self.capabilities
         self._session = session
         self._audit = audit
-        self._start: LoadStart | None = None
-        self._load_id = 0
-        self._last: LoadRecord | None = None
-        self._strategy = Strategy.WAREHOUSE
-        self._found: Comparison[Any] | None = None
-        self._fitted = False
-        self._unproven: set[str] = set()
+        self._load = LoadState()
 
     @property
     def dialect(self) -> Dialect:
@@ -113,6 +131,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
 
     def close(self) -> None:
         """See the base class."""
+        self._load = LoadState()
         self._session.close()
 
     def table_uri(self, table: Table) -> str:
@@ -125,12 +144,8 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         """See the base class."""
         self._prepare()
         self._take_lock(start.table)
-        self._load_id = self._audit.start(start)
-        self._start, self._found = start, None
-        self._last = self.last_load(start.table)
-        self._fitted = False
-        self._unproven = set()
-        return self._load_id
+        self._load = LoadState(start, self._audit.start(start), self.last_load(start.table))
+        return self._load.load_id
 
     def log_run_detail(self, load_id: int, detail: LoadDetail) -> None:
         """See the base class."""
@@ -153,7 +168,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
     def initialize_staging(self, table: Table, strategy: Strategy = Strategy.WAREHOUSE) -> None:
         """See the base class."""
         names = self._names(table)
-        self._strategy, self._found = strategy, None
+        self._load.strategy, self._load.found = strategy, None
 
         def create() -> None:
             self._session.drop_scratch(names)
@@ -161,14 +176,14 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
             self._session.make_scratches(names)
 
         with self._session.errors(f"creating the staging table of {table.name}"):
-            if self._start is not None:
+            if self._load.start is not None:
                 self._exists(names)
                 self._require_own_feed(names)
             self._session.ddl(create)
 
     def _create_staging(self, table: Table) -> None:
         names = self._names(table)
-        sign = sql.SQL("_sign {} NOT NULL, " if self._strategy is Strategy.SNAPSHOT else "")
+        sign = sql.SQL("_sign {} NOT NULL, " if self._load.strategy is Strategy.SNAPSHOT else "")
         self._session.make_scratch(
             "staging",
             "CREATE TABLE {staging} ({sign}{definitions}) {layout}",
@@ -191,9 +206,9 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
 
     def execute_cdc(self, table: Table) -> ChangeCounts:
         """See the base class."""
-        names, last = self._names(table), self._guard_of(self._last)
+        names, last = self._names(table), self._guard_of(self._load.last)
         with self._session.errors(f"comparing {table.name} with production"):
-            if self._strategy is Strategy.SNAPSHOT:
+            if self._load.strategy is Strategy.SNAPSHOT:
                 if last is None:
                     raise LoaderError(f"{table.name}: no recorded load to apply staged changes to.")
                 found = self._compare_lines(table)
@@ -204,12 +219,12 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
                 found = self._compare_whole(table)
             else:
                 found = self._compare_nothing(table)
-        self._found = found
+        self._load.found = found
         return found.counts
 
     def _compare_lines(self, table: Table) -> Comparison[Any]:
         """The staged lines that were removed from the file against those that were added to it."""
-        names, last = self._names(table), history.required(self._guard_of(self._last), self._names(table))
+        names, last = self._names(table), history.required(self._guard_of(self._load.last), self._names(table))
         return self._session.transaction(lambda: compare_staged_lines(self._session, names, last))
 
     def _compare_whole(self, table: Table) -> Comparison[Any]:
@@ -224,7 +239,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
     @property
     def _comparable(self) -> LoadRecord | None:
         """The last load, where what it left behind still speaks of the columns that there are."""
-        return None if self._fitted else self._last
+        return None if self._load.fitted else self._load.last
 
     def _look_at(self, upstream: Sequence[tuple[Table, LoadRecord]]) -> None:
         """Note which tables of these are not as their loads left them. In the transaction of the query that reads them.
@@ -232,16 +247,16 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         Raises:
             ProductionChangedError: Under ``SNAPSHOT`` one is not.
         """
-        self._unproven = set()
+        self._load.unproven = set()
         for table, load in upstream:
             left = self._guard_of(load)
             if left is not None and self._is_in(table, left.state):
                 continue
             found = f"{self._session.schema}.{table.name} is not as its load {load.load_id} left it"
-            if self._strategy is Strategy.SNAPSHOT:
+            if self._load.strategy is Strategy.SNAPSHOT:
                 raise ProductionChangedError(f"{found}: somebody else wrote to the table.")
             logger.warning("%s: somebody else wrote to the table. What is made from it has that in it, too.", found)
-            self._unproven.add(table.name)
+            self._load.unproven.add(table.name)
 
     def _is_in(self, table: Table, state: Any) -> bool:
         """Whether production is in this state, as ``Guard.state`` and ``Comparison.production`` have it."""
@@ -268,23 +283,23 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
             relation = None if drop_unpublished(self._session, names) else relation
         found = self._session.columns(names.schema, names.table.name)
         missing = names.missing(found)
-        unknown = missing or self._guard_of(self._last) is None
-        if unknown and self._last is not None and self._strategy is Strategy.SNAPSHOT:
+        unknown = missing or self._guard_of(self._load.last) is None
+        if unknown and self._load.last is not None and self._load.strategy is Strategy.SNAPSHOT:
             raise ProductionChangedError(f"{place} is not as a load leaves it: missing {missing or 'its guard'}.")
         if relation is None:
             return False
         # One with none of the columns is not a damaged table of ours but another, put in its place.
-        if self._last is None or not found.keys() & set(names.table.column_names):
+        if self._load.last is None or not found.keys() & set(names.table.column_names):
             self._require_takeover(place, missing, found)
             return True
-        changed = self._last.table_shape != names.table.shape
+        changed = self._load.last.table_shape != names.table.shape
         if missing:
             if not changed:
                 logger.warning("%s has lost columns: %s. They are added, and filled from the release.", place, missing)
             self._session.altering(lambda: self._session.ddl(lambda: fit_columns(self._session, names, found)))
         if changed:
             self._fit_key(names.table)
-        self._fitted |= changed or bool(missing)
+        self._load.fitted |= changed or bool(missing)
         return True
 
     def _require_takeover(self, place: str, missing: Sequence[str], found: Mapping[str, str]) -> None:
@@ -295,7 +310,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
                 f"{place} exists, but not as the catalog has it: missing {missing}, found {columns}. Rename or drop "
                 "it, and the next load makes the table."
             )
-        if self._start is None or not self._start.take_over:
+        if self._load.start is None or not self._load.start.take_over:
             raise UnknownTableError(
                 f"{place} exists, and no load of it is recorded: expected no table, or one that an earlier load "
                 "has made. Rename or drop it, or choose another MEDGEN_SCHEMA. take_over makes it this load's: its "
@@ -313,7 +328,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
                 f"{table.name}: load {last.load_id} left no guard, so nothing can be taken for unchanged."
             )
         counts = ChangeCounts(unchanged=left.rows, by_key=left.unique_key)
-        self._found = Comparison(
+        self._load.found = Comparison(
             counts=counts, production=left.state, checksum_after=left.checksum, unique_key=left.unique_key
         )
         return counts
@@ -325,7 +340,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
 
         def fill() -> int:
             self._look_at(upstream)
-            signed = self._strategy is Strategy.SNAPSHOT
+            signed = self._load.strategy is Strategy.SNAPSHOT
             return queries.fill(self._session, self._names(table), query, signed=signed)
 
         with self._session.errors(f"building {table.name}"):
@@ -351,7 +366,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
                 if self.capabilities.transactional_ddl:
                     make_feed(self._session, self._names(table))
                 self._apply_delta(table)
-            self._audit.succeed(self._load_id, mode, found.counts, self._guard_after(table, found, mode))
+            self._audit.succeed(self._load.load_id, mode, found.counts, self._guard_after(table, found, mode))
 
         with self._session.errors(f"publishing {table.name}"):
             self._before_publishing(table, mode)
@@ -361,9 +376,9 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
 
     def _begun(self, table: Table) -> tuple[LoadStart, Comparison[Any]]:
         """The start of the running load and what its comparison found, or an error where there is nothing to apply."""
-        if self._start is None or self._found is None:
+        if self._load.start is None or self._load.found is None:
             raise LoaderError(f"{table.name}: nothing to apply: log_run_start and execute_cdc come first.")
-        return self._start, self._found
+        return self._load.start, self._load.found
 
     def _before_publishing(self, table: Table, mode: ApplyMode) -> None:
         """What may be done before, and remain where the publication fails."""
@@ -392,23 +407,23 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
 
     def _apply_delta(self, table: Table) -> None:
         start, found = self._begun(table)
-        apply_delta(self._session, self._names(table), start, self._load_id, found)
+        apply_delta(self._session, self._names(table), start, self._load.load_id, found)
 
     def _guard_after(self, table: Table, found: Comparison[Any], mode: ApplyMode) -> Guard:
         """What the load leaves behind, inside its transaction."""
         start, _ = self._begun(table)
         del mode
-        last = None if found.counts.baseline else self._guard_of(self._last)
-        unbroken = self._load_id
-        if last is not None and self._last is not None and self._is_state_of(found.production, last):
-            unbroken = last.unbroken_since or self._last.load_id
+        last = None if found.counts.baseline else self._guard_of(self._load.last)
+        unbroken = self._load.load_id
+        if last is not None and self._load.last is not None and self._is_state_of(found.production, last):
+            unbroken = last.unbroken_since or self._load.last.load_id
         return Guard(
             rows=found.counts.rows_after,
             checksum=found.checksum_after,
             unique_key=found.unique_key,
-            feed_since=self._load_id if last is None else last.feed_since,
+            feed_since=self._load.load_id if last is None else last.feed_since,
             unbroken_since=unbroken,
-            made_from={name: load for name, load in start.made_from.items() if name not in self._unproven},
+            made_from={name: load for name, load in start.made_from.items() if name not in self._load.unproven},
         )
 
     def _is_state_of(self, production: Any, left: Guard) -> bool:
