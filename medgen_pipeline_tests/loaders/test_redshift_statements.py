@@ -26,8 +26,9 @@ from medgen_pipeline_tests.loaders.redshift_support import ROLE, GatedRedshift
 from medgen_pipeline_tests.redgate.lexer import split
 from medgen_pipeline_tests.redgate.plan import judge
 
-# What all backends share is Redshift's too, but for this, in whose place it has a query of its own.
-OVERRIDDEN = "information_schema.columns"
+# What all backends share is Redshift's too, but for these: a query in whose place it has one of its own, and what is
+# for warehouses whose DELETE knows no other table.
+NOT_SENT = ("information_schema.columns", "WHERE EXISTS (SELECT 1 FROM {changes}")
 _VERB = re.compile(
     r"(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER TABLE|DROP TABLE|COPY \{|LOCK|SET|GRANT|REVOKE|COMMENT ON)"
     r"\b.*[ {]"
@@ -123,7 +124,7 @@ def templates() -> Iterator[str]:
 
 def test_every_statement_of_the_loaders_modules_is_in_the_golden_file() -> None:
     statements = GOLDEN.read_text().split(";\n\n")
-    found = [template for template in templates() if OVERRIDDEN not in template]
+    found = [template for template in templates() if not any(words in template for words in NOT_SENT)]
     assert len(found) > MANY
     for template in found:
         pieces = (re.escape(piece) for piece in re.split(r"\{\w*\}|%s", template))
