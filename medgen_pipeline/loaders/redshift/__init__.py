@@ -2,7 +2,7 @@
 
 ``loader`` is the contract; ``config`` and ``connect`` the settings, TLS and IAM; ``session`` the connections, repeated
 transactions and errors; ``lock`` keeps other loads out; ``stage`` (with ``aws``) and ``bulk`` bring
-rows in; ``names`` has types and equality; ``audit`` is the load's record; ``publish`` applies. The rest is that of
+rows in; ``dialect`` writes statements; ``names`` has types and equality; ``audit`` is the load's record; ``publish`` applies. The rest is that of
 ``loaders.sql``. Verified against medgen_pipeline_tests/redgate, whose README says what that proves.
 """
 
