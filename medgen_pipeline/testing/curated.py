@@ -1,12 +1,19 @@
 """``stage_query`` and ``read_query``: what a query gives is staged, and nothing of it is left behind."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from medgen_pipeline.catalog import Column, ColumnType, CuratedTable, Query
 from medgen_pipeline.catalog.query import Constant, Scratch
-from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError
+from medgen_pipeline.loaders import (
+    AbstractNativeLoader,
+    LoaderError,
+    ProductionChangedError,
+    Strategy,
+    TooMuchAffectedError,
+)
 from medgen_pipeline.testing.backend import Backend, Row
 from medgen_pipeline.testing.loads import NAMES, RELEASES, load, start_of
 
@@ -148,6 +155,63 @@ class CuratedContract:
         load(curated.new_loader(), NAMES, [ROWS[0], ROWS[1], ("C3", "three", None, "N")], RELEASES[1])
         assert published(curated, table) == (1, 0, 1, 2)
         assert sorted(curated.production(table)) == [("C1", 3), ("C2", 3), ("C3", 5)]
+
+    def test_under_snapshot_a_query_gives_the_rows_that_go_and_those_that_come(self, curated: Backend) -> None:
+        table = made_by("SELECT cui, LENGTH(name) AS number FROM {names}")
+        published(curated, table)
+        # The first and the last row are the same on both sides; of the repeated one a copy goes.
+        signed = Query(
+            text="SELECT '-' AS _sign, held.cui, held.number FROM {made_up} AS held"
+            " UNION ALL SELECT '+', own.cui, LENGTH(own.name) FROM {names} AS own WHERE own.cui = 'C1'"
+            " UNION ALL SELECT '+', 'C2', 3 FROM {names} AS own WHERE own.cui = 'C1'"
+        )
+        with curated.new_loader() as loader:
+            loader.log_run_start(start_of(table, RELEASES[1]))
+            loader.initialize_staging(table, Strategy.SNAPSHOT)
+            assert loader.stage_query(table, signed) == 5
+            counts = loader.execute_cdc(table)
+            assert (counts.inserted, counts.deleted, counts.unchanged) == (0, 1, 2)
+            loader.apply_changes(table, counts.mode)
+            loader.cleanup(table)
+            last = loader.last_load(table)
+            assert last is not None
+            assert loader.is_as_left(table, last)
+        assert sorted(curated.production(table)) == [("C1", 3), ("C2", 3)]
+
+    def test_what_a_table_is_made_from_is_recorded_unless_others_have_written_to_it(self, curated: Backend) -> None:
+        table = made_by("SELECT cui, 1 AS number FROM {names}")
+        with curated.new_loader() as loader:
+            names = loader.last_load(NAMES)
+            assert names is not None
+            for edit, recorded in (("", {"names": names.load_id}), ("DELETE FROM {production} WHERE cui = 'C1'", {})):
+                if edit:
+                    curated.run(edit, NAMES)
+                loader.log_run_start(replace(start_of(table), made_from={"names": names.load_id}))
+                loader.initialize_staging(table)
+                loader.stage_query(table, table.query, [(NAMES, names)])
+                loader.apply_changes(table, loader.execute_cdc(table).mode)
+                last = loader.last_load(table)
+                assert last is not None
+                assert last.made_from == recorded
+            signed = Query(text="SELECT '+' AS _sign, cui, 1 AS number FROM {names}")
+            loader.log_run_start(start_of(table))
+            loader.initialize_staging(table, Strategy.SNAPSHOT)
+            with pytest.raises(ProductionChangedError, match="names is not as its load"):
+                loader.stage_query(table, signed, [(NAMES, names)])
+            loader.cleanup(table)
+
+    def test_a_scratch_table_that_grows_too_large_refuses_the_query(self, curated: Backend) -> None:
+        held = Scratch("held", "SELECT cui FROM {names}", most=2, rows="rows are held")
+        table = made_by("SELECT cui, 1 AS number FROM {held}", scratch=[held])
+        with curated.new_loader() as loader:
+            begin(loader, table)
+            with pytest.raises(TooMuchAffectedError, match="3 rows are held, at most 2 are followed"):
+                loader.stage_query(table, table.query)
+            loader.cleanup(table)
+
+    def test_a_scratch_table_takes_the_place_of_what_has_its_name(self, curated: Backend) -> None:
+        one = Scratch("names", "SELECT own.* FROM {names} AS own WHERE own.cui = 'C1'")
+        assert staged(curated, made_by("SELECT cui, 1 AS number FROM {names}", scratch=[one])) == [("C1", 1)]
 
     def test_rows_are_read_in_the_order_of_the_query_and_no_more_than_asked_for(self, curated: Backend) -> None:
         found = Query(
