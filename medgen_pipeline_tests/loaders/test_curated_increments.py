@@ -218,6 +218,11 @@ def test_whatever_casts_doubt_on_the_changes_leads_to_what_a_rebuild_gives(datab
     follow_with_doubts(database, seed)
 
 
+def _write_what_the_release_has(place: Deployment, world: World) -> None:
+    place.write_as_others("names", world.content()["names"])
+    place.publish(world.content())
+
+
 # One doubt at a time: what happens before a week that would be followed, and what the load says.
 DOUBTS: dict[str, tuple[Callable[[Deployment, World], None], str]] = {
     "others have written to it": (
@@ -229,7 +234,7 @@ DOUBTS: dict[str, tuple[Callable[[Deployment, World], None], str]] = {
         r"names is not as its load \d+ left it",
     ),
     "others have written what an upstream's release has": (
-        lambda place, world: (place.write_as_others("names", world.content()["names"]), place.publish(world.content())),
+        _write_what_the_release_has,
         r"somebody else wrote to names since load \d+",
     ),
     "an upstream table was lost and is loaded for the first time": (
@@ -277,10 +282,11 @@ def test_a_change_that_affects_most_of_the_hierarchy_is_rebuilt_and_says_how_muc
     """An edge at the top of a chain is above all of it; one at the bottom affects one concept."""
     monkeypatch.setattr(curated_load, "_ALWAYS_FOLLOWED", 3)
     place = Deployment(database)
-    chain = [(f"C{below}", f"C{below - 1}", "HPO") for below in range(1, 9)]
-    top, bottom = ("C0", "CTOP", "HPO"), ("CLOW", "C8", "HPO")
+    chain: list[Row] = [(f"C{below}", f"C{below - 1}", "HPO") for below in range(1, 9)]
+    top, bottom, other = ("C0", "CTOP", "HPO"), ("CLOW", "C8", "HPO"), ("other", "edge", "HPO")
+    weeks: list[list[Row]] = [chain, [*chain, bottom], [*chain, bottom, top], [other]]
     said = []
-    for edges in (chain, [*chain, bottom], [*chain, bottom, top], [("other", "edge", "HPO")]):
+    for edges in weeks:
         place.publish({"concept_parent": edges})
         said.append(place.make(curated("concept_ancestor")).strategy_reason)
     assert said[1] == "followed the changes of concept_parent since the last load"
