@@ -276,8 +276,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         relation = self._session.relations([names.schema]).get(names.schema, {}).get(names.table.name)
         if relation is not None and relation.kind != TABLE:
             raise LoaderError(
-                f"{place} is a {relation.kind}, expected a {TABLE}. Rename or drop it, and the next load makes the "
-                "table."
+                f"{place} is a {relation.kind}, expected a table. Rename or drop it, and the next load makes the table."
             )
         if relation is not None and relation.made_by_loads and not self.capabilities.transactional_ddl:
             relation = None if drop_unpublished(self._session, names) else relation
