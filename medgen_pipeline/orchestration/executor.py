@@ -5,6 +5,7 @@ assets and twenty minutes. The look is the executor's, for that is at work in ev
 step is.
 """
 
+import os
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
@@ -78,6 +79,8 @@ class _LookingFirst(dg.Executor):
         events = _events(self._inner.execute(plan_context, execution_plan))
         for event in events:
             yield event
+            if _is_interrupt_of_the_run(event):
+                yield events.throw(dg.DagsterExecutionInterruptedError())
             if not event.is_step_up_for_retry or (error := _failed_with(event)).cls_name in _INTERRUPTS:
                 continue
             try:
@@ -94,9 +97,16 @@ def _events(events: Iterator[dg.DagsterEvent]) -> Generator[dg.DagsterEvent]:
     yield from events
 
 
+def _is_interrupt_of_the_run(event: dg.DagsterEvent) -> bool:
+    """Whether a step was interrupted in the run's own process: the in-process executor would go on with the others."""
+    ended_badly = event.is_step_up_for_retry or event.is_step_failure
+    return ended_badly and event.pid == os.getpid() and _failed_with(event).cls_name in _INTERRUPTS
+
+
 def _failed_with(event: dg.DagsterEvent) -> SerializableErrorInfo:
-    """What made a step one to be tried again, without Dagster's own frame around it."""
-    error = event.step_retry_data.error or SerializableErrorInfo("no reason given.", [], None)
+    """What made a step fail or one to be tried again, without Dagster's own frame around it."""
+    data = event.step_failure_data if event.is_step_failure else event.step_retry_data
+    error = data.error or SerializableErrorInfo("no reason given.", [], None)
     return error.cause or error
 
 

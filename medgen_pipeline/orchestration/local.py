@@ -9,6 +9,7 @@ import dagster as dg
 from dagster._check import CheckError
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.events import RunFailureReason
 from dagster._core.execution.api import execute_run
 from dagster._core.execution.execution_result import ExecutionResult
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
@@ -72,6 +73,7 @@ def refresh(source_url: str, settings: Settings, instance: dg.DagsterInstance) -
 
     Raises:
         LocalRunError: A table was not loaded; the message has a line for each.
+        KeyboardInterrupt: The run was interrupted, and the load under way has ended cleanly.
     """
     source = MedgenSource(url=source_url, home=settings.home)
     definitions = build_definitions(
@@ -89,10 +91,18 @@ def refresh(source_url: str, settings: Settings, instance: dg.DagsterInstance) -
     )
     result = execute_run(InMemoryJob(job), run, instance)
     if not result.success:
+        if _was_interrupted(result):
+            raise KeyboardInterrupt
         raise LocalRunError("\n".join(_failures(result)))
     return [
         _load(event.step_materialization_data.materialization) for event in result.get_asset_materialization_events()
     ]
+
+
+def _was_interrupted(result: ExecutionResult) -> bool:
+    return bool(
+        result.get_run_failure_event().job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
+    )
 
 
 def _failures(result: ExecutionResult) -> Iterator[str]:

@@ -46,9 +46,23 @@ SELECT pg_advisory_lock(4711)
 """
 
 
+# The staging table's own making waits for it.
+SLOW_STAGING = """
+CREATE FUNCTION public.slow_down() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity = 'medgen_staging.names') THEN
+    PERFORM pg_advisory_xact_lock_shared(4711);
+END IF; END $$;
+CREATE EVENT TRIGGER slow_down ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION public.slow_down();
+SELECT pg_advisory_lock(4711)
+"""
+MATERIALIZE = ["-m", "dagster", "asset", "materialize", "-m", "medgen_pipeline.definitions", "--select", "medgen/names"]
+DEMO = ["-c", "from medgen_pipeline.cli import main; main()", "demo"]
+
+
 @contextmanager
-def materializing(dsn: str, home: Path, release: Path) -> Iterator["subprocess.Popen[str]"]:
-    """The command, as a process of its own with what it starts in a group of their own."""
+def started(arguments: list[str], dsn: str, home: Path, release: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A Python, as a process of its own with what it starts in a group of their own."""
+    home.mkdir()
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MEDGEN_", "DAGSTER_"))}
     environment |= {
@@ -58,9 +72,8 @@ def materializing(dsn: str, home: Path, release: Path) -> Iterator["subprocess.P
         "MEDGEN_DSN": dsn,
         "MEDGEN_SOURCE_URL": release.as_uri(),
     }
-    command = ["dagster", "asset", "materialize", "-m", "medgen_pipeline.definitions", "--select", "medgen/names"]
     with subprocess.Popen(
-        [sys.executable, "-m", *command],
+        [sys.executable, *arguments],
         cwd=home,
         env=environment,
         stdout=subprocess.PIPE,
@@ -84,13 +97,12 @@ def test_a_load_that_is_told_to_stop_ends_its_statement_and_cleans_up(
     told: signal.Signals, where: str, database: str, tmp_path: Path
 ) -> None:
     old, new = (publish(tmp_path / str(variant), NAMES, rows_of(NAMES, variant), bad_lines=0) for variant in (1, 2))
-    (tmp_path / "home").mkdir()
     Job(database, tmp_path / "elsewhere", NAMES, old).run()  # so that the other one is compared as a whole
     with Observer(database, NAMES) as observer, Observer(database, NAMES) as other:
         if where == "copy":
             other.query(SLOW_COPY)
         with (
-            materializing(database, tmp_path / "home", new) as process,
+            started(MATERIALIZE, database, tmp_path / "home", new) as process,
             other.holding({"apply": "SHARE", "compare": "ACCESS EXCLUSIVE", "copy": "ACCESS SHARE"}[where]),
         ):
             observer.wait_for_a_blocked_load()
@@ -104,6 +116,21 @@ def test_a_load_that_is_told_to_stop_ends_its_statement_and_cleans_up(
             ]
             assert observer.query("SELECT tablename FROM pg_tables WHERE schemaname = 'medgen_staging'") == []
         assert observer.production() == Counter(rows_of(NAMES, 1))
+
+
+def test_ctrl_c_ends_the_demo_and_is_no_error_of_a_table(database: str, tmp_path: Path) -> None:
+    with Observer(database, NAMES) as observer, Observer(database, NAMES) as other:
+        other.query(SLOW_STAGING)
+        with started(DEMO, database, tmp_path / "home", tmp_path) as process:
+            observer.wait_for_a_blocked_load()
+            os.kill(process.pid, signal.SIGINT)
+            output, _ = process.communicate()
+        assert (process.returncode, output.splitlines()[-1]) == (1, "Aborted!")
+        assert "Traceback" not in output
+        # Nothing was tried again, and no other table loaded.
+        assert observer.query("SELECT status FROM medgen_audit.load_run ORDER BY load_id DESC LIMIT 1") == [
+            ("interrupted",)
+        ]
 
 
 def test_a_load_interrupted_anywhere_leaves_the_old_release_or_the_new_one(database: str, tmp_path: Path) -> None:
