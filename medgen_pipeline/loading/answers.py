@@ -10,7 +10,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-from medgen_pipeline.loading.findings import Check, Finding, Subject
+from medgen_pipeline.loading.findings import Change, Check, Finding, Subject
 
 ANSWERED_BY = "check/answered_by"
 """The metric that says what has answered where it was no look at all rows."""
@@ -38,7 +38,7 @@ def answer(check: Check, subject: Subject, recall: Callable[[], Iterable[Finding
     if finding is None:
         finding = _with(check.find(subject), {LAST_LOOK: subject.run_id})
     # Where a table was loaded meanwhile, it is not known which of its rows were read.
-    if any(str(subject.other(name).newest_change()) != load_id for name, load_id in looked_at["loads"].items()):
+    if any(str(subject.other(name).newest_change()) != change for name, change in looked_at["loads"].items()):
         return check.find(subject)
     return _with(finding, {LOOKED_AT: looked_at})
 
@@ -53,7 +53,10 @@ def _without_a_look(
             continue
         if then["loads"] == looked_at["loads"]:
             return _with(earlier, {ANSWERED_BY: "the record: what it reads has not changed since its last look"})
-        since = {name: int(load_id) for name, load_id in then["loads"].items()}
+        then_at = {name: Change.of(text) for name, text in then["loads"].items()}
+        if not all(subject.other(name).has(change) for name, change in then_at.items()):
+            continue
+        since = {name: change.load_id for name, change in then_at.items()}
         followed = check.follow(subject, since) if earlier.passed else None
         by_changes = {
             ANSWERED_BY: "the rows that have changed since its last look, when it passed",
@@ -78,6 +81,5 @@ def _looked_at(check: Check, subject: Subject) -> dict[str, Any] | None:
     parts = (version("medgen_pipeline"), check.name, check.code, *(one.table.shape for one in subjects))
     return {
         "code": hashlib.sha256(repr(parts).encode()).hexdigest()[:12],
-        # As text: JavaScript, which shows it, has no integers of this size.
-        "loads": {name: str(load_id) for name, load_id in loads.items()},
+        "loads": {name: str(change) for name, change in loads.items()},
     }

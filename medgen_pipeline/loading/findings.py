@@ -7,9 +7,10 @@ a rule of the catalog's; ``of_one_table`` makes checks of rules, too.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from statistics import median
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 
 from medgen_pipeline.catalog import ColumnType, CuratedTable, SourceTable, Table, any_table_by_name
 from medgen_pipeline.catalog.model import Rule, Severity
@@ -63,6 +64,23 @@ class Finding:
     is_error: bool | None = None
 
 
+class Change(NamedTuple):
+    """A load that has changed a table's rows; its number is one of its warehouse."""
+
+    load_id: int
+    started_at: datetime
+
+    @classmethod
+    def of(cls, text: str) -> "Change":
+        """The change that :meth:`__str__` has written."""
+        number, _, started_at = text.partition(" ")
+        return cls(int(number), datetime.fromisoformat(started_at))
+
+    def __str__(self) -> str:
+        """As text, which JSON and JavaScript keep exactly."""
+        return f"{self.load_id} {self.started_at.astimezone(UTC).isoformat()}"
+
+
 class Subject:
     """One table in the warehouse; what several checks want to know is read once."""
 
@@ -91,22 +109,31 @@ class Subject:
         return last if last and self.run_id and last.dagster_run_id == self.run_id else None
 
     @cached_property
-    def rows_of_load(self) -> int | None:
+    def rows_of_load(self) -> "Change | None":
         """The load that last changed the rows; None where somebody else may have changed them since."""
         if self.last_load is None or not (self.load_of_run or self.loader.is_as_left(self.table, self.last_load)):
             return None
         return self.newest_change()
 
-    def newest_change(self) -> int | None:
+    def newest_change(self) -> "Change | None":
         """The newest load that has changed the rows, as the audit has it now."""
-        ((load_id,),) = self.loader.query(
-            "SELECT MAX(load_id) FROM {audit}.load_run"
-            " WHERE table_name = {table} AND status = {succeeded} AND mode <> {unchanged}",
+        rows = self.loader.query(
+            "SELECT load_id, started_at FROM {audit}.load_run WHERE table_name = {table}"
+            " AND status = {succeeded} AND mode <> {unchanged} ORDER BY load_id DESC LIMIT 1",
             table=self.table.name,
             succeeded=LoadStatus.SUCCEEDED,
             unchanged=ApplyMode.UNCHANGED,
         )
-        return None if load_id is None else int(load_id)
+        return Change(*rows[0]) if rows else None
+
+    def has(self, change: "Change") -> bool:
+        """Whether the audit has this very load: another warehouse, or another history, counts its loads from 1 too."""
+        rows = self.loader.query(
+            "SELECT load_id, started_at FROM {audit}.load_run WHERE load_id = {load_id} AND table_name = {table}",
+            load_id=change.load_id,
+            table=self.table.name,
+        )
+        return [Change(*row) for row in rows] == [change]
 
     def changes_since(self, load_id: int) -> bool:
         """Whether the change feed has every change since a load left the table."""
@@ -383,7 +410,7 @@ def _references_since(subject: Subject, loads: Mapping[str, int]) -> Finding | N
         }
         for one, statement in ((subject, _ORPHANS_THAT_CAME), (parent, _ORPHANS_LEFT_BEHIND)):
             since = loads[one.table.name]
-            if one.rows_of_load == since:
+            if one.rows_of_load and one.rows_of_load.load_id == since:
                 continue
             if not one.changes_since(since) or subject.loader.query(statement, since=since, **parts):
                 return None

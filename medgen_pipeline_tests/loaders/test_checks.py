@@ -1,6 +1,6 @@
 """What the checks find in a table, with the same SQL on every backend."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -256,6 +256,25 @@ def test_a_record_is_no_answer_where_somebody_else_has_written_to_a_table_that_t
     found = answered(look)
     assert not found.passed
     assert LOOKED_AT not in found.metrics  # nor is it one for others
+
+
+@pytest.mark.parametrize("since", [0, 1], ids=["the same load's number", "an earlier load's"])
+def test_a_record_of_another_warehouse_is_no_answer(warehouse: Warehouse, since: int) -> None:
+    """Each counts its loads from 1, and one Dagster instance may know several."""
+    warehouse.load(NAMES, ROWS)
+    for number in range(since):
+        warehouse.load(NAMES, [*ROWS, ("C30", "new", None, "N")], release=f"2026-02-{number + 1:02}")
+    warehouse.edit("UPDATE medgen_audit.load_run SET dagster_run_id = 'now'")
+
+    def answered(*earlier: Finding) -> Finding:
+        with warehouse.new_loader() as loader:
+            return answer(CHECKS["required_columns_are_filled"], Subject(loader, NAMES, "now"), lambda: earlier)
+
+    look = answered()
+    ((number, _),) = [look.metrics[LOOKED_AT]["loads"]["names"].split(" ", 1)]
+    elsewhere = f"{int(number) - since} 2026-01-01T00:00:00+00:00"
+    theirs = {**look.metrics[LOOKED_AT], "loads": {"names": elsewhere}}
+    assert ANSWERED_BY not in answered(replace(look, metrics={**look.metrics, LOOKED_AT: theirs})).metrics
 
 
 def test_a_check_that_is_asked_for_by_itself_looks(warehouse: Warehouse) -> None:
