@@ -6,12 +6,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.storage.defs_state.base import set_defs_state_storage  # no public way
+from dagster._core.storage.defs_state import base as defs_state  # no public way
 
 from medgen_pipeline.demo.embedded_postgres import EmbeddedPostgres
 
@@ -67,10 +68,14 @@ class Demo:
         return self.run(["bash", "-euo", "pipefail", "-c", script], **environment)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def _no_storage_of_an_instance_that_has_gone() -> Iterator[None]:
-    """Dagster 1.13.27 keeps the newest instance's storage in a context variable, also when that one has gone."""
-    with set_defs_state_storage(None):
+    """Dagster 1.13.27 keeps the newest instance's storage in a context variable, for components with a state.
+
+    Whenever an instance is collected as garbage, the one before it is put back, which may have gone long before.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(defs_state, "set_defs_state_storage", nullcontext)
         yield
 
 

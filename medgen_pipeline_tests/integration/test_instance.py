@@ -1,6 +1,7 @@
 """dagster.yaml.example, taken at its word: a real PostgreSQL holds the instance, a real S3 the steps' output."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,8 +34,8 @@ def s3() -> Iterator[S3Server]:
 
 
 def with_logs_in_s3() -> str:
-    """The example with its commented block switched on."""
-    text = EXAMPLE.read_text()
+    """The example with its commented block in place of the one above it."""
+    text = re.sub(r"^compute_logs:\n(  .*\n)+", "", EXAMPLE.read_text(), flags=re.MULTILINE)
     block = text[text.index("#compute_logs:") : text.index("\ntelemetry:")]
     return text.replace(block, "".join(line.removeprefix("#") for line in block.splitlines(keepends=True)))
 

@@ -163,7 +163,8 @@ def test_make_ui_shows_the_demo_s_assets_and_their_history(demo: Demo, ui: str) 
 def test_make_ui_begins_with_the_demo_s_runs_as_runs_of_the_code_location(ui: str) -> None:
     found = ask(
         ui,
-        "{ runsOrError { ... on Runs { results { status repositoryOrigin { repositoryLocationName } } } } }",
+        '{ runsOrError(filter: { pipelineName: "refresh_medgen" }) {'
+        " ... on Runs { results { status repositoryOrigin { repositoryLocationName } } } } }",
     )
     runs = found["runsOrError"]["results"]
     assert len(runs) >= 2
