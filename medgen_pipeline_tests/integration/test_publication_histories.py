@@ -224,7 +224,8 @@ def _quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-@settings(max_examples=200, deadline=None)
+# Each takes a second. What the sensor decides is a pure function, with quick tests of its own (test_release_decision).
+@settings(max_examples=40, deadline=None)
 @given(st.lists(ACTS, min_size=1, max_size=6))
 def test_every_history_ends_with_the_last_complete_release_and_no_run_repeated(
     ncbi: NcbiDouble,
