@@ -163,14 +163,16 @@ def test_make_ui_shows_the_demo_s_assets_and_their_history(demo: Demo, ui: str) 
 def test_make_ui_begins_with_the_demo_s_runs_as_runs_of_the_code_location(ui: str) -> None:
     found = ask(
         ui,
-        '{ runsOrError(filter: { pipelineName: "refresh_medgen" }) {'
-        " ... on Runs { results { status repositoryOrigin { repositoryLocationName } } } } }",
+        "{ runsOrError { ... on Runs { results { status repositoryOrigin { repositoryLocationName } } } } }",
     )
-    runs = found["runsOrError"]["results"]
-    assert len(runs) >= 2
-    for run in runs:
-        assert run["status"] == "SUCCESS"
-        assert run["repositoryOrigin"] == {"repositoryLocationName": "medgen_pipeline"}
+    of_the_demo = found["runsOrError"]["results"][-2:]  # the newest is first, and commands of this page have run since
+    assert (
+        of_the_demo
+        == [
+            {"status": "SUCCESS", "repositoryOrigin": {"repositoryLocationName": "medgen_pipeline"}},
+        ]
+        * 2
+    )
 
 
 # Queries, settings, tables
