@@ -1076,7 +1076,8 @@ def test_two_connections_are_open_at_most_however_many_processes_fetch(directory
         readers = [threading.Thread(target=lambda p=p: waiting.extend(line for line in p.stderr)) for p in started]
         for reader in readers:
             reader.start()
-        while inside[1] < 2 or (inside[1] == 2 and sum("2 connections are open; wait" in line for line in waiting) < 3):
+        told = "2 connections are open; waiting"
+        while inside[1] < 2 or (inside[1] == 2 and sum(told in line for line in waiting) < 3):
             time.sleep(0.02)
         gate.set()
         assert [process.wait(60) for process in started] == [0] * len(tables)
