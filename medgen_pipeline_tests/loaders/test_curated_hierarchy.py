@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
@@ -30,7 +30,12 @@ def distances(edges: Iterable[Edge]) -> dict[Edge, int]:
     return found
 
 
+# Above C2 are a top and, no farther, the head of a group that has nothing above it.
+ABOVE_A_HEADLESS_GROUP = [("C0", "C3"), ("C2", "C0"), ("C2", "C4"), ("C3", "C0"), ("C4", "C1"), ("C4", "C2")]
+
+
 @given(edges=EDGES)
+@example(edges=ABOVE_A_HEADLESS_GROUP)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_graph_becomes_a_hierarchy_that_lacks_nothing_but_edges_of_cycles(database: str, edges: list[Edge]) -> None:
     query(database, "DROP SCHEMA IF EXISTS medgen, medgen_staging, medgen_changes, medgen_audit CASCADE")

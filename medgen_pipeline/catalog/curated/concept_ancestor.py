@@ -86,7 +86,7 @@ WHERE ranked.place = 1
 """,
 )
 # Each has its place in its group, the nearest to the top first, so that each step of a shortest way to the top leads to
-# an earlier place or out of the group.
+# an earlier place or out of the group. A head counts as a top only where no other is above the group.
 _PLACES = Scratch(
     "place",
     """
@@ -95,7 +95,8 @@ SELECT member.cui, member.leader, ROW_NUMBER() OVER (
     ORDER BY CASE WHEN head.cui IS NULL THEN depth.distance ELSE 0 END, member.children DESC, member.cui) AS place
 FROM {member} AS member LEFT JOIN {head} AS head ON head.cui = member.cui
     LEFT JOIN (
-        SELECT walk.cui, MIN(walk.distance) AS distance
+        SELECT walk.cui,
+            COALESCE(MIN(CASE WHEN above.cui IS NULL THEN walk.distance END), MIN(walk.distance)) AS distance
         FROM {walk} AS walk LEFT JOIN {edge} AS above ON above.cui = walk.ancestor_cui
             LEFT JOIN {head} AS head ON head.cui = walk.ancestor_cui
         WHERE above.cui IS NULL OR head.cui IS NOT NULL
