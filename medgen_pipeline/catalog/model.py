@@ -305,14 +305,14 @@ class CuratedTable(Table):
         checks = (
             Scratch(
                 "incomplete",
-                f"SELECT 1 AS found FROM {{{AFFECTED}}} AS part WHERE "  # noqa: S608
+                f"SELECT 1 AS found FROM {{{AFFECTED}}} AS part WHERE "  # noqa: S608  # the catalog's names
                 + " OR ".join(f"part.{name} IS NULL" for name in key),
                 most=0,
                 rows="affected keys are incomplete",
             ),
             Scratch(
                 "replaced",
-                f"SELECT {columns} FROM {{{self.name}}} AS part JOIN {affected}",  # noqa: S608
+                f"SELECT {columns} FROM {{{self.name}}} AS part JOIN {affected}",  # noqa: S608  # the catalog's names
                 most=most,
                 rows=f"rows of {self.name} are affected",
             ),
@@ -321,7 +321,7 @@ class CuratedTable(Table):
         after = 1 + next(place for place, scratch in enumerate(own) if scratch.name == AFFECTED)
         scratch = (*own[:after], *checks, *own[after:], *made.scratch)
         text = (
-            f"SELECT '-' AS _sign, {columns} FROM {{replaced}} AS part"  # noqa: S608
+            f"SELECT '-' AS _sign, {columns} FROM {{replaced}} AS part"  # noqa: S608  # the catalog's names
             f" UNION ALL SELECT '+', {columns} FROM ({made.text}) AS part JOIN {affected}"
         )
         whole = Query(text=text, scratch=scratch, constants=made.constants, parameters=query.parameters)

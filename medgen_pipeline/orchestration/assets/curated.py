@@ -95,7 +95,7 @@ def build_curated_asset(
     ) -> Iterator[dg.MaterializeResult[PendingCurated] | dg.AssetCheckResult]:
         if is_to_load(context):
             warehouse: WarehouseIOManager = getattr(context.resources, names.warehouse)
-            options = config.options()  # type: ignore[attr-defined]
+            options = config.options()  # type: ignore[attr-defined]  # of the class above
             with permanent_errors_as_failures(), warehouse.target.loader() as loader:
                 inputs = read_inputs(loader, table, options)
             yield dg.MaterializeResult(
