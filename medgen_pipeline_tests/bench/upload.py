@@ -1,7 +1,7 @@
 r"""A table's way into S3 beside ``zcat FILE | gzip -1`` into a bare multipart upload of boto3's, in one run.
 
 Both read the same published file and write to the same S3, a moto server in a process of its own. Ours checks and
-frames the rows as well, and cuts them into even parts. Run as ``python -m medgen_pipeline_tests.bench.upload --help``.
+frames the rows as well, and cuts them into parts. Run as ``python -m medgen_pipeline_tests.bench.upload --help``.
 Prints and judges; asserts nothing.
 """
 

@@ -25,13 +25,8 @@ LOADER_POLICY, ROLE_POLICY, LIFECYCLE = map(json.loads, PAGE.blocks("json"))
 # What each request of the loader's takes: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 ACTION_OF = {
     "put_object": "s3:PutObject",
-    "create_multipart_upload": "s3:PutObject",
-    "upload_part": "s3:PutObject",
-    "complete_multipart_upload": "s3:PutObject",
-    "abort_multipart_upload": "s3:AbortMultipartUpload",
     "delete_objects": "s3:DeleteObject",
     "list_objects_v2": "s3:ListBucket",
-    "list_multipart_uploads": "s3:ListBucketMultipartUploads",
 }
 
 
@@ -66,7 +61,6 @@ def test_the_policies_are_for_the_prefix_and_bucket_of_the_settings() -> None:
 def test_s3_takes_the_lifecycle_rule(s3: S3Server) -> None:
     s3.client().put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration=LIFECYCLE)
     (rule,) = s3.client().get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
-    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert rule["Expiration"] == {"Days": 3}
     assert rule["Filter"] == {"Prefix": "medgen/"}
 

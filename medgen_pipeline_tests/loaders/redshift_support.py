@@ -28,18 +28,12 @@ class RedshiftBackend(Backend):
             return cursor.fetchall() if cursor.description else []
 
     def left_outside(self) -> list[str]:
-        """Objects and unfinished uploads below the loader's prefix."""
-        where = {
-            "Bucket": self.config["s3_bucket"],
-            "Prefix": f"{self.config.get('s3_prefix', 'medgen')}/{self.schema}/",
-        }
+        """Objects below the loader's prefix."""
         client = boto3.client("s3", region_name=self.config["aws_region"])
-        pages = client.get_paginator("list_objects_v2").paginate(**where)
-        uploads = client.get_paginator("list_multipart_uploads").paginate(**where)
-        return [
-            *(found["Key"] for page in pages for found in page.get("Contents", [])),
-            *(found["Key"] for page in uploads for found in page.get("Uploads", [])),
-        ]
+        pages = client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.config["s3_bucket"], Prefix=f"{self.config.get('s3_prefix', 'medgen')}/{self.schema}/"
+        )
+        return [found["Key"] for page in pages for found in page.get("Contents", [])]
 
 
 class GatedRedshift(RedshiftBackend):

@@ -12,7 +12,6 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -270,74 +269,29 @@ def test_a_small_table_is_one_part_and_a_manifest_that_makes_it_mandatory(s3: S3
         assert uploaded.manifest is not None
         manifest, part = contents(s3, uploaded.manifest), contents(s3, uploaded.parts[0])
     assert uploaded.rows == 3
-    assert uploaded.parts == (f"s3://{BUCKET}/etl/x/medgen/names/7/parts/part-0000.gz",)
+    assert uploaded.parts == (f"s3://{BUCKET}/etl/x/medgen/names/7/part-00000.gz",)
     assert uploaded.manifest == f"s3://{BUCKET}/etl/x/medgen/names/7/manifest"
     assert json.loads(manifest) == {"entries": [{"url": uploaded.parts[0], "mandatory": True}]}
     assert gzip.decompress(part) == b"a\nb\nc\n"
 
 
-def test_a_large_table_is_cut_into_even_parts_at_record_ends_and_nothing_is_lost(s3: S3Server) -> None:
-    chunks = list(incompressible(64))
-    with stage_of(RedshiftConfig(s3_bucket=BUCKET, aws_region="us-east-1", s3_parts=4)) as stage:
-        uploaded = stage.upload(iter(chunks))
-        parts = [contents(s3, url) for url in uploaded.parts]
-        assert len(parts) == 4
-        assert max(map(len, parts)) < 1.3 * min(map(len, parts))
-        assert [s for s in s3.requests if re.search(r"POST .*part-0000.gz\?uploads", s)], "sent in one piece"
-        texts = [gzip.decompress(part) for part in parts]
-        assert all(text.endswith(b"\n") for text in texts)
-        assert Counter(b"".join(texts).split(b"\n")) == Counter(b"".join(chunks).split(b"\n"))
-        assert uploaded.rows == sum(chunk.count(b"\n") for chunk in chunks)
-    assert s3.keys(BUCKET) == []
-
-
-@pytest.mark.parametrize("pattern", ["PUT /stage/.*partNumber=2", "POST /stage/.*uploadId", "PUT /stage/.*manifest"])
-def test_a_failed_upload_leaves_neither_objects_nor_unfinished_uploads(redshift: GatedRedshift, pattern: str) -> None:
+@pytest.mark.parametrize("pattern", ["PUT /stage/.*part-00001", "PUT /stage/.*manifest"])
+def test_a_failed_upload_leaves_no_objects(redshift: GatedRedshift, pattern: str) -> None:
     redshift.s3.order(S3Fault(pattern, status=403))
-    with redshift.new_loader(s3_parts=2) as loader:
+    with redshift.new_loader() as loader:
         loader.log_run_start(start_of(NAMES))
         loader.initialize_staging(NAMES)
         with pytest.raises(LoaderError, match=r"AWS refuses with 403 AccessDenied.*allow s3:PutObject"):
-            loader.bulk_load("names", incompressible(48))
+            loader.bulk_load("names", incompressible(12))
     assert redshift.left_outside() == []
+    assert [request for request in redshift.s3.requests if "part-00000" in request], "nothing was sent"
     assert redshift.gate.log.matching("^COPY") == []
 
 
-def test_nothing_is_sent_after_an_interrupt_that_ends_the_wait_for_the_last_blocks(
-    s3: S3Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    s3.order(S3Fault("PUT /stage/.*partNumber", seconds=1))
-    shutdown, interrupts = ThreadPoolExecutor.shutdown, iter([KeyboardInterrupt])
-
-    def interrupted(pool: ThreadPoolExecutor, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        for interrupt in interrupts:
-            raise interrupt
-        shutdown(pool, wait=wait, cancel_futures=cancel_futures)
-
-    monkeypatch.setattr(ThreadPoolExecutor, "shutdown", interrupted)
-    with (
-        pytest.raises(KeyboardInterrupt),
-        stage_of(RedshiftConfig(s3_bucket=BUCKET, aws_region="us-east-1", s3_parts=2)) as stage,
-    ):
-        stage.upload(incompressible(32))
-    assert [thread.name for thread in threading.enumerate() if thread.name.startswith(("s3_", "gzip_"))] == []
-    assert (s3.keys(BUCKET), s3.unfinished_uploads(BUCKET)) == ([], [])
-
-
-def test_an_upload_completed_without_an_answer_hinders_no_removal(s3: S3Server) -> None:
-    s3.order(S3Fault("POST /stage/.*part-0000.*uploadId", cut=True))
-    with (
-        pytest.raises(TransientError),
-        stage_of(RedshiftConfig(s3_bucket=BUCKET, aws_region="us-east-1", s3_parts=2)) as stage,
-    ):
-        stage.upload(incompressible(48))
-    assert (s3.keys(BUCKET), s3.unfinished_uploads(BUCKET)) == ([], [])
-
-
 def test_an_s3_that_is_down_is_a_transient_error_and_one_that_hiccups_is_none(redshift: GatedRedshift) -> None:
-    redshift.s3.order(S3Fault("PUT /stage/.*part-0000", status=500, times=2))
+    redshift.s3.order(S3Fault("PUT /stage/.*part-00000", status=500, times=2))
     load(redshift.new_loader(), NAMES, [A])
-    redshift.s3.order(S3Fault("PUT /stage/.*part-0000", status=503))
+    redshift.s3.order(S3Fault("PUT /stage/.*part-00000", status=503))
     with pytest.raises(TransientError, match="AWS answers 503"):
         load(redshift.new_loader(), NAMES, [A, B])
 
@@ -347,7 +301,7 @@ def test_a_row_that_redshift_refuses_is_reported_with_file_line_column_and_reaso
         loader.log_run_start(start_of(PUBMED))
         loader.initialize_staging(PUBMED)
         rows = b"1\tC1\ta\t1\n2\tC2\tb\tseven\n"
-        with pytest.raises(LoaderError, match=r"part-0000\.gz line 2, column pmid: Invalid digit.* \(1207\)"):
+        with pytest.raises(LoaderError, match=r"part-00000\.gz line 2, column pmid: Invalid digit.* \(1207\)"):
             loader.bulk_load(PUBMED.name, iter([rows]))
     assert redshift.direct("SELECT count(*) FROM medgen_staging.medgen_pubmed_lnk") == [(0,)]
 
@@ -356,11 +310,10 @@ def test_what_dead_loads_left_in_s3_is_swept_and_what_others_have_there_is_not(r
     client = redshift.s3.client()
     with redshift.new_loader() as loader:
         dead = loader.log_run_start(start_of(NAMES))
-    of_another_database = f"medgen/medgen/names/{dead + 1}/parts/part-0000.gz"
-    for key in (f"medgen/medgen/names/{dead}/parts/part-0000.gz", f"medgen/medgen/names/{dead}/manifest"):
+    of_another_database = f"medgen/medgen/names/{dead + 1}/part-00000.gz"
+    for key in (f"medgen/medgen/names/{dead}/part-00000.gz", f"medgen/medgen/names/{dead}/manifest"):
         client.put_object(Bucket=BUCKET, Key=key, Body=b"x")
     client.put_object(Bucket=BUCKET, Key=of_another_database, Body=b"x")
-    client.create_multipart_upload(Bucket=BUCKET, Key=f"medgen/medgen/names/{dead}/parts/part-0001.gz")
     load(redshift.new_loader(), NAMES, [A])
     assert redshift.left_outside() == [of_another_database]
 
@@ -496,7 +449,6 @@ def test_bucket_and_region_are_required(scheme: str, config: dict[str, str]) -> 
         ({"schema": "Medgen"}, "lower-case"),
         ({"auth": "drop"}, "auth is 'drop', expected 'password' or 'iam'"),
         ({"auth": "iam"}, "needs either 'cluster_identifier' or 'workgroup'"),
-        ({"s3_parts": 33}, "s3_parts is 33, expected a whole number from 1 to 32"),
         ({"conflict_attempts": 2.5}, r"conflict_attempts is 2\.5, expected a whole number from 1 to 100"),
         ({"conflict_backoff_seconds": -1}, "conflict_backoff_seconds is -1, expected a number from 0 to 60"),
         ({"lock_timeout_seconds": float("inf")}, "lock_timeout_seconds is inf, expected a number from 0 to 604,800"),

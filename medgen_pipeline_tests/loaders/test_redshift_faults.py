@@ -19,7 +19,7 @@ from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
 from medgen_pipeline_tests.redgate.faults import Drop, Fault
 from medgen_pipeline_tests.redgate.s3server import S3Fault
 
-PART, MANIFEST = "/stage/.*part-0000", "/stage/.*manifest"
+PART, MANIFEST = "/stage/.*part-00000", "/stage/.*manifest"
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def test_objects_that_may_not_be_removed_are_named_and_swept_by_the_next_load(
     redshift.s3.order(S3Fault(r"POST /stage.*delete", status=403))
     with caplog.at_level(logging.WARNING):
         mirror.load(GOOD)
-    assert "objects stay in S3 until the next load sweeps them" in caplog.text
+    assert "objects stay until the next load sweeps them: removing 2 objects such as s3://stage/medgen/" in caplog.text
     assert len(redshift.left_outside()) == 2
     redshift.s3.heal()
     mirror.load(GOOD[1:], release=RELEASES[1], force_warehouse=True)
@@ -200,7 +200,7 @@ def test_what_a_process_killed_after_its_upload_left_in_s3_is_swept_by_the_next_
     ours.close()
     redshift.gate.heal()
     left = redshift.left_outside()
-    assert [name.rpartition("/")[2] for name in left] == ["manifest", "part-0000.gz"]
+    assert [name.rpartition("/")[2] for name in left] == ["manifest", "part-00000.gz"]
     assert redshift.production(NAMES) == Counter(OLD)
     load(redshift.new_loader(), NAMES, NEW, RELEASES[2])
     assert redshift.left_outside() == []

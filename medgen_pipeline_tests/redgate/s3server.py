@@ -146,10 +146,6 @@ class S3Server:
         for key in keys:
             store.put_object(bucket, key, b"")
 
-    def unfinished_uploads(self, bucket: str) -> list[str]:
-        """Keys of multipart uploads neither completed nor aborted."""
-        return [upload["Key"] for upload in self.client().list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
-
     def _with_faults(self, application: "WSGIApplication") -> "WSGIApplication":
         def serve(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
             fault = self._strike(environ)

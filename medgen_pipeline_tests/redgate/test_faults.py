@@ -141,11 +141,3 @@ def test_s3_refuses_requests_as_ordered(s3: S3Server, status: int, code: str) ->
     client.put_object(Bucket=BUCKET, Key="part", Body=b"x")
     assert s3.keys(BUCKET) == ["part"]
     assert [request for request in s3.requests if request.startswith("PUT /stage/part")] == ["PUT /stage/part"] * 2
-
-
-def test_s3_knows_its_unfinished_uploads(s3: S3Server) -> None:
-    client = s3.client()
-    upload = client.create_multipart_upload(Bucket=BUCKET, Key="part")["UploadId"]
-    assert s3.unfinished_uploads(BUCKET) == ["part"]
-    client.abort_multipart_upload(Bucket=BUCKET, Key="part", UploadId=upload)
-    assert s3.unfinished_uploads(BUCKET) == []

@@ -33,7 +33,6 @@ OTHER_THAN_BY_DEFAULT: dict[str, Any] = {
     "cluster_identifier": "",  # there is one of the two
     "aws_profile": "",  # is looked up
     "lock_timeout_seconds": 7.0,
-    "s3_parts": 4,
     "conflict_attempts": 3,
     "conflict_backoff_seconds": 0.5,
 }

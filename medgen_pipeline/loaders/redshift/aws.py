@@ -19,8 +19,7 @@ _AWS = Aws(
     missing=LoaderError,
     unavailable=AwsUnavailableError,
     advice={
-        "AccessDenied": "allow s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload on the prefix, s3:ListBucket "
-        "and s3:ListBucketMultipartUploads on the bucket",
+        "AccessDenied": "allow s3:PutObject and s3:DeleteObject on the prefix, s3:ListBucket on the bucket",
         "NoSuchBucket": "create the bucket, or correct s3_bucket",
         "PermanentRedirect": _OTHER_REGION,
         "AuthorizationHeaderMalformed": _OTHER_REGION,

@@ -69,11 +69,6 @@ class RedshiftConfig(LoaderConfig):
     aws_profile: str = Field(
         default="", description="Profile of the shared AWS configuration; empty: as boto3 finds credentials."
     )
-    s3_parts: Annotated[int, Span(least=1, most=32, whole=True)] = Field(
-        default=16,
-        description="Parts of a large table; each takes up to 8 MB of memory while it is written. A multiple of the "
-        "cluster's slices loads evenly.",
-    )
     conflict_attempts: Annotated[int, Span(least=1, most=100, whole=True)] = Field(
         default=8, description="How often a transaction is tried that others get in the way of."
     )
