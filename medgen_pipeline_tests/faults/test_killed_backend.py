@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -23,6 +22,7 @@ from medgen_pipeline_tests.faults.support import (
     rows_of,
     strike_everywhere,
 )
+from medgen_pipeline_tests.folders import short_lived
 from medgen_pipeline_tests.loaders.support import read
 
 FEWEST_POINTS = 20
@@ -55,8 +55,7 @@ def test_a_load_whose_audit_session_ends_leaves_the_old_release_or_the_new_one(
 @pytest.fixture
 def server() -> Iterator[EmbeddedPostgres]:
     """A server that may be killed, with the settings users have: what it has committed, it has on disk."""
-    folder = Path(tempfile.mkdtemp(prefix="medgen-pg-"))
-    folder.chmod(0o755)
+    folder = short_lived("medgen-pg-")
     made = EmbeddedPostgres(folder / "pg", {**USER_SETTINGS, "shared_buffers": "16MB"})
     try:
         yield made

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import pytest
 from dagster._core.storage.defs_state import base as defs_state  # no public way
 
 from medgen_pipeline.demo.embedded_postgres import EmbeddedPostgres
+from medgen_pipeline_tests.folders import short_lived
 
 PROJECT = Path(__file__).parents[2]
 
@@ -89,9 +89,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 @pytest.fixture(scope="session")
 def demo() -> Iterator[Demo]:
     """``make demo`` in a directory of its own; its server is stopped at the end of the run."""
-    # Not pytest's tmp_path: the server's user cannot enter that when root runs the tests.
-    directory = Path(tempfile.mkdtemp(prefix="medgen-demo-"))
-    directory.chmod(0o755)
+    directory = short_lived("medgen-demo-")
     programs = directory / ".venv" / "bin"
     programs.mkdir(parents=True)
     for name, arguments in _PROGRAMS.items():

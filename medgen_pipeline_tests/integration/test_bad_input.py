@@ -7,7 +7,6 @@ aside. Where a load fails, production must be the same rows in the same places.
 import gzip
 import re
 import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from medgen_pipeline.orchestration.resources import MedgenSource
 from medgen_pipeline.rows.published import content_of, header_of, line_of
 from medgen_pipeline.settings import Settings
 from medgen_pipeline.testing import Row
+from medgen_pipeline_tests.folders import short_lived
 from medgen_pipeline_tests.integration.support import (
     Deployment,
     Run,
@@ -605,8 +605,7 @@ def test_an_unknown_database_is_a_permanent_error(names: Site) -> None:
 @pytest.fixture
 def guarded_server() -> Iterator[str]:
     """A server of its own that asks the role ``guarded`` for its password, which is ``right``."""
-    folder = Path(tempfile.mkdtemp(prefix="medgen-pg-"))
-    folder.chmod(0o755)  # so that the server's user can pass
+    folder = short_lived("medgen-pg-")
     server = EmbeddedPostgres(folder / "pg", TEST_SETTINGS)
     try:
         dsn = server.ensure_running()

@@ -7,7 +7,6 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -22,6 +21,7 @@ from medgen_pipeline.demo import embedded_postgres as embedded
 from medgen_pipeline.demo.binaries import find_binaries
 from medgen_pipeline.demo.embedded_postgres import TEST_SETTINGS, USER_SETTINGS, EmbeddedPostgres
 from medgen_pipeline.errors import PermanentError, TransientError
+from medgen_pipeline_tests.folders import short_lived
 
 PROJECT = Path(__file__).parents[2]
 # Prints the DSN; what follows it in sys.argv is the cluster's folder.
@@ -40,23 +40,16 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads /
 Make = Callable[..., EmbeddedPostgres]
 
 
-def passable_folder() -> Path:
-    """A short path that every user can pass, unlike pytest's tmp_path."""
-    path = Path(tempfile.mkdtemp(prefix="medgen-pg-"))
-    path.chmod(0o755)
-    return path
-
-
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    path = passable_folder()
+    path = short_lived("medgen-pg-")
     yield path
     shutil.rmtree(path)
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[EmbeddedPostgres]:
-    path = passable_folder()
+    path = short_lived("medgen-pg-")
     server = EmbeddedPostgres(path / "pg", SETTINGS)
     try:
         server.ensure_running()

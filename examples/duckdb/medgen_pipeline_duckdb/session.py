@@ -27,6 +27,7 @@ class DuckDBSession(SqlSession[duckdb.DuckDBPyConnection]):
     """The open connections of one loader."""
 
     dialect: ClassVar[Dialect] = DuckDBDialect()
+    descriptions = "(SELECT table_oid AS objoid, 0 AS objsubid, comment AS description FROM duckdb_tables())"  # quick
 
     def __init__(self, path: Path, schema: str, patience: float) -> None:
         """Nothing is opened. ``patience`` is how many seconds to wait for another process that has the file."""

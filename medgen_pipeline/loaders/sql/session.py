@@ -104,11 +104,13 @@ class SqlSession(ABC, Generic[AnyCursor]):
 
     Attributes:
         dialect: The warehouse's.
+        descriptions: Where comments on tables are, in the form of ``pg_description``.
         capabilities: The loader's, which sets them.
         schema: Schema of the tables.
     """
 
     dialect: ClassVar[Dialect]
+    descriptions: ClassVar[LiteralString] = "pg_description"
     capabilities: LoaderCapabilities
     schema: str
 
@@ -186,8 +188,8 @@ class SqlSession(ABC, Generic[AnyCursor]):
             sql.SQL(
                 "SELECT n.nspname, c.relname, c.relkind, d.description FROM pg_namespace n"
                 " LEFT JOIN pg_class c ON c.relnamespace = n.oid"
-                " LEFT JOIN pg_description d ON d.objoid = c.oid AND d.objsubid = 0 WHERE n.nspname IN ({})"
-            ).format(sql.SQL(", ").join(map(sql.Literal, schemas)))
+                " LEFT JOIN {} d ON d.objoid = c.oid AND d.objsubid = 0 WHERE n.nspname IN ({})"
+            ).format(sql.SQL(self.descriptions), sql.SQL(", ").join(map(sql.Literal, schemas)))
         ).fetchall():
             relations = found.setdefault(str(schema), {})
             if name is not None:
