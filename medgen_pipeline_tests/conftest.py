@@ -1,4 +1,4 @@
-"""What tests of several packages share: PostgreSQL, a fresh database per test, an S3, a Redshift, real releases.
+"""What tests of several packages share: PostgreSQL and a database per test, an S3, a Redshift, a Databricks, releases.
 
 Fixtures of one package belong in that package's own test module.
 """
@@ -23,6 +23,8 @@ from medgen_pipeline.urls import split_url
 from medgen_pipeline_tests.folders import short_lived
 
 if TYPE_CHECKING:
+    from medgen_pipeline_tests.dbxgate.backend import GatedDatabricks
+    from medgen_pipeline_tests.dbxgate.gate import Gate as DatabricksGate
     from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
     from medgen_pipeline_tests.redgate.s3server import S3Server
 
@@ -133,6 +135,24 @@ def redshift(database: str, s3: "S3Server") -> "Iterator[GatedRedshift]":
 
     with Gate(database, s3.client_settings, roles=[ROLE]) as gate:
         yield GatedRedshift(database, gate, s3)
+
+
+@pytest.fixture(scope="session")
+def databricks_gate(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[DatabricksGate]":
+    """One Databricks for the session; whoever uses it empties it first."""
+    from medgen_pipeline_tests.dbxgate.gate import Gate
+
+    with Gate(tmp_path_factory.mktemp("dbxgate")) as gate:
+        yield gate
+
+
+@pytest.fixture
+def databricks(databricks_gate: "DatabricksGate") -> "GatedDatabricks":
+    """An empty Databricks."""
+    from medgen_pipeline_tests.dbxgate.backend import GatedDatabricks
+
+    databricks_gate.reset()
+    return GatedDatabricks(databricks_gate)
 
 
 @pytest.fixture

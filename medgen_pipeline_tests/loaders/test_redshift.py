@@ -38,8 +38,8 @@ from medgen_pipeline.rows.records import FramingReport, RejectedRow
 from medgen_pipeline.testing import Mirror, Row, canonical, compared, load, start_of
 from medgen_pipeline.testing.files import GOOD
 from medgen_pipeline.testing.loads import HISTORY, MERGED, MONDO, NAMES, PUBMED, A, B, C
+from medgen_pipeline_tests.gates.faults import LoggedStatement
 from medgen_pipeline_tests.loaders.redshift_support import BUCKET, ROLE, GatedRedshift
-from medgen_pipeline_tests.redgate.faults import LoggedStatement
 from medgen_pipeline_tests.redgate.gate import Gate, Isolation
 from medgen_pipeline_tests.redgate.s3server import S3Fault, S3Server
 

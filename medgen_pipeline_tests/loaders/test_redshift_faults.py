@@ -15,8 +15,8 @@ from medgen_pipeline.testing import Mirror, load
 from medgen_pipeline.testing.files import GOOD
 from medgen_pipeline.testing.loads import NAMES, RELEASES
 from medgen_pipeline.testing.processes import NEW, OLD, load_until
+from medgen_pipeline_tests.gates.faults import Drop, Fault
 from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
-from medgen_pipeline_tests.redgate.faults import Drop, Fault
 from medgen_pipeline_tests.redgate.s3server import S3Fault
 
 PART, MANIFEST = "/stage/.*part-00000", "/stage/.*manifest"

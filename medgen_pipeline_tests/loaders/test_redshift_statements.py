@@ -22,8 +22,8 @@ from medgen_pipeline.rows.records import RejectedRow
 from medgen_pipeline.testing import Mirror, canonical, load, start_of
 from medgen_pipeline.testing.curated import made_by, published
 from medgen_pipeline.testing.loads import HISTORY, MONDO
+from medgen_pipeline_tests.gates.lexer import split
 from medgen_pipeline_tests.loaders.redshift_support import ROLE, GatedRedshift
-from medgen_pipeline_tests.redgate.lexer import split
 from medgen_pipeline_tests.redgate.plan import judge
 
 # What all backends share is Redshift's too, but for these: a query in whose place it has one of its own, and what is

@@ -9,7 +9,7 @@ where newer, in later copies.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from medgen_pipeline_tests.redgate.lexer import words
+from medgen_pipeline_tests.gates.lexer import words
 
 # Beginning of a statement's shape -> page. The first that fits counts.
 COMMANDS: Mapping[str, str] = MappingProxyType(

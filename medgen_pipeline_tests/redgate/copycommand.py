@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from types import MappingProxyType
 
+from medgen_pipeline_tests.gates.lexer import Cursor, Statement, render
 from medgen_pipeline_tests.redgate.errors import RefusedError, not_emulated, syntax_error
-from medgen_pipeline_tests.redgate.lexer import Cursor, Statement, render
 
 DEFAULT_NULL = "\\N"
 MAX_MAXERROR = 100_000

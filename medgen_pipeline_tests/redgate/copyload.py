@@ -14,9 +14,9 @@ from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[impor
 from isal import igzip_lib
 from urllib3.exceptions import HTTPError
 
+from medgen_pipeline_tests.gates.lexer import quoted_literal, quoted_name
 from medgen_pipeline_tests.redgate.copycommand import CopyCommand
 from medgen_pipeline_tests.redgate.errors import LoadFailedError, RefusedError, not_emulated
-from medgen_pipeline_tests.redgate.lexer import quoted_literal, quoted_name
 from medgen_pipeline_tests.redgate.records import SUPPORTED_TYPES, LoadColumn, LoadError, RecordConverter
 
 BLOCK_BYTES = 1 << 20

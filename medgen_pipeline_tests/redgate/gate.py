@@ -25,11 +25,11 @@ import psycopg
 from botocore.config import Config  # type: ignore[import-untyped]  # ships no types
 from psycopg.conninfo import conninfo_to_dict
 
+from medgen_pipeline_tests.gates.faults import Drop, Fault, FaultPlan, StatementLog
 from medgen_pipeline_tests.redgate import login, wire
 from medgen_pipeline_tests.redgate.backend import Backend
 from medgen_pipeline_tests.redgate.copyload import S3Source
 from medgen_pipeline_tests.redgate.errors import GateError, serialization_conflict
-from medgen_pipeline_tests.redgate.faults import Drop, Fault, FaultPlan, StatementLog
 from medgen_pipeline_tests.redgate.session import DroppedError, Session
 
 _POLL_SECONDS = 0.02

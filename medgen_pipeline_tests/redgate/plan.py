@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from medgen_pipeline_tests.gates.lexer import Cursor, Statement, quoted_literal, render
 from medgen_pipeline_tests.redgate import allowlist, rules
 from medgen_pipeline_tests.redgate.copycommand import CopyCommand, parse_copy
 from medgen_pipeline_tests.redgate.errors import not_emulated
-from medgen_pipeline_tests.redgate.lexer import Cursor, Statement, quoted_literal, render
 from medgen_pipeline_tests.redgate.rewrite import (
     Physical,
     as_postgres,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
+from medgen_pipeline_tests.gates.lexer import Cursor, Statement, Token, words
 from medgen_pipeline_tests.redgate.allowlist import CATALOG_PREFIXES, TYPES
-from medgen_pipeline_tests.redgate.lexer import Cursor, Statement, Token, words
 
 _BEFORE_RELATION = words("FROM INTO JOIN UPDATE USING")
 _NO_RELATION = words("SELECT STDIN STDOUT PROGRAM SET")

@@ -7,9 +7,9 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from medgen_pipeline_tests.gates.lexer import Cursor, Statement, Token, quoted_name, render, split_list, words
 from medgen_pipeline_tests.redgate.allowlist import TYPES
 from medgen_pipeline_tests.redgate.errors import BYTES_CONSTRAINT, RefusedError, not_emulated, syntax_error
-from medgen_pipeline_tests.redgate.lexer import Cursor, Statement, Token, quoted_name, render, split_list, words
 
 MAX_VARCHAR_BYTES = 65_535
 MAX_CHAR_BYTES = 4_096

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
+from medgen_pipeline_tests.gates.lexer import Cursor, Statement
 from medgen_pipeline_tests.redgate import allowlist, reading
 from medgen_pipeline_tests.redgate.errors import RefusedError
 from medgen_pipeline_tests.redgate.grammar import grammar_error
-from medgen_pipeline_tests.redgate.lexer import Cursor, Statement
 
 MAX_STATEMENT_BYTES = 16 << 20
 MAX_IDENTIFIER_BYTES = 63  # PostgreSQL would cut it silently; Redshift allows 127

@@ -7,13 +7,13 @@ it is known whether PostgreSQL or the gate itself has to run them.
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from medgen_pipeline_tests.gates.faults import Drop, Fault, FaultPlan, LoggedStatement
+from medgen_pipeline_tests.gates.lexer import split
 from medgen_pipeline_tests.redgate import wire
 from medgen_pipeline_tests.redgate.backend import Backend
 from medgen_pipeline_tests.redgate.copycommand import CopyCommand
 from medgen_pipeline_tests.redgate.copyload import LoadReport, S3Source, load, load_columns
 from medgen_pipeline_tests.redgate.errors import GateError, not_emulated, translated
-from medgen_pipeline_tests.redgate.faults import Drop, Fault, FaultPlan, LoggedStatement
-from medgen_pipeline_tests.redgate.lexer import split
 from medgen_pipeline_tests.redgate.login import Client
 from medgen_pipeline_tests.redgate.plan import Action, Plan, judge
 from medgen_pipeline_tests.redgate.wire import Message

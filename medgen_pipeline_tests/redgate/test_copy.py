@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from medgen_pipeline_tests.gates.lexer import split
 from medgen_pipeline_tests.redgate.conftest import BUCKET, Stage
 from medgen_pipeline_tests.redgate.copycommand import CopyCommand, parse_copy
-from medgen_pipeline_tests.redgate.lexer import split
 from medgen_pipeline_tests.redgate.records import LoadColumn, LoadError, RecordConverter
 from medgen_pipeline_tests.redgate.s3server import S3Fault, S3Server
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from medgen_pipeline_tests.gates.lexer import split
 from medgen_pipeline_tests.redgate import allowlist
 from medgen_pipeline_tests.redgate.errors import RefusedError
-from medgen_pipeline_tests.redgate.lexer import split
 from medgen_pipeline_tests.redgate.plan import Action, judge
 from medgen_pipeline_tests.redgate.rules import RULES
 

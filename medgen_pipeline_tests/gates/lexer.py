@@ -41,9 +41,10 @@ class Token(NamedTuple):
 
     @property
     def identifier(self) -> str:
-        """The name Redshift knows: lower case even when quoted (AWS: r_names)."""
+        """The name the warehouse knows: lower case even when quoted (AWS: r_names; Databricks: sql-ref-identifiers)."""
         if self.kind == "name":
-            return self.text[1:-1].replace('""', '"').lower()
+            quote = self.text[0]
+            return self.text[1:-1].replace(quote * 2, quote).lower()
         return self.text.lower() if self.kind == "word" else ""
 
     @property
@@ -98,11 +99,16 @@ class Statement:
         return _REPEATED_GROUP.sub(r"\1", " ".join(parts))
 
 
-def split(sql: str) -> list[Statement]:
-    """The statements of a text; empty ones are left out."""
+def split(sql: str, pattern: re.Pattern[str] = _TOKEN) -> list[Statement]:
+    """The statements of a text; empty ones are left out.
+
+    Args:
+        sql: The text.
+        pattern: What a token is, with a group for each kind; Redshift's by default.
+    """
     statements: list[Statement] = []
     tokens: list[Token] = []
-    for found in _TOKEN.finditer(sql + "\n;"):  # the line ends a comment, the semicolon the last statement
+    for found in pattern.finditer(sql + "\n;"):  # the line ends a comment, the semicolon the last statement
         token = Token(str(found.lastgroup), found.group(), found.start(), found.end())
         if token.text == ";" and token.kind == "symbol":
             if tokens:

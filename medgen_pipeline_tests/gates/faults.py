@@ -5,8 +5,6 @@ import threading
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from medgen_pipeline_tests.redgate.errors import GateError
-
 
 class Drop(Enum):
     """When the connection is cut. After means: the statement took effect, and the client never learns it."""
@@ -30,7 +28,7 @@ class Fault:
 
     pattern: str
     drop: Drop | None = None
-    error: GateError | None = None
+    error: Exception | None = None
     seconds: float = 0.0
     skip: int = 0
     times: int | None = 1
@@ -105,7 +103,11 @@ class FaultPlan:
 
     def arrived(self, statement: LoggedStatement) -> Fault | None:
         """Log a statement; the fault that strikes it, if one does."""
-        with self._lock:
-            struck = next((fault for fault in self._faults if fault.strikes(statement.sql)), None)
+        struck = self.struck(statement.sql)
         self.log.add(statement)
         return struck
+
+    def struck(self, text: str) -> Fault | None:
+        """The fault that strikes what is no statement, and is not logged."""
+        with self._lock:
+            return next((fault for fault in self._faults if fault.strikes(text)), None)
