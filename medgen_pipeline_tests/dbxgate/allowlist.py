@@ -90,7 +90,7 @@ TYPES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-# information_schema (sql-ref-information-schema): the views, and of their columns those that the gate fills.
+# information_schema (information-schema/NAME): the views, and of their columns those that the gate fills.
 INFORMATION_SCHEMA: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "schemata": ("catalog_name", "schema_name", "schema_owner", "comment"),
@@ -111,7 +111,7 @@ INFORMATION_SCHEMA: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
-# What information_schema.columns calls a type in data_type (sql-ref-information-schema-columns).
+# What information_schema.columns calls a type in data_type (information-schema/columns).
 SHORT_TYPES: Mapping[str, str] = MappingProxyType({"bigint": "LONG", "smallint": "SHORT", "tinyint": "BYTE"})
 
 # tables/features/catalog-commits, delta/column-mapping

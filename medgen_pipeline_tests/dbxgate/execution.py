@@ -640,7 +640,7 @@ class Execution:
                     column.comment,
                 )
                 for name, table in tables
-                for position, column in enumerate(table.columns)
+                for position, column in enumerate(table.columns, 1)
                 for short in [SHORT_TYPES.get(column.type, column.type.split("(")[0].upper())]
             ]
         types = {name: "INT" if name == "ordinal_position" else "STRING" for name in names}
@@ -676,7 +676,7 @@ class Execution:
     def _list(self) -> Answer:
         volume = literal(self._created("LIST").take())
         folder = self.volumes.path(volume)
-        found = sorted(folder.iterdir()) if folder.is_dir() else []
+        found = sorted(folder.iterdir())[:1001] if folder.is_dir() else []  # the page's default limit
         paths = [f"{volume.rstrip('/')}/{file.name}{'/' if file.is_dir() else ''}" for file in found]
         answer = _texts(path=paths, name=[f"{file.name}{'/' if file.is_dir() else ''}" for file in found])
         sizes = pa.array([0 if file.is_dir() else file.stat().st_size for file in found], pa.int64())

@@ -23,7 +23,7 @@ class Volumes:
 
     def path(self, volume: str) -> Path:
         """Where a path of ``/Volumes/catalog/schema/volume/`` is."""
-        parts = volume.strip("/").split("/")
+        parts = volume.removeprefix("dbfs:").strip("/").split("/")
         name = tuple(parts[2:4])
         if parts[0] != "Volumes" or name not in self._catalog.volumes or ".." in parts:
             raise GateError("VOLUME_DOES_NOT_EXIST", f"The volume of {volume} does not exist.", "42704")

@@ -5,39 +5,16 @@ the grammar comes last, so that what has a name here is refused under that name.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
 
 from medgen_pipeline_tests.gates.lexer import Cursor, Statement
+from medgen_pipeline_tests.gates.rules import Rule, shape
 from medgen_pipeline_tests.redgate import allowlist, reading
 from medgen_pipeline_tests.redgate.errors import RefusedError
 from medgen_pipeline_tests.redgate.grammar import grammar_error
 
 MAX_STATEMENT_BYTES = 16 << 20
 MAX_IDENTIFIER_BYTES = 63  # PostgreSQL would cut it silently; Redshift allows 127
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One thing that Redshift does not run."""
-
-    name: str
-    test: Callable[[Statement], str]
-    message: str
-    page: str
-    sqlstate: str = "0A000"
-
-
-def _shape(pattern: str) -> Callable[[Statement], str]:
-    """A test that looks for a pattern in the statement's shape; a group in it is the offending piece."""
-    compiled = re.compile(pattern)
-
-    def test(statement: Statement) -> str:
-        found = compiled.search(statement.shape)
-        return (found[found.lastindex or 0] or found[0]) if found else ""
-
-    return test
 
 
 def _unreadable(statement: Statement) -> str:
@@ -141,47 +118,47 @@ RULES: tuple[Rule, ...] = (
     Rule("escape-string", _prefixed_literal, 'type "{}" does not exist', "c_redshift-and-postgres-sql", "42704"),
     Rule("unreadable", _unreadable, 'syntax error at or near "{}"', "r_names", "42601"),
     Rule("long-identifier", _long_identifier, 'redgate cannot hold the identifier "{}"', "r_names", "42622"),
-    Rule("index", _shape(r"^(?:CREATE (?:UNIQUE )?|DROP )INDEX\b"), "{} is not supported", _FEATURES),
-    Rule("unlogged-table", _shape(r"^CREATE (UNLOGGED)\b"), 'syntax error at or near "{}"', _DIFFERENT, "42601"),
-    Rule("savepoint", _shape(r"^(?:SAVEPOINT|RELEASE|ROLLBACK .*TO)\b"), "{} is not supported", _FUNCTIONS),
+    Rule("index", shape(r"^(?:CREATE (?:UNIQUE )?|DROP )INDEX\b"), "{} is not supported", _FEATURES),
+    Rule("unlogged-table", shape(r"^CREATE (UNLOGGED)\b"), 'syntax error at or near "{}"', _DIFFERENT, "42601"),
+    Rule("savepoint", shape(r"^(?:SAVEPOINT|RELEASE|ROLLBACK .*TO)\b"), "{} is not supported", _FUNCTIONS),
     Rule("unknown-command", _unknown_command, 'syntax error at or near "{}"', "c_SQL_commands", "42601"),
-    Rule("on-conflict", _shape(r"\b(ON) CONFLICT\b"), 'syntax error at or near "{}"', "r_INSERT_30", "42601"),
-    Rule("returning", _shape(r"\bRETURNING\b"), 'syntax error at or near "{}"', "r_INSERT_30", "42601"),
-    Rule("is-distinct-from", _shape(r"\bIS (?:NOT )?DISTINCT FROM\b"), "{} is not supported", _FUNCTIONS),
-    Rule("set-operation-all", _shape(r"\b(?:EXCEPT|INTERSECT|MINUS) ALL\b"), "{} is not supported", "r_UNION"),
-    Rule("filter-clause", _shape(r"\) (FILTER) \("), 'syntax error at or near "{}"', "c_Aggregate_Functions", "42601"),
-    Rule("lateral", _shape(r"\b(LATERAL) "), 'syntax error at or near "{}"', "r_FROM_clause30", "42601"),
+    Rule("on-conflict", shape(r"\b(ON) CONFLICT\b"), 'syntax error at or near "{}"', "r_INSERT_30", "42601"),
+    Rule("returning", shape(r"\bRETURNING\b"), 'syntax error at or near "{}"', "r_INSERT_30", "42601"),
+    Rule("is-distinct-from", shape(r"\bIS (?:NOT )?DISTINCT FROM\b"), "{} is not supported", _FUNCTIONS),
+    Rule("set-operation-all", shape(r"\b(?:EXCEPT|INTERSECT|MINUS) ALL\b"), "{} is not supported", "r_UNION"),
+    Rule("filter-clause", shape(r"\) (FILTER) \("), 'syntax error at or near "{}"', "c_Aggregate_Functions", "42601"),
+    Rule("lateral", shape(r"\b(LATERAL) "), 'syntax error at or near "{}"', "r_FROM_clause30", "42601"),
     Rule(
         "fetch-first",
-        _shape(r"\b(FETCH) (?:FIRST|NEXT)\b"),
+        shape(r"\b(FETCH) (?:FIRST|NEXT)\b"),
         'syntax error at or near "{}"',
         "r_SELECT_synopsis",
         "42601",
     ),
     Rule(
         "order-using",
-        _shape(r"\bORDER BY .* (USING) [<>=]"),
+        shape(r"\bORDER BY .* (USING) [<>=]"),
         'syntax error at or near "{}"',
         "r_ORDER_BY_clause",
         "42601",
     ),
-    Rule("row-update", _shape(r"^UPDATE .*\bSET (\() "), 'syntax error at or near "{}"', "r_UPDATE", "42601"),
-    Rule("row-lock", _shape(r"\bFOR (?:UPDATE|SHARE)\b"), "SELECT {} is not supported", "r_SELECT_synopsis"),
+    Rule("row-update", shape(r"^UPDATE .*\bSET (\() "), 'syntax error at or near "{}"', "r_UPDATE", "42601"),
+    Rule("row-lock", shape(r"\bFOR (?:UPDATE|SHARE)\b"), "SELECT {} is not supported", "r_SELECT_synopsis"),
     Rule(
         "data-modifying-cte",
-        _shape(r"\bAS \( (INSERT|UPDATE|DELETE|MERGE)\b"),
+        shape(r"\bAS \( (INSERT|UPDATE|DELETE|MERGE)\b"),
         'syntax error at or near "{}"',
         "r_WITH_clause",
         "42601",
     ),
     Rule(
         "cte-before-insert",
-        _shape(r"^WITH\b.*\) (INSERT INTO|MERGE INTO)\b"),
+        shape(r"^WITH\b.*\) (INSERT INTO|MERGE INTO)\b"),
         'syntax error at or near "{}"',
         "r_INSERT_30",
         "42601",
     ),
-    Rule("values-as-table", _shape(r"\b(?:FROM|JOIN) \( (VALUES)\b"), "{} as a table is not supported", _FEATURES),
+    Rule("values-as-table", shape(r"\b(?:FROM|JOIN) \( (VALUES)\b"), "{} as a table is not supported", _FEATURES),
     Rule(
         "late-binding-schema",
         _unqualified_in_late_view,
@@ -189,74 +166,74 @@ RULES: tuple[Rule, ...] = (
         "r_CREATE_VIEW",
         "42601",
     ),
-    Rule("array", _shape(r"\["), "array types and subscripts are not supported", _TYPES),
-    Rule("truncate-several", _shape(rf"^TRUNCATE (?:TABLE )?{_TABLE} ,"), "only one table", "r_TRUNCATE", "42601"),
+    Rule("array", shape(r"\["), "array types and subscripts are not supported", _TYPES),
+    Rule("truncate-several", shape(rf"^TRUNCATE (?:TABLE )?{_TABLE} ,"), "only one table", "r_TRUNCATE", "42601"),
     Rule(
         "truncate-options",
-        _shape(r"^TRUNCATE\b.*\b(ONLY|CASCADE|RESTRICT|RESTART|CONTINUE)\b"),
+        shape(r"^TRUNCATE\b.*\b(ONLY|CASCADE|RESTRICT|RESTART|CONTINUE)\b"),
         'syntax error at or near "{}"',
         "r_TRUNCATE",
         "42601",
     ),
     Rule(
         "alter-one-action",
-        _shape(rf"^ALTER TABLE {_TABLE} (?:ADD|DROP|ALTER|RENAME)\b.* , (ADD|DROP|ALTER|RENAME)\b"),
+        shape(rf"^ALTER TABLE {_TABLE} (?:ADD|DROP|ALTER|RENAME)\b.* , (ADD|DROP|ALTER|RENAME)\b"),
         "ALTER TABLE: only one column per statement",
         _DIFFERENT,
     ),
     Rule(
         "alter-rename-schema",
-        _shape(rf"\bRENAME TO {_NAME} (\.)"),
+        shape(rf"\bRENAME TO {_NAME} (\.)"),
         'syntax error at or near "{}"',
         "r_ALTER_TABLE",
         "42601",
     ),
     Rule(
         "alter-set-schema",
-        _shape(r"^ALTER TABLE\b.*\bSET SCHEMA\b"),
+        shape(r"^ALTER TABLE\b.*\bSET SCHEMA\b"),
         'syntax error at or near "SET"',
         "r_ALTER_TABLE",
         "42601",
     ),
     Rule(
         "deallocate-all",
-        _shape(r"^DEALLOCATE (?:PREPARE )?(ALL)$"),
+        shape(r"^DEALLOCATE (?:PREPARE )?(ALL)$"),
         'syntax error at or near "{}"',
         "r_DEALLOCATE",
         "42601",
     ),
-    Rule("lock-mode", _shape(r"^LOCK\b.* (IN|NOWAIT)\b"), 'syntax error at or near "{}"', "r_LOCK", "42601"),
-    Rule("with-no-data", _shape(r"\bWITH (?:NO )?DATA\b"), "{} is not supported", "r_CREATE_TABLE_AS"),
+    Rule("lock-mode", shape(r"^LOCK\b.* (IN|NOWAIT)\b"), 'syntax error at or near "{}"', "r_LOCK", "42601"),
+    Rule("with-no-data", shape(r"\bWITH (?:NO )?DATA\b"), "{} is not supported", "r_CREATE_TABLE_AS"),
     Rule(
         "like-including",
-        _shape(r"\bINCLUDING (?!DEFAULTS)(\w+)"),
+        shape(r"\bINCLUDING (?!DEFAULTS)(\w+)"),
         'syntax error at or near "{}"',
         "r_CREATE_TABLE_NEW",
         "42601",
     ),
-    Rule("on-commit", _shape(r"\b(ON) COMMIT\b"), 'syntax error at or near "{}"', "r_CREATE_TABLE_NEW", "42601"),
+    Rule("on-commit", shape(r"\b(ON) COMMIT\b"), 'syntax error at or near "{}"', "r_CREATE_TABLE_NEW", "42601"),
     Rule(
         "generated-always",
-        _shape(r"\bGENERATED (ALWAYS)\b"),
+        shape(r"\bGENERATED (ALWAYS)\b"),
         'syntax error at or near "{}"',
         "r_CREATE_TABLE_NEW",
         "42601",
     ),
     Rule(
         "table-storage",
-        _shape(r"^CREATE\b.*\b(PARTITION BY (?:RANGE|LIST|HASH)|PARTITION OF|INHERITS|TABLESPACE)\b"),
+        shape(r"^CREATE\b.*\b(PARTITION BY (?:RANGE|LIST|HASH)|PARTITION OF|INHERITS|TABLESPACE)\b"),
         "{} is not supported",
         _DIFFERENT,
     ),
     Rule(
         "checked-constraint",
-        _shape(r"^(?:CREATE|ALTER) .*\b(CHECK|EXCLUDE) "),
+        shape(r"^(?:CREATE|ALTER) .*\b(CHECK|EXCLUDE) "),
         "{} constraints are not supported",
         _FEATURES,
     ),
     Rule(
         "postgres-type",
-        _shape(
+        shape(
             r"^(?:CREATE|ALTER) (?:.* )?((?:BIG|SMALL)?SERIAL|BIT|BYTEA|CIDR|CITEXT|HSTORE|INET|JSONB?|MONEY|OID"
             r"|TSVECTOR|UUID|XML)\b"
         ),
@@ -265,23 +242,23 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "copy-from-client",
-        _shape(r"^COPY\b.* (?:FROM|TO) (STDIN|STDOUT|PROGRAM)\b"),
+        shape(r"^COPY\b.* (?:FROM|TO) (STDIN|STDOUT|PROGRAM)\b"),
         'syntax error at or near "{}"',
         "r_COPY",
         "42601",
     ),
     Rule(
         "merge-target-alias",
-        _shape(rf"^MERGE INTO {_TABLE} (?!USING )(\S+)"),
+        shape(rf"^MERGE INTO {_TABLE} (?!USING )(\S+)"),
         'syntax error at or near "{}"',
         "r_MERGE",
         "42601",
     ),
-    Rule("merge-source", _shape(r"^MERGE INTO .* USING (\()"), "MERGE: the source must be a table", "r_MERGE"),
+    Rule("merge-source", shape(r"^MERGE INTO .* USING (\()"), "MERGE: the source must be a table", "r_MERGE"),
     Rule("merge-itself", _merge_into_itself, "MERGE: source and target are both {}", "r_MERGE"),
     Rule(
         "merge-condition",
-        _shape(r"^MERGE INTO .* WHEN (?:NOT )?MATCHED (?!THEN )(\w+)"),
+        shape(r"^MERGE INTO .* WHEN (?:NOT )?MATCHED (?!THEN )(\w+)"),
         'syntax error at or near "{}"',
         "r_MERGE",
         "42601",
@@ -289,14 +266,14 @@ RULES: tuple[Rule, ...] = (
     Rule("merge-branches", _merge_without_branch, "syntax error: MERGE needs both branches", "r_MERGE", "42601"),
     Rule(
         "merge-set-prefix",
-        _shape(rf"^MERGE INTO .*(?: SET|,) {_NAME} (\.) {_NAME} ="),
+        shape(rf"^MERGE INTO .*(?: SET|,) {_NAME} (\.) {_NAME} ="),
         'syntax error at or near "{}"',
         "r_MERGE",
         "42601",
     ),
     Rule(
         "merge-equality",
-        _shape(r"^MERGE INTO .*? ON (?:(?! WHEN ).)* (<>|!=|<=|>=|<|>|OR|IS|LIKE|IN|NOT) .* WHEN "),
+        shape(r"^MERGE INTO .*? ON (?:(?! WHEN ).)* (<>|!=|<=|>=|<|>|OR|IS|LIKE|IN|NOT) .* WHEN "),
         "MERGE: the match condition must be equalities, found {}",
         "r_MERGE",
     ),
