@@ -36,12 +36,18 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Tests that ask for the fixture ``demo``, which takes as long as many tests.
+ON_THE_DEMO = ("test_cli.py", "test_docs_changes.py", "test_readme.py")
+
+
 class _FilesAndSingleTests(LoadFileScheduling):  # type: ignore[misc]  # ships no types
     """A file is one worker's, with its fixtures; a conformance suite has none and is anybody's, test by test."""
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
-        return nodeid if "/test_conformance" in file else file
+        if "/test_conformance" in file:
+            return nodeid
+        return "demo" if file.endswith(ON_THE_DEMO) else file
 
 
 def pytest_collection_finish() -> None:

@@ -28,24 +28,25 @@ _FOREIGN = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MEDGEN_DSN", "MEDGEN_SCHEMA", "
 
 
 @dataclass(frozen=True)
-class Demo:
-    """A directory with a virtual environment's commands, after ``make demo``.
+class Installation:
+    """A directory with a virtual environment's commands.
 
     Attributes:
         directory: Where commands run.
         environment: Their environment.
-        server: The embedded server the demo loaded into.
-        output: What ``make demo`` printed.
     """
 
     directory: Path
     environment: dict[str, str]
-    server: EmbeddedPostgres
-    output: str = ""
 
     @property
     def home(self) -> Path:
         return Path(self.environment["MEDGEN_HOME"])
+
+    @property
+    def server(self) -> EmbeddedPostgres:
+        """The embedded server of ``home``."""
+        return EmbeddedPostgres(self.home / "postgres")
 
     def make(self, target: str) -> list[str]:
         """The command line of ``make target`` with this directory's commands in place of an installation."""
@@ -68,6 +69,13 @@ class Demo:
         return self.run(["bash", "-euo", "pipefail", "-c", script], **environment)
 
 
+@dataclass(frozen=True)
+class Demo(Installation):
+    """An installation after ``make demo``, and what that printed."""
+
+    output: str
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_storage_of_an_instance_that_has_gone() -> Iterator[None]:
     """Dagster 1.13.27 keeps the newest instance's storage in a context variable, for components with a state.
@@ -87,25 +95,28 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture(scope="session")
-def demo() -> Iterator[Demo]:
-    """``make demo`` in a directory of its own; its server is stopped at the end of the run."""
+def installation() -> Iterator[Installation]:
+    """A directory of its own; a server that commands started in it is stopped at the end of the run."""
     directory = short_lived("medgen-demo-")
     programs = directory / ".venv" / "bin"
     programs.mkdir(parents=True)
     for name, arguments in _PROGRAMS.items():
         (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n')
         (programs / name).chmod(0o755)
-    home = directory / "home"
     environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
-    environment |= {"MEDGEN_HOME": str(home), "PYTHONPATH": str(PROJECT)}
-    server = EmbeddedPostgres(home / "postgres")
+    environment |= {"MEDGEN_HOME": str(directory / "home"), "PYTHONPATH": str(PROJECT)}
+    made = Installation(directory, environment)
     try:
-        done = Demo(directory, environment, server)
-        first = done.run(done.make("demo"))
-        assert first.returncode == 0, first.stderr
-        assert first.stderr == ""
-        yield Demo(directory, environment, server, first.stdout)
+        yield made
     finally:
-        server.stop()
-        shutil.rmtree(server.location, ignore_errors=True)
+        made.server.stop()
+        shutil.rmtree(made.server.location, ignore_errors=True)
         shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def demo(installation: Installation) -> Demo:
+    """``make demo``; the files of tests that ask for it are one worker's: ``ON_THE_DEMO``."""
+    done = installation.run(installation.make("demo"))
+    assert (done.returncode, done.stderr) == (0, "")
+    return Demo(installation.directory, installation.environment, done.stdout)

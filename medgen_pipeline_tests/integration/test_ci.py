@@ -10,7 +10,7 @@ import yaml
 
 from medgen_pipeline.catalog import table_by_name
 from medgen_pipeline.rows.published import content_of
-from medgen_pipeline_tests.integration.conftest import PROJECT, Demo
+from medgen_pipeline_tests.integration.conftest import PROJECT, Installation
 from medgen_pipeline_tests.integration.support import publish
 from medgen_pipeline_tests.loaders.support import query
 
@@ -28,12 +28,12 @@ class Job:
     """A job of CI with a database, a source and a home of its own.
 
     Attributes:
-        demo: For its directory with the commands of an installation.
+        installation: Where its commands are.
         release: What NCBI publishes.
-        environment: Beside the demo's.
+        environment: Beside the installation's.
     """
 
-    demo: Demo
+    installation: Installation
     release: Path
     environment: dict[str, str]
 
@@ -41,7 +41,7 @@ class Job:
         publish(self.release, NAMES, content_of(NAMES, rows) + after)
 
     def run(self, script: str) -> "subprocess.CompletedProcess[str]":
-        return self.demo.shell(script, **self.environment)
+        return self.installation.shell(script, **self.environment)
 
     def recipe(self, select: str = 'key:"medgen/names"') -> "subprocess.CompletedProcess[str]":
         """The page's commands with a selection of one's own."""
@@ -50,10 +50,10 @@ class Job:
 
 
 @pytest.fixture
-def job(demo: Demo, database: str, tmp_path: Path) -> Job:
+def job(installation: Installation, database: str, tmp_path: Path) -> Job:
     release = tmp_path / "2026-01-07"
     made = Job(
-        demo,
+        installation,
         release,
         {"MEDGEN_HOME": str(tmp_path / "home"), "MEDGEN_DSN": database, "MEDGEN_SOURCE_URL": release.as_uri()},
     )
@@ -100,8 +100,6 @@ def test_a_failed_check_that_blocks_nothing_is_1_by_medgen_checks_alone(job: Job
     _, failed, summary = done.stdout.splitlines()
     assert failed.startswith("error: medgen/names: required_columns_are_filled: Empty, of 51 rows: name in 1.")
     assert summary == "7 checks were made; 1 count as errors"
-    job.publish()  # NCBI puts it right; a check counts as it was last made
-    assert job.recipe().returncode == 0
 
 
 def test_a_warning_is_0_and_with_strict_1(job: Job) -> None:

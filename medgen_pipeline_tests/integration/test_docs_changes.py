@@ -1,4 +1,4 @@
-"""docs/changes.md, taken at its word, on the demo's database."""
+"""The commands, SQL and Python of docs/changes.md, and a query of another page, on the demo's database."""
 
 import csv
 import io
@@ -81,3 +81,8 @@ def test_the_change_feed_and_the_audit_are_where_the_page_says(demo: Demo) -> No
         assert set(re.findall(r"\b_\w+", text)) <= columns
     change_types = {kind for (kind,) in query(dsn, "SELECT DISTINCT _change_type FROM medgen_changes.names")}
     assert change_types == {"insert", "update_preimage", "update_postimage", "delete"}
+
+
+def test_the_query_of_the_troubleshooting_page_shows_loads(demo: Demo) -> None:
+    (statement,) = Document("docs/troubleshooting.md").blocks("sql")
+    assert len(query(demo.server.ensure_running(), statement)) == 20

@@ -18,8 +18,6 @@ from medgen_pipeline.loading import file_load as load
 from medgen_pipeline.rows import framing
 from medgen_pipeline_tests.documents import Document
 from medgen_pipeline_tests.instance import PROJECT
-from medgen_pipeline_tests.integration.conftest import Demo
-from medgen_pipeline_tests.loaders.support import query
 
 # Where the blocks of a page are run, or held against what they describe.
 TESTED_IN = {
@@ -131,11 +129,6 @@ def test_a_message_of_the_page_is_one_that_can_be_seen(message: str) -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]
     assert any(message in text for text in [*literals, (PROJECT / "Makefile").read_text()])
-
-
-def test_the_query_of_the_page_shows_loads(demo: Demo) -> None:
-    (statement,) = TROUBLE.blocks("sql")
-    assert len(query(demo.server.ensure_running(), statement)) == 20
 
 
 # docs/run.md

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +14,7 @@ import dagster as dg
 import pytest
 from pytest_httpserver import HTTPServer
 
+from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.orchestration.hooks import LoadFailure
 from medgen_pipeline.orchestration.release_sensor.cursor import Cursor
 from medgen_pipeline.orchestration.release_sensor.decision import RETRY_AFTER
@@ -22,7 +24,7 @@ from medgen_pipeline.release.fetch import TRANSPORTS
 from medgen_pipeline.release.verify import MAX_CONTENT_BYTES
 from medgen_pipeline.settings import Settings
 from medgen_pipeline_tests.integration import test_fetch, test_sensor
-from medgen_pipeline_tests.integration.conftest import PROJECT, Demo
+from medgen_pipeline_tests.integration.conftest import PROJECT, Installation
 from medgen_pipeline_tests.unit import test_archive
 
 SCHEDULE, SOURCES = ((PROJECT / "docs" / name).read_text() for name in ("schedule.md", "sources.md"))
@@ -114,31 +116,31 @@ def table_under(page: str, heading: str) -> list[list[str]]:
 
 
 @pytest.fixture
-def clone(demo: Demo) -> Iterator[Demo]:
-    """The demo's directory as a clone's: with workspace.yaml and an instance of its own."""
-    shutil.copy(PROJECT / "workspace.yaml", demo.directory)
-    home = demo.directory / "instance"
+def clone(installation: Installation) -> Iterator[Installation]:
+    """The directory as a clone's: with workspace.yaml and an instance of its own."""
+    shutil.copy(PROJECT / "workspace.yaml", installation.directory)
+    home = installation.directory / "instance"
     home.mkdir()
-    yield Demo(demo.directory, demo.environment | {"DAGSTER_HOME": str(home)}, demo.server)
+    yield Installation(installation.directory, installation.environment | {"DAGSTER_HOME": str(home)})
     shutil.rmtree(home)
-    (demo.directory / "workspace.yaml").unlink()
+    (installation.directory / "workspace.yaml").unlink()
 
 
-def states(clone: Demo) -> dict[str, str]:
+def states(clone: Installation) -> dict[str, str]:
     """What is on and off in the clone's instance."""
     with dg.DagsterInstance.from_config(clone.environment["DAGSTER_HOME"]) as instance:
         return {state.name: state.status.value for state in instance.all_instigator_state()}
 
 
-def test_the_commands_of_the_page_turn_the_sensor_and_the_schedule_on(clone: Demo) -> None:
+def test_the_commands_of_the_page_turn_the_sensor_and_the_schedule_on(clone: Installation, tmp_path: Path) -> None:
     start, preview, schedule = blocks(SCHEDULE, "sh")
     clone.server.ensure_running()
     for command in (start, schedule):
         done = clone.shell(command)
         assert done.returncode == 0, done.stderr
     assert states(clone) == {"new_release_sensor": "RUNNING", "weekly_refresh": "RUNNING"}
-    source = next((clone.home / "sample").glob("2026-01-14")).as_uri()
-    done = clone.shell(preview, MEDGEN_SOURCE_URL=source)
+    write_sample(tmp_path, scale=0.1)
+    done = clone.shell(preview, MEDGEN_SOURCE_URL=tmp_path.as_uri())
     assert done.returncode == 0, done.stderr
     assert "Sensor returning run requests for 1 run(s)" in done.stdout
 

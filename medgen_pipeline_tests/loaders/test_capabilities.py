@@ -72,9 +72,26 @@ def backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StrictDuckDB:
     return StrictDuckDB(f"duckdb://{tmp_path}/warehouse.duckdb")
 
 
-class TestWithoutDdlInTransactions(ComparisonContract, CuratedContract):
+class TestWithoutDdlInTransactions:
     """What depends on it: scratch tables, a first load, copies that are deleted, columns that change."""
 
+    curated = CuratedContract.curated
+    test_a_first_load = ComparisonContract.test_a_first_load_publishes_every_row_and_writes_no_feed
+    test_a_second_load = ComparisonContract.test_a_second_load_says_exactly_what_changed_and_feeds_it
+    test_an_empty_release = ComparisonContract.test_an_empty_release_is_loaded_and_compared
+    test_duplicates = ComparisonContract.test_duplicates_of_a_keyless_table_are_counted_one_by_one
+    test_a_repeated_key = ComparisonContract.test_an_unproven_key_that_repeats_loses_no_row_and_can_become_unique_again
+    test_staged_lines = ComparisonContract.test_staged_lines_are_the_change
+    test_staged_copies = ComparisonContract.test_staged_lines_of_a_keyless_table_are_copies
+    test_nothing_staged = ComparisonContract.test_an_unchanged_release_stands_in_for_staging_and_comparison
+    test_random_releases = ComparisonContract.test_any_releases_give_the_counts_and_the_feed_of_brute_force
+    _apply_lines = staticmethod(ComparisonContract._apply_lines)
+    test_a_curated_table = CuratedContract.test_a_first_table_is_published_and_a_later_one_changes_it
+    test_rows_under_snapshot = CuratedContract.test_under_snapshot_a_query_gives_the_rows_that_go_and_those_that_come
+    test_a_growing_scratch = CuratedContract.test_a_scratch_table_grows_until_a_round_adds_nothing
+    test_a_scratch_too_large = CuratedContract.test_a_scratch_table_that_grows_too_large_refuses_the_query
+    test_a_scratch_in_the_way = CuratedContract.test_a_scratch_table_takes_the_place_of_what_has_its_name
+    test_a_failing_query = CuratedContract.test_a_query_that_fails_leaves_staging_and_production_as_they_were
     test_a_number = PublicationContract.test_a_column_that_becomes_a_number_keeps_what_is_one
     _assert_history = staticmethod(PublicationContract._assert_history)
     test_a_foreign_table = PublicationContract.test_a_table_of_the_users_under_the_same_name_is_not_touched
