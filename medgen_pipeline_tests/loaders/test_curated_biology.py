@@ -7,6 +7,7 @@ import pytest
 from medgen_pipeline.errors import SettingError
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
+from medgen_pipeline_tests.loaders.support import query
 
 
 def related(
@@ -556,6 +557,20 @@ def test_an_identifier_of_no_current_concept_is_a_warning_and_many_are_an_error(
     curated_warehouse.give("medgen_id_mappings", [*known[:50], ("C9", "Any", "9", "OMIM")], "2026-01-14")
     curated_warehouse.make("concept_xref")
     assert curated_warehouse.findings("concept_xref", "concepts_are_current") == [("ERROR", "C9", "OMIM", "9")]
+
+
+def test_many_identifiers_of_no_current_concept_are_counted_in_one_scan(curated_warehouse: CuratedWarehouse) -> None:
+    curated_warehouse.give_names("C1")
+    curated_warehouse.give("medgen_id_mappings", [("C9", "Any", str(number), "OMIM") for number in range(2000)])
+    curated_warehouse.make("concept_xref")
+    scans = (
+        "SELECT seq_scan + coalesce(idx_scan, 0) FROM pg_stat_user_tables"
+        " WHERE relid = 'medgen.concept_xref'::regclass"
+    )
+    ((before,),) = query(curated_warehouse.database, scans)
+    assert len(curated_warehouse.findings("concept_xref", "concepts_are_current")) == 100
+    ((after,),) = query(curated_warehouse.database, scans)
+    assert after - before == 2  # the rows, and how many there are
 
 
 def test_phenotypes_of_no_current_concept_and_contradictions_are_found(curated_warehouse: CuratedWarehouse) -> None:

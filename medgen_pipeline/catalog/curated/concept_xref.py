@@ -92,13 +92,13 @@ FROM (
             columns=("CUI", "source", "identifier"),
             query=Query(
                 text="""
-SELECT CASE WHEN lost.found * 100 > listed.found THEN 'ERROR' ELSE 'WARN' END AS severity,
+SELECT CASE WHEN lost.found * 100 > (SELECT COUNT(*) FROM {concept_xref}) THEN 'ERROR' ELSE 'WARN' END AS severity,
     lost.cui, lost.source, lost.source_id
 FROM (
     SELECT xref.cui, xref.source, xref.source_id, COUNT(*) OVER () AS found
     FROM {concept_xref} AS xref LEFT JOIN {names} AS living ON living.cui = xref.cui
     WHERE living.cui IS NULL
-) AS lost CROSS JOIN (SELECT COUNT(*) AS found FROM {concept_xref}) AS listed
+) AS lost
 ORDER BY 1, 2, 3, 4
 """
             ),

@@ -110,7 +110,8 @@ FROM (
             columns=("disease", "disease's CUI", "phenotype", "phenotype's CUI"),
             query=Query(
                 text="""
-SELECT CASE WHEN lost.found * 100 > listed.found THEN 'ERROR' ELSE 'WARN' END AS severity,
+SELECT
+    CASE WHEN lost.found * 100 > (SELECT COUNT(*) FROM {disease_phenotype}) THEN 'ERROR' ELSE 'WARN' END AS severity,
     lost.disease_id, lost.disease_cui, lost.phenotype_id, lost.phenotype_cui
 FROM (
     SELECT pair.disease_id, pair.disease_cui, pair.phenotype_id, pair.phenotype_cui, COUNT(*) OVER () AS found
@@ -118,7 +119,7 @@ FROM (
         LEFT JOIN {names} AS disease ON disease.cui = pair.disease_cui
         LEFT JOIN {names} AS phenotype ON phenotype.cui = pair.phenotype_cui
     WHERE disease.cui IS NULL OR phenotype.cui IS NULL
-) AS lost CROSS JOIN (SELECT COUNT(*) AS found FROM {disease_phenotype}) AS listed
+) AS lost
 ORDER BY 1, 2, 4
 """
             ),
