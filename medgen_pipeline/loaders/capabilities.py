@@ -20,8 +20,9 @@ class LoaderCapabilities:
         transactional_ddl: Whether tables that a transaction makes, alters or drops are as they were when it is rolled
             back. Where not, because it is then committed or because it refuses them, none is touched in a transaction:
             a first load's table can be seen empty for a moment.
-        delete_using: Whether DELETE can name the rows of another table (``DELETE … USING``). Where not, it looks for
-            them (``WHERE EXISTS``).
+        delete_using: Whether DELETE can name the rows of another table (``DELETE … USING``). Where not, MERGE does.
+        leased_lock: Whether the table's lock is a lease, which a holder that dies keeps until it runs out. Where not,
+            it is free at once.
     """
 
     backend: str
@@ -33,6 +34,7 @@ class LoaderCapabilities:
     declares_text_width: bool = False
     transactional_ddl: bool = True
     delete_using: bool = True
+    leased_lock: bool = False
 
     def text_bytes(self, column: Column) -> int | None:
         """The width a text column is declared with here, or None where it has none."""

@@ -25,6 +25,7 @@ class Dialect(ABC):
         integer_type: For integers of 64 bits.
         timestamp_type: For points in time.
         binary_type: For the bytes of a line.
+        any_order: What ROW_NUMBER needs in OVER where the order of the rows does not matter.
         retype: The statements that give a column, ``{old}`` of ``{relation}``, the type of the catalog: ``{value}`` of
             what it held. ``{new}`` is a name that is free.
     """
@@ -37,6 +38,7 @@ class Dialect(ABC):
     integer_type: ClassVar[LiteralString] = "BIGINT"
     timestamp_type: ClassVar[LiteralString] = "TIMESTAMPTZ"
     binary_type: ClassVar[LiteralString] = "BLOB"
+    any_order: ClassVar[LiteralString] = ""
     retype: ClassVar[Sequence[LiteralString]] = (
         "ALTER TABLE {relation} ADD COLUMN {new} {type}",
         "UPDATE {relation} SET {new} = {value}",
@@ -105,7 +107,7 @@ class Dialect(ABC):
     @cached_property
     def words(self) -> dict[str, sql.Statement]:
         """What statements may name in braces."""
-        names = ("now", "name_type", "text_type", "integer_type", "timestamp_type", "binary_type")
+        names = ("now", "name_type", "text_type", "integer_type", "timestamp_type", "binary_type", "any_order")
         return {name: sql.SQL(getattr(self, name)) for name in names}
 
     # --- types ---------------------------------------------------------------------------------------------------

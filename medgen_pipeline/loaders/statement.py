@@ -67,7 +67,7 @@ class SQL(Statement):
                 pieces.append(text)
             if field is not None:
                 part = args[field] if isinstance(field, int) else named[field]
-                pieces += part.pieces if isinstance(part, Statement) else (Parameter(part),)
+                pieces += value(part).pieces
         return Statement(tuple(pieces))
 
 
@@ -89,6 +89,11 @@ class Literal(Statement):
     def __init__(self, value: Any) -> None:
         """A text, a whole number, a truth value or None."""
         self.pieces = (Constant(value),)
+
+
+def value(part: Any) -> Statement:
+    """A statement as it is, anything else as a parameter."""
+    return part if isinstance(part, Statement) else Statement((Parameter(part),))
 
 
 @lru_cache(maxsize=1024)

@@ -7,6 +7,7 @@ from medgen_pipeline.testing.backend import Backend
 from medgen_pipeline.testing.comparing import ComparisonContract
 from medgen_pipeline.testing.curated import CuratedContract
 from medgen_pipeline.testing.files import FilesContract
+from medgen_pipeline.testing.hanging import HangingContract
 from medgen_pipeline.testing.processes import ConcurrencyContract, InterruptionContract
 from medgen_pipeline.testing.publishing import PublicationContract
 from medgen_pipeline.testing.staging import StagingContract
@@ -22,6 +23,7 @@ class LoaderConformance(
     CuratedContract,
     ConcurrencyContract,
     InterruptionContract,
+    HangingContract,
     FilesContract,
 ):
     """Every invariant of ``AbstractNativeLoader``, over a ``backend`` fixture that the subclass defines."""

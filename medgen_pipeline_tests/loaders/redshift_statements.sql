@@ -293,9 +293,9 @@ INSERT INTO "medgen"."mondo_cui_history" ("mondo_id", "cui", "date", "is_current
 
 INSERT INTO "medgen"."mondo_cui_history" ("mondo_id", "cui", "date", "is_current") SELECT "mondo_id", "cui", "date", "is_current" FROM "medgen_staging"."mondo_cui_history__kept";
 
-INSERT INTO "medgen_audit".load_run (load_id, dagster_run_id, table_name, release, source_sha256, content_sha256, table_shape, status, started_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, GETDATE());
+INSERT INTO "medgen_audit"."load_run" ("load_id", "dagster_run_id", "table_name", "release", "source_sha256", "content_sha256", "table_shape", "status", "started_at") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, GETDATE());
 
-INSERT INTO "medgen_audit".rejected_row (load_id, line_number, reason, "raw") VALUES ($1, $2, $3, $4);
+INSERT INTO "medgen_audit"."rejected_row" ("load_id", "line_number", "reason", "raw") VALUES ($1, $2, $3, $4);
 
 INSERT INTO "medgen_changes"."growing" ("_change_type", "_release", "_commit_timestamp", "_load_id", "previous_cui", "current_cui", "date_of_action") SELECT _change_type, CAST($1 AS VARCHAR(255)), (SELECT GETDATE()), CAST($2 AS BIGINT), "previous_cui", "current_cui", "date_of_action" FROM "medgen_staging"."growing__changes";
 

@@ -21,6 +21,8 @@ BREAKS = {
     "dagster": ("rows/diff.py", "import dagster"),
     "psycopg": ("loaders/sql/session.py", "import psycopg"),
     "backends": ("loaders/redshift/names.py", "from medgen_pipeline.loaders.postgres import names"),
+    "arrow": ("loaders/sql/session.py", "import pyarrow"),
+    "encoding": ("loading/gates.py", "from medgen_pipeline.rows import arrow"),
     "rows": ("loaders/records.py", "from medgen_pipeline.rows.framing import frame_lines"),
     "tables": ("loading/gates.py", "from medgen_pipeline.catalog.sources.medgen import TABLES"),
 }

@@ -56,6 +56,7 @@ COLUMNS: Mapping[str, frozenset[str]] = {
     "load_run": frozenset(field.name for field in fields(LoadRecord)),
     "rejected_row": frozenset(("load_id", "line_number", "reason", "raw")),
     "commit_lock": frozenset(("held",)),
+    "load_lock": frozenset(("lock_name", "holder", "expires_at")),
 }
 _CREATION_ATTEMPTS = 8
 ADDITIONS = ("run_keys", "row_keys", "run_layout", "row_layout")
@@ -195,19 +196,18 @@ class SqlAudit(Generic[AnyCursor]):
             )
             newest = self._run("SELECT MAX(load_id) FROM {audit}.load_run WHERE table_name = {name}", name=table.name)
             load_id = new_load_id(newest.fetchone()[0])
-            self._run(
-                "INSERT INTO {audit}.load_run (load_id, dagster_run_id, table_name, release, source_sha256,"
-                " content_sha256, table_shape, status, started_at) VALUES ({load_id}, {run_id}, {name}, {release},"
-                " {source_sha256}, {content_sha256}, {shape}, {running}, {now})",
-                load_id=load_id,
-                run_id=start.dagster_run_id,
-                name=table.name,
-                release=start.release,
-                source_sha256=start.source_sha256,
-                content_sha256=start.content_sha256,
-                shape=table.shape,
-                running=LoadStatus.RUNNING,
-            )
+            row: dict[LiteralString, Any] = {
+                "load_id": load_id,
+                "dagster_run_id": start.dagster_run_id,
+                "table_name": table.name,
+                "release": start.release,
+                "source_sha256": start.source_sha256,
+                "content_sha256": start.content_sha256,
+                "table_shape": table.shape,
+                "status": LoadStatus.RUNNING,
+                "started_at": self._parts["now"],
+            }
+            self._insert("load_run", ["load_id"], [row])
             return load_id
 
         return self._write(body)
@@ -230,12 +230,12 @@ class SqlAudit(Generic[AnyCursor]):
         """Append rejected lines, all in one statement."""
         if not rows:
             return
-        values = sql.SQL(", ").join(sql.SQL("({}, {}, {}, {})").format(load_id, *self._rejected(row)) for row in rows)
 
         def body() -> None:
-            self._run(
-                "INSERT INTO {audit}.rejected_row (load_id, line_number, reason, {raw}) VALUES {values}", values=values
-            )
+            columns: tuple[LiteralString, ...] = ("load_id", "line_number", "reason", "raw")
+            values = ((load_id, *self._rejected(row)) for row in rows)
+            added = [dict(zip(columns, row, strict=True)) for row in values]
+            self._insert("rejected_row", ["load_id", "line_number"], added)
             self._prune_rejected_rows(load_id)
 
         self._write(body)
@@ -322,6 +322,19 @@ class SqlAudit(Generic[AnyCursor]):
         """Carry out one change of the audit."""
         with self._session.errors("writing the audit"):
             return body()
+
+    def _insert(
+        self, table: LiteralString, key: Sequence[LiteralString], rows: Sequence[Mapping[LiteralString, Any]]
+    ) -> None:
+        """Add rows, values by column, to one of the audit's tables. ``key`` tells them apart."""
+        del key
+        values = (sql.SQL(", ").join(map(sql.value, row.values())) for row in rows)
+        self._run(
+            "INSERT INTO {audit}.{table} ({columns}) VALUES {values}",
+            table=sql.Identifier(table),
+            columns=sql.SQL(", ").join(map(sql.Identifier, rows[0])),
+            values=sql.SQL(", ").join(sql.SQL("({})").format(row) for row in values),
+        )
 
     def _rejected(self, row: RejectedRow) -> tuple[int, str, bytes | str]:
         return row.line_number, row.reason, row.raw

@@ -167,7 +167,8 @@ def _write_by_row(session: SqlSession[Any], names: TableNames, *, new: sql.State
     for side, kind, sign in ((new, ChangeType.INSERT, ""), (old, ChangeType.DELETE, "-")):
         session.run(
             "INSERT INTO {changes} (_change_type, {columns}) SELECT {kind}, {columns} FROM"
-            " (SELECT {a_columns}, {sign}d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY {identity}) AS _nth"
+            " (SELECT {a_columns}, {sign}d._copies AS _copies,"
+            " ROW_NUMBER() OVER (PARTITION BY {identity}{any_order}) AS _nth"
             "  FROM {side} a JOIN {difference} d ON {same}) AS numbered WHERE _nth <= _copies",
             names,
             kind=sql.Literal(kind.value),

@@ -128,11 +128,26 @@ def apply_delta(
 
 def _delete(session: SqlSession[Any], names: TableNames, kinds: sql.Statement, matches: sql.Statement) -> None:
     """Delete from production what matches rows of the change set that are of some kinds."""
-    found = sql.SQL("{}._change_type IN ({}) AND {}").format(sql.Identifier(names.changes_name), kinds, matches)
+    change = sql.Identifier(names.changes_name)
     if session.capabilities.delete_using:
-        session.run("DELETE FROM {production} USING {changes} WHERE {found}", names, found=found)
+        session.run(
+            "DELETE FROM {production} USING {changes} WHERE {change}._change_type IN ({kinds}) AND {matches}",
+            names,
+            change=change,
+            kinds=kinds,
+            matches=matches,
+        )
     else:
-        session.run("DELETE FROM {production} WHERE EXISTS (SELECT 1 FROM {changes} WHERE {found})", names, found=found)
+        session.run(
+            "MERGE INTO {production} AS {name} USING"
+            " (SELECT DISTINCT {columns} FROM {changes} WHERE _change_type IN ({kinds})) AS {change} ON {matches}"
+            " WHEN MATCHED THEN DELETE",
+            names,
+            name=sql.Identifier(names.table.name),
+            change=change,
+            kinds=kinds,
+            matches=matches,
+        )
 
 
 def _delete_copies(session: SqlSession[Any], names: TableNames) -> None:
@@ -140,7 +155,7 @@ def _delete_copies(session: SqlSession[Any], names: TableNames) -> None:
     session.clear_scratch("kept", names)
     session.run(
         "INSERT INTO {kept} ({columns}) SELECT {columns} FROM"
-        " (SELECT {p_columns}, d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY {p_identity}) AS _nth"
+        " (SELECT {p_columns}, d._copies AS _copies, ROW_NUMBER() OVER (PARTITION BY {p_identity}{any_order}) AS _nth"
         "  FROM {production} p JOIN (SELECT {columns}, COUNT(*) AS _copies FROM {changes}"
         "   WHERE _change_type = {delete} GROUP BY {identity}) d ON {same}) AS numbered WHERE _nth > _copies",
         names,

@@ -1,0 +1,85 @@
+"""Canonical bytes as Arrow tables: every value as it was, and nothing read that is no row."""
+
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from medgen_pipeline.catalog import ColumnType
+from medgen_pipeline.rows import arrow
+from medgen_pipeline.testing.loads import canonical
+
+TEXTS = {"a": ColumnType.TEXT, "b": ColumnType.TEXT}
+MIXED = {"n": ColumnType.INTEGER, "b": ColumnType.TEXT}
+AWKWARD = [
+    "\\N",
+    "\\",
+    "\\\\",
+    "\t",
+    "\r",
+    "\n",
+    "\r\n",
+    "\\\t\\\r\\\n",
+    '"',
+    "'",
+    " ",
+    "a ",
+    "NULL",
+    "nan",
+    "true",
+    "1e5",
+    "\ufeff",
+    "é",
+    "🧬",
+]
+
+
+def rows_of(chunks: Sequence[bytes], columns: dict[str, ColumnType]) -> list[tuple[object, ...]]:
+    return [tuple(row.values()) for table in arrow.tables(chunks, columns) for row in table.to_pylist()]
+
+
+def test_every_value_is_what_it_was() -> None:
+    rows = [(one, other) for one in [*AWKWARD, None] for other in [*AWKWARD, None]]
+    assert rows_of([canonical(rows)], TEXTS) == rows
+    assert rows_of([canonical([("\ufeffx", None)])], TEXTS) == [("\ufeffx", None)]
+
+
+def test_random_texts_are_what_they_were_however_they_are_cut_into_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = random.Random(7)
+    rows = [
+        tuple("".join(generator.choices('\\\t\r\nNa"é,', k=generator.randrange(6))) or None for _ in TEXTS)
+        for _ in range(2000)
+    ]
+    for at_once in (1, 100, 1 << 20):
+        monkeypatch.setattr(arrow, "_AT_ONCE_BYTES", at_once)
+        assert rows_of([canonical([row]) for row in rows], TEXTS) == rows
+
+
+def test_a_record_of_empty_fields_is_a_row_of_nulls() -> None:
+    assert rows_of([b"\n\nx\n", b""], {"a": ColumnType.TEXT}) == [(None,), (None,), ("x",)]
+
+
+def test_numbers_have_64_bits() -> None:
+    assert rows_of([b"999999999999999999\tx\n-5\t\n\t\n"], MIXED) == [
+        (999999999999999999, "x"),
+        (-5, None),
+        (None, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "columns"),
+    [
+        (b"few\n", TEXTS),
+        (b"a\tb\tc\n", TEXTS),
+        (b"few\na\tb\tc\n", TEXTS),
+        (b"a\t\xff\n", TEXTS),
+        (b"seven\tb\n", MIXED),
+        (b"1.0\tb\n", MIXED),
+        (b"99999999999999999999\tb\n", MIXED),
+        (b"a\rb\tc\n", TEXTS),
+    ],
+)
+def test_what_is_no_row_is_refused(data: bytes, columns: dict[str, ColumnType]) -> None:
+    with pytest.raises(arrow.NoRowsError):
+        rows_of([data], columns)
