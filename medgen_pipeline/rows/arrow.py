@@ -4,7 +4,7 @@ Arrow's reader of CSV takes them as they are: a backslash says that the next byt
 or another backslash, and an empty field is NULL.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 
 import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 from pyarrow import csv
@@ -13,8 +13,6 @@ from medgen_pipeline.catalog import ColumnType
 from medgen_pipeline.errors import PermanentError
 from medgen_pipeline.rows.records import count_rows
 
-# Arrow has some 0.2 ms of work of its own for each table it makes.
-_AT_ONCE_BYTES = 4 << 20
 _BOM = b"\xef\xbb\xbf"
 _TYPES = {ColumnType.TEXT: pa.string(), ColumnType.INTEGER: pa.int64()}
 
@@ -23,35 +21,17 @@ class NoRowsError(PermanentError):
     """Bytes that are no rows of the columns they should have."""
 
 
-def tables(chunks: Iterable[bytes], columns: Mapping[str, ColumnType]) -> Iterator[pa.Table]:
-    """The rows of chunks, some megabytes of them at a time, whole and in their order.
+def table_of(data: bytes, columns: Mapping[str, ColumnType]) -> pa.Table:
+    """The rows of whole records, in their order; best of some megabytes, for Arrow has work of its own each time.
 
     Raises:
         NoRowsError: A record has another number of fields, or a value is not of its column's type, or is no UTF-8.
     """
-    for data in _gathered(chunks):
-        table = _table(data, columns)
-        if table.num_rows != count_rows(data):
-            raise NoRowsError(f"{count_rows(data):,} records were read as {table.num_rows:,} rows")
-        yield table
-
-
-def _gathered(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    waiting: list[bytes] = []
-    for chunk in chunks:
-        waiting.append(chunk)
-        if sum(map(len, waiting)) >= _AT_ONCE_BYTES:
-            yield b"".join(waiting)
-            waiting = []
-    if data := b"".join(waiting):
-        yield data
-
-
-def _table(data: bytes, columns: Mapping[str, ColumnType]) -> pa.Table:
+    records = count_rows(data)
     if data.startswith(_BOM):  # the reader leaves out one at the beginning
         data = _BOM + data
     try:
-        return csv.read_csv(
+        table = csv.read_csv(
             pa.BufferReader(data),
             read_options=csv.ReadOptions(column_names=list(columns), block_size=len(data) + 1, use_threads=False),
             parse_options=csv.ParseOptions(
@@ -69,3 +49,6 @@ def _table(data: bytes, columns: Mapping[str, ColumnType]) -> pa.Table:
         )
     except pa.ArrowInvalid as error:
         raise NoRowsError(str(error)) from error
+    if table.num_rows != records:
+        raise NoRowsError(f"{records:,} records were read as {table.num_rows:,} rows")
+    return table

@@ -1,7 +1,6 @@
 """Canonical bytes as Arrow tables: every value as it was, and nothing read that is no row."""
 
 import random
-from collections.abc import Sequence
 
 import pytest
 
@@ -34,33 +33,31 @@ AWKWARD = [
 ]
 
 
-def rows_of(chunks: Sequence[bytes], columns: dict[str, ColumnType]) -> list[tuple[object, ...]]:
-    return [tuple(row.values()) for table in arrow.tables(chunks, columns) for row in table.to_pylist()]
+def rows_of(data: bytes, columns: dict[str, ColumnType]) -> list[tuple[object, ...]]:
+    return [tuple(row.values()) for row in arrow.table_of(data, columns).to_pylist()]
 
 
 def test_every_value_is_what_it_was() -> None:
     rows = [(one, other) for one in [*AWKWARD, None] for other in [*AWKWARD, None]]
-    assert rows_of([canonical(rows)], TEXTS) == rows
-    assert rows_of([canonical([("\ufeffx", None)])], TEXTS) == [("\ufeffx", None)]
+    assert rows_of(canonical(rows), TEXTS) == rows
+    assert rows_of(canonical([("\ufeffx", None)]), TEXTS) == [("\ufeffx", None)]
 
 
-def test_random_texts_are_what_they_were_however_they_are_cut_into_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_texts_are_what_they_were() -> None:
     generator = random.Random(7)
     rows = [
         tuple("".join(generator.choices('\\\t\r\nNa"é,', k=generator.randrange(6))) or None for _ in TEXTS)
         for _ in range(2000)
     ]
-    for at_once in (1, 100, 1 << 20):
-        monkeypatch.setattr(arrow, "_AT_ONCE_BYTES", at_once)
-        assert rows_of([canonical([row]) for row in rows], TEXTS) == rows
+    assert rows_of(canonical(rows), TEXTS) == rows
 
 
 def test_a_record_of_empty_fields_is_a_row_of_nulls() -> None:
-    assert rows_of([b"\n\nx\n", b""], {"a": ColumnType.TEXT}) == [(None,), (None,), ("x",)]
+    assert rows_of(b"\n\nx\n", {"a": ColumnType.TEXT}) == [(None,), (None,), ("x",)]
 
 
 def test_numbers_have_64_bits() -> None:
-    assert rows_of([b"999999999999999999\tx\n-5\t\n\t\n"], MIXED) == [
+    assert rows_of(b"999999999999999999\tx\n-5\t\n\t\n", MIXED) == [
         (999999999999999999, "x"),
         (-5, None),
         (None, None),
@@ -82,4 +79,4 @@ def test_numbers_have_64_bits() -> None:
 )
 def test_what_is_no_row_is_refused(data: bytes, columns: dict[str, ColumnType]) -> None:
     with pytest.raises(arrow.NoRowsError):
-        rows_of([data], columns)
+        rows_of(data, columns)

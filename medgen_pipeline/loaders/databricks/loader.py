@@ -11,7 +11,7 @@ from medgen_pipeline.loaders.databricks.config import CAPABILITIES, DatabricksCo
 from medgen_pipeline.loaders.databricks.lock import Leases
 from medgen_pipeline.loaders.databricks.session import Answer, DatabricksSession
 from medgen_pipeline.loaders.databricks.volume import Volume
-from medgen_pipeline.loaders.records import LoaderError, Strategy, new_load_id
+from medgen_pipeline.loaders.records import LoaderError, Strategy
 from medgen_pipeline.loaders.sql.guard import Content
 from medgen_pipeline.loaders.sql.loader import SqlNativeLoader
 from medgen_pipeline.loaders.sql.names import schemas
@@ -30,6 +30,7 @@ class DatabricksNativeLoader(SqlNativeLoader[Answer]):
         """Remember where to connect; nothing is opened."""
         session = DatabricksSession(db_dsn, config)
         self._leases = Leases(session)
+        self._volume = Volume(session)
         super().__init__(session, DatabricksAudit(session, self._leases.wait_for_turn))
         session.before_work = self._leases.require
 
@@ -64,7 +65,7 @@ class DatabricksNativeLoader(SqlNativeLoader[Answer]):
     def initialize_staging(self, table: Table, strategy: Strategy = Strategy.WAREHOUSE) -> None:
         """See the base class; also removes from the volume what dead loads of this table left there."""
         super().initialize_staging(table, strategy)
-        self._volume(table.name).sweep()
+        self._volume.sweep(table.name)
 
     def bulk_load(self, table_name: str, data_iterator: Iterator[bytes]) -> int:
         """See the base class. What was sent is removed from the volume, whatever happens."""
@@ -76,17 +77,13 @@ class DatabricksNativeLoader(SqlNativeLoader[Answer]):
                 for name, words in self._session.columns(schema, table_name).items()
             }
             self._session.execute(sql.SQL("DELETE FROM {}").format(staging))
-        with self._volume(table_name) as volume:
-            sent = volume.copy(data_iterator, columns, staging)
+        sent = self._volume.load(table_name, data_iterator, columns, staging)
         with self._session.errors(f"counting the staged rows of {table_name}"):
             ((held,),) = self._session.execute(sql.SQL("SELECT COUNT(*) FROM {}").format(staging)).fetchall()
             if held != sent:
                 self._session.execute(sql.SQL("DELETE FROM {}").format(staging))
                 raise LoaderError(f"{table_name}: sent {sent:,} rows, Databricks holds {held:,}; nothing was kept.")
         return sent
-
-    def _volume(self, table_name: str) -> Volume:
-        return Volume(self._session, table_name, f"{self._load.load_id}-{new_load_id(None)}")
 
     # --- publication ---------------------------------------------------------------------------------------------
 
