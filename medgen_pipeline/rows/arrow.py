@@ -6,7 +6,7 @@ or another backslash, and an empty field is NULL.
 
 from collections.abc import Mapping
 
-import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
+import pyarrow as pa
 from pyarrow import csv
 
 from medgen_pipeline.catalog import ColumnType

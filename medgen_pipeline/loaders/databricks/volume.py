@@ -7,7 +7,7 @@ https://docs.databricks.com/aws/en/ingestion/cloud-object-storage/copy-into/
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
+import pyarrow as pa
 from pyarrow import parquet
 
 from medgen_pipeline.catalog import ColumnType
