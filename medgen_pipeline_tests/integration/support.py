@@ -3,6 +3,7 @@
 Nothing here uses the package's own reading of a file, so that a test compares two opinions.
 """
 
+import functools
 import gzip
 import uuid
 from collections import Counter
@@ -143,6 +144,15 @@ class Run:
     checks: dict[str, dg.AssetCheckEvaluation] = field(default_factory=dict)
 
 
+@functools.cache
+def refresh_job(curated: bool, tables: tuple[Table, ...]) -> dg.JobDefinition:
+    """The job ``refresh_medgen``, or the part of it for some tables: made once, its resources are a run's config."""
+    warehouse = WarehouseIOManager(target=DatabaseTarget(dsn="postgresql://nowhere"))
+    definitions = build_definitions(resources={DEFAULT_NAMES.warehouse: warehouse}, curated=curated, environment={})
+    job = definitions.resolve_job_def("refresh_medgen")
+    return job.get_subset(asset_selection={DEFAULT_NAMES.table_key(table) for table in tables}) if tables else job
+
+
 @dataclass
 class Deployment:
     """A code location of its own: a database, an archive and an instance.
@@ -193,15 +203,18 @@ class Deployment:
             config: LoadConfig of each table named.
             on_event: Called with each event while the run goes on.
         """
-        job = self.definitions(source if isinstance(source, str) else source.as_uri()).resolve_job_def("refresh_medgen")
+        url = source if isinstance(source, str) else source.as_uri()
+        resources = {
+            DEFAULT_NAMES.source: {"url": url, "home": str(self.home), **self.source_settings},
+            DEFAULT_NAMES.warehouse: {"target": {"database": {"dsn": self.dsn, "schema": self.schema}}},
+        }
         run_id = str(uuid.uuid4())
         settings = {f"medgen__{table.name}": {"config": dict(config)} for table in tables} if config else {}
         if on_event:
             self.instance.add_event_listener(run_id, on_event)
-        job.execute_in_process(
-            run_config={"ops": settings},
+        refresh_job(self.curated, tables).execute_in_process(
+            run_config={"ops": settings, "resources": {name: {"config": made} for name, made in resources.items()}},
             instance=self.instance,
-            asset_selection=[dg.AssetKey(["medgen", table.name]) for table in tables] or None,
             raise_on_error=False,
             run_id=run_id,
         )
