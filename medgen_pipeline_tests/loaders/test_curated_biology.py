@@ -564,8 +564,7 @@ def test_many_identifiers_of_no_current_concept_are_counted_in_one_scan(curated_
     curated_warehouse.give("medgen_id_mappings", [("C9", "Any", str(number), "OMIM") for number in range(2000)])
     curated_warehouse.make("concept_xref")
     scans = (
-        "SELECT seq_scan + coalesce(idx_scan, 0) FROM pg_stat_user_tables"
-        " WHERE relid = 'medgen.concept_xref'::regclass"
+        "SELECT seq_scan + coalesce(idx_scan, 0) FROM pg_stat_user_tables WHERE relid = 'medgen.concept_xref'::regclass"
     )
     ((before,),) = query(curated_warehouse.database, scans)
     assert len(curated_warehouse.findings("concept_xref", "concepts_are_current")) == 100
