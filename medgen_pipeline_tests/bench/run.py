@@ -1,7 +1,8 @@
 r"""Whole runs of all tables as users start them, beside psql's ``\copy`` of the same files into the same server.
 
-Three runs: a first load, the next release, and the same once more with nothing changed. Each is ``dagster asset
-materialize`` in a process tree of its own, on a server with ``wal_level=replica``.
+Three runs: a first load, the next release, and the same once more with nothing changed. Before them one of the same
+assets and checks with empty steps, which is what Dagster alone takes. Each is a process tree of its own, ``dagster
+asset materialize``, on a server with ``wal_level=replica``.
 
 Run as ``python -m medgen_pipeline_tests.bench.run --help``. Prints and judges; asserts nothing.
 """
@@ -37,7 +38,9 @@ from medgen_pipeline_tests.ncbi_double import NcbiDouble, ncbi_double
 LIMITS = {"first": 3.0, "next": 0.8, "unchanged": 0.3}
 """Of each run, how many times the raw copies it may take."""
 MOST_MB = 500
-RATIO = {"ratio": ("wall_s", "raw_s")}
+MOST_TIMES_EMPTY = 1.5
+"""How many times a run with empty steps that may take in which nothing has changed."""
+RATIO = {"ratio": ("wall_s", "raw_s"), "empty_ratio": ("wall_s", "empty_s")}
 SHARES = ("start", "fetch", "load", "checks", "curated", "dagster")
 """Where a run's time went: see README.md."""
 EXECUTORS: Mapping[str, Sequence[str]] = {
@@ -61,12 +64,18 @@ class Plan:
 
     def command(self) -> list[str]:
         """As a user types it; with some of NCBI's tables alone, no curated table is made."""
-        chosen = " or ".join(f'key:"{_key(table).to_user_string()}"' for table in self.tables)
         config = {"ops": {step_name(_key(table)): {"config": OPEN_GATES} for table in self.tables}}
-        return [
-            *(sys.executable, "-m", "dagster", "asset", "materialize", *EXECUTORS[self.executor]),
-            *("--select", "*" if len(self.tables) == len(TABLES) else chosen, "--config-json", json.dumps(config)),
-        ]
+        return self._materialize(EXECUTORS[self.executor], "--config-json", json.dumps(config))
+
+    def empty_command(self) -> list[str]:
+        """The same assets with empty steps."""
+        return self._materialize(("-m", locations.__name__, "-a", locations.empty.__name__))
+
+    def _materialize(self, location: Sequence[str], *config: str) -> list[str]:
+        chosen = " or ".join(f'key:"{_key(table).to_user_string()}"' for table in self.tables)
+        selection = "*" if len(self.tables) == len(TABLES) else chosen
+        command = (sys.executable, "-m", "dagster", "asset", "materialize")
+        return [*command, *location, "--select", selection, *config]
 
 
 def _key(table: SourceTable) -> dg.AssetKey:
@@ -76,9 +85,26 @@ def _key(table: SourceTable) -> dg.AssetKey:
 def measure(ground: Ground, double: NcbiDouble, plan: Plan) -> Iterator[Record]:
     """The three runs, in a warehouse and with an archive and a Dagster instance that hold nothing yet."""
     raw_seconds = sum(RawCopy(ground, table, plan.old).run().copy_seconds for table in plan.tables)
+    ground.settle()
+    empty_seconds = run_command(plan.empty_command(), _environment(ground, double, plan)).seconds
+    environment = _environment(ground, double, plan)
+    home = Path(environment["DAGSTER_HOME"])
+    for name, release in (("first", plan.old), ("next", plan.new), ("unchanged", plan.new)):
+        double.directory = release
+        double.seen.clear()
+        ground.settle()
+        done = run_command(plan.command(), environment)
+        seconds = {"raw_s": raw_seconds, "empty_s": empty_seconds, "wall_s": done.seconds}
+        happened = {"run": name, **seconds, **_what_happened(home, done)}
+        yield reports.with_ratios(happened | {"tree_mb": done.peak_mb, "requests": len(double.seen)}, RATIO)
+    ground.clear()
+
+
+def _environment(ground: Ground, double: NcbiDouble, plan: Plan) -> dict[str, str]:
+    """Of a command with an archive and a Dagster instance that hold nothing yet."""
     home = Path(tempfile.mkdtemp(prefix="run-", dir=ground.home))
     (home / "dagster.yaml").write_text(INSTANCE_YAML)
-    environment = {
+    return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("MEDGEN_", "DAGSTER_", "PYTHON"))},
         "MEDGEN_DSN": ground.dsn,
         "MEDGEN_HOME": str(home),
@@ -86,14 +112,6 @@ def measure(ground: Ground, double: NcbiDouble, plan: Plan) -> Iterator[Record]:
         "DAGSTER_HOME": str(home),
         locations.CONCURRENT: str(plan.concurrent),
     }
-    for name, release in (("first", plan.old), ("next", plan.new), ("unchanged", plan.new)):
-        double.directory = release
-        double.seen.clear()
-        ground.settle()
-        done = run_command(plan.command(), environment)
-        happened = {"run": name, "raw_s": raw_seconds, "wall_s": done.seconds, **_what_happened(home, done)}
-        yield reports.with_ratios(happened | {"tree_mb": done.peak_mb, "requests": len(double.seen)}, RATIO)
-    ground.clear()
 
 
 def _what_happened(home: Path, command: Command) -> Record:
@@ -190,6 +208,8 @@ def verdicts(runs: Sequence[Record], files: int) -> Iterator[str]:
     # One before all others, whether the source is there.
     yield verdict("nothing changed: one request for each file", above(unchanged, "requests", files + 1))
     yield verdict("nothing changed: no row", above(unchanged, "changes", 0))
+    told = f"nothing changed: at most {MOST_TIMES_EMPTY} times the same assets and checks with empty steps"
+    yield verdict(told, above(unchanged, "empty_ratio", MOST_TIMES_EMPTY))
 
 
 @click.command()

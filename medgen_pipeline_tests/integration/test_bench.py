@@ -44,7 +44,17 @@ DELTA = {
     "snapshot": "snapshot delta",
     "results": "same",
 }
-RUN = {"run": "first", "raw_s": 10.0, "wall_s": 20.0, "ratio": 2.0, "tree_mb": 400.0, "requests": 18, "changes": 0}
+RUN = {
+    "run": "first",
+    "raw_s": 10.0,
+    "empty_s": 16.0,
+    "wall_s": 20.0,
+    "ratio": 2.0,
+    "empty_ratio": 1.25,
+    "tree_mb": 400.0,
+    "requests": 18,
+    "changes": 0,
+}
 
 MGREL = table_by_name("mgrel")
 
@@ -165,6 +175,7 @@ def test_whole_runs_are_measured_first_next_and_unchanged(tmp_path: Path, weeks:
     for one in written["runs"]:
         assert one["wall_s"] == pytest.approx(sum(one[f"{share}_s"] for share in run.SHARES))
         assert one["ratio"] == pytest.approx(one["wall_s"] / one["raw_s"])
+        assert one["empty_ratio"] == pytest.approx(one["wall_s"] / one["empty_s"])
         assert min(one["start_s"], one["fetch_s"], one["load_s"], one["dagster_s"]) > 0
         assert one["load_s"] > one["loads_s"] > 0 == one["curated_s"]
         assert 50 < one["tree_mb"] < 1000
@@ -197,6 +208,7 @@ def test_a_median_run_is_that_of_its_rounds_and_has_their_largest_memory() -> No
         ({"run": "unchanged", "ratio": 0.31}, ["unchanged 0.31"]),
         ({"run": "unchanged", "ratio": 0.3, "requests": 19}, ["unchanged 19"]),
         ({"run": "unchanged", "ratio": 0.3, "changes": 1}, ["unchanged 1"]),
+        ({"run": "unchanged", "ratio": 0.3, "empty_ratio": 1.51}, ["unchanged 1.51"]),
         ({"tree_mb": 501.0}, ["first 501.00"]),
     ],
 )
