@@ -8,9 +8,12 @@ import itertools
 import os
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from medgen_pipeline_tests.dbxgate.errors import concurrent
 
@@ -105,6 +108,7 @@ class Catalog:
         self.tables: dict[Name, Table] = {}
         self.volumes: dict[Name, str | None] = {}
         self._lock = threading.Lock()
+        self._held: dict[str, tuple[Sequence[tuple[object, ...]] | None, Path]] = {}
         self._numbers = itertools.count(1)
 
     def begin(self) -> Unit:
@@ -116,6 +120,19 @@ class Catalog:
         """A directory for a state of this table."""
         readable = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in "_".join(name))
         return self.root / f"t{next(self._numbers)}_{readable}"
+
+    def held(self, view: str, names: Sequence[str], rows: Sequence[tuple[object, ...]]) -> Path:
+        """A file of these rows, which a query can name; the last of each view is kept."""
+        with self._lock:
+            last, path = self._held.get(view, (None, self.root))
+            if last != rows:
+                path = self.root / f"{view}{next(self._numbers)}.parquet"
+                types = [pa.int32() if name == "ordinal_position" else pa.string() for name in names]
+                columns = list(zip(*rows, strict=True)) or [()] * len(names)
+                arrays = [pa.array(column, kind) for column, kind in zip(columns, types, strict=True)]
+                pq.write_table(pa.table(arrays, list(names)), path)
+                self._held[view] = (rows, path)
+        return path
 
     def copy(self, name: Name, table: Table) -> Table:
         """The same table in a directory of its own. Data files and log entries never change, so hard links will do."""

@@ -7,7 +7,7 @@ written as the few fields of ``ExecutePlanRequest`` (spark/connect/base.proto) t
 import os
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc  # type: ignore[import-untyped]  # ships no types
@@ -16,7 +16,7 @@ import pyarrow as pa
 from medgen_pipeline_tests.dbxgate.errors import GateError, translated
 
 _SIZES = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-_METHOD = "/spark.connect.SparkConnectService/ExecutePlan"
+_SERVICE = "/spark.connect.SparkConnectService"
 
 
 def _varint(number: int) -> bytes:
@@ -60,22 +60,21 @@ class Running:
 
     def __init__(self) -> None:
         self.cancelled = threading.Event()
-        self._call: grpc.Call | None = None
+        self._stop: Callable[[], object] = bool
 
     def cancel(self) -> None:
         """Stop what runs, and let nothing begin."""
         self.cancelled.set()
-        if call := self._call:
-            call.cancel()
+        self._stop()
 
     def check(self) -> None:
         """Raise if it was cancelled."""
         if self.cancelled.is_set():
             raise GateError("OPERATION_CANCELED", "Operation has been canceled.", "HY008")
 
-    def follow(self, call: grpc.Call) -> None:
-        """This is what runs now."""
-        self._call = call
+    def follow(self, stop: Callable[[], object]) -> None:
+        """Something runs now that this stops."""
+        self._stop = stop
         self.check()
 
 
@@ -90,7 +89,8 @@ class Engine:
         self._server.start()
         address, port = self._server.listening_address
         self._channel = grpc.insecure_channel(f"{address}:{port}", options=_SIZES)
-        self._execute = self._channel.unary_stream(_METHOD)
+        self._execute = self._channel.unary_stream(f"{_SERVICE}/ExecutePlan")
+        self._interrupt = self._channel.unary_unary(f"{_SERVICE}/Interrupt")
         self._session = str(uuid.uuid4()).encode()
         self.clear()
 
@@ -104,13 +104,14 @@ class Engine:
         """Run a statement; its rows."""
         relation = _field(1, b"\x10\x00") + _field(10, _field(1, text.encode()))
         operation = str(uuid.uuid4()).encode()
-        user = _field(2, _field(1, b"gate"))
-        request = _field(1, self._session) + user + _field(3, _field(1, relation)) + _field(6, operation)
-        call = self._execute(request)
+        who = _field(1, self._session) + _field(2, _field(1, b"gate"))
+        call = self._execute(who + _field(3, _field(1, relation)) + _field(6, operation))
         tables = []
         try:
             if running:
-                running.follow(call)
+                # To leave the call does not end the engine's work, and to ask it to takes as long as a step of that.
+                interrupt = who + b"\x20\x03" + _field(6, operation)
+                running.follow(lambda: (call.cancel(), self._interrupt.future(interrupt)))
             for response in call:
                 for number, content in _fields(response):
                     if number == 2:

@@ -643,14 +643,7 @@ class Execution:
                 for position, column in enumerate(table.columns, 1)
                 for short in [SHORT_TYPES.get(column.type, column.type.split("(")[0].upper())]
             ]
-        types = {name: "INT" if name == "ordinal_position" else "STRING" for name in names}
-        typed = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in types.items())
-        values = (
-            ", ".join(f"({', '.join(map(sql_literal, row))})" for row in rows)
-            or f"({', '.join(['NULL'] * len(names))})"
-        )
-        where = "" if rows else " WHERE FALSE"
-        return f"(SELECT {typed} FROM VALUES {values} AS held({', '.join(names)}){where})"
+        return f"parquet.`{self.catalog.held(view, names, rows)}`"
 
     # --- volumes -----------------------------------------------------------------------------------------------------
 

@@ -101,7 +101,7 @@ def _fetched(answer: Answer, rows: int) -> Any:
     rows = min(rows or PAGE_ROWS, PAGE_ROWS)
     if answer.table.num_rows:
         rows = max(1, min(rows, PAGE_BYTES * answer.table.num_rows // (answer.table.nbytes or 1)))
-    page = answer.table.slice(answer.at, rows)
+    page = answer.table.slice(answer.at, rows) if answer.table.num_columns else answer.table  # else Arrow invents rows
     start, answer.at = answer.at, answer.at + page.num_rows
     batches = [
         ttypes.TSparkArrowBatch(batch=batch.serialize().to_pybytes(), rowCount=batch.num_rows)
