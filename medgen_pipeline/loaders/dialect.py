@@ -25,6 +25,7 @@ class Dialect(ABC):
         integer_type: For integers of 64 bits.
         timestamp_type: For points in time.
         binary_type: For the bytes of a line.
+        layout_marks: Whether ``layout`` and ``feed_layout`` write the comment that tells what a load has made.
         any_order: What ROW_NUMBER needs in OVER where the order of the rows does not matter.
         retype: The statements that give a column, ``{old}`` of ``{relation}``, the type of the catalog: ``{value}`` of
             what it held. ``{new}`` is a name that is free.
@@ -38,6 +39,7 @@ class Dialect(ABC):
     integer_type: ClassVar[LiteralString] = "BIGINT"
     timestamp_type: ClassVar[LiteralString] = "TIMESTAMPTZ"
     binary_type: ClassVar[LiteralString] = "BLOB"
+    layout_marks: ClassVar[bool] = False
     any_order: ClassVar[LiteralString] = ""
     retype: ClassVar[Sequence[LiteralString]] = (
         "ALTER TABLE {relation} ADD COLUMN {new} {type}",

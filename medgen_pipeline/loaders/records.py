@@ -294,3 +294,8 @@ def new_load_id(previous: int | None) -> int:
     """
     now = (time.time_ns() // 1_000_000 << 20) | secrets.randbits(20)
     return now if previous is None or now > previous else previous + 1
+
+
+def load_started(load_id: int) -> float:
+    """When such an id was made, in seconds since 1970."""
+    return (load_id >> 20) / 1000

@@ -46,6 +46,10 @@ class Backend(ABC):
         """What loads have left outside the database: objects in a bucket, files."""
         return []
 
+    def schemas(self) -> set[str]:
+        """The warehouse's schemas."""
+        return {str(name) for (name,) in self.query("SELECT schema_name FROM information_schema.schemata")}
+
     # --- made of the above -----------------------------------------------------------------------------------------
 
     def settings(self, **config: object) -> dict[str, Any]:

@@ -322,7 +322,9 @@ class FilesContract:
         result = mirror.load([GOOD[0], b"too|few", GOOD[1], b"C9|nul\0|x|N|"])
         assert (result.report.rows, result.report.rejected) == (2, 2)
         assert mirror.production().total() == 2
-        found = mirror.backend.run('SELECT line_number, reason, "raw" FROM {rejected_row} ORDER BY line_number')
+        found = mirror.backend.run(
+            "SELECT line_number, reason, {raw} FROM {rejected_row} ORDER BY line_number", raw=sql.Identifier("raw")
+        )
         assert [number for number, _, _ in found] == [3, 5]
         assert all(reason for _, reason, _ in found)
         assert found[0][2] in (b"too|few", "too|few")

@@ -77,7 +77,9 @@ class PublicationContract:
             with pytest.raises(ProductionChangedError, match="somebody else wrote to the table since it was compared"):
                 loader.apply_changes(NAMES, ApplyMode.DELTA)
             assert backend.production(NAMES) == edited
-            assert backend.relations("_changes") == set()
+            assert backend.feed(NAMES) == Counter()
+            if loader.capabilities.transactional_ddl:
+                assert backend.relations("_changes") == set()
             assert backend.statuses() == ["succeeded", "running"]
             # The same loader can compare again, and then publish.
             loader.initialize_staging(NAMES)
@@ -164,7 +166,8 @@ class PublicationContract:
 
     def test_a_view_of_the_users_under_the_same_name_is_not_touched(self, backend: Backend) -> None:
         load(backend.new_loader(), NAMES, [A])
-        backend.run("ALTER TABLE {production} RENAME TO moved", NAMES)
+        backend.run("CREATE TABLE {schema}.moved AS SELECT * FROM {production}", NAMES)
+        backend.run("DROP TABLE {production}", NAMES)
         backend.run("CREATE VIEW {production} AS SELECT * FROM {schema}.moved", NAMES)
         with pytest.raises(LoaderError, match=r"names is a view, expected a table\. Rename or drop it"):
             load(backend.new_loader(), NAMES, [B])

@@ -27,6 +27,10 @@ class RedshiftBackend(Backend):
             cursor = user.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
+    def schemas(self) -> set[str]:
+        """See the base class."""
+        return {str(name) for (name,) in self.query("SELECT nspname FROM pg_namespace")}
+
     def left_outside(self) -> list[str]:
         """Objects below the loader's prefix."""
         client = boto3.client("s3", region_name=self.config["aws_region"])

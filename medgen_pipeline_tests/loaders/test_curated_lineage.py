@@ -6,7 +6,7 @@ from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, Query
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.postgres.config import PostgresConfig
 from medgen_pipeline.loaders.postgres.session import PostgresSession
-from medgen_pipeline.loaders.sql.query import QueryPlace, scratch_name
+from medgen_pipeline.loaders.sql.query import QueryPlace
 from medgen_pipeline_tests.integration.support import fresh_database
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.support import new_loader
@@ -60,7 +60,7 @@ def columns_read(database: str, asked: Query) -> set[str]:
     # No feed is there yet: each is read as its table, whose columns it has.
     parts = QueryPlace(place, analyze=False).parts(asked)
     for scratch in asked.scratch:
-        name = scratch_name(scratch)
+        name = place.scratch_name(scratch.name)
         place.execute(sql.SQL("CREATE TEMP VIEW {} AS {}").format(name, sql.SQL(scratch.query).format(**parts)))
         parts[scratch.name] = name
     place.execute(sql.SQL("CREATE TEMP VIEW built AS {}").format(sql.SQL(asked.text).format(**parts)))

@@ -7,7 +7,7 @@ from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.databricks.dialect import PROPERTIES
 from medgen_pipeline.loaders.databricks.session import Answer, DatabricksSession
 from medgen_pipeline.loaders.records import LoadStatus
-from medgen_pipeline.loaders.sql.audit import TABLES, SqlAudit
+from medgen_pipeline.loaders.sql.audit import SqlAudit
 
 T = TypeVar("T")
 
@@ -17,11 +17,6 @@ _ROWS_AT_ONCE = 200
 class DatabricksAudit(SqlAudit[Answer]):
     """Reads and writes the audit of one schema."""
 
-    tables: ClassVar[Mapping[str, LiteralString]] = {
-        **TABLES,
-        "load_lock": "CREATE TABLE IF NOT EXISTS {audit}.load_lock (lock_name {name_type} NOT NULL, holder {name_type},"
-        " expires_at {timestamp_type}) {run_layout}",
-    }
     additions: ClassVar[Mapping[str, LiteralString]] = {"run_layout": PROPERTIES, "row_layout": PROPERTIES}
     _session: DatabricksSession
 
@@ -41,10 +36,10 @@ class DatabricksAudit(SqlAudit[Answer]):
         Raises:
             LoaderError: It is not running any more either: another one has taken its place.
         """
-        if self._status(self._session.execute, load_id) is LoadStatus.SUCCEEDED:
-            return True
-        self.require(load_id, LoadStatus.RUNNING)
-        return False
+        status = self._status(self._session.execute, load_id)
+        if status not in (LoadStatus.SUCCEEDED, LoadStatus.RUNNING):
+            self.refuse(load_id)
+        return status is LoadStatus.SUCCEEDED
 
     def _insert(
         self,

@@ -1,5 +1,6 @@
 """Opens connections to a SQL warehouse: the DSN, tokens, TLS, and errors before a session exists."""
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -68,6 +69,10 @@ def read_dsn(db_dsn: str) -> Place:
         secret=unquote(parts.password or ""),
         tls_ca_file=options.get("tls_ca_file"),
     )
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return "Legacy retry behavior" not in record.getMessage()
 
 
 class ServicePrincipal:
@@ -159,6 +164,8 @@ class Connector:
             from databricks import sql as driver
         except ImportError as error:
             raise LoaderError(missing_extra("Databricks", "databricks-sql-connector", "databricks")) from error
+        # What _enable_v3_retries brings, on each connection.
+        logging.getLogger("databricks.sql.backend.thrift_backend").addFilter(_is_news)
         place = self.place
         login: dict[str, Any] = (
             {"credentials_provider": self._principal} if self._principal else {"access_token": place.secret}

@@ -25,6 +25,7 @@ class DatabricksDialect(Dialect):
     text_type: ClassVar[LiteralString] = "STRING"
     timestamp_type: ClassVar[LiteralString] = "TIMESTAMP"
     binary_type: ClassVar[LiteralString] = "BINARY"
+    layout_marks: ClassVar[bool] = True
     any_order: ClassVar[LiteralString] = " ORDER BY 1"
 
     def render(self, statement: sql.Statement) -> tuple[str, list[Any] | None]:

@@ -1,11 +1,13 @@
 """One load of a table at a time, without a lock that goes with its session: leases, which their holder renews.
 
-A lease is a row of ``load_lock``. It keeps loads apart; that one whose lease ran out publishes nothing does not depend
-on it: a publication is a transaction that writes the load's row in ``load_run`` where it is still running, and the next
-load of the table marks it abandoned before it does anything else. Of the two one is refused.
+A lease is the one row of a table of its own, for warehouses that find conflicts per table. It keeps loads apart. That a
+load whose lease ran out publishes nothing does not depend on it: a publication writes the load's row in ``load_run``
+where it is still running, and the next load of the table marks that row abandoned before it does anything else. Of the
+two transactions one is refused.
 """
 
 import logging
+import math
 import os
 import socket
 import threading
@@ -17,18 +19,23 @@ from typing import Any, LiteralString
 
 from medgen_pipeline.catalog import Table
 from medgen_pipeline.loaders import statement as sql
+from medgen_pipeline.loaders.databricks.dialect import PROPERTIES
 from medgen_pipeline.loaders.databricks.failures import StatementError
 from medgen_pipeline.loaders.databricks.session import Answer, DatabricksSession
 from medgen_pipeline.loaders.records import TableBusyError
-from medgen_pipeline.loaders.sql.names import schemas
+from medgen_pipeline.loaders.sql.names import MARK, schemas
 
 logger = logging.getLogger(__name__)
 
 _RENEWALS = 4  # in the time of a lease
 _SLOWEST_LOOK = 2.0
-TURN = "(publishing)"
+TURN = "load_run"
 """The lease of the one that publishes. Where conflicts are found per table, loads of several tables would meet in
 ``load_run`` all the time; with it they wait for each other."""
+_TABLE: LiteralString = (
+    "CREATE TABLE IF NOT EXISTS {lock} (lock_name {name_type} NOT NULL, holder {name_type},"
+    " expires_at {timestamp_type}) COMMENT {mark} {properties}"
+)
 
 
 class Leases:
@@ -41,6 +48,7 @@ class Leases:
         self._seconds = session.config.lease_seconds
         self._holder = ""
         self._table = ""
+        self._publishes = False
         self._good_until = 0.0
         self._one_at_a_time = threading.Lock()
         self._ended = threading.Event()
@@ -76,7 +84,7 @@ class Leases:
         if self._table:
             table_name, self._table = self._table, ""
             try:
-                self._free(table_name, TURN)
+                self._free(table_name)
             except StatementError as error:
                 logger.warning("the lock stays until its lease runs out: %s", error)
         self._line.close()
@@ -94,9 +102,11 @@ class Leases:
         """Publish while no other load does, if one can be waited for."""
         if self._wait(TURN, self._seconds) is None:
             logger.warning("publishing beside %s", self._said(TURN))
+        self._publishes = True
         try:
             yield
         finally:
+            self._publishes = False
             try:
                 self._free(TURN)
             except StatementError as error:
@@ -117,79 +127,91 @@ class Leases:
         deadline = time.monotonic() + seconds
         while True:
             began = time.monotonic()
-            if self._is_free(name) and self._take(name):
+            if self._take(name):
                 return began
-            if time.monotonic() >= deadline:
-                return None
-            time.sleep(max(0.0, min(self._look_every, deadline - time.monotonic())))
+            while not self._is_free(name):
+                if time.monotonic() >= deadline:
+                    return None
+                time.sleep(max(0.0, min(self._look_every, deadline - time.monotonic())))
 
     def _is_free(self, name: str) -> bool:
         held = self._run(
-            "SELECT 1 FROM {lock} WHERE lock_name = {name} AND holder <> {holder} AND expires_at > {now}",
-            name=name,
-            holder=self._holder,
+            "SELECT 1 FROM {lock} WHERE holder <> {holder} AND expires_at > {now}", name, holder=self._holder
         )
         return held.fetchone() is None
 
     def _take(self, name: str) -> bool:
-        """Take a lease that looks free; whether it is this loader's now.
+        """Take a lease if it is free; whether it is this loader's now.
 
         All statements of it are harmless when they are executed twice. Two loaders that make the row at once make two,
         and whoever does not get both gives up the one.
         """
-        expires = sql.SQL("{now} + INTERVAL {} SECONDS").format(sql.Literal(round(self._seconds)), now=self._now)
         self._run(
-            "MERGE INTO {lock} AS held USING (SELECT {name} AS lock_name) AS given ON held.lock_name = given.lock_name"
+            "MERGE INTO {lock} AS held USING (SELECT {its_name} AS lock_name) AS given"
+            " ON held.lock_name = given.lock_name"
             " WHEN MATCHED AND (held.holder IS NULL OR held.holder = {holder} OR held.expires_at <= {now})"
             " THEN UPDATE SET holder = {holder}, expires_at = {expires}"
-            " WHEN NOT MATCHED THEN INSERT (lock_name, holder, expires_at) VALUES ({name}, {holder}, {expires})",
-            name=name,
+            " WHEN NOT MATCHED THEN INSERT (lock_name, holder, expires_at) VALUES ({its_name}, {holder}, {expires})",
+            name,
+            its_name=name,
             holder=self._holder,
-            expires=expires,
+            expires=self._expires,
         )
-        holders = self._run("SELECT holder FROM {lock} WHERE lock_name = {name}", name=name).fetchall()
+        holders = self._run("SELECT holder FROM {lock}", name).fetchall()
         if all(holder == self._holder for (holder,) in holders):
             return True
-        self._free(name)
+        if any(holder == self._holder for (holder,) in holders):
+            self._free(name)
         return False
 
     def _renew(self, ended: threading.Event, holder: str) -> None:
         """Renew what this holder has, until it ends or has nothing any more."""
-        expires = sql.SQL("{now} + INTERVAL {} SECONDS").format(sql.Literal(round(self._seconds)), now=self._now)
         while not ended.wait(self._seconds / _RENEWALS):
             began = time.monotonic()
-            try:
-                held = self._run(
-                    "UPDATE {lock} SET expires_at = {expires} WHERE holder = {holder}", expires=expires, holder=holder
-                )
-            except StatementError as error:
-                logger.warning("the lease was not renewed: %s", error)
-                continue
-            if held.rowcount == 0:
-                self._good_until = 0.0
-                return
-            self._good_until = began + self._seconds
+            for name in (self._table, *([TURN] if self._publishes else [])):
+                try:
+                    held = self._run(
+                        "UPDATE {lock} SET expires_at = {expires} WHERE holder = {holder}",
+                        name,
+                        expires=self._expires,
+                        holder=holder,
+                    )
+                except StatementError as error:
+                    logger.warning("the lease was not renewed: %s", error)
+                    continue
+                if name == self._table:
+                    self._good_until = began + self._seconds if held.rowcount else 0.0
 
-    def _free(self, *names: str) -> None:
-        """Free these leases, where this loader has them."""
-        self._run(
-            "UPDATE {lock} SET holder = NULL WHERE holder = {holder} AND lock_name IN ({names})",
-            holder=self._holder,
-            names=sql.SQL(", ").join(map(sql.Literal, names)),
-        )
+    def _free(self, name: str) -> None:
+        """Free a lease, where this loader has it."""
+        self._run("UPDATE {lock} SET holder = NULL WHERE holder = {holder}", name, holder=self._holder)
 
     def _said(self, name: str) -> str:
-        row = self._run("SELECT holder, expires_at FROM {lock} WHERE lock_name = {name}", name=name).fetchone()
+        row = self._run("SELECT holder, expires_at FROM {lock}", name).fetchone()
         if row is None or row[0] is None:
             return "it has just ended"
         return f"{row[0]}, whose lease runs until {row[1]:%Y-%m-%d %H:%M:%S} UTC"
 
     @property
-    def _now(self) -> sql.Statement:
-        return self._session.dialect.words["now"]
+    def _expires(self) -> sql.Statement:
+        now = self._session.dialect.words["now"]
+        return sql.SQL("{} + INTERVAL {} SECONDS").format(now, sql.Literal(math.ceil(self._seconds)))
 
-    def _run(self, statement: LiteralString, **values: Any) -> Answer:
-        parts = {"lock": sql.Identifier(schemas(self._session.schema).audit, "load_lock"), "now": self._now}
-        text, parameters = self._session.dialect.render(sql.SQL(statement).format(**parts, **values))
+    def _run(self, statement: LiteralString, name: str, **values: Any) -> Answer:
+        """Execute a statement about one lease, whose table is made where it does not exist."""
+        parts = {
+            **self._session.dialect.words,
+            "lock": sql.Identifier(schemas(self._session.schema).audit, f"lock_{name}"),
+            "mark": sql.Literal(MARK),
+            "properties": sql.SQL(PROPERTIES),
+            **values,
+        }
+        text, parameters = self._session.dialect.render(sql.SQL(statement).format(**parts))
         with self._one_at_a_time:
-            return self._line.execute(text, parameters)
+            try:
+                return self._line.execute(text, parameters)
+            except StatementError as error:
+                if not error.is_done:  # there is no such table
+                    raise
+                self._line.execute(self._session.dialect.text(sql.SQL(_TABLE).format(**parts)))
+                return self._line.execute(text, parameters)

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.databricks.config import DatabricksConfig
 from medgen_pipeline.loaders.databricks.connect import Connector, driver_errors
-from medgen_pipeline.loaders.databricks.dialect import DIALECT
+from medgen_pipeline.loaders.databricks.dialect import DIALECT, PROPERTIES
 from medgen_pipeline.loaders.databricks.failures import StatementError, error_of
 from medgen_pipeline.loaders.dialect import Dialect
-from medgen_pipeline.loaders.records import LoaderError
+from medgen_pipeline.loaders.records import LoaderError, load_started, new_load_id
+from medgen_pipeline.loaders.sql.names import MARK
+from medgen_pipeline.loaders.sql.names import schemas as schemas_of
 from medgen_pipeline.loaders.sql.session import TABLE, Relation, SqlSession
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ T = TypeVar("T")
 
 _LONGEST_PAUSE = 30.0
 _BATCH_ROWS = 10_000
+_LONGEST_QUERY = 24 * 60 * 60.0
+QUERY_SCRATCH = "medgen_pipeline__"
 # https://docs.databricks.com/aws/en/sql/language-manual/information-schema/tables
 _TABLES = ("MANAGED", "EXTERNAL")
 _DEFINING = ("CREATE", "ALTER", "DROP")
@@ -266,6 +270,24 @@ class DatabricksSession(SqlSession[Answer]):
                 word = TABLE if kind in _TABLES else str(kind).lower().replace("_", " ")
                 relations[str(name)] = Relation(word, str(comment or ""))
         return found
+
+    def scratch_name(self, name: str) -> sql.Identifier:
+        """See the base class; an ordinary table, for a session's own are not taken in transactions."""
+        return sql.Identifier(schemas_of(self.schema).staging, f"{QUERY_SCRATCH}{name}__{new_load_id(None)}")
+
+    def make_query_scratch(self, name: sql.Identifier, query: sql.Statement) -> None:
+        """See the base class."""
+        statement = sql.SQL("CREATE TABLE IF NOT EXISTS {} COMMENT {} {} AS SELECT * FROM ({}) AS filled WHERE 1 = 0")
+        self.execute(statement.format(name, sql.Literal(MARK), sql.SQL(PROPERTIES), query))
+
+    def sweep_query_scratch(self) -> None:
+        """Drop what queries that died have left: their names tell when they began."""
+        staging, oldest = schemas_of(self.schema).staging, time.time() - _LONGEST_QUERY
+        for name, relation in self.relations([staging]).get(staging, {}).items():
+            began = name.rpartition("__")[2]
+            is_scratch = name.startswith(QUERY_SCRATCH) and began.isdigit() and relation.made_by_loads
+            if is_scratch and load_started(int(began)) < oldest:
+                self.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(staging, name)))
 
     def columns(self, schema: str, name: str) -> dict[str, str]:
         """See the base class."""

@@ -7,7 +7,7 @@ fills in its types, keys and distribution.
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, ClassVar, Generic, LiteralString, TypeVar
+from typing import Any, ClassVar, Generic, LiteralString, NoReturn, TypeVar
 
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import (
@@ -56,7 +56,6 @@ COLUMNS: Mapping[str, frozenset[str]] = {
     "load_run": frozenset(field.name for field in fields(LoadRecord)),
     "rejected_row": frozenset(("load_id", "line_number", "reason", "raw")),
     "commit_lock": frozenset(("held",)),
-    "load_lock": frozenset(("lock_name", "holder", "expires_at")),
 }
 _CREATION_ATTEMPTS = 8
 ADDITIONS = ("run_keys", "row_keys", "run_layout", "row_layout")
@@ -297,7 +296,11 @@ class SqlAudit(Generic[AnyCursor]):
     def require(self, load_id: int, status: LoadStatus) -> None:
         """Raise LoaderError unless the load has this status, as the work connection sees it."""
         if self._status(self._session.execute, load_id) is not status:
-            raise LoaderError(f"load {load_id} is no longer running in the audit: another load has taken over.")
+            self.refuse(load_id)
+
+    def refuse(self, load_id: int) -> NoReturn:
+        """Say that a load may not publish any more."""
+        raise LoaderError(f"load {load_id} is no longer running in the audit: another load has taken over.")
 
     def status(self, load_id: int) -> LoadStatus | None:
         """The status of a load, once no transaction is at work that could still change it."""

@@ -184,7 +184,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
     def _create_staging(self, table: Table) -> None:
         names = self._names(table)
         sign = sql.SQL("_sign {} NOT NULL, " if self._load.strategy is Strategy.SNAPSHOT else "")
-        self._session.make_scratch(
+        self._session.make_marked(
             "staging",
             "CREATE TABLE {staging} ({sign}{definitions}) {layout}",
             names,
@@ -337,20 +337,16 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         if not self.capabilities.curated:
             return super().stage_query(table, query, upstream)
 
-        def fill() -> int:
-            self._look_at(upstream)
-            signed = self._load.strategy is Strategy.SNAPSHOT
-            return queries.fill(self._session, self._names(table), query, signed=signed)
-
+        signed, names = self._load.strategy is Strategy.SNAPSHOT, self._names(table)
         with self._session.errors(f"building {table.name}"):
-            return self._session.ddl(fill)
+            return queries.fill(self._session, names, query, signed=signed, before=lambda: self._look_at(upstream))
 
     def read_query(self, query: Query, most: int) -> list[tuple[Any, ...]]:
         """See the base class."""
         if not self.capabilities.curated:
             return super().read_query(query, most)
         with self._session.errors("reading the warehouse"):
-            return self._session.ddl(lambda: queries.read(self._session, query, most))
+            return queries.read(self._session, query, most)
 
     # --- publication ---------------------------------------------------------------------------------------------
 
@@ -390,7 +386,8 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         elif mode is ApplyMode.FIRST:
             # The mark, which the description replaces, tells the next load whose it is where this one dies.
             make_production(self._session, self._names(table))
-            self._session.mark(self._names(table).production)
+            if not self.dialect.layout_marks:
+                self._session.mark(self._names(table).production)
 
     def _in_one_transaction(self, body: Callable[[], None]) -> None:
         self._session.transaction(body)

@@ -31,13 +31,13 @@ def fit_feed(session: SqlSession[Any], names: TableNames) -> None:
 def make_feed(session: SqlSession[Any], names: TableNames) -> None:
     """Make the feed where there is none. Best with its first rows: a change set that is refused then leaves none."""
     if not session.columns(names.schemas.changes, names.table.name):
-        session.run(
+        session.make_marked(
+            "feed",
             "CREATE TABLE {feed} (_change_type {name_type} NOT NULL, _release {name_type} NOT NULL,"
             " _commit_timestamp {timestamp_type} NOT NULL, _load_id {integer_type} NOT NULL, {definitions})"
             " {feed_layout}",
             names,
         )
-        session.mark(names.feed)
 
 
 def fit_columns(session: SqlSession[Any], names: TableNames, found: Mapping[str, str]) -> None:

@@ -3,16 +3,18 @@
 What the SQL means is the catalog's. The caller's transaction is its snapshot of the warehouse.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from medgen_pipeline.catalog.query import FEED_PREFIX, LOAD_RUN, Constant, Parameter, Query, Scratch
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import LoaderError, TooMuchAffectedError
 from medgen_pipeline.loaders.sql.names import TableNames, schemas
 from medgen_pipeline.loaders.sql.session import SqlSession
+
+T = TypeVar("T")
 
 # The feed of a table that has never changed is not there yet; this takes its place, with no rows.
 _EMPTY_FEED = (
@@ -22,10 +24,20 @@ _EMPTY_FEED = (
 )
 
 
-def fill(session: SqlSession[Any], names: TableNames, query: Query, *, signed: bool) -> int:
-    """Fill the staging table with the query's rows, and their signs; returns the rows it holds."""
+def fill(session: SqlSession[Any], names: TableNames, query: Query, *, signed: bool, before: Callable[[], None]) -> int:
+    """Fill the staging table with the query's rows, and their signs; returns the rows it holds.
+
+    Args:
+        session: The load's, open.
+        names: The table's names.
+        query: Gives the rows.
+        signed: Whether it has a column for signs.
+        before: Is done first in the query's snapshot.
+    """
     sign = sql.SQL("_sign, " if signed else "")
-    with QueryPlace(session, analyze=False).made(query) as composed:
+
+    def stage(composed: sql.Statement) -> int:
+        before()
         session.run("DELETE FROM {staging}", names)
         session.run(
             "INSERT INTO {staging} ({sign}{columns}) SELECT {sign}{columns} FROM ({query}) AS built",
@@ -33,13 +45,18 @@ def fill(session: SqlSession[Any], names: TableNames, query: Query, *, signed: b
             sign=sign,
             query=composed,
         )
-    return int(session.value("SELECT COUNT(*) FROM {staging}", names))
+        return int(session.value("SELECT COUNT(*) FROM {staging}", names))
+
+    return QueryPlace(session, analyze=False).run(query, stage)
 
 
 def read(session: SqlSession[Any], query: Query, most: int) -> list[tuple[Any, ...]]:
     """The first rows of a query."""
-    with QueryPlace(session, analyze=False).made(query) as composed:
+
+    def first(composed: sql.Statement) -> list[tuple[Any, ...]]:
         return list(session.execute(sql.SQL("{} LIMIT {}").format(composed, sql.Literal(most))).fetchall())
+
+    return QueryPlace(session, analyze=False).run(query, first)
 
 
 @dataclass(frozen=True)
@@ -55,25 +72,62 @@ class QueryPlace:
     session: SqlSession[Any]
     analyze: bool
 
+    def run(self, query: Query, body: Callable[[sql.Statement], T]) -> T:
+        """Do something with the query, in one transaction with its scratch tables, so in one snapshot."""
+
+        def within() -> T:
+            with self.made(query) as composed:
+                return body(composed)
+
+        if self.session.capabilities.transactional_ddl:
+            return self.session.transaction(within)
+        return self._run_beside(query, body)
+
     @contextmanager
     def made(self, query: Query) -> Iterator[sql.Statement]:
-        """The query, while its scratch tables stand. Inside the caller's transaction, which undoes a failure."""
+        """The query, while its scratch tables exist. Inside the caller's transaction, which undoes a failure."""
         parts = self.parts(query)
         for scratch in query.scratch:
-            name = scratch_name(scratch)
-            if not self.session.capabilities.transactional_ddl:  # a failure has left it behind
-                self.session.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
-            self.session.execute(sql.SQL("CREATE TEMP TABLE {} AS {}").format(name, self._fill(scratch.query, parts)))
+            name = self.session.scratch_name(scratch.name)
+            filled = self._fill(scratch.query, parts)
+            self.session.execute(sql.SQL("CREATE TEMP TABLE {} AS {}").format(name, filled))
             parts[scratch.name] = name
             self._know(name)
-            self._repeat(scratch.repeat, parts)
-            if scratch.repeat:
-                self._know(name)
-            if scratch.most is not None:
-                self._require_at_most(scratch.most, name, scratch.rows)
+            self._complete(scratch, name, parts)
         yield self._fill(query.text, parts)
         for scratch in query.scratch:
-            self.session.execute(sql.SQL("DROP TABLE {}").format(scratch_name(scratch)))
+            self.session.execute(sql.SQL("DROP TABLE {}").format(parts[scratch.name]))
+
+    def _run_beside(self, query: Query, body: Callable[[sql.Statement], T]) -> T:
+        """The same where a transaction makes no tables: they are made empty before it, and filled in it."""
+        parts = self.parts(query)
+        # A scratch table may have the name of what it is made from.
+        before: list[tuple[Scratch, sql.Identifier, dict[str, sql.Statement]]] = []
+
+        def refilled() -> T:
+            for scratch, name, known in before:
+                self.session.execute(sql.SQL("DELETE FROM {}").format(name))
+                self.session.execute(sql.SQL("INSERT INTO {} {}").format(name, self._fill(scratch.query, known)))
+                self._complete(scratch, name, {**known, scratch.name: name})
+            return body(self._fill(query.text, parts))
+
+        try:
+            for scratch in query.scratch:
+                name = self.session.scratch_name(scratch.name)
+                before.append((scratch, name, dict(parts)))
+                self.session.make_query_scratch(name, self._fill(scratch.query, parts))
+                parts[scratch.name] = name
+            return self.session.transaction(refilled)
+        finally:
+            for _, name, _ in before:
+                self.session.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
+
+    def _complete(self, scratch: Scratch, name: sql.Identifier, parts: Mapping[str, sql.Statement]) -> None:
+        self._repeat(scratch.repeat, parts)
+        if scratch.repeat:
+            self._know(name)
+        if scratch.most is not None:
+            self._require_at_most(scratch.most, name, scratch.rows)
 
     def _require_at_most(self, most: int, name: sql.Identifier, rows: str) -> None:
         (counted,) = self.session.execute(sql.SQL("SELECT COUNT(*) FROM {}").format(name)).fetchone()
@@ -131,11 +185,6 @@ class QueryPlace:
             for row in constant.rows
         ]
         return sql.SQL("({})").format(sql.SQL(" UNION ALL ").join(rows))
-
-
-def scratch_name(scratch: Scratch) -> sql.Identifier:
-    """A temporary table hides a permanent one of its name, so the name is one that nobody else takes."""
-    return sql.Identifier(f"medgen_pipeline__{scratch.name}")
 
 
 def _values(value: Parameter) -> sql.Statement:

@@ -199,8 +199,13 @@ class SqlSession(ABC, Generic[AnyCursor]):
     def make_scratch(self, part: str, statement: LiteralString, names: TableNames, **more: Any) -> AnyCursor:
         """Make one of ``names.scratch``, in the place of what was left of it, and mark it."""
         self.drop_scratch(names, part)
+        return self.make_marked(part, statement, names, **more)
+
+    def make_marked(self, part: str, statement: LiteralString, names: TableNames, **more: Any) -> AnyCursor:
+        """Make a table that does not exist, one of ``names.parts``, and mark it."""
         cursor = self.run(statement, names, **more)
-        self.mark(names.parts[part])
+        if not self.dialect.layout_marks:
+            self.mark(names.parts[part])
         return cursor
 
     def clear_scratch(self, part: str, names: TableNames) -> None:
@@ -211,10 +216,20 @@ class SqlSession(ABC, Generic[AnyCursor]):
             self.run("DELETE FROM {relation}", names, relation=names.parts[part])
 
     def make_scratches(self, names: TableNames) -> None:
-        """Make what a transaction of the load will need and cannot make."""
+        """Make what a transaction of the load will need and cannot make, once ``drop_scratch`` has made way."""
         if not self.capabilities.transactional_ddl:
             for part, statement in SCRATCH.items():
-                self.make_scratch(part, statement, names)
+                self.make_marked(part, statement, names)
+
+    def scratch_name(self, name: str) -> sql.Identifier:
+        """A table of a query's own. A temporary one hides a permanent one, so nobody else takes its name."""
+        return sql.Identifier(f"medgen_pipeline__{name}")
+
+    def make_query_scratch(self, name: sql.Identifier, query: sql.Statement) -> None:
+        """Make such a table in no transaction, empty, with the columns of a query."""
+        self.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))  # a failure has left it behind
+        statement = sql.SQL("CREATE TEMP TABLE {} AS SELECT * FROM ({}) AS filled WHERE 1 = 0")
+        self.execute(statement.format(name, query))
 
     def drop_scratch(self, names: TableNames, *only: str) -> None:
         """Drop what loads have left of ``names.scratch``.

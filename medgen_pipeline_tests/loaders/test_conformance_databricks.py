@@ -1,0 +1,31 @@
+"""Databricks keeps the contract, as far as the gate can tell; its README says how far that is."""
+
+import os
+
+import pytest
+
+from medgen_pipeline.testing import LoaderConformance
+from medgen_pipeline_tests.dbxgate.backend import GatedDatabricks
+
+THOROUGH = "MEDGEN_TEST_THOROUGH"
+# A load through the gate is some fifty statements of half a dozen layers each, and takes as much time as ten on the
+# other backends. Of tests that repeat one behaviour on other tables or values, these are the cases that always run.
+ALWAYS = {
+    "test_snapshot_and_warehouse_find_the_same_changes": ("repeated-medgen_cui_history", "unique-names"),
+    "test_any_releases_give_the_counts_and_the_feed_of_brute_force": ("1-merged",),
+    "test_a_header_that_changes_from_week_to_week_is_read_as_its_own_file_has_it": ("moved",),
+    "test_production_that_others_have_damaged_is_repaired_by_the_next_load": ("another file",),
+    "test_values_that_look_alike_are_not_equal": ("a-a ", "None-\\\\N"),
+    "test_a_load_killed_while_it_publishes_leaves_the_old_rows_or_the_new_ones": ("0.01",),
+    "test_an_edit_between_comparison_and_apply_is_noticed": ("0", "4"),
+}
+
+
+class TestDatabricks(LoaderConformance):
+    @pytest.fixture
+    def backend(self, databricks: GatedDatabricks, request: pytest.FixtureRequest) -> GatedDatabricks:
+        name, _, case = request.node.name.partition("[")
+        if not os.environ.get(THOROUGH) and not any(kept in case for kept in ALWAYS.get(name, [case])):
+            pytest.skip(f"a case of a test that others stand for: set {THOROUGH}")
+        databricks.config["lease_seconds"] = 3
+        return databricks
