@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 from databricks import sql
-from databricks.sql.client import Connection, Cursor
+from databricks.sql.client import Connection
 
 from medgen_pipeline_tests.dbxgate import service
 from medgen_pipeline_tests.dbxgate.conftest import client, run
@@ -72,12 +72,10 @@ def _later(cursor: Any) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in cursor.fetchall()]
 
 
-def test_a_statement_can_be_left_running_and_asked_for(
-    gate: Gate, connection: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Cursor, "ASYNC_DEFAULT_POLLING_INTERVAL", 0.02)
+def test_a_statement_can_be_left_running_and_asked_for(gate: Gate, connection: Connection) -> None:
     gate.slow("SELECT 42", 0.3)
     with connection.cursor() as cursor:
+        cursor.ASYNC_DEFAULT_POLLING_INTERVAL = 0.02  # type: ignore[assignment]  # seconds, 2 by default
         cursor.execute_async("SELECT 42")
         assert _later(cursor) == [(42,)]
 
