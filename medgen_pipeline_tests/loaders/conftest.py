@@ -24,6 +24,6 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A small synthetic release and its successor."""
     folder = tmp_path_factory.mktemp("samples")
     base, successor = folder / "2026-01-07", folder / "2026-01-14"
-    write_sample(base, scale=0.05)
-    write_sample(successor, scale=0.05, successor=True)
+    write_sample(base, scale=0.02)
+    write_sample(successor, scale=0.02, successor=True)
     return base, successor

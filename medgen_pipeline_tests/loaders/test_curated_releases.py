@@ -1,51 +1,13 @@
-"""Curated tables of whole releases: the same on both backends, and the same whether followed or rebuilt."""
+"""Curated tables of real releases are the same whether followed or rebuilt; of sample ones: test_redshift_releases."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from medgen_pipeline.catalog import CURATED_TABLES, TABLES, table_by_name
-from medgen_pipeline.loaders import LoaderFactory
+from medgen_pipeline.catalog import TABLES, table_by_name
 from medgen_pipeline.release import Archive
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
-from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
-from medgen_pipeline_tests.loaders.support import new_loader, outcome
-
-
-@dataclass(frozen=True)
-class BothBackends:
-    """PostgreSQL and Redshift, fed with the same files. Redshift's schema is behind the gate, in the same database."""
-
-    postgres: CuratedWarehouse
-    redshift: CuratedWarehouse
-
-
-@pytest.fixture
-def both(redshift: GatedRedshift) -> BothBackends:
-    def on_postgres() -> object:
-        return LoaderFactory.create_loader(redshift.database, {"schema": "plain"})
-
-    return BothBackends(
-        CuratedWarehouse(on_postgres, redshift.database, "plain"),  # type: ignore[arg-type]
-        CuratedWarehouse(redshift.in_schema("shift").new_loader, redshift.database, "shift"),
-    )
-
-
-def test_curated_tables_of_two_releases_are_the_same_on_both_backends(
-    both: BothBackends, samples: tuple[Path, Path], tmp_path: Path
-) -> None:
-    for release in samples:
-        for side in (both.postgres, both.redshift):
-            side.bring_to(release, Archive(tmp_path))
-        on_postgres, on_redshift = both.postgres.make_all(), both.redshift.make_all()
-        assert len(on_postgres) == len(CURATED_TABLES)
-        for name, result in on_postgres.items():
-            assert outcome(on_redshift[name]) == outcome(result), name
-            rows = both.postgres.rows(name)
-            assert len(rows) > 10, name
-            assert both.redshift.rows(name) == rows, name
-            assert both.redshift.feed(name) == both.postgres.feed(name), name
+from medgen_pipeline_tests.loaders.support import new_loader
 
 
 @pytest.mark.real
