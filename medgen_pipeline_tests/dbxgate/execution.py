@@ -1,7 +1,8 @@
 """How each kind of statement is carried out: by the engine on Delta tables, or on the catalog and the volumes.
 
 A change of rows is written into a directory that nobody sees yet: INSERT and MERGE into a copy of the table, UPDATE and
-DELETE into a new one, as a query that says what each row becomes. So the counts are the gate's, not the engine's.
+DELETE into a new one, as a query that says what each row becomes. So the counts are the gate's, not the engine's. A
+MERGE that only deletes or only inserts is such a DELETE or INSERT.
 """
 
 import json
@@ -247,11 +248,34 @@ class Execution:
         cursor = self.reading.cursor
         cursor.accept("MERGE", "INTO")
         name, alias = self._names_a_table(cursor)
-        copied = self.catalog.copy(name, self._target(name))
-        end = cursor.next.start
-        target = f"MERGE INTO {self.engine.table(copied.path)} AS {alias} "
+        using = cursor.next
+        table = self._target(name)
+        on = self.reading.find("ON", using.start)
+        when = self.reading.find("WHEN", on.start if on else 0)
+        if on is None or when is None:
+            raise GateError("PARSE_SYNTAX_ERROR", "MERGE without ON or WHEN.", "42601")
+        source, condition = self._text(using.end, on.start), self._text(on.end, when.start)
+        branches = self.reading.text[when.start :]
+        old = f"{self.engine.table(table.path)} AS {alias}"
+        if re.fullmatch(r"WHEN\s+MATCHED\s+THEN\s+DELETE", branches, re.IGNORECASE):
+            gone = f"EXISTS (SELECT 1 FROM {source} WHERE {condition})"
+            deleted = table.rows - self._rewritten(name, table, f"SELECT {alias}.* FROM {old} WHERE NOT {gone}")
+            return _counted(deleted, num_updated_rows=0, num_deleted_rows=deleted, num_inserted_rows=0)
+        if found := re.match(r"WHEN\s+NOT\s+MATCHED\s+THEN\s+INSERT\s*(?=\()", branches, re.IGNORECASE):
+            inserts = Cursor([token for token in self.reading.tokens if token.start >= when.start + found.end()])
+            given = inserts.names()
+            if inserts.accept("VALUES") and (values := inserts.group()) and inserts.next.kind == "end":
+                new = self._text(values[0].start, values[-1].end)
+                missing = f"NOT EXISTS (SELECT 1 FROM {old} WHERE {condition})"
+                select = f"SELECT {new} FROM {source} WHERE {missing}"
+                inserted = self._append(name, self.catalog.copy(name, table), given, select)
+                return _counted(inserted, num_updated_rows=0, num_deleted_rows=0, num_inserted_rows=inserted)
+        return self._merged(name, self.catalog.copy(name, table), f"AS {alias} {self._text(using.start)}")
+
+    def _merged(self, name: Name, copied: Table, rest: str) -> Answer:
+        """The engine's MERGE, which takes three times as long; counted by Delta's log, as its own counts are wrong."""
         before = set((copied.path / "_delta_log").glob("*.json"))
-        self.engine.query(target + self._text(end), self.running)
+        self.engine.query(f"MERGE INTO {self.engine.table(copied.path)} {rest}", self.running)
         found: dict[str, int] = {}
         for entry in set((copied.path / "_delta_log").glob("*.json")) - before:
             for line in entry.read_text().splitlines():
@@ -259,11 +283,10 @@ class Execution:
         inserted, updated, deleted = (
             int(found.get(f"numTargetRows{what}", 0)) for what in ("Inserted", "Updated", "Deleted")
         )
-        if inserted + updated + deleted:
+        changed = inserted + updated + deleted
+        if changed:
             self.unit.put(name, replace(copied, rows=copied.rows + inserted - deleted))
-        return _counted(
-            inserted + updated + deleted, num_updated_rows=updated, num_deleted_rows=deleted, num_inserted_rows=inserted
-        )
+        return _counted(changed, num_updated_rows=updated, num_deleted_rows=deleted, num_inserted_rows=inserted)
 
     def _truncate(self) -> Answer:
         cursor = self.reading.cursor

@@ -70,6 +70,18 @@ def test_merge_counts_what_it_did(rows: Gate) -> None:
     assert rows.query("SELECT COUNT(*) FROM m.t") == [(3,)]
 
 
+def test_merge_may_only_delete_or_only_insert(rows: Gate) -> None:
+    source = "(SELECT * FROM (VALUES ('a', 10), ('a', 11), ('c', 30), ('c', 31)) AS v(k, n)) AS s"
+    merge = f"MERGE INTO m.t AS t USING {source} ON t.k = s.k WHEN"
+    insert = f"{merge} NOT MATCHED THEN INSERT (n, k) VALUES (s.n + 1, s.k)"
+    assert rows.query(insert) == [(2, 0, 0, 2)]
+    assert rows.query(insert) == [(0, 0, 0, 0)]
+    assert rows.query(f"{merge} MATCHED THEN DELETE") == [(3, 0, 3, 0)]
+    assert sorted(rows.query("SELECT * FROM m.t"), key=str) == [("b", 2), (None, 3)]
+    rows.query("MERGE INTO m.t USING (SELECT 2 AS n) AS s ON t.n = s.n WHEN MATCHED THEN DELETE")
+    assert rows.query("SELECT * FROM m.t") == [(None, 3)]
+
+
 def test_merge_by_two_rows_of_the_source_fails(rows: Gate) -> None:
     source = "(SELECT 'a' AS k, 1 AS n UNION ALL SELECT 'a', 2) AS s"
     with pytest.raises(GateError, match="DELTA_MULTIPLE_SOURCE_ROW_MATCHING_TARGET_ROW_IN_MERGE"):

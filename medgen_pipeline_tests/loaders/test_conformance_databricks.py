@@ -1,12 +1,17 @@
 """Databricks keeps the contract, as far as the gate can tell; its README says how far that is."""
 
 import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from medgen_pipeline.testing import LoaderConformance
 from medgen_pipeline_tests.dbxgate.backend import GatedDatabricks
 
+LIVE = Path(__file__).with_name("test_conformance_databricks_live.py")
 THOROUGH = "MEDGEN_TEST_THOROUGH"
 # A load through the gate is some fifty statements of half a dozen layers each, and takes as much time as ten on the
 # other backends. Of tests that repeat one behaviour on other tables or values, these are the cases that always run.
@@ -29,3 +34,21 @@ class TestDatabricks(LoaderConformance):
             pytest.skip(f"a case of a test that others stand for: set {THOROUGH}")
         databricks.config["lease_seconds"] = 3
         return databricks
+
+
+def test_the_live_suite_runs_against_whatever_the_environment_names(databricks: GatedDatabricks) -> None:
+    """Here the gate; a few tests show that the wiring holds."""
+    some = "awkward_text or swapped_values"
+    command = [sys.executable, "-m", "pytest", "-m", "databricks_live", "-k", some, str(LIVE), "-p", "no:cacheprovider"]
+    live = {"MEDGEN_LIVE_DATABRICKS_DSN": databricks.dsn}
+    done = subprocess.run(command, env={**os.environ, **live}, capture_output=True, text=True, check=False)
+    assert re.search(r"\b[1-9]\d* passed, \d+ deselected", done.stdout), done.stdout
+    assert databricks.query("SHOW SCHEMAS") == [("default",)]
+
+
+def test_without_a_workspace_the_live_suite_says_which_variable_is_missing() -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MEDGEN_LIVE_")}
+    command = [sys.executable, "-m", "pytest", "-m", "databricks_live", str(LIVE), "-p", "no:cacheprovider"]
+    done = subprocess.run(command, env=clean, capture_output=True, text=True, check=True)
+    assert "1 skipped" in done.stdout
+    assert "set MEDGEN_LIVE_DATABRICKS_DSN" in done.stdout
