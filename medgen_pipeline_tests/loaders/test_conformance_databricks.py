@@ -37,8 +37,8 @@ class TestDatabricks(LoaderConformance):
 
 
 def test_the_live_suite_runs_against_whatever_the_environment_names(databricks: GatedDatabricks) -> None:
-    """Here the gate; a few tests show that the wiring holds."""
-    some = "awkward_text or swapped_values"
+    """Here the gate; one test shows that the wiring holds."""
+    some = "awkward_text"
     command = [sys.executable, "-m", "pytest", "-m", "databricks_live", "-k", some, str(LIVE), "-p", "no:cacheprovider"]
     live = {"MEDGEN_LIVE_DATABRICKS_DSN": databricks.dsn}
     done = subprocess.run(command, env={**os.environ, **live}, capture_output=True, text=True, check=False)
