@@ -13,6 +13,7 @@ from medgen_pipeline.errors import missing_extra
 from medgen_pipeline.home import home_directory
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderCapabilities, LoaderError, LoaderFactory
 from medgen_pipeline.loaders.config import DEFAULT_SCHEMA, settings_of
+from medgen_pipeline.loaders.databricks.config import DatabricksConfig
 from medgen_pipeline.loaders.postgres.config import PostgresConfig
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.settings import Settings
@@ -81,6 +82,17 @@ class RedshiftTarget(RedshiftConfig, dg.Config):
         return _create_loader(self.dsn, {**settings_of(RedshiftConfig, self), "s3_client": s3.get_client})
 
 
+class DatabricksTarget(DatabricksConfig, dg.Config):
+    """A Databricks SQL warehouse, which takes its rows from a volume of Unity Catalog."""
+
+    kind: Literal["databricks"] = "databricks"
+    dsn: str = _dsn("databricks://token:SECRET@HOST/HTTP_PATH?catalog=CATALOG")
+
+    def loader(self) -> AbstractNativeLoader:
+        """A loader for the warehouse."""
+        return _create_loader(self.dsn, settings_of(DatabricksConfig, self))
+
+
 class DatabaseTarget(dg.Config):
     """Any database that a loader is installed for; the DSN's scheme picks it."""
 
@@ -94,7 +106,7 @@ class DatabaseTarget(dg.Config):
         return _create_loader(self.dsn, {"schema": self.schema_, **self.options})
 
 
-Target = EmbeddedTarget | PostgresTarget | RedshiftTarget | DatabaseTarget
+Target = EmbeddedTarget | PostgresTarget | RedshiftTarget | DatabricksTarget | DatabaseTarget
 
 
 def target_of(settings: Settings) -> Target:
@@ -110,6 +122,8 @@ def target_of(settings: Settings) -> Target:
     dsn = dg.EnvVar(settings.dsn_variable)
     if scheme in {"postgres", "postgresql"}:
         return PostgresTarget(dsn=dsn, schema=settings.warehouse_schema)
+    if scheme == "databricks":
+        return DatabricksTarget(dsn=dsn, schema=settings.warehouse_schema)
     if scheme.partition("+")[0] != "redshift":
         return DatabaseTarget(dsn=dsn, schema=settings.warehouse_schema)
     return RedshiftTarget(

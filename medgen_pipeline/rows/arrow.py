@@ -5,28 +5,32 @@ or another backslash, and an empty field is NULL.
 """
 
 from collections.abc import Mapping
-
-import pyarrow as pa
-from pyarrow import csv
+from typing import TYPE_CHECKING
 
 from medgen_pipeline.catalog import ColumnType
 from medgen_pipeline.errors import PermanentError
 from medgen_pipeline.rows.records import count_rows
 
 _BOM = b"\xef\xbb\xbf"
-_TYPES = {ColumnType.TEXT: pa.string(), ColumnType.INTEGER: pa.int64()}
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class NoRowsError(PermanentError):
     """Bytes that are no rows of the columns they should have."""
 
 
-def table_of(data: bytes, columns: Mapping[str, ColumnType]) -> pa.Table:
+def table_of(data: bytes, columns: Mapping[str, ColumnType]) -> "pa.Table":
     """The rows of whole records, in their order; best of some megabytes, for Arrow has work of its own each time.
 
     Raises:
         NoRowsError: A record has another number of fields, or a value is not of its column's type, or is no UTF-8.
     """
+    import pyarrow as pa  # of an extra
+    from pyarrow import csv
+
+    types = {ColumnType.TEXT: pa.string(), ColumnType.INTEGER: pa.int64()}
     records = count_rows(data)
     if data.startswith(_BOM):  # the reader leaves out one at the beginning
         data = _BOM + data
@@ -42,7 +46,7 @@ def table_of(data: bytes, columns: Mapping[str, ColumnType]) -> pa.Table:
                 ignore_empty_lines=False,
             ),
             convert_options=csv.ConvertOptions(
-                column_types={name: _TYPES[kind] for name, kind in columns.items()},
+                column_types={name: types[kind] for name, kind in columns.items()},
                 null_values=[""],
                 strings_can_be_null=True,
             ),

@@ -30,6 +30,7 @@ TESTED_IN = {
     "docs/deployment.md": "integration/test_deploy.py",
     "docs/embedding.md": "integration/test_embedding.py",
     "docs/extending.md": "integration/test_docs_extending.py",
+    "docs/databricks.md": "integration/test_docs_databricks.py",
     "docs/redshift.md": "integration/test_docs_redshift.py",
     "docs/questions.md": "loaders/test_docs_questions.py",
     "docs/run.md": "integration/test_readme.py",

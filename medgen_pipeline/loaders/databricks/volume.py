@@ -6,9 +6,7 @@ https://docs.databricks.com/aws/en/ingestion/cloud-object-storage/copy-into/
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-
-import pyarrow as pa
-from pyarrow import parquet
+from typing import TYPE_CHECKING
 
 from medgen_pipeline.catalog import ColumnType
 from medgen_pipeline.loaders import statement as sql
@@ -19,6 +17,9 @@ from medgen_pipeline.loaders.records import LoaderError, new_load_id
 from medgen_pipeline.loaders.sql.names import schemas
 from medgen_pipeline.rows import arrow
 from medgen_pipeline.rows.records import count_rows
+
+if TYPE_CHECKING:
+    from pyarrow import parquet
 
 # FILES takes a thousand names. https://docs.databricks.com/aws/en/sql/language-manual/delta-copy-into
 _FILES_AT_ONCE = 1000
@@ -110,12 +111,16 @@ class ParquetPart:
 
     def __init__(self, columns: Mapping[str, ColumnType]) -> None:
         """Of these columns."""
+        import pyarrow as pa  # of the extra
+
         self._columns = columns
         self._sink = pa.BufferOutputStream()
         self._writer: parquet.ParquetWriter | None = None
 
     def write(self, rows: list[bytes]) -> int:
         """See the base class."""
+        from pyarrow import parquet
+
         table = arrow.table_of(b"".join(rows), self._columns)
         if self._writer is None:
             self._writer = parquet.ParquetWriter(self._sink, table.schema, compression="zstd")
