@@ -1,22 +1,20 @@
-"""What is Databricks' own: the DSN and its secrets, what is sent twice, leases, and loads of several tables at once."""
+"""What is Databricks' own: the DSN and its secrets, lost answers, leases, and loads of several tables at once."""
 
+import re
 import threading
 import time
 from collections import Counter
-from functools import partial
 
 import pytest
+import urllib3
 
-from medgen_pipeline.errors import TransientError
-from medgen_pipeline.loaders import (
-    DatabricksNativeLoader,
-    LoaderError,
-    LoaderFactory,
-    LostConnectionError,
-    TableBusyError,
-    WarehouseBusyError,
-)
-from medgen_pipeline.testing import load
+from medgen_pipeline.catalog import ColumnType, Table
+from medgen_pipeline.errors import PermanentError, TransientError
+from medgen_pipeline.loaders import LoaderError, LoaderFactory, LostConnectionError, TableBusyError
+from medgen_pipeline.loaders import statement as sql
+from medgen_pipeline.loaders.databricks.connect import Connector
+from medgen_pipeline.loaders.databricks.session import QUERY_SCRATCH
+from medgen_pipeline.testing import Row, load
 from medgen_pipeline.testing.loads import (
     CHANGED_B,
     HISTORY,
@@ -29,8 +27,205 @@ from medgen_pipeline.testing.loads import (
     B,
     C,
     D,
-    compared,
+    canonical,
     start_of,
     undone,
 )
 from medgen_pipeline_tests.dbxgate.backend import GatedDatabricks
+from medgen_pipeline_tests.dbxgate.gate import CLIENT, TOKEN
+
+SECRET = "dapi0topsecret"
+# One of each kind of statement that a load sends, in no order.
+KINDS = (
+    "^BEGIN",
+    "^CREATE TABLE `medgen_staging`.`names` ",
+    "^CREATE TABLE `medgen_changes`",
+    "^DELETE FROM `medgen_staging`.`names`",
+    "^PUT",
+    "^COPY",
+    "^REMOVE",
+    "^INSERT INTO `medgen_staging`.`names__changes`",
+    "^INSERT INTO `medgen`.`names`",
+    "^INSERT INTO `medgen_changes`",
+    "^MERGE INTO `medgen`.`names`",
+    "^MERGE INTO `medgen_audit`.`lock_names`",
+    "^MERGE INTO `medgen_audit`.load_run",
+    "^UPDATE `medgen_audit`.load_run SET status = .*abandoned|^UPDATE `medgen_audit`.load_run SET strategy",
+    "^UPDATE `medgen_audit`.load_run SET status = .* mode = ",
+    "^UPDATE `medgen_audit`.`lock_names` SET holder = NULL",
+    "^COMMIT",
+    "^DROP TABLE",
+)
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        f"databricks://token:{SECRET}@host/p",  # no catalog
+        f"databricks://token:{SECRET}@host?catalog=main",  # no path
+        f"databricks://token:{SECRET}@/p?catalog=main",
+        f"databricks://{SECRET}@host/p?catalog=main",
+        f"databricks://token:{SECRET}@one,two/p?catalog=main",
+        f"databricks://token:{SECRET}/x@host/p?catalog=main",
+        f"databricks://token:{SECRET}?x@host/p?catalog=main",
+        f"databricks://token:{SECRET}#x@host/p?catalog=main",
+        f"databricks://token:{SECRET}@host:port/p?catalog=main",
+        f"databricks://token:x@host/p?catalog=main&{SECRET}=1",
+    ],
+)
+def test_a_dsn_that_is_none_is_refused_without_a_word_of_it(dsn: str) -> None:
+    with pytest.raises(ValueError, match=r"Databricks loader: the DSN is not .*databricks://|is not a valid") as error:
+        LoaderFactory.create_loader(dsn, {})
+    assert SECRET not in repr(error.value)
+    assert error.value.__cause__ is None
+
+
+def test_a_service_principal_logs_in_by_oauth(databricks: GatedDatabricks) -> None:
+    databricks.dsn = databricks.gate.dsn(*CLIENT)
+    assert load(databricks.new_loader(), NAMES, [A]).inserted == 1
+
+
+@pytest.mark.parametrize(("user", "said"), [("token", "token or secret"), (CLIENT[0], "client id and its secret")])
+def test_a_secret_that_is_refused_is_a_permanent_error_without_it(
+    databricks: GatedDatabricks, user: str, said: str
+) -> None:
+    databricks.dsn = databricks.gate.dsn(user, SECRET)
+    with pytest.raises(PermanentError, match=said) as error:
+        databricks.new_loader().connect()
+    chain: BaseException | None = error.value
+    while chain is not None:
+        assert SECRET not in repr(chain)
+        chain = chain.__cause__
+
+
+def test_the_connector_sends_no_statement_again_by_itself(databricks: GatedDatabricks) -> None:
+    databricks.query("CREATE SCHEMA other")
+    databricks.query("CREATE TABLE other.t (x STRING) TBLPROPERTIES ('delta.feature.catalogManaged' = 'supported')")
+    databricks.gate.drop_after("^INSERT")
+    connection = Connector(databricks.dsn).open("test")
+    with connection, connection.cursor() as cursor, pytest.raises(urllib3.exceptions.HTTPError):
+        cursor.execute("INSERT INTO other.t VALUES ('a')")
+    assert databricks.query("SELECT COUNT(*) FROM other.t") == [(1,)]
+    assert len(databricks.gate.log.matching("^INSERT")) == 1
+
+
+def test_a_load_that_lost_an_answer_of_every_kind_has_the_same_result(databricks: GatedDatabricks) -> None:
+    load(databricks.new_loader(), NAMES, [A, B, C])
+    for kind in KINDS:
+        databricks.gate.drop_after(kind)
+    databricks.gate.log.clear()
+    counts = load(databricks.new_loader(conflict_attempts=20), NAMES, [A, CHANGED_B, D], RELEASES[1])
+    for kind in KINDS:
+        assert len(databricks.gate.log.matching(kind)) > 1, kind
+    assert (counts.inserted, counts.updated, counts.deleted, counts.unchanged) == (1, 1, 1, 1)
+    assert databricks.production(NAMES) == Counter([A, CHANGED_B, D])
+    assert databricks.feed(NAMES).total() == 4
+    assert undone(databricks, NAMES, Counter([A, CHANGED_B, D]), RELEASES[1]) == Counter([A, B, C])
+    assert databricks.loads("status", "mode") == [("succeeded", "first"), ("succeeded", "delta")]
+    assert databricks.leftovers([NAMES]) == []
+    with databricks.new_loader() as loader:
+        assert not loader.find_drift(NAMES).found
+
+
+def test_a_commit_that_did_not_arrive_or_met_others_is_tried_again(databricks: GatedDatabricks) -> None:
+    databricks.gate.drop_before("^COMMIT", times=2)
+    databricks.gate.conflict("^COMMIT", times=2)
+    load(databricks.new_loader(), NAMES, [A, B])
+    assert databricks.production(NAMES) == Counter([A, B])
+    assert databricks.statuses() == ["succeeded"]
+
+
+def test_a_warehouse_that_is_busy_is_asked_again_as_it_wishes(databricks: GatedDatabricks) -> None:
+    databricks.gate.status("^COPY", 503)
+    databricks.gate.status("^COMMIT", 429)
+    assert load(databricks.new_loader(), NAMES, [A, B]).inserted == 2
+
+
+@pytest.mark.parametrize(("status", "kind"), [(507, TransientError), (403, PermanentError)])
+def test_a_volume_that_takes_no_file_leaves_everything_as_it_was(
+    databricks: GatedDatabricks, status: int, kind: type[Exception]
+) -> None:
+    databricks.gate.fill_volumes(status)
+    with databricks.new_loader() as loader:
+        loader.log_run_start(start_of(NAMES))
+        loader.initialize_staging(NAMES)
+        with pytest.raises(kind, match=rf"writing /Volumes/main/medgen_staging/loads/names/.* {status}"):
+            loader.bulk_load(NAMES.name, iter([canonical([A])]))
+        databricks.gate.heal()
+        assert loader.bulk_load(NAMES.name, iter([canonical([A])])) == 1
+        loader.cleanup(NAMES)
+    assert databricks.leftovers() == []
+
+
+def test_a_load_that_cannot_renew_its_lease_stops(databricks: GatedDatabricks) -> None:
+    with databricks.new_loader(lease_seconds=1, conflict_attempts=1) as loader:
+        loader.log_run_start(start_of(NAMES))
+        databricks.gate.conflict("^UPDATE `medgen_audit`.`lock_names` SET expires_at", times=None)
+        time.sleep(1.2)
+        with pytest.raises(TableBusyError, match=r"medgen\.names: the lock could not be renewed in 1 s"):
+            loader.initialize_staging(NAMES)
+        databricks.gate.heal()
+
+
+def test_a_session_that_has_ended_is_a_lost_connection_and_the_lock_is_still_held(databricks: GatedDatabricks) -> None:
+    with databricks.new_loader(lease_seconds=60) as loader:
+        loader.log_run_start(start_of(NAMES))
+        databricks.gate.cut()
+        with pytest.raises(LostConnectionError):
+            loader.initialize_staging(NAMES)
+        loader.cancel()
+        loader.initialize_staging(NAMES)
+        with databricks.new_loader(lock_timeout_seconds=0) as other, pytest.raises(TableBusyError, match="whose lease"):
+            other.log_run_start(start_of(NAMES))
+
+
+def test_what_a_query_that_died_has_left_is_swept_a_day_later(databricks: GatedDatabricks) -> None:
+    with databricks.new_loader() as loader:
+        loader.log_run_start(start_of(NAMES))
+        old, new = (int(time.time() - age) * 1000 << 20 for age in (25 * 3600, 3600))
+        for number in (old, new):
+            databricks.run(
+                "CREATE TABLE {place} (x STRING) COMMENT 'Made by medgen_pipeline.'",
+                place=sql.Identifier("medgen_staging", f"{QUERY_SCRATCH}held__{number}"),
+            )
+        loader.initialize_staging(NAMES)
+        loader.cleanup(NAMES)
+    assert databricks.relations("_staging") == {f"{QUERY_SCRATCH}held__{new}"}
+
+
+def test_six_loads_of_six_tables_at_once_all_succeed_and_the_feeds_replay(databricks: GatedDatabricks) -> None:
+    other = Table(name="also", columns=NAMES.columns, key=NAMES.key, key_proven=True, description="For this test.")
+    tables = [NAMES, MERGED, MONDO, HISTORY, PUBMED, other]
+    failures: list[BaseException] = []
+
+    def rows_of(table: Table, *numbers: int) -> list[Row]:
+        keys = [number if table.columns[0].type is ColumnType.INTEGER else str(number) for number in numbers]
+        return [(key, "C1", *(None for _ in table.columns[2:])) for key in keys]
+
+    def load_twice(table: Table) -> None:
+        try:
+            load(databricks.new_loader(lease_seconds=60), table, rows_of(table, 1, 2))
+            load(databricks.new_loader(lease_seconds=60), table, rows_of(table, 2, 3), RELEASES[1])
+        except BaseException as error:  # noqa: BLE001  # handed to the main thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=load_twice, args=[table]) for table in tables]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert databricks.statuses() == ["succeeded"] * 12
+    for table in tables:
+        before, after = Counter(rows_of(table, 1, 2)), Counter(rows_of(table, 2, 3))
+        assert databricks.production(table) == after
+        assert undone(databricks, table, after, RELEASES[1]) == before
+
+
+def test_an_error_of_the_warehouse_says_what_to_do(databricks: GatedDatabricks) -> None:
+    for _ in range(8):  # a first load looks again, for others may be making them
+        databricks.gate.refuse("^CREATE SCHEMA", "no privilege", "INSUFFICIENT_PERMISSIONS", "42501")
+    with pytest.raises(LoaderError, match=re.escape("creating schemas: [INSUFFICIENT_PERMISSIONS]")) as error:
+        load(databricks.new_loader(), NAMES, [A])
+    assert "CREATE VOLUME" in str(error.value)
+    assert TOKEN not in str(error.value)
