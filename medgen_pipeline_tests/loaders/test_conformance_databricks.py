@@ -10,11 +10,11 @@ import pytest
 
 from medgen_pipeline.testing import LoaderConformance
 from medgen_pipeline_tests.dbxgate.backend import GatedDatabricks
+from medgen_pipeline_tests.loaders.cases import skip_what_others_stand_for
 
 LIVE = Path(__file__).with_name("test_conformance_databricks_live.py")
-THOROUGH = "MEDGEN_TEST_THOROUGH"
 # A load through the gate is some fifty statements of half a dozen layers each, and takes as much time as ten on the
-# other backends. Of tests that repeat one behaviour on other tables or values, these are the cases that always run.
+# other backends.
 ALWAYS = {
     "test_snapshot_and_warehouse_find_the_same_changes": ("repeated-medgen_cui_history", "unique-names"),
     "test_any_releases_give_the_counts_and_the_feed_of_brute_force": ("1-merged",),
@@ -28,10 +28,9 @@ ALWAYS = {
 
 class TestDatabricks(LoaderConformance):
     @pytest.fixture
-    def backend(self, databricks: GatedDatabricks, request: pytest.FixtureRequest) -> GatedDatabricks:
-        name, _, case = request.node.name.partition("[")
-        if not os.environ.get(THOROUGH) and not any(kept in case for kept in ALWAYS.get(name, [case])):
-            pytest.skip(f"a case of a test that others stand for: set {THOROUGH}")
+    def backend(self, request: pytest.FixtureRequest) -> GatedDatabricks:
+        skip_what_others_stand_for(request, ALWAYS)
+        databricks: GatedDatabricks = request.getfixturevalue("databricks")
         databricks.config["lease_seconds"] = 3
         return databricks
 

@@ -1,0 +1,19 @@
+"""Which cases of the contract run through a gate.
+
+Through a gate a load takes several times as long as on the database behind it, which is one that the contract is held
+against by itself. Of tests that repeat one behaviour on other tables or values, some cases stand for all of them there.
+"""
+
+import os
+from collections.abc import Mapping
+
+import pytest
+
+THOROUGH = "MEDGEN_TEST_THOROUGH"
+
+
+def skip_what_others_stand_for(request: pytest.FixtureRequest, kept: Mapping[str, tuple[str, ...]]) -> None:
+    """Skip the test's case unless it is kept, by a part of its id, or the environment asks for all of them."""
+    name, _, case = request.node.name.partition("[")
+    if not os.environ.get(THOROUGH) and not any(part in case for part in kept.get(name, [case])):
+        pytest.skip(f"a case of a test that others stand for: set {THOROUGH}")
