@@ -8,6 +8,7 @@ Thrift over HTTPS in front of Delta tables. One thread a connection, one more fo
 
 import base64
 import json
+import shutil
 import socket
 import ssl
 import threading
@@ -190,6 +191,7 @@ class Gate:
         self.heal()
         self.log.clear()
         self._engine.clear()
+        shutil.rmtree(self.root / f"warehouse{self._generation}", ignore_errors=True)
         self._open()
 
     def stop(self) -> None:
