@@ -1,6 +1,7 @@
 """What a backend can and cannot do, as data. Code that depends on a backend's nature reads it here, never its name."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from medgen_pipeline.catalog import Column, ColumnType
 
@@ -20,7 +21,10 @@ class LoaderCapabilities:
         transactional_ddl: Whether tables that a transaction makes, alters or drops are as they were when it is rolled
             back. Where not, because it is then committed or because it refuses them, none is touched in a transaction:
             a first load's table can be seen empty for a moment.
-        delete_using: Whether DELETE can name the rows of another table (``DELETE … USING``). Where not, MERGE does.
+        spanning_transactions: Whether a transaction covers several tables. Where not, a table is changed at once and
+            each table by itself: change feed, production and audit one after the other, so that a crash between two of
+            them can be told and is healed by the next load. No table is made in such a transaction either.
+        delete_join: How DELETE names the rows of another table: ``DELETE … USING``, ``DELETE … WHERE EXISTS``, or ``MERGE``.
         leased_lock: Whether the table's lock is a lease, which a holder that dies keeps until it runs out. Where not,
             it is free at once.
     """
@@ -33,7 +37,8 @@ class LoaderCapabilities:
     curated: bool = False
     declares_text_width: bool = False
     transactional_ddl: bool = True
-    delete_using: bool = True
+    spanning_transactions: bool = True
+    delete_join: Literal["using", "exists", "merge"] = "using"
     leased_lock: bool = False
 
     def text_bytes(self, column: Column) -> int | None:

@@ -164,6 +164,16 @@ class Dialect(ABC):
 
     # --- tables --------------------------------------------------------------------------------------------------
 
+    def comment(self, relation: sql.Statement, column: str | None, text: str) -> sql.Statement | None:
+        """The statement that describes a table, or one of its columns; None where there are no comments.
+
+        Then ``layout`` writes the mark of a table that a load has made where ``SqlSession.relations`` finds it.
+        """
+        what = sql.SQL("TABLE {}").format(relation)
+        if column is not None:
+            what = sql.SQL("COLUMN {}.{}").format(relation, sql.Identifier(column))
+        return sql.SQL("COMMENT ON {} IS {}").format(what, sql.Literal(text))
+
     def layout(self, table: Table) -> sql.Statement:
         """What CREATE TABLE has behind the columns, for production and whatever has its columns."""
         del table

@@ -1,6 +1,7 @@
 """Picks a loader by the scheme of its DSN. Knows no backend beyond the name of its class."""
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -44,14 +45,7 @@ class LoaderFactory:
             module, _, name = target.partition(":")
             loaded = getattr(import_module(module), name)
         else:
-            registered = entry_points(group=ENTRY_POINT_GROUP, name=scheme)
-            if not registered:
-                known = ", ".join(LoaderFactory.known_schemes())
-                raise ValueError(
-                    f"Unsupported database scheme: {scheme!r}. Known schemes: {known}. Check MEDGEN_DSN, or the dsn of "
-                    "the target; expected for example postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
-                )
-            loaded = next(iter(registered)).load()
+            loaded = _registered(scheme)
         if not (isinstance(loaded, type) and issubclass(loaded, AbstractNativeLoader)):
             raise TypeError(f"The loader of scheme {scheme!r} is {loaded!r}, expected an AbstractNativeLoader class.")
         return loaded
@@ -70,3 +64,15 @@ class LoaderFactory:
         kind = LoaderFactory.loader_class(db_dsn)
         split_url(db_dsn, "the DSN")
         return kind.from_dsn(db_dsn, config)
+
+
+@cache  # looking through what is installed takes longer than much of a small load
+def _registered(scheme: str) -> object:
+    registered = entry_points(group=ENTRY_POINT_GROUP, name=scheme)
+    if not registered:
+        known = ", ".join(LoaderFactory.known_schemes())
+        raise ValueError(
+            f"Unsupported database scheme: {scheme!r}. Known schemes: {known}. Check MEDGEN_DSN, or the dsn of "
+            "the target; expected for example postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
+        )
+    return next(iter(registered)).load()

@@ -12,7 +12,7 @@ the loader's capabilities say, or for a reason that the ``Backend`` gives. docs/
 
 import pytest
 
-for _part in ("auditing", "comparing", "curated", "files", "loads", "processes", "publishing", "staging"):
+for _part in ("auditing", "comparing", "curated", "files", "loads", "one_by_one", "processes", "publishing", "staging"):
     pytest.register_assert_rewrite(f"{__name__}.{_part}")
 
 from medgen_pipeline.testing.backend import Backend, Row  # noqa: E402  # the asserts of what follows are rewritten

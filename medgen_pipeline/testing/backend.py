@@ -46,9 +46,23 @@ class Backend(ABC):
         """What loads have left outside the database: objects in a bucket, files."""
         return []
 
+    # --- words of the standard; a warehouse with others overrides them ------------------------------------------------
+
     def schemas(self) -> set[str]:
-        """The warehouse's schemas."""
+        """The schemas that exist."""
         return {str(name) for (name,) in self.query("SELECT schema_name FROM information_schema.schemata")}
+
+    def create_schema(self, name: str) -> None:
+        """Create a schema, as a user would."""
+        self.run("CREATE SCHEMA {name}", name=sql.Identifier(name))
+
+    def relations(self, part: str = "") -> set[str]:
+        """The tables and views of the schema, or of the one for ``_staging``, ``_changes`` or ``_audit``."""
+        found = self.run(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = {name}",
+            name=sql.Literal(self.schema + part),
+        )
+        return {str(name) for (name,) in found}
 
     # --- made of the above -----------------------------------------------------------------------------------------
 
@@ -67,11 +81,13 @@ class Backend(ABC):
         return LoaderFactory.create_loader(self.dsn, self.settings(**config))
 
     def run(self, statement: LiteralString, table: Table | None = None, **parts: sql.Statement) -> list[Row]:
-        """Run a statement with the names of the warehouse and of one table filled in."""
+        """Run a statement with the names of the warehouse and of one table filled in, and the dialect's words."""
         production, staging, changes, audit = (
             f"{self.schema}{part}" for part in ("", "_staging", "_changes", "_audit")
         )
+        dialect = self.new_loader().dialect
         named: dict[str, sql.Statement] = {
+            **dialect.words,
             "schema": sql.Identifier(production),
             "load_run": sql.Identifier(audit, "load_run"),
             "rejected_row": sql.Identifier(audit, "rejected_row"),
@@ -83,15 +99,7 @@ class Backend(ABC):
                 "feed": sql.Identifier(changes, table.name),
                 "columns": sql.SQL(", ").join(map(sql.Identifier, table.column_names)),
             }
-        return self.query(self.new_loader().dialect.text(sql.SQL(statement).format(**{**named, **parts})))
-
-    def relations(self, part: str = "") -> set[str]:
-        """The tables and views of the schema, or of the one for ``_staging``, ``_changes`` or ``_audit``."""
-        found = self.run(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = {name}",
-            name=sql.Literal(self.schema + part),
-        )
-        return {str(name) for (name,) in found}
+        return self.query(dialect.text(sql.SQL(statement).format(**{**named, **parts})))
 
     def production(self, table: Table) -> Counter[Row]:
         """The table's rows."""

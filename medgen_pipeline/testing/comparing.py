@@ -28,11 +28,12 @@ from medgen_pipeline.testing.loads import (
     start_of,
     undone,
 )
+from medgen_pipeline.testing.tiers import Behaviour
 
 BASELINE = ChangeCounts(by_key=True, baseline=True)
 
 
-class ComparisonContract:
+class ComparisonContract(Behaviour):
     """``execute_cdc`` under both strategies, ``keep_unchanged``."""
 
     def test_a_first_load_publishes_every_row_and_writes_no_feed(self, backend: Backend) -> None:

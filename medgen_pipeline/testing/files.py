@@ -19,6 +19,7 @@ from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.rows.published import header_of, line_of, packed
 from medgen_pipeline.testing.backend import Backend, Row
 from medgen_pipeline.testing.loads import HISTORY, MERGED, MONDO, NAMES, RELEASES, undone
+from medgen_pipeline.testing.tiers import Behaviour, needs
 
 OPEN_GATES = GateLimits(
     max_rejected_percent=100,
@@ -69,7 +70,7 @@ DAMAGES: dict[str, tuple[tuple[LiteralString, ...], Callable[[list[Row]], list[R
     "a column of another type": (
         (
             "ALTER TABLE {production} DROP COLUMN source",
-            "ALTER TABLE {production} ADD COLUMN source BIGINT",
+            "ALTER TABLE {production} ADD COLUMN source {integer_type}",
             "UPDATE {production} SET source = 7",
         ),
         lambda rows: [(*row[:2], "7", row[3]) for row in rows],
@@ -110,7 +111,7 @@ class Mirror:
         return self.backend.feed(self.table)
 
 
-class FilesContract:
+class FilesContract(Behaviour):
     """Loads through ``load_table``."""
 
     @pytest.fixture
@@ -215,6 +216,97 @@ class FilesContract:
                 assert undone(backend, NAMES, rows, release) == before
             before = rows
 
+    def test_a_change_of_every_row_keeps_a_view_of_the_users(self, mirror: Mirror) -> None:
+        mirror.load(GOOD)
+        mirror.backend.run("CREATE VIEW {schema}.only_names AS SELECT name FROM {production}", NAMES)
+        changed = [line.replace(b"name", b"nom") for line in GOOD]
+        assert mirror.load(changed, release=RELEASES[1], force_warehouse=True).counts.updated == 50
+        assert Counter(mirror.backend.run("SELECT name FROM {schema}.only_names")) == Counter(
+            (f"nom {number}",) for number in range(50)
+        )
+        assert mirror.backend.leftovers() == []
+
+    def test_a_record_that_holds_a_line_break_is_a_row_in_table_and_feed(self, mirror: Mirror) -> None:
+        broken = [b"C77|Name|", b"GTR|N|", b"C78|One", b"two|\\|N|"]
+        result = mirror.load([*GOOD, *broken])
+        assert (result.report.rows, result.report.rejected, result.report.repaired) == (52, 0, 2)
+        assert mirror.backend.loads("rows_extracted", "rows_rejected", "rows_repaired") == [(52, 0, 2)]
+        rows = Counter([("C77", "Name", "\nGTR", "N"), ("C78", "One\ntwo", "\\", "N")])
+        whole = mirror.production()
+        assert rows <= whole
+        mirror.load(GOOD, release=RELEASES[1])
+        assert mirror.feed() == Counter(("delete", RELEASES[1], *row) for row in rows)
+        with mirror.backend.new_loader() as loader:
+            assert Counter(loader.read_as_of(NAMES, RELEASES[0])) == whole
+            assert Counter(row[4:] for row in loader.read_changes(NAMES, RELEASES[0])) == rows
+
+    def test_lines_that_are_no_rows_are_rejected_with_number_reason_and_bytes(self, mirror: Mirror) -> None:
+        result = mirror.load([GOOD[0], b"too|few", GOOD[1], b"C9|nul\0|x|N|"])
+        assert (result.report.rows, result.report.rejected) == (2, 2)
+        assert mirror.production().total() == 2
+        found = mirror.backend.run(
+            "SELECT line_number, reason, {raw} FROM {rejected_row} ORDER BY line_number", raw=sql.Identifier("raw")
+        )
+        assert [number for number, _, _ in found] == [3, 5]
+        assert all(reason for _, reason, _ in found)
+        assert found[0][2] in (b"too|few", "too|few")
+        assert mirror.backend.loads("rows_extracted", "rows_rejected") == [(2, 2)]
+
+    def test_rejected_lines_are_kept_up_to_a_limit_and_all_of_them_counted(
+        self, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(load, "MAX_REJECTED_ROWS", 3)
+        result = mirror.load([GOOD[0], *[b"bad"] * 5])
+        assert (result.report.rejected, result.rejected_left_out) == (5, 2)
+        assert mirror.backend.loads("rows_rejected") == [(5,)]
+        found = mirror.backend.run("SELECT line_number, reason FROM {rejected_row} ORDER BY line_number")
+        assert [number for number, _ in found] == [3, 4, 5, 6]
+        assert str(found[-1][1]).startswith("2 rejected lines from this one on were left out: of one load, 3 lines and")
+
+    def test_a_value_too_wide_for_an_index_is_rejected_in_a_table_without_a_key(
+        self, backend: Backend, tmp_path: Path
+    ) -> None:
+        mirror = Mirror(backend, tmp_path, HISTORY)
+        result = mirror.load([b"C1\tC2\tMay", _random_text(10_000) + b"\tC2\tMay"])
+        assert (result.report.rows, result.report.rejected) == (1, 1)
+        assert mirror.production() == Counter([("C1", "C2", "May")])
+
+    def test_a_closed_gate_leaves_production_as_it_was_until_it_is_opened(self, mirror: Mirror) -> None:
+        mirror.load(GOOD)
+        with pytest.raises(GatesClosedError, match="shrink from 50 to 20 rows"):
+            mirror.load(GOOD[:20], release=RELEASES[1], limits=GateLimits())
+        assert mirror.production().total() == 50
+        assert mirror.backend.statuses() == ["succeeded", "failed"]
+        mirror.load(GOOD[:20], release=RELEASES[1], limits=GateLimits(max_shrink_percent=61))
+        assert mirror.production().total() == 20
+        assert mirror.backend.leftovers([NAMES]) == []
+
+    def test_no_limit_lets_a_file_without_a_row_empty_a_table(self, mirror: Mirror) -> None:
+        for number, lines in enumerate(([], [b"bad"])):
+            with pytest.raises(GatesClosedError, match="no setting lets a load empty a table") as error:
+                mirror.load(lines)
+            assert error.value.overrides == {}
+            if not number:
+                mirror.load(GOOD)
+        assert mirror.production().total() == 50
+        assert mirror.backend.statuses() == ["failed", "succeeded", "failed"]
+
+    def test_a_file_in_another_encoding_closes_a_gate_and_changes_nothing(self, mirror: Mirror) -> None:
+        mirror.load(GOOD)
+        before = mirror.production()
+        latin_1 = [line.replace(b"name", "Sjögren".encode("latin-1")) for line in GOOD]
+        with pytest.raises(GatesClosedError, match=r"50 of 50 rows were repaired \(at most 20 or 0\.01 %\)") as error:
+            mirror.load(latin_1, release=RELEASES[1], limits=GateLimits())
+        assert mirror.production() == before
+        limits = GateLimits(**error.value.overrides)  # type: ignore[arg-type]  # by name, as in YAML
+        assert mirror.load(latin_1, release=RELEASES[1], limits=limits).counts.updated == 50
+
+
+class RepairContract(Behaviour):
+    """What others have done to a table is found by the next load, and put right."""
+
+    mirror = FilesContract.mirror
+
     @pytest.mark.parametrize("edit", range(6))
     @pytest.mark.parametrize("content_changes", [True, False])
     def test_a_table_edited_by_hand_is_compared_whole_and_healed(
@@ -294,109 +386,29 @@ class FilesContract:
         assert (result.strategy, result.counts.deleted, result.counts.unchanged) == (Strategy.WAREHOUSE, 1, 49)
         assert mirror.load(GOOD, release=RELEASES[2]).strategy is Strategy.SNAPSHOT
 
-    def test_a_change_of_every_row_keeps_a_view_of_the_users(self, mirror: Mirror) -> None:
-        mirror.load(GOOD)
-        mirror.backend.run("CREATE VIEW {schema}.only_names AS SELECT name FROM {production}", NAMES)
-        changed = [line.replace(b"name", b"nom") for line in GOOD]
-        assert mirror.load(changed, release=RELEASES[1], force_warehouse=True).counts.updated == 50
-        assert Counter(mirror.backend.run("SELECT name FROM {schema}.only_names")) == Counter(
-            (f"nom {number}",) for number in range(50)
-        )
-        assert mirror.backend.leftovers() == []
-
-    def test_a_record_that_holds_a_line_break_is_a_row_in_table_and_feed(self, mirror: Mirror) -> None:
-        broken = [b"C77|Name|", b"GTR|N|", b"C78|One", b"two|\\|N|"]
-        result = mirror.load([*GOOD, *broken])
-        assert (result.report.rows, result.report.rejected, result.report.repaired) == (52, 0, 2)
-        assert mirror.backend.loads("rows_extracted", "rows_rejected", "rows_repaired") == [(52, 0, 2)]
-        rows = Counter([("C77", "Name", "\nGTR", "N"), ("C78", "One\ntwo", "\\", "N")])
-        whole = mirror.production()
-        assert rows <= whole
-        mirror.load(GOOD, release=RELEASES[1])
-        assert mirror.feed() == Counter(("delete", RELEASES[1], *row) for row in rows)
-        with mirror.backend.new_loader() as loader:
-            assert Counter(loader.read_as_of(NAMES, RELEASES[0])) == whole
-            assert Counter(row[4:] for row in loader.read_changes(NAMES, RELEASES[0])) == rows
-
-    def test_lines_that_are_no_rows_are_rejected_with_number_reason_and_bytes(self, mirror: Mirror) -> None:
-        result = mirror.load([GOOD[0], b"too|few", GOOD[1], b"C9|nul\0|x|N|"])
-        assert (result.report.rows, result.report.rejected) == (2, 2)
-        assert mirror.production().total() == 2
-        found = mirror.backend.run(
-            "SELECT line_number, reason, {raw} FROM {rejected_row} ORDER BY line_number", raw=sql.Identifier("raw")
-        )
-        assert [number for number, _, _ in found] == [3, 5]
-        assert all(reason for _, reason, _ in found)
-        assert found[0][2] in (b"too|few", "too|few")
-        assert mirror.backend.loads("rows_extracted", "rows_rejected") == [(2, 2)]
-
-    def test_rejected_lines_are_kept_up_to_a_limit_and_all_of_them_counted(
-        self, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(load, "MAX_REJECTED_ROWS", 3)
-        result = mirror.load([GOOD[0], *[b"bad"] * 5])
-        assert (result.report.rejected, result.rejected_left_out) == (5, 2)
-        assert mirror.backend.loads("rows_rejected") == [(5,)]
-        found = mirror.backend.run("SELECT line_number, reason FROM {rejected_row} ORDER BY line_number")
-        assert [number for number, _ in found] == [3, 4, 5, 6]
-        assert str(found[-1][1]).startswith("2 rejected lines from this one on were left out: of one load, 3 lines and")
-
-    def test_a_value_too_wide_for_an_index_is_rejected_in_a_table_without_a_key(
-        self, backend: Backend, tmp_path: Path
-    ) -> None:
-        mirror = Mirror(backend, tmp_path, HISTORY)
-        result = mirror.load([b"C1\tC2\tMay", _random_text(10_000) + b"\tC2\tMay"])
-        assert (result.report.rows, result.report.rejected) == (1, 1)
-        assert mirror.production() == Counter([("C1", "C2", "May")])
-
-    def test_a_value_wider_than_its_column_is_rejected_with_column_and_width(self, mirror: Mirror) -> None:
-        capabilities = mirror.backend.new_loader().capabilities
-        width = capabilities.text_bytes(NAMES.columns[1])
-        if width is None:
-            pytest.skip(f"{capabilities.backend} declares no width of text (capabilities.declares_text_width)")
-        fits = "é".encode() * (width // 2) + b"x" * (width % 2)
-        result = mirror.load([b"C1|" + fits + b"||N|", b"C2|" + fits + b"x||N|"])
-        assert (result.report.rows, result.report.rejected) == (1, 1)
-        assert mirror.production() == Counter([("C1", fits.decode(), None, "N")])
-        reason = f"name: {width + 1:,} bytes, the column has at most {width:,}"
-        assert mirror.backend.run("SELECT line_number, reason FROM {rejected_row}") == [(3, reason)]
-
-    def test_a_closed_gate_leaves_production_as_it_was_until_it_is_opened(self, mirror: Mirror) -> None:
-        mirror.load(GOOD)
-        with pytest.raises(GatesClosedError, match="shrink from 50 to 20 rows"):
-            mirror.load(GOOD[:20], release=RELEASES[1], limits=GateLimits())
-        assert mirror.production().total() == 50
-        assert mirror.backend.statuses() == ["succeeded", "failed"]
-        mirror.load(GOOD[:20], release=RELEASES[1], limits=GateLimits(max_shrink_percent=61))
-        assert mirror.production().total() == 20
-        assert mirror.backend.leftovers([NAMES]) == []
-
-    def test_no_limit_lets_a_file_without_a_row_empty_a_table(self, mirror: Mirror) -> None:
-        for number, lines in enumerate(([], [b"bad"])):
-            with pytest.raises(GatesClosedError, match="no setting lets a load empty a table") as error:
-                mirror.load(lines)
-            assert error.value.overrides == {}
-            if not number:
-                mirror.load(GOOD)
-        assert mirror.production().total() == 50
-        assert mirror.backend.statuses() == ["failed", "succeeded", "failed"]
-
-    def test_a_file_in_another_encoding_closes_a_gate_and_changes_nothing(self, mirror: Mirror) -> None:
-        mirror.load(GOOD)
-        before = mirror.production()
-        latin_1 = [line.replace(b"name", "Sjögren".encode("latin-1")) for line in GOOD]
-        with pytest.raises(GatesClosedError, match=r"50 of 50 rows were repaired \(at most 20 or 0\.01 %\)") as error:
-            mirror.load(latin_1, release=RELEASES[1], limits=GateLimits())
-        assert mirror.production() == before
-        limits = GateLimits(**error.value.overrides)  # type: ignore[arg-type]  # by name, as in YAML
-        assert mirror.load(latin_1, release=RELEASES[1], limits=limits).counts.updated == 50
-
     def test_a_table_that_somebody_dropped_is_made_again(self, mirror: Mirror) -> None:
         mirror.load(GOOD)
         mirror.backend.run("DROP TABLE {production}", NAMES)
         result = mirror.load(GOOD, release=RELEASES[1])
         assert (result.counts.baseline, result.counts.inserted) == (True, 50)
         assert mirror.production().total() == 50
+
+
+@needs(declares_text_width=True)
+class TextWidthContract(Behaviour):
+    """Columns with a width in bytes."""
+
+    mirror = FilesContract.mirror
+
+    def test_a_value_wider_than_its_column_is_rejected_with_column_and_width(self, mirror: Mirror) -> None:
+        width = mirror.backend.new_loader().capabilities.text_bytes(NAMES.columns[1])
+        assert width is not None
+        fits = "é".encode() * (width // 2) + b"x" * (width % 2)
+        result = mirror.load([b"C1|" + fits + b"||N|", b"C2|" + fits + b"x||N|"])
+        assert (result.report.rows, result.report.rejected) == (1, 1)
+        assert mirror.production() == Counter([("C1", fits.decode(), None, "N")])
+        reason = f"name: {width + 1:,} bytes, the column has at most {width:,}"
+        assert mirror.backend.run("SELECT line_number, reason FROM {rejected_row}") == [(3, reason)]
 
 
 EDITS = (

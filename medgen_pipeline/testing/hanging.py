@@ -1,6 +1,5 @@
 """A load whose process hangs while it has the lock: others wait for it, or take over once its lease runs out."""
 
-import multiprocessing
 import os
 import signal
 from collections import Counter
@@ -14,19 +13,20 @@ from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.loaders import LoaderFactory, TableBusyError
 from medgen_pipeline.testing.backend import Backend
 from medgen_pipeline.testing.loads import NAMES, RELEASES, A, B, C, D, compared, load, undone
+from medgen_pipeline.testing.processes import PROCESSES, process_of
+from medgen_pipeline.testing.tiers import Behaviour
 
-_PROCESSES = multiprocessing.get_context("spawn")
 _PATIENCE_SECONDS = 120
 
 
-class HangingContract:
+class HangingContract(Behaviour):
     """Both kinds of lock."""
 
     def test_a_load_that_hangs_is_waited_for_or_was_taken_over_and_publishes_nothing(self, backend: Backend) -> None:
         load(backend.new_loader(), NAMES, [A])
         leased = backend.new_loader().capabilities.leased_lock
-        ours, theirs = _PROCESSES.Pipe(duplex=False)
-        process = _PROCESSES.Process(target=load_and_hang, args=(backend.dsn, backend.settings(), theirs))
+        ours, theirs = PROCESSES.Pipe(duplex=False)
+        process = process_of(load_and_hang, backend, theirs)
         process.start()
         theirs.close()
         try:

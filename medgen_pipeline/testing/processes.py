@@ -2,12 +2,14 @@
 
 import math
 import multiprocessing
+import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn
 
 import pytest
@@ -31,9 +33,11 @@ from medgen_pipeline.testing.loads import (
     start_of,
     undone,
 )
+from medgen_pipeline.testing.tiers import Behaviour
 
-# spawn: a child must see the environment as the test has set it.
-_PROCESSES = multiprocessing.get_context("spawn")
+# Each is a copy of a process that has imported all of this, and nothing else of the test's.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload([__name__])
 _PATIENCE_SECONDS = 120
 OLD: list[Row] = [(f"C{number}", f"name {number}", "GTR", "N") for number in range(60)]
 NEW: list[Row] = [*OLD[10:], *((f"D{number}", "new", None, "N") for number in range(20))]
@@ -43,7 +47,7 @@ class Interrupt(BaseException):
     """As Dagster's, which is no Exception and no KeyboardInterrupt."""
 
 
-class ConcurrencyContract:
+class ConcurrencyContract(Behaviour):
     """The table's lock, and loaders in several threads."""
 
     def test_a_second_load_of_a_table_waits_and_then_says_for_what(self, backend: Backend) -> None:
@@ -130,7 +134,7 @@ class ConcurrencyContract:
         assert backend.feed(NAMES) == Counter()
 
 
-class InterruptionContract:
+class InterruptionContract(Behaviour):
     """Interrupts in the process, and processes that die."""
 
     def test_an_interrupt_while_rows_are_sent_leaves_nothing_and_the_lock_stays(self, backend: Backend) -> None:
@@ -199,8 +203,8 @@ class InterruptionContract:
     @staticmethod
     def _kill(backend: Backend, point: str, delay: float) -> None:
         """Load ``NEW`` in another process and kill it ``delay`` seconds after it has come to ``point``."""
-        ours, theirs = _PROCESSES.Pipe(duplex=False)
-        process = _PROCESSES.Process(target=load_until, args=(backend.dsn, backend.settings(), point, theirs))
+        ours, theirs = PROCESSES.Pipe(duplex=False)
+        process = process_of(load_until, backend, point, theirs)
         process.start()
         theirs.close()
         try:
@@ -211,6 +215,18 @@ class InterruptionContract:
             process.kill()
             process.join()
             ours.close()
+
+
+def process_of(target: Callable[..., None], backend: Backend, *arguments: object) -> BaseProcess:
+    """A process, not started yet, that is told where a backend is, and ``arguments``."""
+    given = (dict(os.environ), target, backend.dsn, backend.settings(), *arguments)
+    return PROCESSES.Process(target=_in_environment, args=given)
+
+
+def _in_environment(environment: Mapping[str, str], target: Callable[..., None], *arguments: object) -> None:
+    """In that of the test, which may have set something since the process was made that this one is a copy of."""
+    os.environ.update(environment)
+    target(*arguments)
 
 
 def load_until(dsn: str, settings: Mapping[str, Any], point: str, pipe: Connection) -> None:

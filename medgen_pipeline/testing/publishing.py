@@ -38,6 +38,7 @@ from medgen_pipeline.testing.loads import (
     start_of,
     undone,
 )
+from medgen_pipeline.testing.tiers import Behaviour, needs
 
 OLD: list[Row] = [(f"C{number}", f"name {number}", "GTR", "N") for number in range(50)]
 WIDER = replace(NAMES, columns=(*NAMES.columns, Column("note", "note", "Invented for this test.")))
@@ -46,8 +47,8 @@ _LOADS = 4
 T = TypeVar("T")
 
 
-class PublicationContract:
-    """``apply_changes``; what the user has under the same names."""
+class PublicationContract(Behaviour):
+    """``apply_changes``: all of a release or nothing, and no edit of others is lost."""
 
     def test_nothing_can_be_applied_before_it_is_compared(self, backend: Backend) -> None:
         with backend.new_loader() as loader:
@@ -122,13 +123,18 @@ class PublicationContract:
     def test_readers_see_the_old_rows_or_the_new_ones_and_nothing_else(self, backend: Backend) -> None:
         old, new = OLD, [A, B, C, D]
         load(backend.new_loader(), NAMES, old)
-        with _reading(lambda: frozenset(backend.production(NAMES).items())) as seen:
+        with reading(lambda: frozenset(backend.production(NAMES).items())) as seen:
             for number in range(_LOADS):
                 rows = old if number % 2 else new
                 load(backend.new_loader(), NAMES, rows, f"2026-03-0{number + 1}")
         assert seen <= {frozenset(Counter(rows).items()) for rows in (old, new)}
         assert backend.production(NAMES) == Counter(old)
         assert backend.leftovers([NAMES]) == []
+
+
+@needs(spanning_transactions=True)
+class TransactionContract(Behaviour):
+    """What one transaction makes of production, feed and audit."""
 
     def test_readers_see_feed_and_audit_together(self, backend: Backend) -> None:
         """A load that is said to have succeeded has its changes in the feed, and no other load has."""
@@ -143,11 +149,15 @@ class PublicationContract:
             )
             return int(str(changes)), int(str(fed))
 
-        with _reading(told) as seen:
+        with reading(told) as seen:
             for number in range(_LOADS):
                 load(backend.new_loader(), NAMES, OLD[number % 2 :], f"2026-03-0{number + 1}")
         assert len(seen) > 1
         assert all(changes == fed for changes, fed in seen)
+
+
+class OthersTablesContract(Behaviour):
+    """What users have beside the tables, on top of them or under their names."""
 
     def test_a_view_of_the_users_shows_the_new_rows(self, backend: Backend) -> None:
         load(backend.new_loader(), NAMES, [A, B])
@@ -157,7 +167,7 @@ class PublicationContract:
             assert Counter(backend.run("SELECT cui FROM {schema}.only_cuis")) == Counter((row[0],) for row in rows)
 
     def test_a_table_of_the_users_under_the_same_name_is_not_touched(self, backend: Backend) -> None:
-        backend.run("CREATE SCHEMA {schema}")
+        backend.create_schema(backend.schema)
         backend.run("CREATE TABLE {production} (cui VARCHAR(10), mine INTEGER)", NAMES)
         backend.run("INSERT INTO {production} VALUES ('C1', 7)", NAMES)
         with pytest.raises(LoaderError, match=r"names exists, but not as the catalog has it: missing"):
@@ -191,6 +201,10 @@ class PublicationContract:
             loader.cleanup(NAMES)
         assert backend.run("SELECT cui FROM {place}", place=place) == [("C1",)]
         assert backend.production(NAMES) == Counter([A])
+
+
+class ColumnsContract(Behaviour):
+    """Columns and keys of the catalog that change."""
 
     def test_a_column_that_the_catalog_gains_is_added_and_filled(self, backend: Backend) -> None:
         load(backend.new_loader(), NAMES, [A, B])
@@ -255,6 +269,10 @@ class PublicationContract:
             assert not loader.find_drift(table).written_to
             assert Counter(loader.read_as_of(table, release)) == Counter(rows)
 
+
+class ConnectionContract(Behaviour):
+    """A connection that breaks."""
+
     def test_a_connection_lost_before_publication_changes_nothing_and_the_loader_goes_on(
         self, backend: Backend
     ) -> None:
@@ -287,7 +305,7 @@ class PublicationContract:
 
 
 @contextmanager
-def _reading(look: Callable[[], T]) -> Iterator[set[T]]:
+def reading(look: Callable[[], T]) -> Iterator[set[T]]:
     """What another client sees all the while; its errors are the test's."""
     seen = {look()}
     failures: list[Exception] = []

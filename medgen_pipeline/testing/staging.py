@@ -12,12 +12,13 @@ from medgen_pipeline.catalog import TABLES
 from medgen_pipeline.loaders import LoaderError, LoaderFactory, Strategy
 from medgen_pipeline.testing.backend import Backend, Row
 from medgen_pipeline.testing.loads import HISTORY, NAMES, PUBMED, A, B, C, canonical, load, signed, start_of
+from medgen_pipeline.testing.tiers import Behaviour
 
 _LARGE_CHUNKS = 640
 _LARGE_CHUNK_ROWS = 32  # of 4 KB
 
 
-class StagingContract:
+class StagingContract(Behaviour):
     """``from_dsn``, ``connect``, ``close``, ``initialize_staging``, ``bulk_load``, ``cleanup``, capabilities."""
 
     def test_the_scheme_is_registered_and_an_unknown_setting_is_refused_by_name(self, backend: Backend) -> None:

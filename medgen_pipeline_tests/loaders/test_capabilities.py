@@ -19,7 +19,7 @@ from medgen_pipeline.testing import Backend, Row, load
 from medgen_pipeline.testing.comparing import ComparisonContract
 from medgen_pipeline.testing.curated import CuratedContract
 from medgen_pipeline.testing.loads import CHANGED_B, NAMES, RELEASES, A, B, compared
-from medgen_pipeline.testing.publishing import PublicationContract
+from medgen_pipeline.testing.publishing import ColumnsContract, OthersTablesContract, PublicationContract
 
 T = TypeVar("T")
 
@@ -66,7 +66,7 @@ class StrictDuckDB(Backend):
 
 @pytest.fixture
 def backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StrictDuckDB:
-    says = replace(DuckDBNativeLoader.capabilities, transactional_ddl=False, delete_using=False)
+    says = replace(DuckDBNativeLoader.capabilities, transactional_ddl=False, delete_join="exists")
     monkeypatch.setattr(DuckDBNativeLoader, "capabilities", says)
     monkeypatch.setattr("medgen_pipeline_duckdb.loader.DuckDBSession", StrictSession)
     return StrictDuckDB(f"duckdb://{tmp_path}/warehouse.duckdb")
@@ -92,9 +92,9 @@ class TestWithoutDdlInTransactions:
     test_a_scratch_too_large = CuratedContract.test_a_scratch_table_that_grows_too_large_refuses_the_query
     test_a_scratch_in_the_way = CuratedContract.test_a_scratch_table_takes_the_place_of_what_has_its_name
     test_a_failing_query = CuratedContract.test_a_query_that_fails_leaves_staging_and_production_as_they_were
-    test_a_number = PublicationContract.test_a_column_that_becomes_a_number_keeps_what_is_one
-    _assert_history = staticmethod(PublicationContract._assert_history)
-    test_a_foreign_table = PublicationContract.test_a_table_of_the_users_under_the_same_name_is_not_touched
+    test_a_number = ColumnsContract.test_a_column_that_becomes_a_number_keeps_what_is_one
+    _assert_history = staticmethod(ColumnsContract._assert_history)
+    test_a_foreign_table = OthersTablesContract.test_a_table_of_the_users_under_the_same_name_is_not_touched
     test_a_failing_publication = PublicationContract.test_a_publication_that_fails_half_way_changes_nothing
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from medgen_pipeline.testing import LoaderConformance
+from medgen_pipeline_tests.loaders.adoption import AdoptionContract
 from medgen_pipeline_tests.loaders.cases import skip_what_others_stand_for
 from medgen_pipeline_tests.loaders.redshift_support import BUCKET, ROLE, GatedRedshift
 
@@ -26,7 +27,7 @@ ALWAYS = {
 }
 
 
-class TestRedshift(LoaderConformance):
+class TestRedshift(LoaderConformance, AdoptionContract):
     @pytest.fixture
     def backend(self, request: pytest.FixtureRequest) -> GatedRedshift:
         skip_what_others_stand_for(request, ALWAYS)

@@ -14,7 +14,7 @@ from medgen_pipeline.loaders import LoaderError, LostConnectionError
 from medgen_pipeline.testing import Mirror, load
 from medgen_pipeline.testing.files import GOOD
 from medgen_pipeline.testing.loads import NAMES, RELEASES
-from medgen_pipeline.testing.processes import NEW, OLD, load_until
+from medgen_pipeline.testing.processes import NEW, OLD, PROCESSES, load_until, process_of
 from medgen_pipeline_tests.gates.faults import Drop, Fault
 from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
 from medgen_pipeline_tests.redgate.s3server import S3Fault
@@ -189,9 +189,8 @@ def test_what_a_process_killed_after_its_upload_left_in_s3_is_swept_by_the_next_
     load(redshift.new_loader(), NAMES, OLD)
     redshift.gate.log.clear()
     redshift.gate.slow("^COPY", 60)
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    killed = context.Process(target=load_until, args=(redshift.dsn, redshift.settings(), "sent", theirs))
+    ours, theirs = PROCESSES.Pipe(duplex=False)
+    killed = process_of(load_until, redshift, "sent", theirs)
     processes.append(killed)
     killed.start()
     redshift.gate.log.wait_for("^COPY")

@@ -14,7 +14,7 @@ CAPABILITIES = LoaderCapabilities(
     enforced_keys=False,
     curated=True,
     transactional_ddl=False,
-    delete_using=False,
+    delete_join="merge",
     leased_lock=True,
     documentation=(
         "https://docs.databricks.com/aws/en/sql/language-manual/sql-ref-names",

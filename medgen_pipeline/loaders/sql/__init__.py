@@ -8,8 +8,9 @@ them.
 """
 
 from medgen_pipeline.loaders.sql.audit import SqlAudit
+from medgen_pipeline.loaders.sql.dbapi import DbApiSession
 from medgen_pipeline.loaders.sql.loader import SqlNativeLoader
 from medgen_pipeline.loaders.sql.names import TableNames, schemas
 from medgen_pipeline.loaders.sql.session import SqlSession
 
-__all__ = ["SqlAudit", "SqlNativeLoader", "SqlSession", "TableNames", "schemas"]
+__all__ = ["DbApiSession", "SqlAudit", "SqlNativeLoader", "SqlSession", "TableNames", "schemas"]

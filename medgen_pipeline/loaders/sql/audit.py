@@ -174,7 +174,7 @@ class SqlAudit(Generic[AnyCursor]):
     def _create(self) -> None:
         new_schemas, new_tables = self._missing(self._found())
         for name in new_schemas:
-            self._session.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))
+            self._session.create_schema(name)
         added = {word: sql.SQL(self.additions.get(word, "")).format(**self._parts) for word in ADDITIONS}
         for name in new_tables:
             self._session.execute(sql.SQL(self.tables[name]).format(**self._parts, **added))
@@ -268,19 +268,28 @@ class SqlAudit(Generic[AnyCursor]):
             raise LoaderError(f"load {load_id} is not in the audit: was load_run emptied?")
         return found
 
-    def succeed(self, load_id: int, mode: ApplyMode, counts: ChangeCounts, guard: Guard) -> None:
+    def succeed(
+        self,
+        load_id: int,
+        mode: ApplyMode,
+        counts: ChangeCounts,
+        guard: Guard,
+        status: LoadStatus = LoadStatus.SUCCEEDED,
+    ) -> None:
         """Record success on the work connection, inside the transaction of the data.
+
+        With the status ``RUNNING``: what the load is about to leave, where no transaction covers all of it.
 
         Raises:
             LoaderError: The load is not running any more: another one has taken its place.
         """
         statement = sql.SQL(
-            "UPDATE {audit}.load_run SET status = {succeeded}, mode = {mode}, finished_at = {now},"
+            "UPDATE {audit}.load_run SET status = {status}, mode = {mode}, finished_at = {now},"
             " rows_inserted = {inserted}, rows_updated = {updated}, rows_deleted = {deleted},"
             " rows_unchanged = {unchanged}, guard = {guard} WHERE load_id = {load_id} AND status = {running}"
         ).format(
             **self._parts,
-            succeeded=LoadStatus.SUCCEEDED,
+            status=status,
             mode=mode,
             inserted=counts.inserted,
             updated=counts.updated,
@@ -291,6 +300,16 @@ class SqlAudit(Generic[AnyCursor]):
             running=LoadStatus.RUNNING,
         )
         self._session.execute(statement)
+        self.require(load_id, status)
+
+    def confirm(self, load_id: int) -> None:
+        """Record the success of a load that has recorded what it would leave."""
+        self._session.execute(
+            sql.SQL(
+                "UPDATE {audit}.load_run SET status = {succeeded}, finished_at = {now}"
+                " WHERE load_id = {load_id} AND status = {running}"
+            ).format(**self._parts, succeeded=LoadStatus.SUCCEEDED, load_id=load_id, running=LoadStatus.RUNNING)
+        )
         self.require(load_id, LoadStatus.SUCCEEDED)
 
     def require(self, load_id: int, status: LoadStatus) -> None:
@@ -310,11 +329,18 @@ class SqlAudit(Generic[AnyCursor]):
         """The newest successful load of a table; None also where there is no audit."""
         if not self.exists():
             return None
+        return self._newest(table_name, LoadStatus.SUCCEEDED, sql.SQL(""))
+
+    def unsettled(self, table_name: str) -> LoadRecord | None:
+        """The load that has recorded what it is about to leave, and not that it has left it."""
+        return self._newest(table_name, LoadStatus.RUNNING, sql.SQL(" AND guard IS NOT NULL"))
+
+    def _newest(self, table_name: str, status: LoadStatus, condition: sql.Statement) -> LoadRecord | None:
         names = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(LoadRecord))
         statement = sql.SQL(
-            "SELECT {names} FROM {audit}.load_run WHERE table_name = {name} AND status = {succeeded}"
+            "SELECT {names} FROM {audit}.load_run WHERE table_name = {name} AND status = {status}{condition}"
             " ORDER BY load_id DESC LIMIT 1"
-        ).format(names=names, name=table_name, succeeded=LoadStatus.SUCCEEDED, **self._parts)
+        ).format(names=names, name=table_name, status=status, condition=condition, **self._parts)
         with self._session.errors("reading the audit"):
             row = self._session.execute_audit(statement).fetchone()
         return None if row is None else LoadRecord(*row)

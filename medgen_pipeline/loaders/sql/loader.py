@@ -8,6 +8,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, Generic, LiteralString
 
 from medgen_pipeline.catalog import Query, Table
@@ -29,7 +30,7 @@ from medgen_pipeline.loaders.records import (
     Strategy,
     UnknownTableError,
 )
-from medgen_pipeline.loaders.sql import history
+from medgen_pipeline.loaders.sql import history, one_by_one
 from medgen_pipeline.loaders.sql import query as queries
 from medgen_pipeline.loaders.sql.audit import SqlAudit
 from medgen_pipeline.loaders.sql.compare import (
@@ -134,6 +135,11 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         self._load = LoadState()
         self._session.close()
 
+    def cancel(self) -> None:
+        """See the base class. The table's lock is not the connection's, and stays."""
+        self._session.close()
+        self._session.open()
+
     def table_uri(self, table: Table) -> str:
         """See the base class."""
         return f"{self.scheme}://{self._session.where}/{self._session.schema}/{table.name}"
@@ -144,6 +150,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         """See the base class."""
         self._prepare()
         self._take_lock(start.table)
+        self._settle(start.table)
         self._load = LoadState(start, self._audit.start(start), self.last_load(start.table))
         return self._load.load_id
 
@@ -157,6 +164,8 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
 
     def log_run_finish(self, load_id: int, status: LoadStatus, error: str | None = None) -> LoadStatus:
         """See the base class."""
+        if self._load.start is not None and self._load.load_id == load_id:
+            self._settle(self._load.start.table)
         return self._audit.finish(load_id, status, error)
 
     def last_load(self, table: Table) -> LoadRecord | None:
@@ -225,16 +234,16 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
     def _compare_lines(self, table: Table) -> Comparison[Any]:
         """The staged lines that were removed from the file against those that were added to it."""
         names, last = self._names(table), history.required(self._guard_of(self._load.last), self._names(table))
-        return self._session.transaction(lambda: compare_staged_lines(self._session, names, last))
+        return self._session.together(lambda: compare_staged_lines(self._session, names, last))
 
     def _compare_whole(self, table: Table) -> Comparison[Any]:
         """The staged file against production."""
         names, last = self._names(table), self._guard_of(self._comparable)
-        return self._session.transaction(lambda: compare_with_production(self._session, names, last))
+        return self._session.together(lambda: compare_with_production(self._session, names, last))
 
     def _compare_nothing(self, table: Table) -> Comparison[Any]:
         """The staged rows alone: there is no production."""
-        return self._session.transaction(lambda: baseline(self._session, self._names(table)))
+        return self._session.together(lambda: baseline(self._session, self._names(table)))
 
     @property
     def _comparable(self) -> LoadRecord | None:
@@ -278,11 +287,14 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
             raise LoaderError(
                 f"{place} is a {relation.kind}, expected a table. Rename or drop it, and the next load makes the table."
             )
+        left = self._guard_of(self._load.last)
         if relation is not None and relation.made_by_loads and not self.capabilities.transactional_ddl:
-            relation = None if drop_unpublished(self._session, names) else relation
+            # One without rows, where the last load left some, is what a first load has made and did not come to fill.
+            filled = left is not None and left.rows == 0
+            relation = None if not filled and drop_unpublished(self._session, names) else relation
         found = self._session.columns(names.schema, names.table.name)
         missing = names.missing(found)
-        unknown = missing or self._guard_of(self._load.last) is None
+        unknown = missing or left is None
         if unknown and self._load.last is not None and self._load.strategy is Strategy.SNAPSHOT:
             raise ProductionChangedError(f"{place} is not as a load leaves it: missing {missing or 'its guard'}.")
         if relation is None:
@@ -365,7 +377,10 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
 
         with self._session.errors(f"publishing {table.name}"):
             self._before_publishing(table, mode)
-            self._in_one_transaction(publish)
+            if self.capabilities.spanning_transactions:
+                self._in_one_transaction(publish)
+            else:
+                self._publish_one_by_one(table, mode)
             self._after_publishing(table, mode)
         return found.counts
 
@@ -391,6 +406,25 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
 
     def _in_one_transaction(self, body: Callable[[], None]) -> None:
         self._session.transaction(body)
+
+    def _publish_one_by_one(self, table: Table, mode: ApplyMode) -> None:
+        (start, found), guard = self._begun(table), self._guard_after(table, self._begun(table)[1], mode)
+        one_by_one.publish(
+            *(self._session, self._audit, self._names(table), start, self._load.load_id, mode, found, guard),
+            lambda: self._change_production(table, mode),
+        )
+
+    def _change_production(self, table: Table, mode: ApplyMode) -> None:
+        """Bring production to what was found, at once, where no transaction covers more than one table.
+
+        A warehouse without any transaction fills a table beside production and has the two exchanged.
+        """
+        one_by_one.change_at_once(self._session, self._names(table), mode, self._begun(table)[1])
+
+    def _settle(self, table: Table) -> None:
+        """Finish or undo what a load of the table left half published. Called under its lock."""
+        if not self.capabilities.spanning_transactions:
+            one_by_one.settle(self._session, self._audit, self._names(table), partial(self._is_as_left, table))
 
     def _publish_first(self, table: Table) -> None:
         names = self._names(table)
@@ -437,9 +471,10 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         """See the base class."""
         left = self._guard_of(last)
         with self._session.errors(f"looking at {table.name}"):
-            if left is None or history.damage(self._session, self._names(table), left):
-                return False
-            return self._is_in(table, left.state)
+            return left is not None and self._is_as_left(table, left)
+
+    def _is_as_left(self, table: Table, left: Guard) -> bool:
+        return not history.damage(self._session, self._names(table), left) and self._is_in(table, left.state)
 
     def columns(self, table: Table) -> dict[str, FoundColumn]:
         """See the base class."""
@@ -458,17 +493,21 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
 
     def read_changes(self, table: Table, since: str, until: str | None = None) -> Iterator[tuple[Any, ...]]:
         """See the base class."""
-        self._audit.require_audit()
-        guard = Guard.of(self.last_load(table))
+        guard = self._guard_to_read_by(table)
         with self._session.errors(f"reading the changes of {table.name}"):
             return history.read_changes(self._session, self._names(table), guard, since, until)
 
     def read_as_of(self, table: Table, release: str) -> Iterator[tuple[Any, ...]]:
         """See the base class."""
-        self._audit.require_audit()
-        guard = Guard.of(self.last_load(table))
+        guard = self._guard_to_read_by(table)
         with self._session.errors(f"reading {table.name} as of {release}"):
             return history.read_as_of(self._session, self._names(table), guard, release)
+
+    def _guard_to_read_by(self, table: Table) -> Guard | None:
+        self._audit.require_audit()
+        if not self.capabilities.spanning_transactions:
+            one_by_one.require_settled(self._audit, self._names(table))
+        return Guard.of(self.last_load(table))
 
     def query(self, statement: LiteralString, **parts: Any) -> list[tuple[Any, ...]]:
         """See the base class."""

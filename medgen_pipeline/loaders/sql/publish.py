@@ -6,7 +6,7 @@ some warehouses commit at it.
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, LiteralString
 
 from medgen_pipeline.catalog import Column, ColumnType
 from medgen_pipeline.loaders import statement as sql
@@ -97,16 +97,14 @@ def fill_production(session: SqlSession[Any], names: TableNames) -> None:
 
 def describe(session: SqlSession[Any], names: TableNames) -> None:
     """Put the catalog's descriptions where psql, BI tools and data catalogs find them."""
-    text = sql.Literal(names.table.description)
-    session.run("COMMENT ON TABLE {production} IS {text}", names, text=text)
+    session.comment(names.production, None, names.table.description)
     describe_columns(session, names, names.table.columns)
 
 
 def describe_columns(session: SqlSession[Any], names: TableNames, columns: Sequence[Column]) -> None:
     """The same for some of the columns."""
     for column in columns:
-        name, text = sql.Identifier(column.name), sql.Literal(column.description)
-        session.run("COMMENT ON COLUMN {production}.{column} IS {text}", names, column=name, text=text)
+        session.comment(names.production, column.name, column.description)
 
 
 def apply_delta(
@@ -114,44 +112,52 @@ def apply_delta(
 ) -> None:
     """Delete and insert in place, and feed. Inside the caller's transaction."""
     require_unchanged(session, names, found)
-    if found.counts.by_key:
-        _delete(session, names, names.parts["removed"], names.key_matches(names.table.name, names.changes_name))
-    elif found.counts.deleted:
-        _delete_copies(session, names)
-    session.run(
-        "INSERT INTO {production} ({columns}) SELECT {columns} FROM {changes} WHERE _change_type IN ({added})",
-        names,
-    )
+    keep_copies(session, names, found)
+    change_production(session, names, found)
     write_feed(session, names, start, load_id)
     require_published(session, names, Content(found.counts.rows_after, found.checksum_after))
 
 
+def change_production(session: SqlSession[Any], names: TableNames, found: Comparison[Content]) -> None:
+    """Delete and insert in place."""
+    by_key = found.counts.by_key
+    if by_key:
+        _delete(session, names, names.parts["removed"], names.key_matches(names.table.name, names.changes_name))
+    elif found.counts.deleted:
+        _delete(session, names, names.parts["delete"], names.same(names.table.name, names.changes_name))
+        session.run("INSERT INTO {production} ({columns}) SELECT {columns} FROM {kept}", names)
+    session.run(
+        "INSERT INTO {production} ({columns}) SELECT {columns} FROM {changes} WHERE _change_type IN ({added})",
+        names,
+    )
+
+
+# Delete from production what matches rows of the change set that are of some kinds; by ``capabilities.delete_join``.
+_DELETE: Mapping[str, LiteralString] = {
+    "using": "DELETE FROM {production} USING {changes} WHERE {change}._change_type IN ({kinds}) AND {matches}",
+    "exists": "DELETE FROM {production} WHERE EXISTS"
+    " (SELECT 1 FROM {changes} WHERE {change}._change_type IN ({kinds}) AND {matches})",
+    "merge": "MERGE INTO {production} AS {name} USING"
+    " (SELECT DISTINCT {columns} FROM {changes} WHERE _change_type IN ({kinds})) AS {change} ON {matches}"
+    " WHEN MATCHED THEN DELETE",
+}
+
+
 def _delete(session: SqlSession[Any], names: TableNames, kinds: sql.Statement, matches: sql.Statement) -> None:
-    """Delete from production what matches rows of the change set that are of some kinds."""
-    change = sql.Identifier(names.changes_name)
-    if session.capabilities.delete_using:
-        session.run(
-            "DELETE FROM {production} USING {changes} WHERE {change}._change_type IN ({kinds}) AND {matches}",
-            names,
-            change=change,
-            kinds=kinds,
-            matches=matches,
-        )
-    else:
-        session.run(
-            "MERGE INTO {production} AS {name} USING"
-            " (SELECT DISTINCT {columns} FROM {changes} WHERE _change_type IN ({kinds})) AS {change} ON {matches}"
-            " WHEN MATCHED THEN DELETE",
-            names,
-            name=sql.Identifier(names.table.name),
-            change=change,
-            kinds=kinds,
-            matches=matches,
-        )
+    session.run(
+        _DELETE[session.capabilities.delete_join],
+        names,
+        name=sql.Identifier(names.table.name),
+        change=sql.Identifier(names.changes_name),
+        kinds=kinds,
+        matches=matches,
+    )
 
 
-def _delete_copies(session: SqlSession[Any], names: TableNames) -> None:
-    """Delete as many copies as the change set has: all equal rows go, and those too many come back."""
+def keep_copies(session: SqlSession[Any], names: TableNames, found: Comparison[Content]) -> None:
+    """Keep the copies of a row that the change set leaves: where one is deleted all go, and these come back."""
+    if found.counts.by_key or not found.counts.deleted:
+        return
     session.clear_scratch("kept", names)
     session.run(
         "INSERT INTO {kept} ({columns}) SELECT {columns} FROM"
@@ -164,8 +170,6 @@ def _delete_copies(session: SqlSession[Any], names: TableNames) -> None:
         identity=names.identity(),
         same=names.same("p", "d"),
     )
-    _delete(session, names, names.parts["delete"], names.same(names.table.name, names.changes_name))
-    session.run("INSERT INTO {production} ({columns}) SELECT {columns} FROM {kept}", names)
 
 
 def write_feed(session: SqlSession[Any], names: TableNames, start: LoadStart, load_id: int) -> None:

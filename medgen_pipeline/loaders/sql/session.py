@@ -143,12 +143,17 @@ class SqlSession(ABC, Generic[AnyCursor]):
     def transaction(self, body: Callable[[], T]) -> T:
         """Run ``body`` in a transaction of the work connection: all of it happens or nothing.
 
+        Without the capability ``spanning_transactions`` it writes to one table.
         Where others get in its way, a backend that can may run the whole of it again.
         """
 
     def ddl(self, body: Callable[[], T]) -> T:
         """Run ``body``, which makes, alters or drops tables: in a transaction where that can be one."""
         return self.transaction(body) if self.capabilities.transactional_ddl else body()
+
+    def together(self, body: Callable[[], T]) -> T:
+        """Run ``body``, which writes to several tables of the load's own: in a transaction where one covers them."""
+        return self.transaction(body) if self.capabilities.spanning_transactions else body()
 
     def altering(self, body: Callable[[], None]) -> None:
         """Run ``body``, which alters tables that others may be using; a backend may limit how long it waits for them.
@@ -248,7 +253,17 @@ class SqlSession(ABC, Generic[AnyCursor]):
 
     def mark(self, relation: sql.Statement) -> None:
         """Say in the comment of a table that a load has made it."""
-        self.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(relation, sql.Literal(MARK)))
+        self.comment(relation, None, MARK)
+
+    def comment(self, relation: sql.Statement, column: str | None, text: str) -> None:
+        """Describe a table, or one of its columns, where the warehouse has comments."""
+        statement = self.dialect.comment(relation, column, text)
+        if statement is not None:
+            self.execute(statement)
+
+    def create_schema(self, name: str) -> None:
+        """Create a schema that may exist."""
+        self.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))
 
     def columns(self, schema: str, name: str) -> dict[str, str]:
         """The columns of a table with their types, in their order; empty where nothing has this name."""
