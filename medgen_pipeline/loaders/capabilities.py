@@ -24,7 +24,8 @@ class LoaderCapabilities:
         spanning_transactions: Whether a transaction covers several tables. Where not, a table is changed at once and
             each table by itself: change feed, production and audit one after the other, so that a crash between two of
             them can be told and is healed by the next load. No table is made in such a transaction either.
-        delete_join: How DELETE names the rows of another table: ``DELETE … USING``, ``DELETE … WHERE EXISTS``, or ``MERGE``.
+        delete_join: How rows are deleted that another table names: ``DELETE … USING``, ``DELETE … WHERE EXISTS``, or by
+            ``MERGE``.
         leased_lock: Whether the table's lock is a lease, which a holder that dies keeps until it runs out. Where not,
             it is free at once.
     """

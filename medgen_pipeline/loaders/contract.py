@@ -150,6 +150,9 @@ class AbstractNativeLoader(ABC):
     def apply_changes(self, table: Table, mode: ApplyMode) -> ChangeCounts:
         """Publish the change set: production, change feed and audit move together or not at all.
 
+        Without the capability ``spanning_transactions`` they move one after the other: feed, production, audit; where
+        that ends half way, the next load of the table, or ``log_run_finish`` of this one, finishes it or undoes it.
+
         A table that exists is changed in place, whatever the fraction, so that whatever users have attached to it
         stays. Readers see the old rows or the new ones, never a mixture, an error or an empty table.
 
@@ -174,7 +177,8 @@ class AbstractNativeLoader(ABC):
         """Take the table's lock, mark its abandoned predecessors, and record a running load; returns its id.
 
         Creates the schemas and the audit where they are missing; no other method does.
-        Holding the lock proves that a predecessor still marked as running is dead.
+        Holding the lock proves that a predecessor still marked as running is dead. What it published by half is made
+        whole first.
 
         Raises:
             TableBusyError: Another load holds the lock; the message names it.

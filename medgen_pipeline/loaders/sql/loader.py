@@ -1,4 +1,4 @@
-"""The contract's methods for a warehouse that speaks SQL and has transactions over several tables.
+"""The contract's methods for a warehouse that speaks SQL and changes a table at once.
 
 What is left to a backend: names and types, connections, the table's lock, and the native path into staging. Where it
 has a better way to compare, to prove or to publish, it overrides the step below that does it.
