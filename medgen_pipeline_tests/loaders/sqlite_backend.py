@@ -71,6 +71,7 @@ class SqliteSession(DbApiSession):
     dialect: ClassVar[Dialect] = SqliteDialect()
     error = sqlite3.Error
     begin = "BEGIN IMMEDIATE"
+    journal: ClassVar[LiteralString] = "DELETE"
 
     def __init__(self, folder: Path, schema: str) -> None:
         super().__init__(schema)
@@ -91,6 +92,7 @@ class SqliteSession(DbApiSession):
     def create_schema(self, name: str) -> None:
         for connection in filter(None, (self._work, self._audit)):
             attach(connection, self.folder, name, create=True)
+        self.execute(sql.SQL("PRAGMA {}.journal_mode = {}").format(sql.Identifier(name), sql.SQL(self.journal)))
 
     def relations(self, names: Sequence[str]) -> dict[str, dict[str, Relation]]:
         for connection in filter(None, (self._work, self._audit)):
@@ -209,6 +211,8 @@ class SqliteLoader(SqlNativeLoader[Any]):
 
 class OneTableSession(SqliteSession):
     """Refuses a transaction that writes to a second table, or that makes or drops one."""
+
+    journal = "WAL"
 
     def __init__(self, folder: Path, schema: str) -> None:
         super().__init__(folder, schema)
