@@ -40,6 +40,7 @@ class SqliteDialect(Dialect):
     name_type = text_type = "TEXT"
     integer_type = "INTEGER"
     timestamp_type = "TEXT"
+    layout_marks = True
 
     def matches(self, text: sql.Statement, pattern: str) -> sql.Statement:
         """By a function that the session brings."""
