@@ -111,14 +111,15 @@ class Deployment:
         self.edited -= content.keys()
 
     def write_as_others(self, name: str, rows: list[Row]) -> None:
-        """Put other rows in the place of those that a load has left."""
+        """Put other rows in the place of those that a load has left, but for those that a unique index forbids."""
         if query(self.warehouse.database, "SELECT to_regclass(%s) IS NULL", f"medgen.{name}") == [(True,)]:
             return
         with session(self.warehouse.database) as connection:
             connection.execute(f"DELETE FROM medgen.{name}".encode())  # noqa: S608  # a table of the catalog
             for row in rows:
                 places = ", ".join(["%s"] * len(row))
-                connection.execute(f"INSERT INTO medgen.{name} VALUES ({places})".encode(), row)  # noqa: S608  # the same
+                insert = f"INSERT INTO medgen.{name} VALUES ({places}) ON CONFLICT DO NOTHING"  # noqa: S608  # the same
+                connection.execute(insert.encode(), row)
         self.edited.add(name)
 
     def lose(self, name: str, content: dict[str, list[Row]]) -> None:
