@@ -138,7 +138,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "drop-options",
-        shape(rf"^DROP (?:TABLE|VIEW) (?:IF EXISTS )?+{_TABLE} (\S+)"),
+        shape(rf"^DROP (?:TABLE|VIEW) (?>(?:IF EXISTS )?){_TABLE} (\S+)"),
         _NEAR,
         f"{_M}sql-ref-syntax-ddl-drop-table",
         _SYNTAX,
