@@ -213,6 +213,7 @@ def test_settings_are_read_from_the_environment_in_one_place() -> None:
     handed_on = {  # to a program that is started, as it is
         "cli/ui.py",
         "demo/embedded_postgres.py",
+        "testing/processes.py",
     }
     users = {
         path.relative_to(package).as_posix()
