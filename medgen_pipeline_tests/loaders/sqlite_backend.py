@@ -249,8 +249,13 @@ class SqliteOneByOneLoader(SqliteLoader):
 
 
 def connect(folder: Path, schema: str, patience: float = 60) -> sqlite3.Connection:
-    """A connection, with those of the schemas that exist."""
-    connection = sqlite3.connect(":memory:", timeout=patience, isolation_level=None, check_same_thread=False)
+    """A connection, with those of the schemas that exist.
+
+    Its own database has nothing in it. It is a file and not in memory, and files are synchronised: without either,
+    SQLite commits file by file.
+    """
+    own = folder / "own.sqlite"
+    connection = sqlite3.connect(own, timeout=patience, isolation_level=None, check_same_thread=False)
     attach(connection, folder, *schemas(schema))
     return connection
 
@@ -267,7 +272,7 @@ def attach(connection: sqlite3.Connection, folder: Path, *names: str, create: bo
         file = folder / f"{name}.db"
         if name not in known and (create or file.exists()):
             connection.execute("ATTACH ? AS ?", [str(file), name])
-            connection.execute(f'PRAGMA "{name}".synchronous = OFF')  # a killed process is no power failure
+            connection.execute(f'PRAGMA "{name}".synchronous = NORMAL')
 
 
 def _decoded(chunk: bytes) -> Iterator[list[str | None]]:
