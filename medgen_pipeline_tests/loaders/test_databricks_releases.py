@@ -1,0 +1,49 @@
+"""Whole releases through Databricks' gate: the same counts, rows and feed as on PostgreSQL."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from medgen_pipeline.catalog import SourceTable, table_by_name
+from medgen_pipeline.loading.file_load import LoadOptions, load_table
+from medgen_pipeline.release import Archive, ReleaseSource
+from medgen_pipeline.testing.files import OPEN_GATES
+from medgen_pipeline_tests.dbxgate.backend import GatedDatabricks
+from medgen_pipeline_tests.loaders.support import new_loader, outcome, read
+
+REAL = ("2021-08-20", "2021-11-11", "2021-12-02")
+
+
+def load_both(
+    databricks: GatedDatabricks, database: str, home: Path, table: SourceTable, release: Path, *, force_warehouse: bool
+) -> None:
+    archive = Archive(home)
+    source = ReleaseSource(release.as_uri(), archive).fetch(table)
+    options = LoadOptions(limits=OPEN_GATES, force_warehouse=force_warehouse)
+    loaders = (new_loader(database), databricks.new_loader())
+    on_postgres, on_databricks = (load_table(loader, table, source, archive, options) for loader in loaders)
+    assert outcome(on_databricks) == outcome(on_postgres)
+    assert databricks.production(table) == Counter(read(database, "medgen", table))
+    if databricks.feed(table):
+        feed = ("_change_type", "_release")
+        assert databricks.feed(table) == Counter(read(database, "medgen_changes", table, feed))
+
+
+@pytest.mark.parametrize("name", ["mgconso", "medgen_pubmed_lnk"])
+def test_a_table_of_the_sample_releases_is_the_same_as_on_postgresql(
+    databricks: GatedDatabricks, database: str, samples: tuple[Path, Path], tmp_path: Path, name: str
+) -> None:
+    for number, release in enumerate((*samples, samples[0])):
+        load_both(databricks, database, tmp_path, table_by_name(name), release, force_warehouse=number == 2)
+    assert databricks.left_outside() == []
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["names", "mgrel"])
+def test_a_table_of_three_real_releases_is_the_same_as_on_postgresql(
+    databricks: GatedDatabricks, database: str, real_releases: Path, tmp_path: Path, name: str
+) -> None:
+    for number, release in enumerate(REAL):
+        table = table_by_name(name)
+        load_both(databricks, database, tmp_path, table, real_releases / release, force_warehouse=number == 2)
