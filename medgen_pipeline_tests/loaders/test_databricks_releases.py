@@ -1,16 +1,19 @@
 """Whole releases through Databricks' gate: the same counts, rows and feed as on PostgreSQL."""
 
+import os
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from medgen_pipeline.catalog import SourceTable, table_by_name
+from medgen_pipeline.catalog import CURATED_TABLES, TABLES, SourceTable, table_by_name
 from medgen_pipeline.loading.file_load import LoadOptions, load_table
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing.files import OPEN_GATES
 from medgen_pipeline_tests.dbxgate.backend import GatedDatabricks
+from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.support import new_loader, outcome, read
+from medgen_pipeline_tests.loaders.test_conformance_databricks import THOROUGH
 
 REAL = ("2021-08-20", "2021-11-11", "2021-12-02")
 
@@ -37,6 +40,28 @@ def test_a_table_of_the_sample_releases_is_the_same_as_on_postgresql(
     for number, release in enumerate((*samples, samples[0])):
         load_both(databricks, database, tmp_path, table_by_name(name), release, force_warehouse=number == 2)
     assert databricks.left_outside() == []
+
+
+@pytest.mark.skipif(not os.environ.get(THOROUGH), reason=f"a minute of two processors: set {THOROUGH}")
+def test_curated_tables_their_rules_and_metrics_are_the_same_as_on_postgresql(
+    databricks: GatedDatabricks, database: str, samples: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """The catalog's queries are translated; the second release is followed, from the feeds."""
+    here = CuratedWarehouse(lambda: new_loader(database), database)
+    there = CuratedWarehouse(databricks.new_loader, database)
+    for release in samples:
+        made = []
+        for warehouse in (here, there):
+            warehouse.bring_to(release, Archive(tmp_path))
+            made.append({name: outcome(result) for name, result in warehouse.make_all().items()})
+        assert made[1] == made[0]
+    for table in CURATED_TABLES:
+        assert databricks.production(table) == Counter(here.rows(table)), table.name
+        for rule in table.rules:
+            found = [sorted(one.findings(table.name, rule.name), key=repr) for one in (here, there)]
+            assert found[1] == found[0], rule.name
+        assert there.metrics(table.name) == here.metrics(table.name)
+    assert databricks.leftovers([*TABLES, *CURATED_TABLES]) == []
 
 
 @pytest.mark.real

@@ -1,12 +1,15 @@
 """How Databricks writes SQL. No statement is executed here."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, LiteralString
+from typing import TYPE_CHECKING, Any, ClassVar, LiteralString
 
 from medgen_pipeline.catalog import ColumnType, Table
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.dialect import Dialect
 from medgen_pipeline.loaders.sql.names import MARK
+
+if TYPE_CHECKING:
+    import sqlglot
 
 # Transactions take tables with catalog commits alone, and columns can be dropped and renamed where they are mapped by
 # name. https://docs.databricks.com/aws/en/tables/features/catalog-commits
@@ -76,8 +79,10 @@ class DatabricksDialect(Dialect):
         import sqlglot  # of the extra, and curated tables alone need it
 
         written = "".join(_PLAIN.text(sql.Statement((piece,))) for piece in query.pieces)
-        (translated,) = sqlglot.transpile(written, read="postgres", write="databricks")
-        return sql.Statement((translated,))
+        tree = sqlglot.parse_one(written, read="postgres")
+        if isinstance(tree, sqlglot.exp.Delete):
+            _with_alias(tree)
+        return sql.Statement((tree.sql("databricks", identify=True),))
 
 
 class _Plain(Dialect):
@@ -91,6 +96,17 @@ def _layout(clustered_by: Sequence[str]) -> sql.Statement:
     return sql.SQL("CLUSTER BY ({}) COMMENT {} {}").format(
         sql.SQL(", ").join(map(sql.Identifier, clustered_by)), sql.Literal(MARK), sql.SQL(PROPERTIES)
     )
+
+
+def _with_alias(tree: "sqlglot.exp.Delete") -> None:
+    """Name the table by an alias where its columns are named by schema and table, which an alias makes shorter."""
+    from sqlglot import exp
+
+    table = tree.this
+    for column in tree.find_all(exp.Column):
+        if (column.text("db"), column.table) == (table.db, table.name):
+            column.replace(exp.column(column.this.copy(), table="own", quoted=True))
+    table.set("alias", exp.TableAlias(this=exp.to_identifier("own", quoted=True)))
 
 
 _PLAIN = _Plain()
