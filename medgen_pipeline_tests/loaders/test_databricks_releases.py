@@ -11,9 +11,10 @@ from medgen_pipeline.loading.file_load import LoadOptions, load_table
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing.files import OPEN_GATES
 from medgen_pipeline_tests.dbxgate.backend import GatedDatabricks
+from medgen_pipeline_tests.loaders.cases import THOROUGH
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.support import new_loader, outcome, read
-from medgen_pipeline_tests.loaders.test_conformance_databricks import THOROUGH
+
 
 REAL = ("2021-08-20", "2021-11-11", "2021-12-02")
 
