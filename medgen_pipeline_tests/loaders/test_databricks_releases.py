@@ -15,7 +15,6 @@ from medgen_pipeline_tests.loaders.cases import THOROUGH
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.support import new_loader, outcome, read
 
-
 REAL = ("2021-08-20", "2021-11-11", "2021-12-02")
 
 
