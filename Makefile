@@ -58,7 +58,7 @@ bench-delta: $(TEST) ## Compare a full-size load of the next release with raw CO
 bench-curated: $(TEST) ## Compare the curated tables of a full-size release with plain copies of their inputs
 	@$(BIN)/python -m medgen_pipeline_tests.bench.curated $(ARGS)
 
-bench-upload: $(TEST) ## Compare the upload of a 1 GB table for Redshift with a bare one
+bench-upload: $(TEST) ## Compare the uploads of a 1 GB table for Redshift and Databricks with bare ones
 	@$(BIN)/python -m medgen_pipeline_tests.bench.upload $(ARGS)
 
 docs: $(TEST) ## Build the documentation into site/; a broken link fails

@@ -1,16 +1,20 @@
-r"""A table's way into S3 beside ``zcat FILE | gzip -1`` into a bare multipart upload of boto3's, in one run.
+r"""A table's way through object storage beside a bare one of the same published file, in one run.
 
-Both read the same published file and write to the same S3, a moto server in a process of its own. Ours checks and
-frames the rows as well, and cuts them into parts. Run as ``python -m medgen_pipeline_tests.bench.upload --help``.
-Prints and judges; asserts nothing.
+For Redshift: ``zcat FILE | gzip -1`` into a bare multipart upload of boto3's, and ours, into the same S3, a moto server
+in a process of its own. For Databricks: Arrow's CSV reader into its Parquet writer and a copy of the file, and ours,
+parts in a folder. Ours checks and frames the rows as well, and cuts them into parts.
+
+Run as ``python -m medgen_pipeline_tests.bench.upload --help``. Prints and judges; asserts nothing.
 """
 
 import multiprocessing
 import os
 import shlex
+import shutil
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -21,8 +25,12 @@ from typing import NamedTuple
 
 import boto3  # type: ignore[import-untyped]  # ships no types
 import click
+from pyarrow import csv, parquet
 
 from medgen_pipeline.catalog import SourceTable, table_by_name
+from medgen_pipeline.loaders.databricks.config import DatabricksConfig
+from medgen_pipeline.loaders.databricks.volume import ROWS_BYTES, ParquetPart
+from medgen_pipeline.loaders.object_store import LoadFolder, turns
 from medgen_pipeline.loaders.redshift.aws import client
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.loaders.redshift.stage import Stage
@@ -47,24 +55,33 @@ class Sent(NamedTuple):
     rss_mb: float
 
 
-def measure(table: SourceTable, path: Path, environment: Mapping[str, str], repeat: int) -> Record:
-    """Alternate the two uploads of one file."""
-    raws, ours = [], []
-    for _ in range(repeat):
-        raws.append(_in_a_process(partial(_send_raw, table, path), environment))
-        ours.append(_in_a_process(partial(_send_ours, table, path), environment))
+class Way(NamedTuple):
+    """What is compared: a bare upload of a table's file, and ours."""
+
+    raw: Callable[[SourceTable, Path], Sent]
+    ours: Callable[[SourceTable, Path], Sent]
+
+
+def measure(table: SourceTable, path: Path, environment: Mapping[str, str], repeat: int) -> Iterator[Record]:
+    """Alternate the two uploads of one file, each way."""
     with open_published(table, path) as lines:
         megabytes = sum(len(block) for block in iter(partial(lines.read, 1 << 20), b"")) / 1e6
-    record: Record = {
-        "table": table.name,
-        "content_mb": megabytes,
-        "raw_s": median(sent.seconds for sent in raws),
-        "ours_s": median(sent.seconds for sent in ours),
-        "raw_stored_mb": raws[0].stored_mb,
-        "ours_stored_mb": ours[0].stored_mb,
-        "rss_mb": max(sent.rss_mb for sent in ours),
-    }
-    return with_ratios(record, RATIOS)
+    for name, way in WAYS.items():
+        raws, ours = [], []
+        for _ in range(repeat):
+            raws.append(_in_a_process(partial(way.raw, table, path), environment))
+            ours.append(_in_a_process(partial(way.ours, table, path), environment))
+        record: Record = {
+            "table": table.name,
+            "way": name,
+            "content_mb": megabytes,
+            "raw_s": median(sent.seconds for sent in raws),
+            "ours_s": median(sent.seconds for sent in ours),
+            "raw_stored_mb": raws[0].stored_mb,
+            "ours_stored_mb": ours[0].stored_mb,
+            "rss_mb": max(sent.rss_mb for sent in ours),
+        }
+        yield with_ratios(record, RATIOS)
 
 
 def _in_a_process(send: partial[Sent], environment: Mapping[str, str]) -> Sent:
@@ -97,6 +114,65 @@ def _send_ours(table: SourceTable, path: Path) -> Sent:
         stage.upload(iter(FramedFile(table, stream, lambda _: None)))
         seconds = time.monotonic() - started
         return Sent(seconds, _take_away(), peak_rss_mb())
+
+
+def _write_raw(table: SourceTable, path: Path) -> Sent:
+    with open_published(table, path) as lines:
+        header = lines.readline().decode().strip("#\r\n").split("|")
+    with tempfile.TemporaryDirectory() as folder:
+        written, copied = Path(folder, "raw.parquet"), Path(folder, "copied.parquet")
+        started = time.monotonic()
+        with (
+            csv.open_csv(
+                path,
+                read_options=csv.ReadOptions(column_names=header, skip_rows=1),
+                parse_options=csv.ParseOptions(delimiter="|", quote_char=False),
+            ) as batches,
+            parquet.ParquetWriter(written, batches.schema, compression="zstd") as writer,
+        ):
+            for batch in batches:
+                writer.write_batch(batch)
+        shutil.copyfile(written, copied)
+        seconds = time.monotonic() - started
+        return Sent(seconds, copied.stat().st_size / 1e6, peak_rss_mb())
+
+
+def _write_ours(table: SourceTable, path: Path) -> Sent:
+    columns = {column.name: column.type for column in table.columns}
+    part_bytes = DatabricksConfig().part_megabytes << 20
+    with tempfile.TemporaryDirectory() as folder:
+        place = _Folder(Path(folder))
+        started = time.monotonic()
+        with LoadFolder(place, "", load_id=1, threads=1) as load, open_published(table, path) as stream:
+            rows = turns(FramedFile(table, stream, lambda _: None), ROWS_BYTES)
+            load.send(rows, lambda: ParquetPart(columns), ".parquet", part_bytes)
+            seconds = time.monotonic() - started
+            return Sent(seconds, place.stored_mb(), peak_rss_mb())
+
+
+class _Folder:
+    """An object store that is a directory."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, name: str, body: bytes) -> None:
+        path = self._root / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(body)
+
+    def names(self, folder: str) -> Iterator[str]:
+        return (str(path.relative_to(self._root)) for path in (self._root / folder).rglob("*"))
+
+    def remove(self, names: Collection[str]) -> None:
+        for name in names:
+            (self._root / name).unlink(missing_ok=True)
+
+    def stored_mb(self) -> float:
+        return sum(path.stat().st_size for path in self._root.rglob("*.parquet")) / 1e6
+
+
+WAYS = {"s3": Way(_send_raw, _send_ours), "volume": Way(_write_raw, _write_ours)}
 
 
 def _take_away() -> float:
@@ -136,7 +212,7 @@ def _serve(pipe: Connection) -> None:
 
 def verdicts(records: Sequence[Record]) -> Iterator[str]:
     """Which limits hold, and where they do not."""
-    slower = [f"{one['table']} {one['throughput_ratio']:.2f}" for one in records if one["throughput_ratio"] < 0.8]
+    slower = [f"{one['way']} {one['throughput_ratio']:.2f}" for one in records if one["throughput_ratio"] < 0.8]
     yield verdict("upload at least 0.8 times as fast as the bare one", slower)
     yield verdict("at most 400 MB of memory", above(records, "rss_mb", 400))
 
@@ -148,11 +224,11 @@ def verdicts(records: Sequence[Record]) -> Iterator[str]:
 @click.option("--repeat", type=click.IntRange(1), default=3, show_default=True, help="Rounds.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="For the metrics.")
 def main(release: Path | None, scale: float, name: str, repeat: int, json_file: Path | None) -> None:
-    """Time a table's upload for Redshift beside a bare one of the same file, and say which limits hold."""
+    """Time a table's upload for Redshift and Databricks beside a bare one, and say which limits hold."""
     table = table_by_name(name)
     path = (release or sample_release(Settings.read().directory / "bench", scale)) / table.file_name
     with s3_elsewhere() as environment:
-        report([measure(table, path, environment, repeat)], RATIOS, verdicts, json_file)
+        report(measure(table, path, environment, repeat), RATIOS, verdicts, json_file)
 
 
 if __name__ == "__main__":

@@ -149,15 +149,16 @@ def test_the_verdicts_of_curated_tables_judge_all_together() -> None:
     assert after.endswith(": yes")
 
 
-def test_an_upload_is_measured_beside_a_bare_one(tmp_path: Path, weeks: tuple[Path, Path]) -> None:
+def test_uploads_are_measured_beside_bare_ones(tmp_path: Path, weeks: tuple[Path, Path]) -> None:
     (tmp_path / "bench").mkdir()
     written = run_bench(upload.main, tmp_path, "--release", str(weeks[0]), *("--table", "mgrel", "--repeat", "1"))
-    (one,) = written["tables"]
-    with open_published(MGREL, weeks[0] / MGREL.file_name) as lines:
-        assert one["content_mb"] == pytest.approx(len(lines.read()) / 1e6)
-    assert 0 < one["ours_stored_mb"] == pytest.approx(one["raw_stored_mb"], rel=0.5)
-    assert one["throughput_ratio"] == pytest.approx(one["raw_s"] / one["ours_s"])
-    assert one["rss_mb"] > 20
+    assert [one["way"] for one in written["tables"]] == ["s3", "volume"]
+    for one in written["tables"]:
+        with open_published(MGREL, weeks[0] / MGREL.file_name) as lines:
+            assert one["content_mb"] == pytest.approx(len(lines.read()) / 1e6)
+        assert 0 < one["ours_stored_mb"] == pytest.approx(one["raw_stored_mb"], rel=0.5)
+        assert one["throughput_ratio"] == pytest.approx(one["raw_s"] / one["ours_s"])
+        assert one["rss_mb"] > 20
 
 
 def test_whole_runs_are_measured_first_next_and_unchanged(tmp_path: Path, weeks: tuple[Path, Path]) -> None:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 # FILES takes a thousand names. https://docs.databricks.com/aws/en/sql/language-manual/delta-copy-into
 _FILES_AT_ONCE = 1000
-_ROWS_BYTES = 4 << 20
+ROWS_BYTES = 4 << 20
+"""So many are made a table of Arrow's at a time, which has work of its own for each."""
 _COPY = sql.SQL("COPY INTO {} FROM {} FILEFORMAT = PARQUET FILES = ({}) COPY_OPTIONS ('force' = 'false')")
 
 
@@ -47,7 +48,7 @@ class Volume:
 
         def counted() -> Iterator[list[bytes]]:
             nonlocal sent
-            for turn in turns(chunks, _ROWS_BYTES):
+            for turn in turns(chunks, ROWS_BYTES):
                 sent += sum(map(count_rows, turn))
                 yield turn
 
