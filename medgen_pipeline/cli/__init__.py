@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from medgen_pipeline.cli import checks, demo, history, server, ui
+from medgen_pipeline.cli import checks, demo, history, server, tables, ui
 from medgen_pipeline.errors import MedgenError
 
 
@@ -35,6 +35,8 @@ for _command in (
     demo.demo,
     ui.ui,
     ui.env,
+    tables.status,
+    tables.show,
     checks.checks,
     history.changes,
     history.as_of,

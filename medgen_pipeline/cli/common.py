@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from medgen_pipeline.catalog import Table
     from medgen_pipeline.demo.embedded_postgres import EmbeddedPostgres
     from medgen_pipeline.loaders import AbstractNativeLoader
     from medgen_pipeline.settings import Settings
@@ -50,6 +51,16 @@ def warehouse_to_read() -> "AbstractNativeLoader":
             "Set MEDGEN_DSN or MEDGEN_HOME to where the tables are, or load them first."
         )
     return warehouse()
+
+
+def any_table(name: str) -> "Table":
+    """The catalog's entry for the name of a table that somebody has typed."""
+    from medgen_pipeline.catalog import any_table_by_name
+
+    try:
+        return any_table_by_name(name)
+    except LookupError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def typed(command: str, port: int | None = None) -> str:

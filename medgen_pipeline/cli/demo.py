@@ -1,7 +1,7 @@
 """A sample release, and the demo that loads two of them and shows what changed."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # The directory's name is the release's, see ``release.fetch``. A week apart, as NCBI publishes.
 _RELEASES = ("2026-01-07", "2026-01-14")
 _WIDTH = 10
+_NAMES = 26
 
 
 @click.command()
@@ -57,11 +58,10 @@ def demo() -> None:
             click.echo(f"Sample release {release.name}")
             started = time.monotonic()
             try:
-                loads = refresh(release.as_uri(), settings(), instance)
+                for line in _lines_of(refresh(release.as_uri(), settings(), instance)):
+                    click.echo(line)
             except LocalRunError as error:
                 raise click.ClickException(f"release {release.name} did not load completely.\n{error}") from error
-            for line in _tables_of_loads(loads):
-                click.echo(line)
             click.echo(f"Dagster took {time.monotonic() - started:.1f} s in all.\n")
     for line in _first_answer():
         click.echo(line)
@@ -100,22 +100,24 @@ def _first_answer() -> Iterator[str]:
     yield ""
 
 
-def _tables_of_loads(loads: Sequence["TableLoad"]) -> Iterator[str]:
-    """The loads as lines of text: NCBI's tables, then those made from them."""
-    from medgen_pipeline.catalog import CURATED_TABLES
+def _lines_of(loads: Iterable["TableLoad"]) -> Iterator[str]:
+    """A header, a line for each table once it is loaded, and the totals of NCBI's tables and of the curated ones."""
+    from medgen_pipeline.catalog import CURATED_TABLES, TABLES
+    from medgen_pipeline.orchestration.local import TableLoad
 
-    curated = {table.name for table in CURATED_TABLES}
-    wide = max(len(load.table) for load in loads)
-    for is_curated in (False, True):
-        if chosen := [load for load in loads if (load.table in curated) is is_curated]:
-            yield from _table_of_loads(chosen, wide)
+    groups = {
+        f"{len(TABLES)} tables": {table.name for table in TABLES},
+        f"{len(CURATED_TABLES)} curated tables": {table.name for table in CURATED_TABLES},
+    }
+    yield "table".ljust(_NAMES) + "".join(name.rjust(_WIDTH) for name in TableLoad._fields[1:])
+    done = []
+    for load in loads:
+        done.append(load)
+        yield _line(load.table, load[1:])
+    for title, names in groups.items():
+        yield _line(title, tuple(map(sum, zip(*(load[1:] for load in done if load.table in names), strict=True))))
 
 
-def _table_of_loads(loads: Sequence["TableLoad"], wide: int) -> Iterator[str]:
-    """Some loads as lines of text, with a header and totals."""
-    numbers: dict[str, tuple[float, ...]] = {load.table: load[1:] for load in sorted(loads)}
-    numbers[f"{len(loads)} tables"] = tuple(map(sum, zip(*numbers.values(), strict=True)))
-    yield "table".ljust(wide) + "".join(name.rjust(_WIDTH) for name in loads[0]._fields[1:])
-    for name, row in numbers.items():
-        cells = [f"{number:,.2f}" if isinstance(number, float) else f"{number:,}" for number in row]
-        yield name.ljust(wide) + "".join(cell.rjust(_WIDTH) for cell in cells)
+def _line(name: str, numbers: Sequence[float]) -> str:
+    cells = [f"{number:,.2f}" if isinstance(number, float) else f"{number:,}" for number in numbers]
+    return name.ljust(_NAMES) + "".join(cell.rjust(_WIDTH) for cell in cells)

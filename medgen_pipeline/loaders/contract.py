@@ -239,4 +239,7 @@ class AbstractNativeLoader(ABC):
         ``load_run`` and ``rejected_row``, ``{changes}`` that of the schema with the change feeds, and another name
         what ``parts`` has for it: a table stands for its production, a statement for itself, and anything else is a
         parameter.
+
+        Raises:
+            LoaderError: The warehouse refuses the statement, or it asks for the audit and nothing was ever loaded.
         """

@@ -9,9 +9,8 @@ import dagster as dg
 from dagster._check import CheckError
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
-from dagster._core.events import RunFailureReason
-from dagster._core.execution.api import execute_run
-from dagster._core.execution.execution_result import ExecutionResult
+from dagster._core.events import JobFailureData, RunFailureReason
+from dagster._core.execution.api import execute_run_iterator
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 
 from medgen_pipeline.errors import PermanentError, missing_extra
@@ -65,8 +64,8 @@ def last_heartbeat(instance: dg.DagsterInstance) -> float | None:
     return max((beat.timestamp for beat in instance.get_daemon_heartbeats().values()), default=None)
 
 
-def refresh(source_url: str, settings: Settings, instance: dg.DagsterInstance) -> list[TableLoad]:
-    """Bring every table to the release at ``source_url``, as a run of the code location; what it did.
+def refresh(source_url: str, settings: Settings, instance: dg.DagsterInstance) -> Iterator[TableLoad]:
+    """Bring every table to the release at ``source_url``, as a run of the code location; each load once it is done.
 
     The run is the job's that the UI has, so that the UI shows it under that job; but it is executed here, table after
     table, since a process for each step would take most of the demo's time.
@@ -89,30 +88,19 @@ def refresh(source_url: str, settings: Settings, instance: dg.DagsterInstance) -
         tags=job.run_tags,
         remote_job_origin=RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME).get_job_origin(job.name),
     )
-    result = execute_run(InMemoryJob(job), run, instance)
-    if not result.success:
-        if _was_interrupted(result):
+    failures: list[str] = []
+    ended: JobFailureData | None = None
+    for event in execute_run_iterator(InMemoryJob(job), run, instance):
+        if event.is_step_materialization:
+            yield _load(event.step_materialization_data.materialization)
+        elif event.is_step_failure:
+            failures.append(f"{event.step_key}: {reason_of(event.step_failure_data)}")
+        elif event.event_type is dg.DagsterEventType.RUN_FAILURE:
+            ended = event.job_failure_data
+    if ended is not None:
+        if ended.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION:
             raise KeyboardInterrupt
-        raise LocalRunError("\n".join(_failures(result)))
-    return [
-        _load(event.step_materialization_data.materialization) for event in result.get_asset_materialization_events()
-    ]
-
-
-def _was_interrupted(result: ExecutionResult) -> bool:
-    return bool(
-        result.get_run_failure_event().job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
-    )
-
-
-def _failures(result: ExecutionResult) -> Iterator[str]:
-    """What each failed step said; where none has, what the run said."""
-    steps = result.get_step_failure_events()
-    for event in steps:
-        yield f"{event.step_key}: {reason_of(event.step_failure_data)}"
-    if not steps:
-        error = result.get_run_failure_event().job_failure_data.error
-        yield one_line(error.message if error else "")
+        raise LocalRunError("\n".join(failures) or one_line(ended.error.message if ended.error else ""))
 
 
 def _load(made: dg.AssetMaterialization) -> TableLoad:

@@ -14,7 +14,7 @@ from medgen_pipeline_tests.loaders.support import query
 
 PAGE = Document("docs/changes.md")
 NAMES = table_by_name("names")
-CHANGES, AS_OF = PAGE.blocks("sh")
+CHANGES, OTHER_FORMATS, AS_OF = PAGE.blocks("sh")
 
 
 def csv_of(demo: Demo, command: str) -> list[dict[str, str]]:
@@ -35,6 +35,14 @@ def test_the_commands_for_changes_and_as_of_agree_with_the_demo_s_metrics(demo: 
     assert [changes[name] for name in ("insert", "update_preimage", "update_postimage", "delete")] == by_type
     before = csv_of(demo, AS_OF)
     assert len(before) == int(str(unchanged)) + changes["update_preimage"] + changes["delete"]
+
+
+def test_the_changes_to_read_have_a_line_for_each_and_the_summary_their_number(demo: Demo) -> None:
+    changes = Counter(row["_change_type"] for row in csv_of(demo, CHANGES))
+    lines, summary = (demo.shell(command).stdout.splitlines()[2:] for command in OTHER_FORMATS.splitlines())
+    assert len(lines) == min(20, sum(changes.values()) - changes["update_preimage"])
+    counts = [cell.strip() for cell in summary[-1].strip("|").split("|")]
+    assert counts == ["2026-01-14", *(str(changes[kind]) for kind in ("insert", "update_postimage", "delete"))]
 
 
 def test_the_sql_of_the_page_says_what_the_commands_say(demo: Demo) -> None:

@@ -33,6 +33,7 @@ OWN_SERVER = (
     "export MEDGEN_SOURCE_URL=https://mirror.example.org/medgen/\n"
     "export MEDGEN_DSN=postgresql://USER:PASSWORD@HOST/DATABASE"
 )
+LOOK = ".venv/bin/medgen status\n.venv/bin/medgen show names --where 'name=Marfan syndrome'"
 SAMPLE = ".venv/bin/medgen sample release/2026-01-14 --scale 3 --next"
 
 # Every block of commands, and the test here that runs it.
@@ -45,6 +46,7 @@ RUN_BY = {
     OWN_HOME: "test_a_home_of_its_own_is_filled_from_ncbi",
     OWN_SERVER: "test_source_and_database_of_one_s_own_are_accepted",
     MATERIALIZE: "test_the_command_for_ci_loads_and_ends_with_status_0",
+    LOOK: "test_the_commands_that_look_show_each_table_and_the_rows_asked_for",
     SAMPLE: "test_the_sample_command_writes_a_release",
 }
 
@@ -103,6 +105,13 @@ def test_the_command_for_ci_loads_and_ends_with_status_0(demo: Demo) -> None:
     assert done.returncode == 0, done.stderr
     loads = "SELECT table_name, status FROM medgen_audit.load_run WHERE load_id > %s ORDER BY 1"
     assert query(dsn, loads, before) == [("mgrel", "succeeded"), ("names", "succeeded")]
+
+
+def test_the_commands_that_look_show_each_table_and_the_rows_asked_for(demo: Demo) -> None:
+    demo.server.ensure_running()
+    status, shown = (demo.shell(command).stdout.splitlines()[2:] for command in LOOK.splitlines())
+    assert [line.split()[0] for line in status] == [table.name for table in (*TABLES, *CURATED_TABLES)]
+    assert [" ".join(line.split()) for line in shown] == ["C0024796 Marfan syndrome NCI N"]
 
 
 def test_the_sample_command_writes_a_release(demo: Demo) -> None:

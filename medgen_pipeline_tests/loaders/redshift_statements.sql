@@ -379,7 +379,7 @@ LOCK "medgen_audit".commit_lock;
 
 ROLLBACK;
 
-SELECT "_change_type", "_release", "_commit_timestamp", "_load_id", "previous_cui", "current_cui", "date_of_action" FROM "medgen_changes"."medgen_cui_history" WHERE _load_id > LOAD_ID AND _load_id <= LOAD_ID ORDER BY _load_id, "previous_cui", "current_cui", "date_of_action", _change_type DESC;
+SELECT "_change_type", "_release", "_commit_timestamp", "_load_id", "previous_cui", "current_cui", "date_of_action" FROM "medgen_changes"."medgen_cui_history" WHERE _load_id > LOAD_ID AND _load_id <= LOAD_ID ORDER BY _load_id, "previous_cui", "current_cui", "date_of_action", _change_type DESC, "previous_cui", "current_cui", "date_of_action";
 
 SELECT "load_id", "dagster_run_id", "table_name", "release", "source_sha256", "content_sha256", "table_shape", "strategy", "mode", "status", "started_at", "finished_at", "rows_extracted", "rows_rejected", "rows_repaired", "rows_inserted", "rows_updated", "rows_deleted", "rows_unchanged", "guard", "error" FROM "medgen_audit".load_run WHERE table_name = $1 AND status = $2 ORDER BY load_id DESC LIMIT 1;
 

@@ -60,9 +60,10 @@ def read_changes(
     return session.stream(
         sql.SQL(
             "SELECT {feed_columns}, {columns} FROM {feed}"
-            " WHERE _load_id > {after} {limit} ORDER BY _load_id, {columns}, _change_type DESC"
+            " WHERE _load_id > {after} {limit} ORDER BY _load_id, {row}, _change_type DESC, {columns}"
         ).format(
             **names.parts,
+            row=names.columns(names=names.table.key or names.table.column_names),
             after=sql.Literal(after),
             limit=sql.SQL("" if upto is None else "AND _load_id <= {}").format(sql.Literal(upto)),
         ),

@@ -511,5 +511,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
 
     def query(self, statement: LiteralString, **parts: Any) -> list[tuple[Any, ...]]:
         """See the base class."""
+        if "{audit}" in statement:
+            self._audit.require_audit()
         with self._session.errors("answering a query"):
             return self._session.execute(fill(statement, self._session.schema, parts)).fetchall()

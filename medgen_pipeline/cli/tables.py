@@ -1,0 +1,170 @@
+"""What is in the warehouse now: the state of each table, and rows of one."""
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, LiteralString, NamedTuple
+
+import click
+
+from medgen_pipeline.cli.common import any_table, warehouse_to_read
+from medgen_pipeline.cli.rows import format_option, limit_option, write_rows
+
+if TYPE_CHECKING:
+    from medgen_pipeline.catalog import Table
+    from medgen_pipeline.loaders.statement import Statement
+
+
+_LOADS: LiteralString = (
+    "SELECT table_name, status, release, started_at, finished_at, rows_inserted, rows_updated, rows_deleted,"
+    " rows_unchanged, error FROM {audit}.load_run ORDER BY load_id DESC"
+)
+
+
+class Load(NamedTuple):
+    """What ``medgen status`` asks of each load in the audit."""
+
+    table_name: str
+    status: str
+    release: str
+    started_at: datetime
+    finished_at: datetime | None
+    inserted: int | None
+    updated: int | None
+    deleted: int | None
+    unchanged: int | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class TableState:
+    """One line of ``medgen status``; what was never so is empty.
+
+    Attributes:
+        table: The table.
+        release: The one that it holds.
+        loaded: When its last load ended, UTC; one that found nothing new counts.
+        age: How long ago that was.
+        rows: It has so many.
+        changed: The release that last changed its rows.
+        inserted: Rows that came with that one; those of the first load of all count.
+        updated: Rows that it altered.
+        deleted: Rows that went with it.
+        note: What is wrong or under way: a load that runs, or how the last attempt ended.
+    """
+
+    table: str
+    release: str = ""
+    loaded: str = ""
+    age: str = ""
+    rows: int | None = None
+    changed: str = ""
+    inserted: int | None = None
+    updated: int | None = None
+    deleted: int | None = None
+    note: str = "never loaded"
+
+
+@click.command()
+@format_option("table")
+def status(form: str) -> None:
+    """List the tables: release, age, rows, last change, and how the last load went if it did not succeed."""
+    from medgen_pipeline.catalog import CURATED_TABLES, TABLES
+
+    with warehouse_to_read() as loader:
+        loads = [Load(*row) for row in loader.query(_LOADS)]
+    of_table: dict[str, list[Load]] = {}
+    for load in loads:
+        of_table.setdefault(load.table_name, []).append(load)
+    now = datetime.now(UTC)
+    states = [state_of(table.name, of_table.get(table.name, ()), now) for table in (*TABLES, *CURATED_TABLES)]
+    write_rows([field.name for field in fields(TableState)], map(astuple, states), form)
+
+
+@click.command()
+@click.argument("table")
+@click.option("--columns", help="Comma-separated; all of them where absent.")
+@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only rows with this value; COLUMN= is NULL.")
+@format_option("table")
+@limit_option(10)
+def show(table: str, columns: str | None, where: Sequence[str], form: str, limit: int) -> None:
+    """Write some rows of TABLE, in the order of its key."""
+    from medgen_pipeline.loaders import statement as sql
+
+    entry = any_table(table)
+    names = columns.split(",") if columns else entry.column_names
+    conditions = [_condition(entry, *text.partition("=")[::2]) for text in where]
+    with warehouse_to_read() as loader:
+        rows = loader.query(
+            "SELECT {columns} FROM {table} {where} ORDER BY {key} {limit}",
+            table=entry,
+            columns=_columns(entry, names),
+            where=sql.SQL("WHERE {}").format(sql.SQL(" AND ").join(conditions)) if conditions else sql.SQL(""),
+            key=_columns(entry, entry.index_columns),
+            limit=sql.SQL("LIMIT {}").format(sql.Literal(limit)) if limit else sql.SQL(""),
+        )
+    write_rows(names, rows, form)
+
+
+def _columns(table: "Table", names: Sequence[str]) -> "Statement":
+    from medgen_pipeline.loaders import statement as sql
+
+    if unknown := set(names) - set(table.column_names):
+        raise click.ClickException(
+            f"{table.name} has no columns {', '.join(sorted(unknown))}; it has {', '.join(table.column_names)}."
+        )
+    return sql.SQL(", ").join(sql.Identifier(name) for name in names)
+
+
+def _condition(table: "Table", name: str, value: str) -> "Statement":
+    """``name = value``; an empty field is NULL everywhere in these tables."""
+    from medgen_pipeline.catalog import ColumnType
+    from medgen_pipeline.loaders import statement as sql
+
+    column = _columns(table, [name])
+    if not value:
+        return sql.SQL("{} IS NULL").format(column)
+    is_number = any(column.name == name and column.type is ColumnType.INTEGER for column in table.columns)
+    if is_number and not value.lstrip("-").isdecimal():
+        raise click.ClickException(f"{table.name}.{name} is a number, and {value!r} is none.")
+    return sql.SQL("{} = {}").format(column, sql.Literal(int(value) if is_number else value))
+
+
+def state_of(table: str, loads: Sequence[Load], now: datetime) -> TableState:
+    """The state that the loads of one table, newest first, have left it in."""
+    succeeded = [load for load in loads if load.status == "succeeded"]
+    if not succeeded:
+        return TableState(table, note=_note(loads[0]) if loads else "never loaded")
+    last = succeeded[0]
+    change = next((load for load in succeeded if _changes(load)), last)
+    ended = (last.finished_at or last.started_at).astimezone(UTC)
+    return TableState(
+        table=table,
+        release=last.release,
+        loaded=f"{ended:%Y-%m-%d %H:%M}",
+        age=_age((now - ended).total_seconds()),
+        rows=(last.inserted or 0) + (last.updated or 0) + (last.unchanged or 0),
+        changed=change.release,
+        inserted=change.inserted,
+        updated=change.updated,
+        deleted=change.deleted,
+        note="" if loads[0] is last else _note(loads[0]),
+    )
+
+
+def _changes(load: Load) -> int:
+    return (load.inserted or 0) + (load.updated or 0) + (load.deleted or 0)
+
+
+def _note(load: Load) -> str:
+    """What became of a load that has not succeeded."""
+    if load.status == "running":
+        return f"release {load.release} is being loaded since {load.started_at.astimezone(UTC):%Y-%m-%d %H:%M}"
+    return f"release {load.release} {load.status}: {load.error or 'its process ended'}"
+
+
+def _age(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(int(seconds), 0)} s"
