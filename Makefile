@@ -40,9 +40,13 @@ test: $(TEST) ## Run all tests
 test-histories: $(TEST) ## Follow 100 random histories of weeks, and 100 with doubts, which takes long
 	@MEDGEN_HISTORIES=100 $(BIN)/python -m pytest -n 2 medgen_pipeline_tests/loaders/test_curated_increments.py
 
-lint: $(TEST) ## Check style, types and who imports whom
+lint: $(TEST) ## Check style of Python and SQL, types and who imports whom
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
+	@for dialect in postgres redshift duckdb; do \
+		$(BIN)/sqlfluff lint --config sqlfluff.cfg --dialect $$dialect --disable-progress-bar medgen_pipeline/catalog \
+			|| exit 1; \
+	done
 	@$(BIN)/mypy
 	@found=$$($(BIN)/lint-imports --no-cache) || { echo "$$found"; exit 1; }
 

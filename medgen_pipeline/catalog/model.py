@@ -168,11 +168,6 @@ class Increment:
     query: Query | None = None
 
 
-def narrowed(name: str, condition: str) -> Scratch:
-    """An upstream table with those of its rows, ``own``, that meet ``condition``."""
-    return Scratch(name, f"SELECT own.* FROM {{{name}}} AS own WHERE {condition}")  # noqa: S608  # the catalog's text
-
-
 def by_column(column: str, **upstream: str) -> Increment:
     """The increment of a table whose rows are made from upstream rows that have the same value of one column.
 
@@ -185,7 +180,10 @@ def by_column(column: str, **upstream: str) -> Increment:
         for name, own in upstream.items()
     )
     narrow = (
-        narrowed(name, f"own.{own} IN (SELECT {column} FROM {{{AFFECTED}}})")  # noqa: S608  # the same
+        Scratch(
+            name,
+            f"SELECT own.* FROM {{{name}}} AS own WHERE own.{own} IN (SELECT {column} FROM {{{AFFECTED}}})",  # noqa: S608  # the same
+        )
         for name, own in upstream.items()
     )
     return Increment(key=(column,), scratch=(Scratch(AFFECTED, " UNION ".join(changed)), *narrow))

@@ -67,12 +67,14 @@ class Query:
         scratch: Temporary tables it is made from, in the order they are made.
         constants: Small relations.
         parameters: Values by name; a tuple is a list of values for IN.
+        source: The same as people read it, with comments; empty where nobody wrote it down.
     """
 
     text: str
     scratch: tuple[Scratch, ...] = ()
     constants: tuple[Constant, ...] = ()
     parameters: Mapping[str, Parameter] = field(default_factory=dict, hash=False)
+    source: str = field(default="", compare=False, repr=False)
 
     @property
     def relations(self) -> tuple[str, ...]:

@@ -55,7 +55,11 @@ def definition_metadata(table: SourceTable) -> dict[str, Any]:
 
 def curated_definition_metadata(table: CuratedTable, key_prefix: Sequence[str]) -> dict[str, Any]:
     """What is known of a curated table before it is made."""
-    return {"dagster/column_schema": column_schema(table), "dagster/column_lineage": column_lineage(table, key_prefix)}
+    return {
+        "dagster/column_schema": column_schema(table),
+        "dagster/column_lineage": column_lineage(table, key_prefix),
+        "medgen/query": dg.MetadataValue.md(f"```sql\n{table.query.source.strip()}\n```"),
+    }
 
 
 def column_lineage(table: CuratedTable, key_prefix: Sequence[str]) -> dg.TableColumnLineage:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from pathlib import Path
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -68,3 +69,16 @@ def nearest(found: dict[Edge, int], tops: set[str]) -> dict[str, int]:
         if up in tops:
             near[cui] = min(distance, near.get(cui, distance))
     return near
+
+
+def test_the_six_concepts_of_the_docs_have_the_rows_that_are_printed_there(database: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "hierarchy.md").read_text()
+    lines = [line.split("|")[1:-1] for line in page.splitlines() if line.startswith("| C")]
+    concepts, rows = lines[:6], [tuple(cell.strip() for cell in line) for line in lines[6:]]
+    warehouse = CuratedWarehouse(lambda: new_loader(database), database)
+    edges = [(cui.strip(), parent) for cui, _, parents in concepts for parent in parents.replace(",", " ").split()]
+    warehouse.give_names("C0012634")
+    warehouse.give("concept_parent", [(*edge, "HPO") for edge in edges])
+    warehouse.make_alone("concept_ancestor")
+    assert [tuple(map(str, row)) for row in warehouse.rows("concept_ancestor")] == rows
+    assert warehouse.metrics("concept_ancestor")["hierarchy/cut"] == [("C0037274", "C1335042")]

@@ -1,11 +1,16 @@
 """The curated part of the catalog against itself and against the tables it is made from."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import medgen_pipeline.catalog.curated as curated_package
+
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, any_table_by_name, table_by_name, upstream_of
+from medgen_pipeline.catalog.curated import sql_files
 from medgen_pipeline.catalog.query import LOAD_RUN, Constant, Query, Scratch
 
 EACH = pytest.mark.parametrize("table", CURATED_TABLES, ids=lambda table: table.name)
@@ -31,6 +36,83 @@ def test_a_column_is_described_and_fits_redshift(table: CuratedTable, column: ob
     assert found.description.endswith((".", "`."))
     assert 0 < found.max_bytes <= 65535
     assert not (found.nullable and found.name in table.key), "a key with NULL tells no rows apart"
+
+
+def test_every_sql_file_is_one_of_a_table_s() -> None:
+    found = {path.name for path in Path(str(curated_package.__file__)).parent.glob("*.sql")}
+    expected = set()
+    for table in CURATED_TABLES:
+        assert table.query.source == sql_files.read(f"{table.name}.sql").source
+        expected |= {f"{table.name}.sql"}
+        expected |= {f"{table.name}.rules.sql"} if table.rules else set()
+        expected |= {f"{table.name}.metrics.sql"} if table.metrics else set()
+        expected |= {f"{table.name}.increment.sql"} & found
+    assert found == expected
+
+
+def test_a_file_of_sql_is_a_query_with_scratch_tables_and_its_comments_stay_behind(script: Callable[..., str]) -> None:
+    name = script(
+        "-- All that is above {nobody}.",
+        "CREATE TEMP TABLE {walk} AS",
+        "SELECT cui FROM {names};",
+        "INSERT INTO {walk} SELECT {round};",
+        "-- Twice.",
+        "DELETE FROM {walk}",
+        "    -- of old",
+        "WHERE cui IN ({old});",
+        "SELECT cui FROM {walk} JOIN {facts} AS facts ON 1 = 1;",
+    )
+    facts, unused = Constant("facts", ("x",), ((1,),)), Constant("unused", ("x",), ((1,),))
+    query = sql_files.read(name, [facts, unused], old=("C1",), other=1)
+    repeated = ("INSERT INTO {walk} SELECT {round}", "DELETE FROM {walk}\nWHERE cui IN ({old})")
+    assert query == Query(
+        text="SELECT cui FROM {walk} JOIN {facts} AS facts ON 1 = 1",
+        scratch=(Scratch("walk", "SELECT cui FROM {names}", repeated),),
+        constants=(facts,),
+        parameters={"old": ("C1",)},
+    )
+    assert query.source.startswith("-- All that is above {nobody}.\n")
+
+
+def test_of_several_queries_in_a_file_each_gets_the_scratch_tables_it_names(script: Callable[..., str]) -> None:
+    name = script(
+        "CREATE TEMP TABLE {newest} AS",
+        "SELECT 1 AS one;",
+        "-- name: first",
+        "SELECT one FROM {newest};",
+        "-- name: a/second",
+        "SELECT 2 AS two;",
+    )
+    newest = Scratch("newest", "SELECT 1 AS one")
+    assert sql_files.read_named(name) == {
+        "first": Query(text="SELECT one FROM {newest}", scratch=(newest,)),
+        "a/second": Query(text="SELECT 2 AS two"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["UPDATE {names} SET x = 1;"], "has a statement of another kind: UPDATE {names} SET x = 1"),
+        (["INSERT INTO {names} SELECT 1;"], "has a statement of another kind: INSERT INTO"),
+        (["SELECT 1;", "SELECT 2;"], "goes on behind its query: SELECT 2"),
+    ],
+)
+def test_a_file_that_is_no_such_script_is_refused(lines: list[str], message: str, script: Callable[..., str]) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        sql_files.read(script(*lines))
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Writes a file where those of the catalog are looked for; returns its name."""
+
+    def write(*lines: str) -> str:
+        monkeypatch.setattr(sql_files, "files", lambda _: tmp_path)
+        (tmp_path / "made_up.sql").write_text("\n".join(lines) + "\n")
+        return "made_up.sql"
+
+    return write
 
 
 @EACH

@@ -296,6 +296,14 @@ def test_a_file_of_ncbi_s_is_an_external_asset_upstream_of_its_table(
     assert node.child_keys == {key(table)}
 
 
+def test_a_curated_asset_shows_the_query_that_makes_its_rows(specs: dict[dg.AssetKey, dg.AssetSpec]) -> None:
+    shown = specs[dg.AssetKey(["medgen", "concept_ancestor"])].metadata["medgen/query"]
+    assert isinstance(shown, dg.MarkdownMetadataValue)
+    assert (shown.md_str or "").startswith("```sql\n-- Everything above a concept, in three steps:")
+    assert "\nCREATE TEMP TABLE {cycle} AS\n" in (shown.md_str or "")
+    assert (shown.md_str or "").endswith("\nGROUP BY kept.cui, nearest.ancestor_cui;\n```")
+
+
 def test_a_column_s_key_and_references_are_in_its_schema() -> None:
     names = column_schema(table_by_name("names"))
     assert names.constraints.other == ["key (cui): unique"]

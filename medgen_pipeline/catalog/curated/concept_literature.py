@@ -11,81 +11,10 @@ Counted from `medgen_pubmed_lnk`.
 """
 
 from medgen_pipeline.catalog.curated.columns import ID, integer, text
-from medgen_pipeline.catalog.model import AFFECTED, CuratedTable, Increment, Reference, Rule
-from medgen_pipeline.catalog.query import Query, Scratch
+from medgen_pipeline.catalog.curated.sql_files import read, read_increment, read_named
+from medgen_pipeline.catalog.model import CuratedTable, Reference, Rule
 
-# Window functions with a frame are not the same on all warehouses; RANK needs none.
-_RANKED = """
-SELECT counted.cui, counted.link_count,
-    (RANK() OVER (ORDER BY counted.link_count) - 1) * 100 / total.concepts AS percentile
-FROM {counted} AS counted CROSS JOIN (SELECT COUNT(*) AS concepts FROM {counted}) AS total
-"""
-
-# Links are added to and taken from the counts of before. A change of one count moves the percentiles of others; which
-# percentile a count has is told from how many concepts have each count.
-_INCREMENT = Increment(
-    key=("cui",),
-    scratch=(
-        Scratch(
-            "moved",
-            """
-SELECT feed.cui,
-    CAST(SUM(CASE WHEN feed._change_type IN ('insert', 'update_postimage') THEN 1 ELSE -1 END) AS BIGINT) AS links
-FROM {recent_medgen_pubmed_lnk} AS feed
-GROUP BY feed.cui
-HAVING SUM(CASE WHEN feed._change_type IN ('insert', 'update_postimage') THEN 1 ELSE -1 END) <> 0
-""",
-        ),
-        Scratch(
-            "recounted",
-            """
-SELECT moved.cui, COALESCE(own.link_count, 0) AS old_count, COALESCE(own.link_count, 0) + moved.links AS link_count
-FROM {moved} AS moved LEFT JOIN {concept_literature} AS own ON own.cui = moved.cui
-""",
-        ),
-        Scratch(
-            "ranked",
-            """
-SELECT each_count.link_count, each_count.concepts,
-    (CAST(SUM(each_count.concepts) OVER (ORDER BY each_count.link_count ROWS UNBOUNDED PRECEDING) AS BIGINT)
-        - each_count.concepts) * 100
-        / CAST(SUM(each_count.concepts) OVER () AS BIGINT) AS percentile
-FROM (
-    SELECT part.link_count, CAST(SUM(part.concepts) AS BIGINT) AS concepts
-    FROM (
-        SELECT link_count, COUNT(*) AS concepts FROM {concept_literature} AS own GROUP BY link_count
-        UNION ALL SELECT old_count, -1 FROM {recounted} AS gone WHERE old_count > 0
-        UNION ALL SELECT link_count, 1 FROM {recounted} AS come WHERE link_count > 0
-    ) AS part
-    GROUP BY part.link_count
-    HAVING SUM(part.concepts) > 0
-) AS each_count
-""",
-        ),
-        Scratch(
-            AFFECTED,
-            """
-SELECT cui FROM {recounted} AS recounted
-UNION
-SELECT own.cui FROM {concept_literature} AS own JOIN {ranked} AS ranked ON ranked.link_count = own.link_count
-WHERE ranked.percentile <> own.percentile
-""",
-        ),
-    ),
-    query=Query(
-        text="""
-SELECT counted.cui, counted.link_count, ranked.percentile
-FROM (
-    SELECT cui, link_count FROM {recounted} AS recounted WHERE link_count > 0
-    UNION ALL
-    SELECT own.cui, own.link_count
-    FROM {concept_literature} AS own JOIN {affected} AS affected ON affected.cui = own.cui
-        LEFT JOIN {recounted} AS recounted ON recounted.cui = own.cui
-    WHERE recounted.cui IS NULL
-) AS counted JOIN {ranked} AS ranked ON ranked.link_count = counted.link_count
-"""
-    ),
-)
+_RULES = read_named("concept_literature.rules.sql")
 
 TABLE = CuratedTable(
     name="concept_literature",
@@ -98,11 +27,8 @@ TABLE = CuratedTable(
     key_proven=True,
     description=__doc__,
     references=(Reference("cui", "names", "cui"),),
-    query=Query(
-        scratch=(Scratch("counted", "SELECT cui, COUNT(*) AS link_count FROM {medgen_pubmed_lnk} GROUP BY cui"),),
-        text=_RANKED,
-    ),
-    increment=_INCREMENT,
+    query=read("concept_literature.sql"),
+    increment=read_increment("concept_literature.increment.sql", "cui"),
     lineage={
         "cui": ("medgen_pubmed_lnk.cui",),
         "link_count": ("medgen_pubmed_lnk.cui",),
@@ -113,14 +39,7 @@ TABLE = CuratedTable(
             name="every_link_is_counted",
             description="The counts add up to the rows of `medgen_pubmed_lnk`.",
             columns=("links counted", "links listed"),
-            query=Query(
-                text="""
-SELECT 'ERROR' AS severity, counted.links AS counted, listed.links AS listed
-FROM (SELECT COALESCE(SUM(link_count), 0) AS links FROM {concept_literature}) AS counted
-    CROSS JOIN (SELECT COUNT(*) AS links FROM {medgen_pubmed_lnk}) AS listed
-WHERE counted.links <> listed.links
-"""
-            ),
+            query=_RULES["every_link_is_counted"],
         ),
     ),
 )

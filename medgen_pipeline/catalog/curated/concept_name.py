@@ -9,8 +9,8 @@ The terms of `mgconso` and the preferred names of `names`, of current concepts.
 """
 
 from medgen_pipeline.catalog.curated.columns import ID, NAME, flag, text
+from medgen_pipeline.catalog.curated.sql_files import read
 from medgen_pipeline.catalog.model import CuratedTable, Reference, by_column
-from medgen_pipeline.catalog.query import Query
 
 TABLE = CuratedTable(
     name="concept_name",
@@ -25,25 +25,7 @@ TABLE = CuratedTable(
     key_proven=False,
     description=__doc__,
     references=(Reference("cui", "names", "cui"),),
-    query=Query(
-        text="""
-SELECT term.cui, term.name, term.source,
-    CASE WHEN term.name = TRIM(living.name) THEN 'Y' ELSE 'N' END AS is_preferred,
-    CASE WHEN term.suppressed = 1 THEN 'Y' ELSE 'N' END AS is_suppressed
-FROM (
-    SELECT spelled.cui, spelled.name, spelled.source, MIN(spelled.suppressed) AS suppressed
-    FROM (
-        SELECT cui, TRIM(str) AS name, sab AS source,
-            CASE WHEN suppress IN ('O', 'E', 'Y') THEN 1 ELSE 0 END AS suppressed
-        FROM {mgconso}
-        UNION ALL
-        SELECT cui, TRIM(name), COALESCE(source, 'MedGen'), 0 FROM {names}
-    ) AS spelled
-    GROUP BY spelled.cui, spelled.name, spelled.source
-) AS term JOIN {names} AS living ON living.cui = term.cui
-WHERE term.name <> ''
-"""
-    ),
+    query=read("concept_name.sql"),
     increment=by_column("cui", mgconso="cui", names="cui"),
     lineage={
         "cui": ("mgconso.cui", "names.cui"),

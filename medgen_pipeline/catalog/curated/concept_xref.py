@@ -12,8 +12,9 @@ Made from `medgen_id_mappings`; both spellings of a source are one.
 """
 
 from medgen_pipeline.catalog.curated.columns import ID, text
+from medgen_pipeline.catalog.curated.sql_files import read, read_named
 from medgen_pipeline.catalog.model import CuratedTable, Reference, Rule, by_column
-from medgen_pipeline.catalog.query import Constant, Query
+from medgen_pipeline.catalog.query import Constant
 
 # By MedGen's name of the source in lower case: our name, the kind, the CURIE's prefix, what comes before the local
 # identifier in MedGen, and the digits it is filled up to. Prefixes as Mondo's and HPO's files use them
@@ -36,6 +37,8 @@ _VOCABULARIES = Constant(
     ),
 )
 
+_RULES = read_named("concept_xref.rules.sql")
+
 TABLE = CuratedTable(
     name="concept_xref",
     columns=(
@@ -53,29 +56,7 @@ TABLE = CuratedTable(
     key_proven=True,
     description=__doc__,
     references=(Reference("cui", "names", "cui"),),
-    query=Query(
-        constants=(_VOCABULARIES,),
-        text="""
-SELECT named.cui, named.source, named.kind, named.source_id,
-    named.prefix || ':' || CASE
-        WHEN named.digits > LENGTH(named.local_id) THEN LPAD(named.local_id, CAST(named.digits AS INTEGER), '0')
-        ELSE named.local_id
-    END AS curie
-FROM (
-    SELECT mapped.cui, mapped.source_id, known.prefix, known.digits,
-        COALESCE(known.source, mapped.any_spelling) AS source, COALESCE(known.kind, 'concept') AS kind,
-        CASE
-            WHEN LEFT(mapped.source_id, LENGTH(known.strip)) = known.strip
-                THEN SUBSTRING(mapped.source_id, LENGTH(known.strip) + 1, 255)
-            ELSE mapped.source_id
-        END AS local_id
-    FROM (
-        SELECT cui, source_id, LOWER(source) AS published, MAX(source) AS any_spelling
-        FROM {medgen_id_mappings} GROUP BY cui, source_id, LOWER(source)
-    ) AS mapped LEFT JOIN {vocabularies} AS known ON known.published = mapped.published
-) AS named
-""",
-    ),
+    query=read("concept_xref.sql", [_VOCABULARIES]),
     increment=by_column("cui", medgen_id_mappings="cui"),
     lineage={
         "cui": ("medgen_id_mappings.cui",),
@@ -90,30 +71,14 @@ FROM (
             description="Each identifier belongs to a current concept. An error where more than one row in a hundred "
             "does not.",
             columns=("CUI", "source", "identifier"),
-            query=Query(
-                text="""
-SELECT CASE WHEN lost.found * 100 > (SELECT COUNT(*) FROM {concept_xref}) THEN 'ERROR' ELSE 'WARN' END AS severity,
-    lost.cui, lost.source, lost.source_id
-FROM (
-    SELECT xref.cui, xref.source, xref.source_id, COUNT(*) OVER () AS found
-    FROM {concept_xref} AS xref LEFT JOIN {names} AS living ON living.cui = xref.cui
-    WHERE living.cui IS NULL
-) AS lost
-ORDER BY 1, 2, 3, 4
-"""
-            ),
+            query=_RULES["concepts_are_current"],
         ),
         Rule(
             name="vocabularies_are_known",
             description="Every source of `medgen_id_mappings` has a prefix here. A warning names one that MedGen has "
             "added: its identifiers have no CURIE until the catalog knows it.",
             columns=("source", "identifiers", "one of them"),
-            query=Query(
-                text="""
-SELECT 'WARN' AS severity, source, COUNT(*) AS identifiers, MIN(source_id) AS example
-FROM {concept_xref} WHERE curie IS NULL GROUP BY source ORDER BY 1, 2
-"""
-            ),
+            query=_RULES["vocabularies_are_known"],
         ),
     ),
 )

@@ -1,0 +1,13 @@
+-- name: every_current_concept_is_here
+SELECT 'ERROR' AS severity, COALESCE(own.cui, living.cui) AS cui, COALESCE(own.name, living.name) AS name,
+    CASE WHEN own.cui IS NULL THEN 'missing' ELSE 'not in names' END AS finding
+FROM {concept} AS own FULL OUTER JOIN {names} AS living ON living.cui = own.cui
+WHERE own.cui IS NULL OR living.cui IS NULL
+ORDER BY 1, 2;
+
+-- name: well_known_diseases_are_diseases
+SELECT CASE WHEN own.cui IS NULL THEN 'WARN' ELSE 'ERROR' END AS severity, known.cui, known.name, own.semantic_types,
+    CASE WHEN own.cui IS NULL THEN 'not in this release' ELSE 'is_disease is ' || own.is_disease END AS finding
+FROM {known} AS known LEFT JOIN {concept} AS own ON own.cui = known.cui
+WHERE own.cui IS NULL OR own.is_disease <> known.is_disease
+ORDER BY 1, 2;

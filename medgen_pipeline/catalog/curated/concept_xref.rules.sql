@@ -1,0 +1,13 @@
+-- name: concepts_are_current
+SELECT CASE WHEN lost.found * 100 > (SELECT COUNT(*) FROM {concept_xref}) THEN 'ERROR' ELSE 'WARN' END AS severity,
+    lost.cui, lost.source, lost.source_id
+FROM (
+    SELECT xref.cui, xref.source, xref.source_id, COUNT(*) OVER () AS found
+    FROM {concept_xref} AS xref LEFT JOIN {names} AS living ON living.cui = xref.cui
+    WHERE living.cui IS NULL
+) AS lost
+ORDER BY 1, 2, 3, 4;
+
+-- name: vocabularies_are_known
+SELECT 'WARN' AS severity, source, COUNT(*) AS identifiers, MIN(source_id) AS example
+FROM {concept_xref} WHERE curie IS NULL GROUP BY source ORDER BY 1, 2;
