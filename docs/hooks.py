@@ -29,7 +29,6 @@ from medgen_pipeline.orchestration.build import build_definitions
 _ROOT = Path(__file__).parents[1]
 _ROOT_FILES = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 _DIAGRAM = "<!-- the asset graph -->"
-_TYPES = {ColumnType.TEXT: "text", ColumnType.INTEGER: "integer"}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -115,7 +114,7 @@ def _columns(table: Table) -> Iterator[str]:
 
 def _type(column: Column) -> str:
     width = f"({column.max_bytes:,} bytes)" if column.type is ColumnType.TEXT else ""
-    return f"{_TYPES[column.type]} {width}{'' if column.nullable else ', never empty'}".replace(" ,", ",").strip()
+    return f"{column.type.value} {width}{'' if column.nullable else ', never empty'}".replace(" ,", ",").strip()
 
 
 def command_line() -> Iterator[str]:

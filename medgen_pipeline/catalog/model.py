@@ -32,10 +32,18 @@ class Framing(Enum):
 
 
 class ColumnType(Enum):
-    """Text, or an integer of up to 18 digits (PostgreSQL and Redshift: BIGINT)."""
+    """What a column holds. An integer has up to 18 digits (PostgreSQL and Redshift: BIGINT).
+
+    A file's columns are text, or integers. In canonical text a boolean is ``true`` or ``false``, a date ``2026-01-07``.
+    """
 
     TEXT = "text"
     INTEGER = "integer"
+    BOOLEAN = "boolean"
+    DATE = "date"
+
+
+_OF_FILES = (ColumnType.TEXT, ColumnType.INTEGER)
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ class Column:
         name: The warehouse's name: the published header in snake_case.
         header: The name in NCBI's header line, without the leading ``#``.
         description: What the value means.
-        type: TEXT, or INTEGER for UID and PMID only, because NCBI guarantees no width or pattern of the others.
+        type: Of NCBI's columns TEXT, or INTEGER for UID and PMID only: no width or pattern of the others is guaranteed.
         nullable: False where a missing value means a damaged row. A hint for checks and the UI, not a constraint.
         aliases: Other spellings of the header that NCBI has used.
         max_bytes: Declared width in UTF-8 bytes on warehouses that need one; PostgreSQL ignores it.
@@ -135,6 +143,12 @@ class SourceTable(Table):
     file_name: str
     framing: Framing
     typical_rows: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse an entry that contradicts itself."""
+        super().__post_init__()
+        if others := [column.name for column in self.columns if column.type not in _OF_FILES]:
+            raise ValueError(f"catalog: columns of a file are text or integers, not as in {self.name}: {others}")
 
     @property
     def shape(self) -> str:

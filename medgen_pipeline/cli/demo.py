@@ -90,7 +90,7 @@ def _first_answer() -> Iterator[str]:
 
     query = Query(
         text="SELECT kind, phenotype_id, phenotype_name FROM {disease_phenotype}"
-        " WHERE disease_id = 'OMIM:154700' AND is_negated = 'N' ORDER BY kind, phenotype_id"
+        " WHERE disease_id = 'OMIM:154700' AND NOT is_negated ORDER BY kind, phenotype_id"
     )
     schema = settings().warehouse_schema
     yield f'Marfan syndrome (OMIM:154700), asked of {schema}.disease_phenotype; the documentation has "Ten questions":'

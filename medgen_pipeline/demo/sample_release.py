@@ -350,7 +350,7 @@ def _mgconso(world: World) -> Iterator[Values]:
             yield cui, *rest, aui, "", "", "", "NCI", "SY", "", f"{name} (synonym)", "O"
         if name == _ODD_NAMES[0]:
             for number, term in enumerate((*_ODD_VALUES, "A pipe | in a term makes a bad row"), 60):
-                yield cui, *rest, _aui(concept, number), f"S{number}", "", "", "NCI", "SY", "", term, "N"
+                yield cui, *rest, _aui(concept, number), f"S{number}", "C34811", "", "NCI", "SY", "C34811", term, "N"
 
 
 @_table("mgdef", "cui def source suppress")

@@ -23,6 +23,8 @@ class Dialect(ABC):
         name_type: For up to 255 characters.
         text_type: For text of any length.
         integer_type: For integers of 64 bits.
+        boolean_type: For yes and no.
+        date_type: For days.
         timestamp_type: For points in time.
         binary_type: For the bytes of a line.
         layout_marks: Whether ``layout`` and ``feed_layout`` write the comment that tells what a load has made.
@@ -37,6 +39,8 @@ class Dialect(ABC):
     name_type: ClassVar[LiteralString] = "VARCHAR"
     text_type: ClassVar[LiteralString] = "VARCHAR"
     integer_type: ClassVar[LiteralString] = "BIGINT"
+    boolean_type: ClassVar[LiteralString] = "BOOLEAN"
+    date_type: ClassVar[LiteralString] = "DATE"
     timestamp_type: ClassVar[LiteralString] = "TIMESTAMPTZ"
     binary_type: ClassVar[LiteralString] = "BLOB"
     layout_marks: ClassVar[bool] = False
@@ -114,22 +118,37 @@ class Dialect(ABC):
 
     # --- types ---------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def types(self) -> dict[ColumnType, LiteralString]:
+        """What each kind of column is declared as, but for a text's width."""
+        return {
+            ColumnType.TEXT: self.text_type,
+            ColumnType.INTEGER: self.integer_type,
+            ColumnType.BOOLEAN: self.boolean_type,
+            ColumnType.DATE: self.date_type,
+        }
+
     def column_type(self, column: Column) -> sql.Statement:
         """A column's type, as CREATE TABLE takes it."""
-        return sql.SQL(self.text_type if column.type is ColumnType.TEXT else self.integer_type)
+        return sql.SQL(self.types[column.type])
 
     def is_reported(self, kind: ColumnType, reported: str) -> bool:
         """Whether a type, in the words of the warehouse's own catalog, is this one."""
-        wanted = self.text_type if kind is ColumnType.TEXT else self.integer_type
-        return reported.casefold() == wanted.casefold()
+        return reported.casefold() == self.types[kind].casefold()
 
     def cast(self, value: sql.Statement, column: Column) -> sql.Statement:
-        """A value of another type as one of the column's; what is no number becomes NULL."""
+        """A value of another type as one of the column's; what is none, such as no number, becomes NULL."""
         if column.type is ColumnType.TEXT:
             return sql.SQL("CAST({} AS {})").format(value, self.column_type(column))
         text = sql.SQL("CAST({} AS {})").format(value, sql.SQL(self.name_type))
+        if column.type is ColumnType.BOOLEAN:
+            yes_or_no: LiteralString = (
+                "CASE WHEN {0} IN ('Y', 'true') THEN TRUE WHEN {0} IN ('N', 'false') THEN FALSE END"
+            )
+            return sql.SQL(yes_or_no).format(text)
+        pattern = "^-?[0-9]+$" if column.type is ColumnType.INTEGER else "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
         return sql.SQL("CASE WHEN {} AND LENGTH({}) < 19 THEN CAST({} AS {}) END").format(
-            self.matches(text, "^-?[0-9]+$"), text, text, self.column_type(column)
+            self.matches(text, pattern), text, text, self.column_type(column)
         )
 
     # --- text ----------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from medgen_pipeline.orchestration import keys
 from medgen_pipeline.orchestration.markdown import table_of
 from medgen_pipeline.release import FileVersion, SourceFile
 
-_TYPE_NAMES = {ColumnType.TEXT: "text", ColumnType.INTEGER: "bigint"}
+_TYPE_NAMES = {kind: "bigint" if kind is ColumnType.INTEGER else kind.value for kind in ColumnType}
 
 
 def column_schema(table: Table) -> dg.TableSchema:

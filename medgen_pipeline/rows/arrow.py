@@ -30,7 +30,12 @@ def table_of(data: bytes, columns: Mapping[str, ColumnType]) -> "pa.Table":
     import pyarrow as pa  # of an extra
     from pyarrow import csv
 
-    types = {ColumnType.TEXT: pa.string(), ColumnType.INTEGER: pa.int64()}
+    types = {
+        ColumnType.TEXT: pa.string(),
+        ColumnType.INTEGER: pa.int64(),
+        ColumnType.BOOLEAN: pa.bool_(),
+        ColumnType.DATE: pa.date32(),
+    }
     records = count_rows(data)
     if data.startswith(_BOM):  # the reader leaves out one at the beginning
         data = _BOM + data

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -16,6 +17,7 @@ from medgen_pipeline.testing.loads import (
     NAMES,
     PUBMED,
     RELEASES,
+    YES_OR_NO,
     A,
     B,
     C,
@@ -56,6 +58,25 @@ class ComparisonContract(Behaviour):
             ]
         )
         assert backend.leftovers([NAMES]) == []
+
+    @pytest.mark.parametrize("key", [("cui",), ("cui", "is_so", "day"), ()])
+    def test_truth_values_and_days_are_compared_as_such_and_null_is_none_of_them(
+        self, backend: Backend, key: tuple[str, ...]
+    ) -> None:
+        table = replace(YES_OR_NO, key=key, key_proven=bool(key))
+        first, second = date(2026, 1, 7), date(1969, 12, 31)
+        rows: list[Row] = [("C1", True, first), ("C2", False, None), ("C3", None, second), ("C4", True, first)]
+        after: list[Row] = [("C1", False, first), ("C2", None, None), ("C3", None, first), ("C4", True, first)]
+        load(backend.new_loader(), table, rows)
+        assert backend.production(table) == Counter(rows)
+        counts = load(backend.new_loader(), table, after, RELEASES[1])
+        assert (counts.unchanged, counts.updated + counts.inserted) == (1, 3)
+        assert backend.production(table) == Counter(after)
+        assert undone(backend, table, Counter(after), RELEASES[1]) == Counter(rows)
+        assert load(backend.new_loader(), table, after, RELEASES[2]).unchanged == 4
+        with backend.new_loader() as loader:
+            assert not loader.find_drift(table).written_to
+            assert Counter(loader.read_as_of(table, RELEASES[0])) == Counter(rows)
 
     def test_the_same_rows_again_change_nothing(self, backend: Backend) -> None:
         load(backend.new_loader(), NAMES, [A, B])

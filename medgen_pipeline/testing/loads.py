@@ -5,7 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from medgen_pipeline.catalog import Table, table_by_name
+from medgen_pipeline.catalog import Column, ColumnType, Table, table_by_name
 from medgen_pipeline.loaders import (
     AbstractNativeLoader,
     ChangeCounts,
@@ -21,6 +21,18 @@ MERGED = table_by_name("merged")  # every column is key
 MONDO = table_by_name("mondo_cui_history")  # an unproven key, and columns beside it
 HISTORY = table_by_name("medgen_cui_history")  # no key
 PUBMED = table_by_name("medgen_pubmed_lnk")  # integers
+# Curated tables have them.
+YES_OR_NO = Table(
+    name="yes_or_no",
+    columns=(
+        Column("cui", "cui", "A concept."),
+        Column("is_so", "is_so", "Yes or no.", type=ColumnType.BOOLEAN),
+        Column("day", "day", "A day.", type=ColumnType.DATE),
+    ),
+    key=("cui",),
+    key_proven=True,
+    description="For tests.",
+)
 
 A, B, C, D = ("C1", "a", "GTR", "N"), ("C2", "b", None, "N"), ("C3", None, None, None), ("C4", "d", "x", "N")
 CHANGED_B = ("C2", "b", "HPO", "N")
@@ -33,7 +45,7 @@ def canonical(rows: Iterable[Row]) -> bytes:
 
 
 def _field(value: object) -> bytes:
-    text = "" if value is None else str(value)
+    text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     for special in ("\\", "\t", "\r", "\n"):
         text = text.replace(special, "\\" + special)
     return text.encode() if text != "\\\\N" else b"\\\\\\N"

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import date
 from typing import TypeVar
 
 import pytest
@@ -27,6 +28,7 @@ from medgen_pipeline.testing.loads import (
     MONDO,
     NAMES,
     RELEASES,
+    YES_OR_NO,
     A,
     B,
     C,
@@ -251,6 +253,24 @@ class ColumnsContract(Behaviour):
         load(backend.new_loader(), NUMBERED, [("C1", None, -8), ("C2", None, 2), ("C3", None, None)], RELEASES[3])
         assert backend.production(NUMBERED) == Counter([("C1", None, -8), ("C2", None, 2), ("C3", None, None)])
         self._assert_history(backend, NUMBERED, RELEASES[0], [("C1", None, 7), ("C2", None, None), ("C3", None, None)])
+
+    def test_a_flag_and_a_day_that_were_text_become_a_truth_value_and_a_day_with_their_history(
+        self, backend: Backend
+    ) -> None:
+        worded = replace(
+            YES_OR_NO, columns=tuple(replace(column, type=ColumnType.TEXT) for column in YES_OR_NO.columns)
+        )
+        load(backend.new_loader(), worded, [("C1", "Y", "2026-01-07"), ("C2", "N", None), ("C3", None, None)])
+        load(
+            backend.new_loader(), worded, [("C1", "N", "2026-01-08"), ("C2", "N", None), ("C3", "?", None)], RELEASES[1]
+        )
+        found: list[Row] = [("C1", False, date(2026, 1, 8)), ("C2", False, None), ("C3", None, None)]
+        assert load(backend.new_loader(), YES_OR_NO, found, RELEASES[2]) == ChangeCounts(unchanged=3, by_key=True)
+        load(backend.new_loader(), YES_OR_NO, [*found[:2], ("C3", True, None)], RELEASES[3])
+        self._assert_history(backend, YES_OR_NO, RELEASES[2], found)
+        self._assert_history(
+            backend, YES_OR_NO, RELEASES[0], [("C1", True, date(2026, 1, 7)), ("C2", False, None), ("C3", None, None)]
+        )
 
     def test_a_key_that_the_catalog_widens_takes_rows_that_repeat_the_earlier_one(self, backend: Backend) -> None:
         wider = replace(MONDO, key=MONDO.column_names[:2])

@@ -10,7 +10,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar, LiteralString, Self, TypeVar
@@ -30,6 +30,8 @@ from medgen_pipeline.urls import split_url
 T = TypeVar("T")
 _LAYOUT: LiteralString = f"/* {MARK} */ STRICT"
 _MOMENTS = {"started_at", "finished_at", "_commit_timestamp"}  # SQLite has no type for them
+_DAYS = {"day"}  # nor for these
+_TRUTH = {"true": "1", "false": "0"}
 _FIELD = re.compile(rb"[^\t\n\\]*(?:\\.[^\t\n\\]*)*[\t\n]", re.DOTALL)
 
 
@@ -37,8 +39,8 @@ class SqliteDialect(Dialect):
     """The words of SQLite."""
 
     now = "(strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'))"
-    name_type = text_type = "TEXT"
-    integer_type = "INTEGER"
+    name_type = text_type = date_type = "TEXT"
+    integer_type = boolean_type = "INTEGER"
     timestamp_type = "TEXT"
     layout_marks = True
 
@@ -84,7 +86,7 @@ class SqliteSession(DbApiSession):
 
     def connect(self) -> sqlite3.Connection:
         connection = connect(self.folder, self.schema)
-        connection.row_factory = _row
+        connection.row_factory = typed_row
         connection.create_function("REGEXP", 2, lambda pattern, text: re.search(pattern, text or "") is not None)
         connection.create_function("row_hash", -1, _row_hash, deterministic=True)
         connection.create_window_function("SUM", 1, _ExactSum)
@@ -179,27 +181,31 @@ class SqliteLoader(SqlNativeLoader[Any]):
         schema = schemas(self._session.schema).staging
         staging = sql.Identifier(schema, table_name)
         with self._session.errors(f"inserting into the staging table of {table_name}"):
-            types = list(self._session.columns(schema, table_name).values())
+            numbers = [kind == "INTEGER" for kind in self._session.columns(schema, table_name).values()]
             self._session.execute(sql.SQL("DELETE FROM {}").format(staging))
-            marks = sql.SQL(", ").join([sql.SQL("?")] * len(types))
+            marks = sql.SQL(", ").join([sql.SQL("?")] * len(numbers))
             text = self.dialect.text(sql.SQL("INSERT INTO {} VALUES ({})").format(staging, marks))
             self._session.execute(sql.SQL("BEGIN"))  # of one file, since the audit is written to meanwhile
             try:
-                held = self._insert(text, data_iterator, table_name)
+                held = self._insert(text, data_iterator, table_name, numbers)
             except BaseException:
                 self._session.execute(sql.SQL("ROLLBACK"))
                 raise
             self._session.execute(sql.SQL("COMMIT"))
         return held
 
-    def _insert(self, text: str, chunks: Iterator[bytes], table_name: str) -> int:
+    def _insert(self, text: str, chunks: Iterator[bytes], table_name: str, numbers: Sequence[bool]) -> int:
         sent = 0
 
         def rows() -> Iterator[list[str | None]]:
             nonlocal sent
             for chunk in chunks:
                 sent += count_rows(chunk)
-                yield from _decoded(chunk)
+                for row in _decoded(chunk):
+                    if len(row) == len(numbers):
+                        pairs = zip(row, numbers, strict=True)
+                        row = [_TRUTH.get(value, value) if number and value else value for value, number in pairs]
+                    yield row
 
         try:
             held = max(int(self._session.work.cursor().executemany(text, rows()).rowcount), 0)
@@ -285,15 +291,18 @@ def _decoded(chunk: bytes) -> Iterator[list[str | None]]:
             row = []
 
 
-def _row(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A row whose points in time are such."""
+def typed_row(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row whose points in time, and days, are such."""
     names = [name for name, *_ in cursor.description]
-    if _MOMENTS.isdisjoint(names):
+    if (_MOMENTS | _DAYS).isdisjoint(names):
         return row
-    return tuple(
-        datetime.fromisoformat(value) if name in _MOMENTS and value else value
-        for name, value in zip(names, row, strict=True)
-    )
+    return tuple(_moment(name, value) if value else value for name, value in zip(names, row, strict=True))
+
+
+def _moment(name: str, value: Any) -> Any:
+    if name in _DAYS:
+        return date.fromisoformat(value)
+    return datetime.fromisoformat(value) if name in _MOMENTS else value
 
 
 def _row_hash(*values: str | int | None) -> int:

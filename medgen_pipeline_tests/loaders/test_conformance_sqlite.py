@@ -24,6 +24,7 @@ from medgen_pipeline_tests.loaders.sqlite_backend import (
     SqliteSession,
     attach,
     connect,
+    typed_row,
 )
 
 _PATIENCE_SECONDS = 0.2
@@ -44,6 +45,7 @@ class SqliteFolder(Backend):
         for attempt in range(_ATTEMPTS):
             try:
                 connection = connect(self.path, self.schema, _PATIENCE_SECONDS)
+                connection.row_factory = typed_row
                 try:
                     return connection.execute(statement).fetchall()
                 finally:

@@ -270,6 +270,117 @@ def test_identifiers_become_curies_and_what_omim_files_apart_stays_apart(curated
     assert curated_warehouse.findings("concept_xref", "vocabularies_are_known") == [("WARN", "A new one", 1, "x:1")]
 
 
+def test_identifiers_that_are_with_the_terms_alone_are_taken_from_there(curated_warehouse: CuratedWarehouse) -> None:
+    terms: list[dict[str, object]] = [
+        {**term("C1", "One", "NCI"), "scui": "C34537", "code": "C34537"},
+        {**term("C1", "Another term", "NCI"), "scui": "C34537"},
+        {**term("C1", "Of an atom without a concept", "NCI"), "code": "C99"},
+        {**term("C1", "Given up", "NCI", "O"), "scui": "C1"},
+        {**term("C1", "In the mappings, too", "MSH"), "scui": "M1", "sdui": "D1"},
+        term("C2", "Without any", "NCI"),
+    ]
+    curated_warehouse.give("mgconso", terms)
+    curated_warehouse.give("medgen_id_mappings", [("C1", "Any", "D1", "MeSH")])
+    curated_warehouse.make("concept_xref")
+    assert curated_warehouse.rows("concept_xref") == [
+        ("C1", "MeSH", "concept", "D1", "MESH:D1"),
+        ("C1", "NCIt", "concept", "C34537", "NCIT:C34537"),
+        ("C1", "NCIt", "concept", "C99", "NCIT:C99"),
+    ]
+
+
+def test_a_concept_with_two_mondo_ids_and_a_uid_of_two_concepts_are_warnings(
+    curated_warehouse: CuratedWarehouse,
+) -> None:
+    mapped = [
+        ("C1", "1", "MedGen"), ("C1", "MONDO:0000001", "MONDO"), ("C1", "MONDO:0000002", "MONDO"),
+        ("C2", "2", "MedGen"), ("C2", "MONDO:0000003", "MONDO"), ("C2", "HP:1", "HPO"),
+        ("C3", "2", "MedGen"), ("C3", "HP:1", "HPO"), ("C3", "HP:2", "HPO"),
+    ]  # fmt: skip
+    curated_warehouse.give("medgen_id_mappings", [(cui, "Any", given, source) for cui, given, source in mapped])
+    curated_warehouse.make("concept_xref")
+    assert curated_warehouse.findings("concept_xref", "mondo_and_uid_are_one_to_one") == [
+        ("WARN", "MONDO", "a concept has several", "C1", 2),
+        ("WARN", "MedGen", "is that of several concepts", "2", 2),
+    ]
+
+
+# Relations
+
+
+def test_a_relation_and_its_reverse_are_one_row_that_reads_from_left_to_right(
+    curated_warehouse: CuratedWarehouse,
+) -> None:
+    """MGREL says "CUI2 rela CUI1"."""
+    curated_warehouse.give(
+        "mgrel",
+        [
+            related("C1", "RO", "C2", rela="manifestation_of"),
+            related("C2", "RO", "C1", rela="has_manifestation"),
+            related("C1", "RO", "C2", rela="manifestation_of", sab="OMIM"),
+            related("C1", "PAR", "C3", rela="inverse_isa"),
+            related("C3", "CHD", "C1", rela="isa"),
+            related("C3", "CHD", "C4", rela="part_of", sab="ORDO"),
+            related("C4", "PAR", "C3", rela="has_part", sab="ORDO"),
+            related("C1", "RO", "C5", rela="disease_has_finding", sab="NCI"),
+            related("C1", "RO", "C5", rela="disease_may_have_finding", sab="NCI"),
+            related("C1", "RO", "C5", rela="disease_excludes_finding", sab="NCI"),
+            related("C5", "RO", "C1", rela="is_not_finding_of_disease", sab="NCI"),
+            related("C1", "RO", "C6", rela="not_manifestation_of"),
+            related("C6", "RO", "C1", rela="has_no_manifestation"),
+            related("C1", "RB", "C7", rela="mapped_from"),
+            related("C1", "RO", "C8", rela="a_name_nobody_knows"),
+        ],
+    )
+    curated_warehouse.make("concept_relation")
+    assert curated_warehouse.rows("concept_relation") == sorted(
+        [
+            ("C2", "manifestation_of", "C1", "RO", "HPO", False),
+            ("C2", "manifestation_of", "C1", "RO", "OMIM", False),
+            ("C1", "isa", "C3", "CHD", "HPO", False),
+            ("C4", "part_of", "C3", "CHD", "ORDO", False),
+            ("C1", "is_finding_of_disease", "C5", "RO", "NCI", False),
+            ("C1", "may_be_finding_of_disease", "C5", "RO", "NCI", False),
+            ("C1", "is_not_finding_of_disease", "C5", "RO", "NCI", True),
+            ("C6", "not_manifestation_of", "C1", "RO", "HPO", True),
+            ("C1", "mapped_to", "C7", "RN", "HPO", False),
+            ("C8", "a_name_nobody_knows", "C1", "RO", "HPO", False),
+        ]
+    )
+
+
+def test_what_has_no_name_goes_by_its_kind_and_what_reads_both_ways_is_there_once(
+    curated_warehouse: CuratedWarehouse,
+) -> None:
+    curated_warehouse.give(
+        "mgrel",
+        [
+            related("C2", "PAR", "C1"),
+            related("C1", "CHD", "C2"),
+            related("C1", "RB", "C3"),
+            related("C3", "RN", "C1"),
+            related("C1", "SIB", "C4", rela="sib_in_isa"),
+            related("C4", "SIB", "C1", rela="sib_in_isa"),
+            related("C5", "SY", "C1"),
+            related("C1", "SY", "C5"),
+            related("C1", "AQ", "C6", sab="MSH"),
+            related("C6", "QB", "C1", sab="MSH"),
+            related("C1", "RO", "C1", rela="isa"),  # itself
+            related("C1", "RO", "C7", suppress="O"),
+        ],
+    )
+    curated_warehouse.make("concept_relation")
+    assert curated_warehouse.rows("concept_relation", ["cui", "relation", "other_cui", "rel"]) == sorted(
+        [
+            ("C2", "CHD", "C1", "CHD"),
+            ("C1", "RN", "C3", "RN"),
+            ("C1", "sib_in_isa", "C4", "SIB"),
+            ("C1", "SY", "C5", "SY"),
+            ("C6", "AQ", "C1", "AQ"),
+        ]
+    )
+
+
 # Phenotypes
 
 
@@ -294,12 +405,12 @@ def test_denied_features_stay_denied_and_modes_of_inheritance_apart(curated_ware
     curated_warehouse.make("disease_phenotype")
     found = curated_warehouse.rows("disease_phenotype", ["phenotype_cui", "kind", "relationship", "is_negated"])
     assert found == [
-        ("C2", "phenotype", "manifestation_of", "N"),
-        ("C3", "phenotype", "manifestation_of", "Y"),
-        ("C4", "inheritance", "inheritance_type_of", "N"),
-        ("C5", "inheritance", "inheritance_type_of", "Y"),
-        ("C6", "other", "related_to", "N"),
-        ("C6", "other", "unspecified", "N"),
+        ("C2", "phenotype", "manifestation_of", False),
+        ("C3", "phenotype", "manifestation_of", True),
+        ("C4", "inheritance", "inheritance_type_of", False),
+        ("C5", "inheritance", "inheritance_type_of", True),
+        ("C6", "other", "related_to", False),
+        ("C6", "other", "unspecified", False),
     ]
     (first, *_) = curated_warehouse.rows("disease_phenotype")
     assert first[:6] == ("C1", "OMIM:100001", "Name of C1", "C2", "HP:0000002", "Name of C2")
@@ -334,13 +445,30 @@ def test_every_name_stands_once_per_source_without_blanks_around_it(curated_ware
     )
     curated_warehouse.make("concept_name")
     assert curated_warehouse.rows("concept_name") == [
-        ("C1", "Half old", "NCI", "N", "N"),
-        ("C1", "MARFAN SYNDROME", "OMIM", "N", "N"),
-        ("C1", "Marfan syndrome", "GTR", "Y", "N"),
-        ("C1", "Marfan syndrome", "OMIM", "Y", "N"),
-        ("C1", "Old name", "NCI", "N", "Y"),
-        ("C2", "Only in names", "MedGen", "Y", "N"),
+        ("C1", "Half old", "NCI", False, False, "half old"),
+        ("C1", "MARFAN SYNDROME", "OMIM", False, False, "marfan syndrome"),
+        ("C1", "Marfan syndrome", "GTR", True, False, "marfan syndrome"),
+        ("C1", "Marfan syndrome", "OMIM", True, False, "marfan syndrome"),
+        ("C1", "Old name", "NCI", False, True, "old name"),
+        ("C2", "Only in names", "MedGen", True, False, "only in names"),
     ]
+
+
+def test_a_normalized_name_is_what_spellings_of_it_have_in_common(curated_warehouse: CuratedWarehouse) -> None:
+    spelled = {
+        "SJÖGREN'S  Syndrome": "sjogrens syndrome",
+        "Sjo\u0308gren": "sjo\u0308gren",  # letters in two parts stay as they are
+        "Charcot-Marie-Tooth disease, type 1A": "charcot marie tooth disease type 1a",
+        "(2R)-Hydroxy{glutaric} <aciduria>; 50%": "2r hydroxy glutaric aciduria 50",
+        "Legg\u2013Calvé\u2013Perthes": "legg calve perthes",
+        "--": None,
+        "Ångström " + "x" * 300: "angstrom " + "x" * 246,
+    }
+    curated_warehouse.give_names("C1")
+    curated_warehouse.give("mgconso", [term("C1", name) for name in spelled])
+    curated_warehouse.make("concept_name")
+    found = curated_warehouse.rows("concept_name", ["name", "normalized_name"])
+    assert sorted(found) == sorted({**spelled, "Name of C1": "name of c1"}.items())
 
 
 def test_a_concept_has_one_row_with_the_best_definition_its_types_and_its_counts(
@@ -369,23 +497,49 @@ def test_a_concept_has_one_row_with_the_best_definition_its_types_and_its_counts
     mapped = [("C1", "Any", "9", "MedGen"), ("C1", "Any", "10", "MedGen"), ("C2", "Any", "none yet", "MedGen")]
     curated_warehouse.give("medgen_id_mappings", mapped)
     curated_warehouse.make("concept")
+    nothing = (False, False, 0, 0)
     assert curated_warehouse.rows("concept") == [
         (
             "C1",
+            "UMLS:C1",
             9,
             "Name of C1",
             "GTR",
             "The longer of two.",
             "GeneReviews",
             "Disease or Syndrome; Sign or Symptom",
-            "Y",
+            True,
+            False,
             2,
             2,
         ),
-        ("C2", None, "Name of C2", "GTR", "By nobody that is listed.", "SOMEBODY", "Finding", "N", 0, 0),
-        ("C3", None, "Name of C3", "GTR", None, None, None, "N", 0, 0),
+        ("C2", "UMLS:C2", None, "Name of C2", "GTR", "By nobody that is listed.", "SOMEBODY", "Finding", *nothing),
+        ("C3", "UMLS:C3", None, "Name of C3", "GTR", None, None, None, *nothing),
     ]
     assert curated_warehouse.findings("concept", "every_current_concept_is_here") == []
+
+
+def test_a_concept_of_ncbi_s_has_another_prefix_and_a_name_for_no_condition_is_a_placeholder(
+    curated_warehouse: CuratedWarehouse,
+) -> None:
+    named = {
+        "C3661900": "not provided",
+        "CN169374": "not specified ",
+        "CN235283": "None Provided",
+        "C0549184": "none",
+        "C0151453": "None of the Above",
+        "C1302457": "Tumor site not specified",
+    }
+    curated_warehouse.give("names", [{"cui": cui, "name": name} for cui, name in named.items()])
+    curated_warehouse.make("concept")
+    assert curated_warehouse.rows("concept", ["cui", "curie", "is_placeholder"]) == [
+        ("C0151453", "UMLS:C0151453", False),
+        ("C0549184", "UMLS:C0549184", True),
+        ("C1302457", "UMLS:C1302457", False),
+        ("C3661900", "UMLS:C3661900", True),
+        ("CN169374", "medgen.cid:CN169374", True),
+        ("CN235283", "medgen.cid:CN235283", True),
+    ]
 
 
 # Literature

@@ -54,7 +54,7 @@ class World:
             if self.random.random() < 0.3:
                 self.names.pop(cui, None)
             else:
-                self.names[cui] = self.random.choice(["Name", " Name", "Other", "Third"])
+                self.names[cui] = self.random.choice(["Name", " Name", "Other", "Third", "not provided"])
 
     def cui(self) -> str:
         return self.random.choice(CUIS)
@@ -72,15 +72,16 @@ class World:
     def _makers(self) -> dict[str, Callable[[], Row]]:
         one, cui = self.random.choice, self.cui
         return {
-            "mgconso": lambda: (cui(), *"PPYA", None, None, None, one(["HPO", "MONDO"]), "PT", "1",
+            "mgconso": lambda: (cui(), *"PPYA", None, one(["C1", "C2", None]), None, one(["HPO", "NCI"]), "PT", "1",
                                 one(["Name", " Name", "Other"]), one(["N", "O"])),
             "mgdef": lambda: (cui(), one(["Short.", "Longer.", "The longest."]), one(["HPO", "NCI", "New"]), "N"),
             "mgsty": lambda: (cui(), one(["T047", "T033", "T191"]), "B", one(["Type", None]), "AT1"),
             "medgen_id_mappings": lambda: (cui(), "Name", one(["1", "2", "HP:1", "MONDO:5"]),
                                            one(["MedGen", "HPO", "MONDO", "hpo", "Later"])),
             "mgrel": lambda: (cui(), "A1", "CUI", one(["PAR", "PAR", "CHD", "RB"]), cui(), "A2",
-                              one([None, None, "not_isa"]), f"R{self.random.randint(0, 60)}", one(["HPO", "MONDO"]),
-                              "HPO", one(["N", "N", "N", "O"])),
+                              one([None, None, "not_isa", "isa", "inverse_isa"]),
+                              f"R{self.random.randint(0, 60)}", one(["HPO", "MONDO"]), "HPO",
+                              one(["N", "N", "N", "O"])),
             "medgen_hpo_omim_mapping": lambda: (cui(), one(["1", "2"]), "Name",
                                                 one([None, "manifestation_of", "not_manifestation_of"]), cui(),
                                                 one(["HP:1", "HP:2"]), "Name", "Name", "HPO", "Finding"),

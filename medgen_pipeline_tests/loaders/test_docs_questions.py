@@ -70,7 +70,14 @@ def asked(
 def ask(connection: psycopg.Connection, query: str) -> Answer:
     cursor = connection.execute(query.encode())
     header = tuple(column.name for column in cursor.description or ())
-    return [header, *(tuple("" if cell is None else str(cell) for cell in row) for row in cursor)]
+    return [header, *(tuple(map(_shown, row)) for row in cursor)]
+
+
+def _shown(cell: object) -> str:
+    """As psql prints it."""
+    if isinstance(cell, bool):
+        return "t" if cell else "f"
+    return "" if cell is None else str(cell)
 
 
 def test_the_page_has_ten_questions_with_answers() -> None:

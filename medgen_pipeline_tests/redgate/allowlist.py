@@ -106,6 +106,7 @@ FUNCTIONS: Mapping[str, str] = MappingProxyType(
         "substring": "r_SUBSTRING",
         "sum": "r_SUM",
         "to_char": "r_TO_CHAR",
+        "translate": "r_TRANSLATE",
         "trim": "r_TRIM",
         "upper": "r_UPPER",
         "version": "r_VERSION",

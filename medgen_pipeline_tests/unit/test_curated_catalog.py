@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import medgen_pipeline.catalog.curated as curated_package
-
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, any_table_by_name, table_by_name, upstream_of
 from medgen_pipeline.catalog.curated import sql_files
 from medgen_pipeline.catalog.query import LOAD_RUN, Constant, Query, Scratch

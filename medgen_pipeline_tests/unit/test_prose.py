@@ -44,7 +44,6 @@ def sentences() -> Iterator[tuple[str, str]]:
     yield "README.md", f"the {len(TABLES)} tables, as NCBI publishes them"
     yield "README.md", f"{WORDS[len(CURATED_TABLES)]} curated tables"
     yield "docs/how-it-works.md", f"NCBI publishes MedGen as {len(TABLES)} files."
-    yield "docs/benchmarks.md", f"All {WORDS[len(CURATED_TABLES)]} tables, each by its whole step"
     first, after, same = (f"{limit:g} times" for limit in bench_run.LIMITS.values())
     limits = f"{first} the raw copies for a first load, {after} for the next release, {same} where nothing has changed;"
     for page in ("docs/benchmarks.md", "medgen_pipeline_tests/bench/README.md"):

@@ -18,5 +18,5 @@ def integer(name: str, description: str, *, nullable: bool = False) -> Column:
 
 
 def flag(name: str, description: str) -> Column:
-    """A yes or no, written as UMLS writes it."""
-    return Column(name, name, f"`Y` {description}, else `N`.", nullable=False, max_bytes=1)
+    """A yes or no."""
+    return Column(name, name, description, type=ColumnType.BOOLEAN, nullable=False)

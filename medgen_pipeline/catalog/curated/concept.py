@@ -3,6 +3,10 @@
 One row per CUI of `names`, that is, per current concept. Retired ones are in `cui_redirect`.
 
 - `uid` is the number in MedGen's URLs: https://www.ncbi.nlm.nih.gov/medgen/UID.
+- `curie` is the concept itself, by its CUI. The prefix `MEDGEN:` is another identifier's: `MEDGEN:44287` is the `uid`,
+  and so is `medgen:44287` at Bioregistry, where a CUI is `medgen.cid:C0024796`.
+- `is_placeholder` marks what submitters to ClinVar and GTR give where they name no condition: `not provided`,
+  `not specified`. More than a quarter of ClinVar's records have one; leave them out of counts and joins.
 - `definition` is the one from the source that comes first in the list of `catalog/curated/concept.py`: sources that
   write for the disorder before dictionaries. Of several by one source, the longest. `mgdef` has them all.
 - `is_disease` goes by semantic types: diseases, neoplasms, mental disorders, malformations, cell dysfunctions.
@@ -44,13 +48,17 @@ DISEASE_TYPES = (
     ("T191", "Neoplastic Process"),
 )
 DISEASES = Constant("disease_types", ("tui", "sty"), DISEASE_TYPES)
+# Names of concepts that are none, in lower case, as releases of 2021 to 2025 have them.
+_PLACEHOLDERS = Constant(
+    "placeholders", ("name",), (("not provided",), ("not specified",), ("none provided",), ("none",))
+)
 _KNOWN = Constant(
     "known",
     ("cui", "name", "is_disease"),
     (
-        ("C0024796", "Marfan syndrome", "Y"),
-        ("C0010674", "Cystic fibrosis", "Y"),
-        ("C0443147", "Autosomal dominant inheritance", "N"),
+        ("C0024796", "Marfan syndrome", 1),
+        ("C0010674", "Cystic fibrosis", 1),
+        ("C0443147", "Autosomal dominant inheritance", 0),
     ),
 )
 _RULES = read_named("concept.rules.sql", [_KNOWN])
@@ -59,6 +67,7 @@ TABLE = CuratedTable(
     name="concept",
     columns=(
         text("cui", "The concept: `C` + 7 digits (UMLS) or `CN` + 6 digits (made by NCBI).", ID),
+        text("curie", "Its CURIE: `UMLS:C0024796`, or `medgen.cid:CN169374` for one made by NCBI.", ID),
         integer("uid", "MedGen's number of the concept, as in its URLs.", nullable=True),
         text("name", "Preferred name.", NAME),
         text("name_source", "Where the preferred name was taken from.", ID, nullable=True),
@@ -70,14 +79,15 @@ TABLE = CuratedTable(
             NAME,
             nullable=True,
         ),
-        flag("is_disease", "where one of the semantic types is a disease's"),
+        flag("is_disease", "Whether one of the semantic types is a disease's."),
+        flag("is_placeholder", "Whether it stands for no concept at all, such as `not provided`."),
         integer("synonym_count", "Names apart from the preferred one."),
         integer("link_count", "Links to PubMed."),
     ),
     key=("cui",),
     key_proven=True,
     description=__doc__,
-    query=read("concept.sql", [_SOURCES, DISEASES]),
+    query=read("concept.sql", [_SOURCES, DISEASES, _PLACEHOLDERS]),
     increment=by_column(
         "cui",
         names="cui",
@@ -89,6 +99,7 @@ TABLE = CuratedTable(
     ),
     lineage={
         "cui": ("names.cui",),
+        "curie": ("names.cui",),
         "uid": ("medgen_id_mappings.source_id",),
         "name": ("names.name",),
         "name_source": ("names.source",),
@@ -96,6 +107,7 @@ TABLE = CuratedTable(
         "definition_source": ("mgdef.source",),
         "semantic_types": ("mgsty.sty", "mgsty.tui"),
         "is_disease": ("mgsty.tui",),
+        "is_placeholder": ("names.name",),
         "synonym_count": ("concept_name.name", "concept_name.is_preferred"),
         "link_count": ("concept_literature.link_count",),
     },

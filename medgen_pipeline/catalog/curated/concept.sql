@@ -15,7 +15,7 @@ CREATE TEMP TABLE {typed} AS
 SELECT own.cui, COUNT(*) AS types, MAX(own.sty) AS sty, MAX(own.is_disease) AS is_disease
 FROM (
     SELECT typed.cui, typed.tui, COALESCE(typed.sty, typed.tui) AS sty,
-        CASE WHEN disease.tui IS NULL THEN 'N' ELSE 'Y' END AS is_disease
+        CASE WHEN disease.tui IS NULL THEN 0 ELSE 1 END AS is_disease
     FROM {mgsty} AS typed LEFT JOIN {disease_types} AS disease ON disease.tui = typed.tui
 ) AS own
 GROUP BY own.cui;
@@ -43,18 +43,22 @@ GROUP BY numbered.cui;
 
 CREATE TEMP TABLE {synonyms} AS
 SELECT each_name.cui, COUNT(*) AS names
-FROM (SELECT cui, name FROM {concept_name} WHERE is_preferred = 'N' GROUP BY cui, name) AS each_name
+FROM (SELECT cui, name FROM {concept_name} WHERE NOT is_preferred GROUP BY cui, name) AS each_name
 GROUP BY each_name.cui;
 
 CREATE TEMP TABLE {uids} AS
 SELECT cui, MIN(CASE WHEN source_id ~ '^[0-9]+$' THEN CAST(source_id AS BIGINT) END) AS uid
 FROM {medgen_id_mappings} WHERE source = 'MedGen' GROUP BY cui;
 
-SELECT living.cui, uids.uid, living.name, living.source AS name_source,
+SELECT living.cui, CASE WHEN living.cui ~ '^C[0-9]+$' THEN 'UMLS:' ELSE 'medgen.cid:' END || living.cui AS curie,
+    uids.uid, living.name, living.source AS name_source,
     definition.def AS definition, definition.source AS definition_source,
-    COALESCE(several.semantic_types, typed.sty) AS semantic_types, COALESCE(typed.is_disease, 'N') AS is_disease,
+    COALESCE(several.semantic_types, typed.sty) AS semantic_types,
+    CASE WHEN typed.is_disease = 1 THEN TRUE ELSE FALSE END AS is_disease,
+    CASE WHEN placeholder.name IS NULL THEN FALSE ELSE TRUE END AS is_placeholder,
     COALESCE(synonyms.names, 0) AS synonym_count, COALESCE(literature.link_count, 0) AS link_count
 FROM {names} AS living
+    LEFT JOIN {placeholders} AS placeholder ON placeholder.name = LOWER(TRIM(living.name))
     LEFT JOIN {uids} AS uids ON uids.cui = living.cui
     LEFT JOIN {definition} AS definition ON definition.cui = living.cui
     LEFT JOIN {typed} AS typed ON typed.cui = living.cui

@@ -5,6 +5,9 @@ The terms of `mgconso` and the preferred names of `names`, of current concepts.
 - `is_preferred` marks MedGen's own preferred name, in every source that uses it. It may come from no term of `mgconso`.
 - Blanks before and after a name are taken off; capitals are kept, so spellings that differ in them are names apart.
 - `is_suppressed` marks what the source or UMLS has given up; such names still occur in old papers.
+- `normalized_name` is for matching: lower case, without accents, punctuation and apostrophes, one blank between words.
+  `Sjögren's syndrome` is `sjogrens syndrome`. Treat what you look for the same way. The order of words is kept:
+  `syndrome, Marfan` is another name. It is empty for a name that has no letters or digits.
 - Count names, not rows: a name that three sources use has three rows.
 """
 
@@ -12,20 +15,33 @@ from medgen_pipeline.catalog.curated.columns import ID, NAME, flag, text
 from medgen_pipeline.catalog.curated.sql_files import read
 from medgen_pipeline.catalog.model import CuratedTable, Reference, by_column
 
+# What TRANSLATE exchanges, letter by letter: accents are taken off and punctuation becomes blanks; what has no letter
+# to become, an apostrophe, goes. A backslash cannot be written in Redshift's SQL, and nothing is called by one.
+_ACCENTS = (
+    "áàâäãåÁÀÂÄÃÅçÇéèêëÉÈÊËíìîïÍÌÎÏñÑóòôöõøÓÒÔÖÕØúùûüÚÙÛÜýÿÝ",
+    "aaaaaaAAAAAAcCeeeeEEEEiiiiIIIInNooooooOOOOOOuuuuUUUUyyY",
+)
+_PUNCTUATION = '!"#$%&()*+,-./:;<=>?@[]^_{|}~\u2013\u2014\u00a0'
+_APOSTROPHES = "'`\u2019\u2018\u00b4"
+_LETTERS = _ACCENTS[0] + _PUNCTUATION + _APOSTROPHES
+_PLAIN = _ACCENTS[1] + " " * len(_PUNCTUATION)
+
 TABLE = CuratedTable(
     name="concept_name",
     columns=(
         text("cui", "The concept.", ID),
         text("name", "The name.", NAME),
         text("source", "The vocabulary that uses it; `MedGen` where `names` gives none.", ID),
-        flag("is_preferred", "where it is MedGen's preferred name of the concept"),
-        flag("is_suppressed", "where all its terms in that source are obsolete or suppressed"),
+        flag("is_preferred", "Whether it is MedGen's preferred name of the concept."),
+        flag("is_suppressed", "Whether all its terms in that source are obsolete or suppressed."),
+        text("normalized_name", "The name for matching, its first 255 characters.", 4 * ID, nullable=True),
     ),
     key=(),  # names are longer than what PostgreSQL's index takes, so only the whole row identifies a row
     key_proven=False,
     description=__doc__,
     references=(Reference("cui", "names", "cui"),),
-    query=read("concept_name.sql"),
+    lookups=("normalized_name",),
+    query=read("concept_name.sql", letters=_LETTERS, plain=_PLAIN),
     increment=by_column("cui", mgconso="cui", names="cui"),
     lineage={
         "cui": ("mgconso.cui", "names.cui"),
@@ -33,5 +49,6 @@ TABLE = CuratedTable(
         "source": ("mgconso.sab", "names.source"),
         "is_preferred": ("mgconso.str", "names.name"),
         "is_suppressed": ("mgconso.suppress",),
+        "normalized_name": ("mgconso.str", "names.name"),
     },
 )

@@ -1,6 +1,10 @@
 SELECT term.cui, term.name, term.source,
-    CASE WHEN term.name = TRIM(living.name) THEN 'Y' ELSE 'N' END AS is_preferred,
-    CASE WHEN term.suppressed = 1 THEN 'Y' ELSE 'N' END AS is_suppressed
+    CASE WHEN term.name = TRIM(living.name) THEN TRUE ELSE FALSE END AS is_preferred,
+    CASE WHEN term.suppressed = 1 THEN TRUE ELSE FALSE END AS is_suppressed,
+    -- Blanks that follow each other become one: "a  b" is "a<><>b", "a<>b", "a b". No < or > is left in a name by then.
+    NULLIF(TRIM(LEFT(
+        REPLACE(REPLACE(REPLACE(LOWER(TRANSLATE(term.name, {letters}, {plain})), ' ', '<>'), '><', ''), '<>', ' '), 255
+    )), '') AS normalized_name
 FROM (
     SELECT spelled.cui, spelled.name, spelled.source, MIN(spelled.suppressed) AS suppressed
     FROM (

@@ -1,13 +1,15 @@
 """The same concept in other vocabularies: one row per concept and identifier, with its CURIE.
 
-Made from `medgen_id_mappings`; both spellings of a source are one.
+Made from `medgen_id_mappings`; both spellings of a source are one. Identifiers of the NCI Thesaurus, which are not
+there, come from the terms of `mgconso` that are neither obsolete nor suppressed.
 
 - `curie` is the identifier as most tools write it: `MONDO:0007947`, `OMIM:154700`, `OMIMPS:…`, `HP:0001166`,
-  `ORPHA:558`, `SNOMEDCT:…`, `MESH:D008382`, `GARD:0006975`, `MEDGEN:…`. It is empty for a source that MedGen has added
-  since; `source_id` always is as published.
+  `ORPHA:558`, `SNOMEDCT:…`, `MESH:D008382`, `GARD:0006975`, `NCIT:C34537`, `MEDGEN:…`, which is the UID. It is empty
+  for a source that MedGen has added since; `source_id` always is as published.
 - `kind` says what is meant: `concept` for the concept itself, and apart from it what OMIM files under an entry:
   `allelic variant`, `included`, and `phenotypic series`, which is wider than the concept.
 - Many-to-many: a concept may have several identifiers of one source, and an identifier several concepts.
+- Mondo, CUI and UID are meant to be one to one, and the check `mondo_and_uid_are_one_to_one` lists where they are not.
 - Concepts that are not current are kept; the check `concepts_are_current` reports them.
 """
 
@@ -34,8 +36,12 @@ _VOCABULARIES = Constant(
         ("snomedct_us", "SNOMEDCT_US", "concept", "SNOMEDCT", "", 0),
         ("mesh", "MeSH", "concept", "MESH", "", 0),
         ("gard", "GARD", "concept", "GARD", "GARD:", 7),
+        ("nci", "NCIt", "concept", "NCIT", "", 0),
     ),
 )
+
+# Vocabularies of terms whose identifiers are not in medgen_id_mappings.
+_ONLY_TERMS = ("NCI",)
 
 _RULES = read_named("concept_xref.rules.sql")
 
@@ -44,7 +50,9 @@ TABLE = CuratedTable(
     columns=(
         text("cui", "The concept.", ID),
         text(
-            "source", "The vocabulary: `MONDO`, `OMIM`, `HPO`, `Orphanet`, `SNOMEDCT_US`, `MeSH`, `GARD`, `MedGen`.", ID
+            "source",
+            "The vocabulary: `MONDO`, `OMIM`, `HPO`, `Orphanet`, `SNOMEDCT_US`, `MeSH`, `GARD`, `NCIt`, `MedGen`.",
+            ID,
         ),
         text("kind", "`concept`, `allelic variant`, `included` or `phenotypic series`.", ID),
         text("source_id", "The identifier as MedGen writes it.", ID),
@@ -56,14 +64,20 @@ TABLE = CuratedTable(
     key_proven=True,
     description=__doc__,
     references=(Reference("cui", "names", "cui"),),
-    query=read("concept_xref.sql", [_VOCABULARIES]),
-    increment=by_column("cui", medgen_id_mappings="cui"),
+    query=read("concept_xref.sql", [_VOCABULARIES], only_terms=_ONLY_TERMS),
+    increment=by_column("cui", medgen_id_mappings="cui", mgconso="cui"),
     lineage={
-        "cui": ("medgen_id_mappings.cui",),
-        "source": ("medgen_id_mappings.source",),
-        "kind": ("medgen_id_mappings.source",),
-        "source_id": ("medgen_id_mappings.source_id",),
-        "curie": ("medgen_id_mappings.source_id", "medgen_id_mappings.source"),
+        "cui": ("medgen_id_mappings.cui", "mgconso.cui"),
+        "source": ("medgen_id_mappings.source", "mgconso.sab"),
+        "kind": ("medgen_id_mappings.source", "mgconso.sab"),
+        "source_id": ("medgen_id_mappings.source_id", "mgconso.scui", "mgconso.code"),
+        "curie": (
+            "medgen_id_mappings.source_id",
+            "medgen_id_mappings.source",
+            "mgconso.scui",
+            "mgconso.code",
+            "mgconso.sab",
+        ),
     },
     rules=(
         Rule(
@@ -72,6 +86,14 @@ TABLE = CuratedTable(
             "does not.",
             columns=("CUI", "source", "identifier"),
             query=_RULES["concepts_are_current"],
+        ),
+        Rule(
+            name="mondo_and_uid_are_one_to_one",
+            description="A concept has one Mondo id and one UID, and each of these one concept: Mondo's own policy, "
+            "kept by every version of its mapping from 2024 on. A warning, since MedGen promises it nowhere; whoever "
+            "joins by one of these identifiers gets a row more for each finding.",
+            columns=("source", "finding", "identifier", "how many"),
+            query=_RULES["mondo_and_uid_are_one_to_one"],
         ),
         Rule(
             name="vocabularies_are_known",

@@ -8,6 +8,18 @@ FROM (
 ) AS lost
 ORDER BY 1, 2, 3, 4;
 
+-- name: mondo_and_uid_are_one_to_one
+SELECT 'WARN' AS severity, many.source, many.finding, many.identifier, many.found
+FROM (
+    SELECT source, 'a concept has several' AS finding, cui AS identifier, COUNT(*) AS found
+    FROM {concept_xref} WHERE source IN ('MONDO', 'MedGen') GROUP BY source, cui
+    UNION ALL
+    SELECT source, 'is that of several concepts', source_id, COUNT(*)
+    FROM {concept_xref} WHERE source IN ('MONDO', 'MedGen') GROUP BY source, source_id
+) AS many
+WHERE many.found > 1
+ORDER BY 1, 2, 3, 4;
+
 -- name: vocabularies_are_known
 SELECT 'WARN' AS severity, source, COUNT(*) AS identifiers, MIN(source_id) AS example
 FROM {concept_xref} WHERE curie IS NULL GROUP BY source ORDER BY 1, 2;

@@ -12,7 +12,14 @@ FROM (
             ELSE mapped.source_id
         END AS local_id
     FROM (
-        SELECT cui, source_id, LOWER(source) AS published, MAX(source) AS any_spelling
-        FROM {medgen_id_mappings} GROUP BY cui, source_id, LOWER(source)
+        SELECT given.cui, given.source_id, LOWER(given.source) AS published, MAX(given.source) AS any_spelling
+        FROM (
+            SELECT cui, source_id, source FROM {medgen_id_mappings}
+            UNION ALL
+            SELECT cui, COALESCE(scui, code), sab FROM {mgconso}
+            WHERE sab IN ({only_terms}) AND (suppress IS NULL OR suppress NOT IN ('O', 'E', 'Y'))
+        ) AS given
+        WHERE given.source_id IS NOT NULL
+        GROUP BY given.cui, given.source_id, LOWER(given.source)
     ) AS mapped LEFT JOIN {vocabularies} AS known ON known.published = mapped.published
 ) AS named;

@@ -4,7 +4,7 @@ Made from `medgen_hpo_omim_mapping`; rows that the file repeats are one row here
 
 - `kind` tells the clinical features (`phenotype`) from the modes of inheritance (`inheritance`); all other
   relationships are `other`.
-- `is_negated` is `Y` where the source denies the relationship (`not_manifestation_of`): the disease does **not** have
+- `is_negated` is true where the source denies the relationship (`not_manifestation_of`): the disease does **not** have
   the feature. Filter by it, always. The same pair can be affirmed by one source and denied by another.
 - A frequency or an onset is not in MedGen's file; HPO's own annotations have them.
 - The names are MedGen's preferred names; they are empty where the file names a concept that is not current.
@@ -35,7 +35,7 @@ TABLE = CuratedTable(
         text("phenotype_name", "MedGen's name of the HPO term.", NAME, nullable=True),
         text("kind", "`phenotype`, `inheritance` or `other`.", ID),
         text("relationship", "As MedGen words it, without `not_`; `unspecified` where it is blank.", ID),
-        flag("is_negated", "where the relationship is denied"),
+        flag("is_negated", "Whether the relationship is denied."),
     ),
     key=("disease_cui", "disease_id", "phenotype_cui", "phenotype_id", "relationship", "is_negated"),
     key_proven=True,

@@ -16,5 +16,5 @@ SELECT 'WARN' AS severity, yes.disease_id, yes.disease_name, yes.phenotype_id, y
 FROM {disease_phenotype} AS yes JOIN {disease_phenotype} AS denied
     ON denied.disease_id = yes.disease_id AND denied.phenotype_id = yes.phenotype_id
     AND denied.relationship = yes.relationship
-WHERE yes.is_negated = 'N' AND denied.is_negated = 'Y'
+WHERE NOT yes.is_negated AND denied.is_negated
 ORDER BY 1, 2, 4;

@@ -19,7 +19,7 @@ _COMMENT = re.compile(r"^ *--.*\n", re.MULTILINE)
 _SCRATCH = re.compile(r"CREATE TEMP TABLE \{(\w+)\} AS\s+")
 
 
-def read(name: str, constants: Iterable[Constant] = (), **parameters: Parameter) -> Query:
+def read(name: str, constants: Iterable[Constant] = (), /, **parameters: Parameter) -> Query:
     """The query of a file.
 
     Args:
@@ -30,7 +30,7 @@ def read(name: str, constants: Iterable[Constant] = (), **parameters: Parameter)
     return _query(name, _text_of(name), constants, parameters)
 
 
-def read_named(name: str, constants: Iterable[Constant] = (), **parameters: Parameter) -> dict[str, Query]:
+def read_named(name: str, constants: Iterable[Constant] = (), /, **parameters: Parameter) -> dict[str, Query]:
     """The queries of a file that has several, by name; arguments as of ``read``."""
     before, *sections = _NAME.split(_text_of(name))
     shared = _query(name, before, constants, parameters).scratch

@@ -54,7 +54,7 @@ class DatabricksDialect(Dialect):
 
     def is_reported(self, kind: ColumnType, reported: str) -> bool:
         """See the base class; the information schema says LONG where everything else says BIGINT."""
-        return reported.upper() in (("STRING",) if kind is ColumnType.TEXT else ("BIGINT", "LONG"))
+        return (kind is ColumnType.INTEGER and reported.upper() == "LONG") or super().is_reported(kind, reported)
 
     def row_hash(self, values: Sequence[tuple[sql.Statement, ColumnType]]) -> sql.Statement:
         """See the base class. The hash skips NULL, so it gets one text, with each value after its length.

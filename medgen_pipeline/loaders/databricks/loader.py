@@ -75,7 +75,7 @@ class DatabricksNativeLoader(SqlNativeLoader[Answer]):
         staging = sql.Identifier(schema, table_name)
         with self._session.errors(f"emptying the staging table of {table_name}"):
             columns = {
-                name: ColumnType.TEXT if self.dialect.is_reported(ColumnType.TEXT, words) else ColumnType.INTEGER
+                name: next(kind for kind in ColumnType if self.dialect.is_reported(kind, words))
                 for name, words in self._session.columns(schema, table_name).items()
             }
             self._session.execute(sql.SQL("DELETE FROM {}").format(staging))

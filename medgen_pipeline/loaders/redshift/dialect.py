@@ -13,6 +13,19 @@ from medgen_pipeline.loaders.dialect import Dialect
 from medgen_pipeline.loaders.records import LoaderError
 from medgen_pipeline.loaders.redshift.config import CAPABILITIES
 
+# What stands for NULL where NULL is told by more than that.
+_ANY_VALUE: dict[ColumnType, LiteralString] = {
+    ColumnType.INTEGER: "0",
+    ColumnType.BOOLEAN: "FALSE",
+    ColumnType.DATE: "CAST('1970-01-01' AS DATE)",
+}
+_HASHED: dict[ColumnType, LiteralString] = {
+    ColumnType.TEXT: "{}",
+    ColumnType.INTEGER: "{}",
+    ColumnType.BOOLEAN: "CASE WHEN {} THEN 1 ELSE 0 END",
+    ColumnType.DATE: "TO_CHAR({}, 'YYYY-MM-DD')",
+}
+
 
 class RedshiftDialect(Dialect):
     """The words of Redshift, through psycopg."""
@@ -33,13 +46,13 @@ class RedshiftDialect(Dialect):
         return super().escape(text)
 
     def column_type(self, column: Column) -> sql.Statement:
-        """BIGINT, or VARCHAR with a real width: wide columns cost memory in every query that reads them."""
+        """See the base class, or VARCHAR with a real width: wide columns cost memory in every query that reads them."""
         width = CAPABILITIES.text_bytes(column)
         return super().column_type(column) if width is None else sql.SQL("VARCHAR({})").format(sql.Literal(width))
 
     def is_reported(self, kind: ColumnType, reported: str) -> bool:
         """See the base class. A width is no other type: ``publish.widen`` follows the catalog's."""
-        return reported == ("character varying" if kind is ColumnType.TEXT else "bigint")
+        return reported == ("character varying" if kind is ColumnType.TEXT else self.types[kind].lower())
 
     def equal(self, left: sql.Statement, right: sql.Statement, kind: ColumnType) -> sql.Statement:
         """See the base class."""
@@ -50,8 +63,8 @@ class RedshiftDialect(Dialect):
     def equal_or_null(self, left: sql.Statement, right: sql.Statement, kind: ColumnType) -> sql.Statement:
         """See the base class; made of equalities alone, because there is no IS DISTINCT FROM."""
         if kind is not ColumnType.TEXT:
-            return sql.SQL("COALESCE({0}, 0) = COALESCE({1}, 0) AND NVL2({0}, 1, 0) = NVL2({1}, 1, 0)").format(
-                left, right
+            return sql.SQL("COALESCE({0}, {2}) = COALESCE({1}, {2}) AND NVL2({0}, 1, 0) = NVL2({1}, 1, 0)").format(
+                left, right, sql.SQL(_ANY_VALUE[kind])
             )
         return sql.SQL(
             "COALESCE({0}, '') = COALESCE({1}, '')"
@@ -67,12 +80,14 @@ class RedshiftDialect(Dialect):
 
         It is the hash of the columns' hashes as text, which fit in 20 characters each, so that rows that swap values
         change the sum. FNV_HASH does not ignore trailing
-        blanks. What it makes of NULL is not documented, so it never gets one.
+        blanks. What it makes of NULL is not documented, so it never gets one, nor a boolean or a date.
         https://docs.aws.amazon.com/redshift/latest/dg/r_FNV_HASH.html
         """
         hashes = sql.SQL(" || ',' || ").join(
-            sql.SQL("CAST(CASE WHEN {0} IS NULL THEN 0 ELSE FNV_HASH({0}) END AS VARCHAR(20))").format(value)
-            for value, _ in values
+            sql.SQL("CAST(CASE WHEN {} IS NULL THEN 0 ELSE FNV_HASH({}) END AS VARCHAR(20))").format(
+                value, sql.SQL(_HASHED[kind]).format(value)
+            )
+            for value, kind in values
         )
         return sql.SQL("CAST(FNV_HASH({}) AS DECIMAL(38, 0))").format(hashes)
 

@@ -23,8 +23,8 @@ def fit_feed(session: SqlSession[Any], names: TableNames) -> None:
     for column in names.table.columns if found else ():
         if column.name not in found:
             _add_column(session, names, names.feed, column)
-        elif column.type is ColumnType.TEXT and not names.dialect.is_reported(column.type, found[column.name]):
-            # What was text stays text: values of earlier releases need not be numbers.
+        elif column.type is not ColumnType.INTEGER and not names.dialect.is_reported(column.type, found[column.name]):
+            # What was text and should be a number stays text: values of earlier releases need not be numbers.
             session.ddl(partial(_retype, session, names, names.feed, column))
 
 

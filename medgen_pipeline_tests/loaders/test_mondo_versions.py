@@ -1,0 +1,119 @@
+"""Six real versions of Mondo's mapping to MedGen, rebuilt byte for byte from `concept_xref`.
+
+Mondo makes the file from MedGenIDMappings.txt, so that can be told from it: its rows of sources MONDO and MedGen. What
+changed from version to version was counted without this package.
+"""
+
+import gzip
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from medgen_pipeline.catalog import Query, any_table_by_name, table_by_name
+from medgen_pipeline.loaders import LoaderFactory
+from medgen_pipeline.release import Archive
+from medgen_pipeline_tests.loaders.cases import THOROUGH
+from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
+from medgen_pipeline_tests.loaders.support import new_loader
+
+# Pairs of a Mondo id and a CUI, and how many of them went and came since the version before.
+VERSIONS = {
+    "2024-08-05": (21_079, 0, 0),
+    "2024-11-22": (21_139, 10, 70),
+    "2024-12-06": (21_202, 54, 117),
+    "2025-06-11": (21_354, 69, 221),
+    "2025-09-08": (21_381, 13, 40),
+    "2025-12-16": (21_439, 101, 159),
+}
+MAPPINGS = table_by_name("medgen_id_mappings")
+XREF = any_table_by_name("concept_xref")
+HEADER = (
+    "mondo_id\txref_id\tsource_id\tsource_medgen_id\tmapping_predicate\n"
+    "ID\tA oboInOwl:hasDbXref\t>A oboInOwl:source\t>A oboInOwl:source\t>A oboInOwl:source\n"
+)
+TRIPLES = Query(
+    text="""
+SELECT mondo.curie, mondo.cui, uid.source_id
+FROM {concept_xref} AS mondo JOIN {concept_xref} AS uid ON uid.cui = mondo.cui
+WHERE mondo.source = 'MONDO' AND uid.source = 'MedGen' AND mondo.cui NOT LIKE 'CN%'
+"""
+)
+SLOW = pytest.mark.skipif(not os.environ.get(THOROUGH), reason=f"minutes through a gate: set {THOROUGH}")
+
+pytestmark = pytest.mark.real
+
+
+def mapping_of(triples: Iterable[tuple[object, ...]]) -> bytes:
+    """Mondo's file, from Mondo id, CUI and UID of each concept."""
+    rows = []
+    for mondo, cui, uid in triples:
+        rows.append((f"MEDGEN:{uid}", mondo, ""))
+        rows.append((f"UMLS:{cui}", mondo, f"MEDGEN:{uid}"))
+    lines = (f"{mondo}\t{xref}\t{source}\tMONDO:MEDGEN\tMONDO:equivalentTo\n" for xref, mondo, source in sorted(rows))
+    return (HEADER + "".join(lines)).encode()
+
+
+def publish(folder: Path, mapping: bytes, version: str) -> None:
+    """A release whose MedGenIDMappings.txt.gz has what Mondo's file was made from, of the version's date."""
+    folder.mkdir()
+    lines = [b"#CUI_or_CN_id|pref_name|source_id|source|\n"]
+    for line in mapping.splitlines()[2:]:
+        mondo, xref, source, *_ = line.split(b"\t")
+        if xref.startswith(b"UMLS:"):
+            cui, uid = xref.removeprefix(b"UMLS:"), source.removeprefix(b"MEDGEN:")
+            lines += [b"%b||%b|MedGen|\n" % (cui, uid), b"%b||%b|MONDO|\n" % (cui, mondo)]
+    path = folder / MAPPINGS.file_name
+    path.write_bytes(gzip.compress(b"".join(lines), 1))
+    stamp = datetime.fromisoformat(version).replace(tzinfo=UTC).timestamp()
+    os.utime(path, (stamp, stamp))
+
+
+@pytest.fixture(
+    params=["postgres", "duckdb", pytest.param("redshift", marks=SLOW), pytest.param("databricks", marks=SLOW)]
+)
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> CuratedWarehouse:
+    if request.param == "duckdb":
+        dsn = f"duckdb://{tmp_path}/warehouse.duckdb"
+        return CuratedWarehouse(lambda: LoaderFactory.create_loader(dsn, {}), dsn)
+    database: str = request.getfixturevalue("database")
+    if request.param == "postgres":
+        return CuratedWarehouse(lambda: new_loader(database), database)
+    return CuratedWarehouse(request.getfixturevalue(request.param).new_loader, database)
+
+
+def as_of(warehouse: CuratedWarehouse, version: str) -> Iterator[tuple[object, ...]]:
+    """The triples as they were after a version, from production and the change feed."""
+    with warehouse.new_loader() as loader:
+        rows = list(loader.read_as_of(XREF, version))
+    uids = {cui: identifier for cui, source, _, identifier, _ in rows if source == "MedGen"}
+    return ((curie, cui, uids[cui]) for cui, source, _, _, curie in rows if source == "MONDO")
+
+
+def test_every_version_is_rebuilt_byte_for_byte_and_its_changes_are_the_known_ones(
+    warehouse: CuratedWarehouse, real_releases: Path, tmp_path: Path
+) -> None:
+    for name in ("names", "mgconso"):
+        warehouse.give(name, [])
+    published: dict[str, bytes] = {}
+    before = ""
+    for version, (pairs, gone, come) in VERSIONS.items():
+        mapping = gzip.decompress((real_releases / "mondo" / f"mondo-medgen.{version}.tsv.gz").read_bytes())
+        publish(tmp_path / version, mapping, version)
+        warehouse.bring_to(tmp_path / version, Archive(tmp_path / "archive"), MAPPINGS)
+        made = warehouse.make_alone("concept_xref")
+        assert not before or made.strategy_reason.startswith("followed"), made.strategy_reason
+        with warehouse.new_loader() as loader:
+            triples = loader.read_query(TRIPLES, 99_999)
+            changes: list[tuple[object, ...]] = list(loader.read_changes(XREF, before, version)) if before else []
+        assert len(triples) == pairs
+        assert mapping_of(triples) == mapping
+        kinds = Counter(str(row[0]) for row in changes if row[5] == "MONDO")
+        assert (kinds["delete"], kinds["insert"], kinds.total()) == (gone, come, gone + come)
+        published[version], before = mapping, version
+    for version, mapping in published.items():
+        assert mapping_of(as_of(warehouse, version)) == mapping
+    assert warehouse.findings("concept_xref", "mondo_and_uid_are_one_to_one") == []
