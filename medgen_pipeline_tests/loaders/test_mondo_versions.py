@@ -97,7 +97,7 @@ def test_every_version_is_rebuilt_byte_for_byte_and_its_changes_are_the_known_on
     warehouse: CuratedWarehouse, real_releases: Path, tmp_path: Path
 ) -> None:
     for name in ("names", "mgconso"):
-        warehouse.give(name, [])
+        warehouse.give(name, [], "2024-01-01")
     published: dict[str, bytes] = {}
     before = ""
     for version, (pairs, gone, come) in VERSIONS.items():
