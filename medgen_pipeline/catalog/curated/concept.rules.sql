@@ -7,7 +7,10 @@ ORDER BY 1, 2;
 
 -- name: well_known_diseases_are_diseases
 SELECT CASE WHEN own.cui IS NULL THEN 'WARN' ELSE 'ERROR' END AS severity, known.cui, known.name, own.semantic_types,
-    CASE WHEN own.cui IS NULL THEN 'not in this release' ELSE 'is_disease is ' || CASE WHEN own.is_disease THEN 'true' ELSE 'false' END
+    CASE
+        WHEN own.cui IS NULL THEN 'not in this release'
+        WHEN own.is_disease THEN 'is_disease is true'
+        ELSE 'is_disease is false'
     END AS finding
 FROM {known} AS known LEFT JOIN {concept} AS own ON own.cui = known.cui
 WHERE own.cui IS NULL OR CASE WHEN own.is_disease THEN 1 ELSE 0 END <> known.is_disease

@@ -54,8 +54,8 @@ SELECT living.cui, CASE WHEN living.cui ~ '^C[0-9]+$' THEN 'UMLS:' ELSE 'medgen.
     uids.uid, living.name, living.source AS name_source,
     definition.def AS definition, definition.source AS definition_source,
     COALESCE(several.semantic_types, typed.sty) AS semantic_types,
-    CASE WHEN typed.is_disease = 1 THEN TRUE ELSE FALSE END AS is_disease,
-    CASE WHEN placeholder.name IS NULL THEN FALSE ELSE TRUE END AS is_placeholder,
+    COALESCE(typed.is_disease = 1, FALSE) AS is_disease,
+    placeholder.name IS NOT NULL AS is_placeholder,
     COALESCE(synonyms.names, 0) AS synonym_count, COALESCE(literature.link_count, 0) AS link_count
 FROM {names} AS living
     LEFT JOIN {placeholders} AS placeholder ON placeholder.name = LOWER(TRIM(living.name))

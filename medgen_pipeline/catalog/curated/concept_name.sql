@@ -1,6 +1,6 @@
 SELECT term.cui, term.name, term.source,
-    CASE WHEN term.name = TRIM(living.name) THEN TRUE ELSE FALSE END AS is_preferred,
-    CASE WHEN term.suppressed = 1 THEN TRUE ELSE FALSE END AS is_suppressed,
+    term.name = TRIM(living.name) AS is_preferred,
+    term.suppressed = 1 AS is_suppressed,
     -- Blanks that follow each other become one: "a  b" is "a<><>b", "a<>b", "a b". No < or > is left in a name by then.
     NULLIF(TRIM(LEFT(
         REPLACE(REPLACE(REPLACE(LOWER(TRANSLATE(term.name, {letters}, {plain})), ' ', '<>'), '><', ''), '<>', ' '), 255

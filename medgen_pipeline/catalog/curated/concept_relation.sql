@@ -22,7 +22,7 @@ FROM {mgrel} AS own LEFT JOIN {turned_name} AS name ON name.relation = COALESCE(
 WHERE own.cui1 <> own.cui2 AND (own.suppress IS NULL OR own.suppress NOT IN ('O', 'E', 'Y'));
 
 SELECT turned.cui, turned.relation, turned.other_cui, turned.rel, turned.source,
-    CASE WHEN STRPOS(turned.relation, 'not_') > 0 THEN TRUE ELSE FALSE END AS is_negated
+    STRPOS(turned.relation, 'not_') > 0 AS is_negated
 FROM (
     SELECT stated.relation, stated.source,
         CASE WHEN stated.is_turned = 1 THEN stated.other_cui ELSE stated.cui END AS cui,

@@ -9,7 +9,7 @@ FROM (
             WHEN LEFT(relationship, 4) = 'not_' THEN SUBSTRING(relationship, 5, 255)
             ELSE relationship
         END AS relationship,
-        CASE WHEN LEFT(relationship, 4) = 'not_' THEN TRUE ELSE FALSE END AS is_negated
+        COALESCE(LEFT(relationship, 4) = 'not_', FALSE) AS is_negated
     FROM {medgen_hpo_omim_mapping}
     GROUP BY omim_cui, mim_number, hpo_cui, hpo_id, relationship
 ) AS pair
