@@ -84,7 +84,9 @@ def _entry(table: Table, facts: Iterator[str]) -> Iterator[str]:
 
 
 def _source_facts(table: SourceTable) -> Iterator[str]:
-    yield f"File `{table.file_name}`"
+    yield f"File `{table.file_name}` of [{table.source.title}]({table.source.url})"
+    for marker in table.source.null_markers:
+        yield f"`{marker}` is NULL"
     yield f"about {table.typical_rows:,} rows"
 
 

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from medgen_pipeline.catalog import Source
 from medgen_pipeline.errors import SettingError, require_number
 from medgen_pipeline.home import home_directory
 
@@ -48,6 +49,15 @@ class Settings(BaseSettings):
         repr=False,
         description="Directory with MedGen's files: `https://`, `http://`, `file://` or, with the extra `s3`, `s3://`; "
         "empty: NCBI.",
+    )
+    gene_source_url: str = Field(
+        default="", repr=False, description="The same for the files of NCBI Gene; empty: NCBI."
+    )
+    clinvar_source_url: str = Field(default="", repr=False, description="The same for ClinVar's files; empty: NCBI.")
+    sources: str = Field(
+        default="",
+        description="Sources that are loaded, with commas: `medgen`, `gene`, `clinvar`; empty: all, but without those "
+        "that have no URL where `MEDGEN_SOURCE_URL` is set.",
     )
     source_hosts: str = Field(
         default="",
@@ -110,6 +120,10 @@ class Settings(BaseSettings):
     def directory(self) -> Path:
         """Where archive, embedded database and Dagster's home are."""
         return home_directory(self.home)
+
+    def url_of(self, source: Source) -> str:
+        """The place of a source's files; empty: NCBI's."""
+        return str(getattr(self, f"{source.infix}source_url"))
 
     @classmethod
     def settings_customise_sources(

@@ -1,10 +1,18 @@
-"""What MedGen is: tables, files, columns, keys, meanings. Pure data, the one source of truth.
+"""What NCBI publishes, MedGen and its siblings: sources, tables, files, columns, keys, meanings. Pure data.
 
-Assets, DDL, UI schema, checks and data dictionary are made from it. Outside it only the demo and the conformance suite
-name tables of MedGen's: the sample release gives each its rows, the suite needs some of every kind.
+The one source of truth: assets, DDL, UI schema, checks and data dictionary are made from it. Outside it only the demo
+and the conformance suite name tables of NCBI's: the sample release gives each its rows, the suite needs some of every
+kind.
 """
 
-from medgen_pipeline.catalog.curated import ALL_TABLES, CURATED_TABLES, any_table_by_name, rows_ahead, upstream_of
+from medgen_pipeline.catalog.curated import (
+    ALL_TABLES,
+    CURATED_TABLES,
+    any_table_by_name,
+    rows_ahead,
+    sources_behind,
+    upstream_of,
+)
 from medgen_pipeline.catalog.model import (
     Column,
     ColumnType,
@@ -12,15 +20,17 @@ from medgen_pipeline.catalog.model import (
     Framing,
     Metric,
     Reference,
+    Source,
     SourceTable,
     Table,
 )
 from medgen_pipeline.catalog.query import Query
-from medgen_pipeline.catalog.sources.medgen import TABLES, table_by_name
+from medgen_pipeline.catalog.sources import SOURCES, TABLES, source_by_name, table_by_name, tables_of
 
 __all__ = [
     "ALL_TABLES",
     "CURATED_TABLES",
+    "SOURCES",
     "TABLES",
     "Column",
     "ColumnType",
@@ -29,10 +39,14 @@ __all__ = [
     "Metric",
     "Query",
     "Reference",
+    "Source",
     "SourceTable",
     "Table",
     "any_table_by_name",
     "rows_ahead",
+    "source_by_name",
+    "sources_behind",
     "table_by_name",
+    "tables_of",
     "upstream_of",
 ]

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from enum import Enum, StrEnum
 
 from medgen_pipeline.catalog.query import FEED_PREFIX, LOAD_RUN, Parameter, Query, Scratch
@@ -31,6 +32,62 @@ class Framing(Enum):
         return b"|" if self is Framing.PIPE else b""
 
 
+@dataclass(frozen=True)
+class Cadence:
+    """How often a source publishes.
+
+    Attributes:
+        name: For people, and in the name of the schedule.
+        cron: When to look by the clock, in New York; a file that has not changed costs a HEAD request.
+        late: A table that was not loaded for so long misses a release that is late; a load of an unchanged file counts.
+        missed: For so long: one that was left out.
+    """
+
+    name: str
+    cron: str
+    late: timedelta
+    missed: timedelta
+
+
+# On a Wednesday to a Sunday: two releases that are on time are at most eleven days apart. One more day for the load.
+WEEKLY = Cadence("weekly", "0 6 * * 4", late=timedelta(days=12), missed=timedelta(days=19))
+# Two days without a new file are no rarity around holidays.
+DAILY = Cadence("daily", "0 6 * * *", late=timedelta(days=4), missed=timedelta(days=8))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A directory of NCBI's whose files become tables.
+
+    Attributes:
+        name: In names of assets' groups, jobs, sensors, resources and settings.
+        title: For people.
+        url: NCBI's own.
+        cadence: How often it publishes.
+        shares_release: Whether its files are made together, so that files of different days are of two releases.
+        null_markers: Texts that stand for a missing value; one counts where a field is exactly that.
+        on: Whether it is loaded without being asked for.
+    """
+
+    name: str
+    title: str
+    url: str
+    cadence: Cadence
+    shares_release: bool = False
+    null_markers: tuple[str, ...] = ()
+    on: bool = True
+
+    @property
+    def infix(self) -> str:
+        """What tells names that belong to it from those of MedGen, which was here first and has none."""
+        return "" if self.name == "medgen" else f"{self.name}_"
+
+    @property
+    def setting(self) -> str:
+        """The variable of the environment that names another place of its files."""
+        return f"MEDGEN_{self.infix}SOURCE_URL".upper()
+
+
 class ColumnType(Enum):
     """What a column holds. An integer has up to 18 digits (PostgreSQL and Redshift: BIGINT).
 
@@ -48,13 +105,14 @@ _OF_FILES = (ColumnType.TEXT, ColumnType.INTEGER)
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a MedGen table.
+    """One column of a table.
 
     Attributes:
         name: The warehouse's name: the published header in snake_case.
         header: The name in NCBI's header line, without the leading ``#``.
         description: What the value means.
-        type: Of NCBI's columns TEXT, or INTEGER for UID and PMID only: no width or pattern of the others is guaranteed.
+        type: Of NCBI's columns TEXT, or INTEGER for UID, PMID and numbers of genes and taxa only: no width or pattern of
+            the others is guaranteed.
         nullable: False where a missing value means a damaged row. A hint for checks and the UI, not a constraint.
         aliases: Other spellings of the header that NCBI has used.
         max_bytes: Declared width in UTF-8 bytes on warehouses that need one; PostgreSQL ignores it.
@@ -135,11 +193,13 @@ class SourceTable(Table):
     """A table made from one file of NCBI's.
 
     Attributes:
+        source: Who publishes the file.
         file_name: The file's name on NCBI's server.
         framing: How its lines are cut.
         typical_rows: Rows of a release of 2025, rounded, for the data dictionary.
     """
 
+    source: Source
     file_name: str
     framing: Framing
     typical_rows: int = 0
@@ -149,11 +209,14 @@ class SourceTable(Table):
         super().__post_init__()
         if others := [column.name for column in self.columns if column.type not in _OF_FILES]:
             raise ValueError(f"catalog: columns of a file are text or integers, not as in {self.name}: {others}")
+        if self.key_proven and self.source.null_markers:
+            raise ValueError(f"catalog: the key of {self.name} cannot be proven: its fields may hold a marker of NULL")
 
     @property
     def shape(self) -> str:
         """Also of what decides how a line of the file is read."""
-        parts = (super().shape, _READING, self.framing, [(column.header, column.aliases) for column in self.columns])
+        headers = [(column.header, column.aliases) for column in self.columns]
+        parts = (super().shape, _READING, self.framing, headers, *self.source.null_markers)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
     @property

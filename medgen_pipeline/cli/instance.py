@@ -35,10 +35,12 @@ def prepared_dagster_home() -> Path:
 
 def variables() -> dict[str, str]:
     """What Dagster's commands need to work on the demo's instance."""
+    from medgen_pipeline.catalog import SOURCES
+
     home = settings().directory
     found = {"MEDGEN_HOME": str(home), "DAGSTER_HOME": str(prepared_dagster_home())}
-    if source := settings().source_url:
-        found["MEDGEN_SOURCE_URL"] = source
-    elif samples := sorted((home / "sample").glob("*/")):
-        found["MEDGEN_SOURCE_URL"] = samples[-1].as_uri()
+    samples = [] if settings().source_url else sorted((home / "sample").glob("*/"))
+    for source in SOURCES:
+        if url := settings().url_of(source) or (samples and samples[-1].as_uri()):
+            found[source.setting] = url
     return found

@@ -6,7 +6,7 @@
 import hashlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -48,7 +48,12 @@ _NEWEST_LOADS = (
 
 
 class MissingUpstreamError(PermanentError):
-    """A table that this one is made from was never loaded."""
+    """Tables that this one is made from were never loaded."""
+
+    def __init__(self, message: str, missing: Collection[str]) -> None:
+        """Keep their names."""
+        super().__init__(message)
+        self.missing = tuple(missing)
 
 
 class UpstreamChangedError(TransientError):
@@ -136,7 +141,8 @@ def read_inputs(loader: AbstractNativeLoader, table: CuratedTable, options: Cura
         raise MissingUpstreamError(
             f"{table.name} cannot be made: {', '.join(missing)} {'was' if len(missing) == 1 else 'were'} never loaded. "
             f"Materialize {'it' if len(missing) == 1 else 'them'} first, for example with the job refresh_medgen. "
-            "For a source that has not all 17 files, set MEDGEN_CURATED=false."
+            "For a source that has not all 17 files, set MEDGEN_CURATED=false.",
+            missing,
         )
     _check_settings(loader, table, options)
     query = table.query.with_parameters(options.parameters)

@@ -3,12 +3,12 @@
 What the environment says comes from ``settings``. Nothing is opened here: connections are made inside a run.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import dagster as dg
 
-from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, SourceTable, upstream_of
+from medgen_pipeline.catalog import CURATED_TABLES, SOURCES, TABLES, CuratedTable, Source, SourceTable, upstream_of
 from medgen_pipeline.loaders import LoaderCapabilities
 from medgen_pipeline.orchestration.asset_checks import build_shared_step
 from medgen_pipeline.orchestration.assets.curated import build_curated_asset
@@ -19,18 +19,20 @@ from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
 from medgen_pipeline.orchestration.jobs import build_jobs
 from medgen_pipeline.orchestration.keys import DEFAULT_NAMES, Names
 from medgen_pipeline.orchestration.release_sensor.sensor import build_release_sensor
-from medgen_pipeline.orchestration.resources import MedgenSource
-from medgen_pipeline.orchestration.schedules import build_weekly_refresh
+from medgen_pipeline.orchestration.resources import MedgenSource, sources_of
+from medgen_pipeline.orchestration.schedules import build_refresh_schedule
 from medgen_pipeline.orchestration.targets import capabilities_of, target_of
 from medgen_pipeline.settings import Settings
 
 T = TypeVar("T", SourceTable, CuratedTable)
 
 
-def default_resources(settings: Settings, names: Names = DEFAULT_NAMES) -> dict[str, Any]:
+def default_resources(
+    settings: Settings, names: Names = DEFAULT_NAMES, sources: Iterable[Source] = SOURCES
+) -> dict[str, Any]:
     """The resources that the environment variables of docs/settings.md describe."""
     return {
-        names.source: MedgenSource.of(settings),
+        **{names.of_source(source).resource: MedgenSource.of(settings, source) for source in sources},
         names.warehouse: WarehouseIOManager(target=target_of(settings)),
         names.notifier: FailureNotifier(),
     }
@@ -49,20 +51,21 @@ def build_definitions(
     environment: Mapping[str, str] | None = None,
     settings: Settings | None = None,
 ) -> dg.Definitions:
-    """The definitions of one instance: a mirror of MedGen in one schema of one warehouse.
+    """The definitions of one instance: a mirror of MedGen and its siblings in one schema of one warehouse.
 
     Merge them with a host's by ``dg.Definitions.merge``. docs/embedding.md shows how.
 
     Args:
         key_prefix: Of the tables' asset keys.
-        group_prefix: The group of NCBI's tables; ``_curated`` is appended for the curated ones.
+        group_prefix: The group of MedGen's tables; ``_curated`` is appended for the curated ones, and a source's name
+            for those of a sibling.
         name_prefix: Of resources, jobs, sensor, schedule, check steps and pool, where a code location holds several
             instances or has one of these names already.
-        tables: The tables of NCBI's to load, by name; None: all.
+        tables: The tables of NCBI's to load, by name; None: all of the sources that ``MEDGEN_SOURCES`` names.
         curated: Whether curated tables are made, too, or which. Those whose inputs are not among ``tables`` are left
             out. None: as ``MEDGEN_CURATED`` says, and otherwise where the backend can make them.
-        resources: Replacements by key (``medgen_source``, ``medgen_warehouse``, ``medgen_notifier``, each behind
-            ``name_prefix``) and additions.
+        resources: Replacements by key (``medgen_source``, for each sibling one such as ``medgen_gene_source``,
+            ``medgen_warehouse``, ``medgen_notifier``, each behind ``name_prefix``) and additions.
         executor: Of the code location, which then looks whether source and warehouse are there before each run; None:
             the host's, or Dagster's default.
         automation: Whether curated assets carry ``AutomationCondition.eager()``, so that a daemon with Dagster's
@@ -77,24 +80,29 @@ def build_definitions(
     """
     names = Names.of(key_prefix, group_prefix, name_prefix)
     settings = settings or Settings.read(environment)
-    found = {**default_resources(settings, names), **(resources or {})}
+    on = sources_of(settings)
+    loaded = _chosen(TABLES, [table.name for table in TABLES if table.source in on] if tables is None else tables)
+    sources = dict.fromkeys(table.source for table in loaded)
+    found = {**default_resources(settings, names, sources), **(resources or {})}
     capabilities = capabilities_of(found[names.warehouse].target, environment)
     kind = capabilities.backend if capabilities else "database"
-    sources = _chosen(TABLES, tables)
-    made_of = _curated(sources, settings.curated if curated is None else curated, capabilities)
-    hook = build_failure_hook((*sources, *made_of), names)
+    made_of = _curated(loaded, settings.curated if curated is None else curated, capabilities)
+    hook = build_failure_hook((*loaded, *made_of), names)
     condition = dg.AutomationCondition.eager() if automation else None
     assets = [
-        *(build_table_asset(table, names, kind=kind) for table in sources),
+        *(build_table_asset(table, names, kind=kind) for table in loaded),
         *(build_curated_asset(table, names, kind=kind, automation=condition) for table in made_of),
     ]
     return dg.Definitions(
-        assets=[*build_ncbi_files(sources, names), *(asset.with_hooks({hook}) for asset in assets)],
-        asset_checks=[build_shared_step((*sources, *made_of), names)],
+        assets=[*build_ncbi_files(loaded, names), *(asset.with_hooks({hook}) for asset in assets)],
+        asset_checks=[build_shared_step((*loaded, *made_of), names)],
         resources=found,
-        jobs=build_jobs((*sources, *made_of), names),
-        schedules=[build_weekly_refresh(names)],
-        sensors=[build_release_sensor(sources, names, settings.sensor_minutes)],
+        jobs=build_jobs((*loaded, *made_of), names),
+        schedules=[build_refresh_schedule(source, names) for source in sources],
+        sensors=[
+            build_release_sensor([table for table in loaded if table.source == source], names, settings.sensor_minutes)
+            for source in sources
+        ],
         executor=looking_first(executor) if executor else None,
     )
 

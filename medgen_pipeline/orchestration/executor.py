@@ -25,7 +25,7 @@ from dagster._core.storage.tags import MAX_RETRIES_TAG
 from dagster._core.system_config.objects import ResolvedRunConfig
 from dagster_shared.error import SerializableErrorInfo
 
-from medgen_pipeline.catalog import TABLES
+from medgen_pipeline.catalog import SOURCES, tables_of
 from medgen_pipeline.errors import MedgenError, PermanentError, TransientError
 from medgen_pipeline.orchestration.failures import RETRIES, one_line
 from medgen_pipeline.orchestration.hooks import NEXT_IF_PERMANENT, NEXT_IF_TRANSIENT, FailureNotifier, LoadFailure
@@ -35,7 +35,10 @@ from medgen_pipeline.orchestration.resources import MedgenSource
 
 # Seconds between the tries of a look. A server that restarts is back within them.
 WAITS = (5, 10, 15)
-_LOOKED_AT = (DEFAULT_NAMES.source, DEFAULT_NAMES.warehouse, DEFAULT_NAMES.notifier)
+_LOOKED_AT = (
+    *(DEFAULT_NAMES.of_source(source).resource for source in SOURCES),
+    *(DEFAULT_NAMES.warehouse, DEFAULT_NAMES.notifier),
+)
 
 # A step that is told to stop is one to be tried again to Dagster, whose run has ended then.
 _INTERRUPTS = {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}
@@ -171,14 +174,18 @@ def _require(
     # A step that only makes checks needs no source.
     loads = set(map(table_name, context.job.get_definition().asset_layer.selected_asset_keys))
     loaded = loads & set(map(table_of_step, plan.step_keys_to_execute))
-    fetched = [table for table in TABLES if table.name in loaded]
+    of_source = [
+        (source, fetched)
+        for source in sources
+        if (fetched := [table for table in tables_of(source.source) if table.name in loaded])
+    ]
     waits = iter(WAITS)
     number = 1
     while True:
         try:
             for warehouse in warehouses:
                 warehouse.require_reachable()
-            for source in sources if fetched else ():
+            for source, fetched in of_source:
                 source.release_source().require_reachable(fetched)
         except TransientError as error:
             seconds = next(waits, None)

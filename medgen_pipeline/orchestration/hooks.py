@@ -88,15 +88,16 @@ def build_failure_hook(tables: Sequence[Table], names: Names) -> dg.HookDefiniti
     """The hook of an instance's assets; a host may put it on its own, too."""
     by_step = {step_name(names.table_key(table)): table for table in tables}
 
-    @dg.failure_hook(name=f"{names.name_prefix}tell_of_failure", required_resource_keys={names.notifier, names.source})
+    sources = {names.of_source(table.source).resource for table in tables if isinstance(table, SourceTable)}
+
+    @dg.failure_hook(name=f"{names.name_prefix}tell_of_failure", required_resource_keys={names.notifier, *sources})
     def tell_of_failure(context: dg.HookContext) -> None:
         """Log what failed, of which release, and what to do; rule out run retries in vain; then tell the notifier."""
         table, error = by_step.get(context.step_key), context.op_exception
-        source: MedgenSource = getattr(context.resources, names.source)
         notifier: FailureNotifier = getattr(context.resources, names.notifier)
         failure = LoadFailure(
             asset=(names.table_key(table) if table else dg.AssetKey(context.step_key.split("__"))).to_user_string(),
-            release=_release(context, source, table, error),
+            release=_release(context, table, error, names),
             run_id=context.run_id,
             job=context.job_name,
             cause=_cause(error),
@@ -112,7 +113,7 @@ def build_failure_hook(tables: Sequence[Table], names: Names) -> dg.HookDefiniti
     return tell_of_failure
 
 
-def _release(context: dg.HookContext, source: MedgenSource, table: Table | None, error: BaseException | None) -> str:
+def _release(context: dg.HookContext, table: Table | None, error: BaseException | None, names: Names) -> str:
     """The release the run was asked for, or else the one of the file that was fetched for it."""
     run = context.instance.get_run_by_id(context.run_id)
     if run and RELEASE_TAG in run.tags:
@@ -120,6 +121,7 @@ def _release(context: dg.HookContext, source: MedgenSource, table: Table | None,
     if not isinstance(table, SourceTable):
         return "not known"
     not_fetched = (SourceError, SettingError)
+    source: MedgenSource = getattr(context.resources, names.of_source(table.source).resource)
     fetched = not isinstance(error, not_fetched) and not isinstance(error and error.__cause__, not_fetched)
     release = source.release_source().last_release(table) if fetched else None
     return release or "not known, its file was not fetched"

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from medgen_pipeline.catalog import SourceTable, Table
+from medgen_pipeline.catalog import Source, SourceTable, Table
+from medgen_pipeline.catalog.sources.medgen import MEDGEN
 
 # Metadata and tags that more than one module reads.
 RELEASE = "medgen/release"
@@ -32,12 +33,32 @@ FILE_GROUP = "ncbi"
 
 
 @dataclass(frozen=True)
+class SourceNames:
+    """What belongs to one source.
+
+    Attributes:
+        resource: Fetches its files.
+        job: Brings its tables up to date.
+        sensor: Follows it.
+        schedule: Refreshes its tables by the clock.
+        group: Of its tables.
+    """
+
+    resource: str
+    job: str
+    sensor: str
+    schedule: str
+    group: str
+
+
+@dataclass(frozen=True)
 class Names:
     """What one instance's definitions are called.
 
     Attributes:
         key_prefix: Of every table's asset; NCBI's files are beside it, see ``file_key``.
-        group_prefix: The group of NCBI's tables; ``_curated`` is appended for the curated ones.
+        group_prefix: The group of MedGen's tables; ``_curated`` is appended for the curated ones, and a source's name
+            for those of a sibling.
         name_prefix: Of everything that is unique in a code location: resources, jobs, sensor, schedule, steps, pool.
     """
 
@@ -66,19 +87,25 @@ class Names:
         return dg.AssetKey([*self.key_prefix[:-1], "ncbi", table.name])
 
     @property
-    def table_group(self) -> str:
-        """Of NCBI's tables."""
-        return self.group_prefix
-
-    @property
     def curated_group(self) -> str:
         """Of the tables made from them."""
         return f"{self.group_prefix}_curated"
 
+    def of_source(self, source: Source) -> "SourceNames":
+        """What belongs to one source."""
+        prefix, infix = self.name_prefix, source.infix
+        return SourceNames(
+            resource=f"{prefix}medgen_{infix}source",
+            job=f"{prefix}refresh_{source.name}",
+            sensor=f"{prefix}new_{infix}release_sensor",
+            schedule=f"{prefix}{source.cadence.name}_{infix}refresh",
+            group=f"{self.group_prefix}_{infix}".removesuffix("_"),
+        )
+
     @property
     def source(self) -> str:
-        """The resource that fetches."""
-        return f"{self.name_prefix}medgen_source"
+        """The resource that fetches MedGen's files."""
+        return self.of_source(MEDGEN).resource
 
     @property
     def warehouse(self) -> str:
@@ -92,8 +119,8 @@ class Names:
 
     @property
     def refresh_job(self) -> str:
-        """Brings every table up to date."""
-        return f"{self.name_prefix}refresh_medgen"
+        """Brings every table of MedGen's up to date."""
+        return self.of_source(MEDGEN).job
 
     @property
     def check_job(self) -> str:
@@ -102,13 +129,8 @@ class Names:
 
     @property
     def sensor(self) -> str:
-        """Follows the releases."""
-        return f"{self.name_prefix}new_release_sensor"
-
-    @property
-    def schedule(self) -> str:
-        """Refreshes by the clock."""
-        return f"{self.name_prefix}weekly_refresh"
+        """Follows MedGen's releases."""
+        return self.of_source(MEDGEN).sensor
 
     @property
     def shared_check_step(self) -> str:

@@ -13,10 +13,11 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, model_validator
 
-from medgen_pipeline.catalog import TABLES, SourceTable
+from medgen_pipeline.catalog import SOURCES, TABLES, Source, SourceTable, source_by_name
+from medgen_pipeline.catalog.sources.medgen import MEDGEN
 from medgen_pipeline.errors import SettingError, require_number
 from medgen_pipeline.home import home_directory
-from medgen_pipeline.release import DEFAULT_SOURCE_URL, Archive, ReleaseSource, S3Store, SourceFile, TransferOptions
+from medgen_pipeline.release import Archive, ReleaseSource, S3Store, SourceFile, TransferOptions
 from medgen_pipeline.settings import NUMBERS, Settings
 
 _GIB = 1 << 30
@@ -35,12 +36,15 @@ _NUMBERS: Mapping[str, Callable[[str, object], None]] = {
 
 
 class MedgenSource(dg.ConfigurableResource[Any]):
-    """NCBI's MedGen directory or a mirror of it, and the archive of every file that was loaded."""
+    """A directory of NCBI's or a mirror of it, and the archive of every file that was loaded."""
 
+    name: str = Field(
+        default=MEDGEN.name, description="Which source it is: medgen, or one of its siblings, such as gene or clinvar."
+    )
     url: str = Field(
-        default=DEFAULT_SOURCE_URL,
-        description="https://, http://, file:// or s3:// of a directory with MedGen's files. The UI shows what is "
-        "written here: pass a URL with a password as an environment variable.",
+        default="",
+        description="https://, http://, file:// or s3:// of a directory with the source's files; empty: NCBI's. The UI "
+        "shows what is written here: pass a URL with a password as an environment variable.",
     )
     home: str = Field(
         default="", description="Directory of the archive; empty: .medgen in the working directory of the run."
@@ -86,15 +90,17 @@ class MedgenSource(dg.ConfigurableResource[Any]):
             if type(given[name]) in {int, float}:
                 _NUMBERS[name](name, given[name])
         _split_columns("missing_columns", given.get("missing_columns") or [])
+        _source_of("name", given.get("name", MEDGEN.name))
         return given
 
     @classmethod
-    def of(cls, settings: Settings) -> "MedgenSource":
-        """The source that the environment names."""
+    def of(cls, settings: Settings, source: Source = MEDGEN) -> "MedgenSource":
+        """The source as the environment has it."""
         gone = _split_columns("MEDGEN_MISSING_COLUMNS", settings.missing_columns.split(","))
         return cls(
+            name=source.name,
             missing_columns=[".".join(pair) for pair in gone],
-            url=_shown("MEDGEN_SOURCE_URL", settings.source_url) or DEFAULT_SOURCE_URL,
+            url=_shown(source.setting, settings.url_of(source)) or source.url,
             home=settings.home,
             archive_keep=settings.archive_keep,
             archive_url=_shown("MEDGEN_ARCHIVE_URL", settings.archive_url),
@@ -113,8 +119,14 @@ class MedgenSource(dg.ConfigurableResource[Any]):
             max_bytes=int(self.max_file_gib * _GIB),
             max_release_bytes=int(self.max_release_gib * _GIB),
             hosts=tuple(re.findall(r"[^,\s]+", self.redirect_hosts)),
+            url_setting=self.source.setting,
         )
-        return ReleaseSource(self.url, self.archive(), limits)
+        return ReleaseSource(self.url or self.source.url, self.archive(), limits)
+
+    @property
+    def source(self) -> Source:
+        """Which source it is."""
+        return _source_of("name", self.name)
 
     def archive(self) -> Archive:
         """Every file that was fetched, by its hash."""
@@ -134,6 +146,29 @@ class MedgenSource(dg.ConfigurableResource[Any]):
     def quiet(self) -> timedelta:
         """How long no file may have changed before a release counts as complete."""
         return timedelta(minutes=self.quiet_minutes)
+
+
+def sources_of(settings: Settings) -> list[Source]:
+    """The sources whose tables are loaded.
+
+    Unless the environment names them: MedGen, and those siblings whose tables are loaded in seconds, since what is made
+    from both is what most users came for. Not where MedGen's files come from a mirror and the sibling's own place is
+    not named: who has a mirror may not reach NCBI, or does not want to.
+    """
+    if names := [name.strip() for name in settings.sources.split(",") if name.strip()]:
+        return [source for source in SOURCES if source in {_source_of("MEDGEN_SOURCES", name) for name in names}]
+    return [
+        source
+        for source in SOURCES
+        if source == MEDGEN or settings.url_of(source) or (source.on and not settings.source_url)
+    ]
+
+
+def _source_of(setting: str, name: str) -> Source:
+    try:
+        return source_by_name(name)
+    except LookupError as error:
+        raise SettingError(f"{setting} is {name!r}: {error}.") from None
 
 
 def _split_columns(setting: str, given: Sequence[str]) -> list[tuple[str, str]]:

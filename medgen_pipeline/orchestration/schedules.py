@@ -5,17 +5,19 @@ Schedule concept: https://docs.dagster.io/guides/automate/schedules.
 
 import dagster as dg
 
+from medgen_pipeline.catalog import Source
 from medgen_pipeline.orchestration.keys import Names
 
 
-def build_weekly_refresh(names: Names) -> dg.ScheduleDefinition:
-    """A run of every table once a week."""
+def build_refresh_schedule(source: Source, names: Names) -> dg.ScheduleDefinition:
+    """A run of every table of a source, as often as it publishes."""
+    found = names.of_source(source)
     return dg.ScheduleDefinition(
-        name=names.schedule,
-        job_name=names.refresh_job,
-        # NCBI announces Wednesdays and also publishes on others. A file that has not changed costs a HEAD request.
-        cron_schedule="0 6 * * 4",
+        name=found.schedule,
+        job_name=found.job,
+        cron_schedule=source.cadence.cron,
         execution_timezone="America/New_York",
-        description="A fallback for sources the sensor cannot follow, or for those who want one fixed time: refreshes "
-        "every table on Thursday morning. Harmless beside the sensor: what is up to date is not fetched again.",
+        description="A fallback for places the sensor cannot follow, or for those who want one fixed time: refreshes "
+        f"every table of {source.title} at six in the morning, {source.cadence.name}. Harmless beside the sensor: what "
+        "is up to date is not fetched again.",
     )

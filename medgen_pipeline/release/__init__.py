@@ -14,13 +14,12 @@ from medgen_pipeline.release.errors import (
     UnavailableSourceError,
     UnusableSourceError,
 )
-from medgen_pipeline.release.fetch import DEFAULT_SOURCE_URL, RELEASE_WINDOW, ReleaseSource, SourceFile
+from medgen_pipeline.release.fetch import RELEASE_WINDOW, ReleaseSource, SourceFile
 from medgen_pipeline.release.probe import FileVersion, Look, SourceMemory
 from medgen_pipeline.release.transport.base import TransferOptions
 from medgen_pipeline.release.transport.s3 import S3Store
 
 __all__ = [
-    "DEFAULT_SOURCE_URL",
     "RELEASE_WINDOW",
     "Archive",
     "ArchiveError",

@@ -29,8 +29,6 @@ from medgen_pipeline.urls import split_url
 
 _log = logging.getLogger(__name__)
 
-DEFAULT_SOURCE_URL = "https://ftp.ncbi.nlm.nih.gov/pub/medgen/"
-
 TRANSPORTS: dict[str, type[Transport]] = {
     "https": HttpTransport,
     "http": HttpTransport,
@@ -85,7 +83,7 @@ class SourceFile:
 
 
 class ReleaseSource:
-    """A place that publishes MedGen's files under NCBI's names: NCBI itself, a mirror, or a directory."""
+    """A place that publishes a source's files under NCBI's names: NCBI itself, a mirror, or a directory."""
 
     def __init__(self, url: str, archive: Archive, options: TransferOptions | None = None) -> None:
         """Check the URL; nothing is contacted.
@@ -98,10 +96,10 @@ class ReleaseSource:
         Raises:
             UnusableSourceError: The URL cannot be used.
         """
-        source = _split(url)
+        self._options = options or TransferOptions()
+        source = _split(url, self._options.url_setting)
         self._transport = TRANSPORTS[source.scheme]
         self._archive = archive
-        self._options = options or TransferOptions()
         if source.username:  # out of the URL, which is logged, recorded and shown
             auth = unquote(source.username), unquote(source.password or "")
             self._options = replace(self._options, auth=auth)
@@ -208,7 +206,8 @@ class ReleaseSource:
         ]
 
     def _source_file(self, table: SourceTable, record: Record, downloaded_bytes: int) -> SourceFile:
-        newest = max([record, *self._siblings()], key=lambda sibling: sibling.last_modified)
+        others = self._siblings() if table.source.shares_release else []
+        newest = max([record, *others], key=lambda sibling: sibling.last_modified)
         behind = newest.last_modified - record.last_modified
         if behind > RELEASE_WINDOW:
             _log.warning(
@@ -286,7 +285,7 @@ def _release_in(base_url: str) -> str | None:
         return None
 
 
-def _split(url: str) -> SplitResult:
+def _split(url: str, setting: str) -> SplitResult:
     """Take a source URL apart, refuse what no transport understands, and repeat no password in a message."""
     known = ", ".join(f"{scheme}://" for scheme in TRANSPORTS)
     if "://" not in url and "@" not in url:  # a directory, perhaps one of Windows
@@ -299,7 +298,7 @@ def _split(url: str) -> SplitResult:
     try:
         source = split_url(url, "the source")
     except ValueError as error:
-        raise UnusableSourceError(f"{error} Check MEDGEN_SOURCE_URL.") from None
+        raise UnusableSourceError(f"{error} Check {setting}.") from None
     if source.scheme not in TRANSPORTS:
         raise UnusableSourceError(f"source with the scheme {source.scheme}:// is not supported; known are {known}.")
     if source.query:

@@ -193,7 +193,8 @@ def look(
             since = _since(known, version, now) if memory.files else _by_its_own_time(version, transport.clock, now)
             files[table.file_name] = Sighting(line, version, since, now)
     if not any(sighting.version for sighting in files.values()):
-        raise UnusableSourceError(f"{memory.source}: has none of MedGen's files. Check MEDGEN_SOURCE_URL.")
+        source = tables[0].source
+        raise UnusableSourceError(f"{memory.source}: has none of {source.title}'s files. Check {source.setting}.")
     return Look(
         memory=replace(memory, files=files, unreachable_since=None),
         skew=transport.clock - now if transport.clock else None,

@@ -77,8 +77,7 @@ def _refuse_wrong_kind(head: bytes, url: str, *, is_gzip: bool) -> None:
     else:
         return
     raise RefusedFileError(
-        f"{url}: expected {expected}, got {found}. Not archived. "
-        "Open the URL by hand and check MEDGEN_SOURCE_URL and the proxy."
+        f"{url}: expected {expected}, got {found}. Not archived. Open the URL by hand and check it and the proxy."
     )
 
 

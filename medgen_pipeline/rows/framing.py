@@ -5,6 +5,8 @@ and a backslash comes before each backslash, TAB, CR and LF that belongs to a va
 ``\\\N``, because Redshift's COPY ... ESCAPE reads ``\\N`` as NULL; PostgreSQL and ClickHouse read both as the two
 characters.
 
+Some sources write a marker such as ``-`` where a value is missing; a field that is exactly that is empty, too.
+
 Nothing here runs Python code per row. One possessive regular expression (Python 3.11) walks all well-formed lines of
 a buffer at C speed and stops exactly at the first line that is not; only such a line is looked at by itself. It proves
 per line the field count, the absence of NUL, that integers are integers, and that key values fit an index.
@@ -157,7 +159,9 @@ def _field_pattern(table: SourceTable, column: Column | None, delimiter: bytes, 
     """The bytes one field may hold. Possessive, so that a bad line fails without backtracking."""
     if column is not None and column.type is ColumnType.INTEGER:
         least = b"1" if table.key_proven and column.name in table.key else b"0"
-        return rb"[0-9]{%b,%d}+" % (least, MAX_INTEGER_DIGITS)
+        digits = rb"[0-9]{%b,%d}+" % (least, MAX_INTEGER_DIGITS)
+        markers = [re.escape(marker.encode()) for marker in table.source.null_markers]
+        return rb"(?:%b)" % b"|".join((*markers, digits)) if markers else digits
     text = rb"[^%b\n\0]" % re.escape(delimiter)
     least, most = b"0", None
     if column is not None:
@@ -297,6 +301,7 @@ class LineFramer:
         line = between.join(fields) + re.escape(trailing) + rb"\n"
         self._good_lines = re.compile(rb"(?:" + line + rb")*")
         self._rearrange = self._rearrangement(trailing)
+        self._null_markers = [_null_marker(marker, self._delimiter) for marker in table.source.null_markers]
         self._delimiters = len(fields) if trailing else len(fields) - 1
         self._joins = joins
         self._pieces: list[bytes] = []  # neighbouring lines with too few fields
@@ -475,6 +480,8 @@ class LineFramer:
         if self._rearrange is not None:
             pattern, template = self._rearrange
             good = pattern.sub(template, good)
+        for marker in self._null_markers:
+            good = marker.sub(b"", good)
         return self._escape(good)
 
     def _escape(self, buffer: bytes) -> bytes:
@@ -491,6 +498,12 @@ class LineFramer:
         if b"\\\\N" in buffer:
             buffer = _LOOKS_NULL.sub(rb"\\\\\\N", buffer)
         return buffer
+
+
+def _null_marker(marker: str, delimiter: bytes) -> re.Pattern[bytes]:
+    """Finds a field that is exactly ``marker``, which comes first: so a search has bytes to look for."""
+    beside, text = re.escape(delimiter), re.escape(marker.encode())
+    return re.compile(rb"%b(?<![^%b\n]%b)(?![^%b\n])" % (text, beside, text, beside))
 
 
 def _repaired(text: bytes) -> bytes:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, SourceTable, any_table_by_name
+from medgen_pipeline.catalog import CURATED_TABLES, CuratedTable, SourceTable, any_table_by_name
+from medgen_pipeline.catalog.sources.medgen import TABLES
 from medgen_pipeline.loaders.config import DEFAULT_SCHEMA
 from medgen_pipeline.settings import Settings
 from medgen_pipeline_tests.bench import report as reports

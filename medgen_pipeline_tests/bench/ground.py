@@ -12,7 +12,8 @@ from typing import Any
 
 import psycopg
 
-from medgen_pipeline.catalog import TABLES, SourceTable
+from medgen_pipeline.catalog import SourceTable
+from medgen_pipeline.catalog.sources.medgen import TABLES
 from medgen_pipeline.demo.embedded_postgres import USER_SETTINGS, EmbeddedPostgres
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.loaders import LoaderFactory

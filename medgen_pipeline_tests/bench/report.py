@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
+from medgen_pipeline.catalog import SourceTable, table_by_name
+from medgen_pipeline.catalog.sources.medgen import TABLES
 
 Record = dict[str, Any]
 Ratios = Mapping[str, tuple[str, str]]

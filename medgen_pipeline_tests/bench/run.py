@@ -23,7 +23,8 @@ from typing import Any
 import click
 import dagster as dg
 
-from medgen_pipeline.catalog import TABLES, SourceTable, any_table_by_name
+from medgen_pipeline.catalog import SourceTable, any_table_by_name
+from medgen_pipeline.catalog.sources.medgen import TABLES
 from medgen_pipeline.cli.instance import INSTANCE_YAML
 from medgen_pipeline.orchestration.keys import DEFAULT_NAMES, step_name, table_of_step
 from medgen_pipeline.settings import Settings

@@ -7,7 +7,7 @@ from typing import cast
 
 import dagster as dg
 
-from medgen_pipeline.catalog import TABLES
+from medgen_pipeline.catalog.sources.medgen import TABLES
 from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
 from medgen_pipeline.orchestration.release_sensor.sensor import follow_source
 from medgen_pipeline_tests.integration.support import Run, run_of

@@ -26,6 +26,7 @@ from medgen_pipeline.orchestration.resources import MedgenSource
 from medgen_pipeline.orchestration.targets import DatabaseTarget
 from medgen_pipeline.release import Archive
 from medgen_pipeline.rows.published import packed
+from medgen_pipeline.settings import Settings
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.loaders.support import query
 
@@ -48,13 +49,14 @@ def rows_of(table: SourceTable, path: Path) -> Iterator[Row]:
     """The rows of a file with as many fields as the catalog has columns, as the database should hold them."""
     delimiter, trailing = {Framing.PIPE: ("|", 1), Framing.TAB: ("\t", 0)}[table.framing]
     integers = [column.type is ColumnType.INTEGER for column in table.columns]
+    missing = {"", *table.source.null_markers}
     with gzip.open(path) if table.is_gzip else path.open("rb") as file:
         file.readline()
         for text in file:
             values = text.removesuffix(b"\n").decode("utf-8", "replace").split(delimiter)
             if len(values) == len(integers) + trailing:
                 yield tuple(
-                    (int(value) if is_integer else value) if value else None
+                    None if value in missing else int(value) if is_integer else value
                     for value, is_integer in zip(values, integers, strict=False)
                 )
 
@@ -148,7 +150,9 @@ class Run:
 def refresh_job(curated: bool, tables: tuple[Table, ...]) -> dg.JobDefinition:
     """The job ``refresh_medgen``, or the part of it for some tables: made once, its resources are a run's config."""
     warehouse = WarehouseIOManager(target=DatabaseTarget(dsn="postgresql://nowhere"))
-    definitions = build_definitions(resources={DEFAULT_NAMES.warehouse: warehouse}, curated=curated, environment={})
+    definitions = build_definitions(
+        resources={DEFAULT_NAMES.warehouse: warehouse}, curated=curated, environment={"MEDGEN_SOURCES": "medgen"}
+    )
     job = definitions.resolve_job_def("refresh_medgen")
     return job.get_subset(asset_selection={DEFAULT_NAMES.table_key(table) for table in tables}) if tables else job
 
@@ -186,6 +190,7 @@ class Deployment:
                 DEFAULT_NAMES.warehouse: WarehouseIOManager(target=DatabaseTarget(dsn=self.dsn, schema=self.schema)),
             },
             curated=self.curated,
+            settings=Settings.read(sources="medgen"),
         )
 
     def materialize(

@@ -14,7 +14,8 @@ import dagster as dg
 import pytest
 import yaml
 
-from medgen_pipeline.catalog import CURATED_TABLES, TABLES, table_by_name
+from medgen_pipeline.catalog import CURATED_TABLES, table_by_name
+from medgen_pipeline.catalog.sources.medgen import TABLES
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.loading.findings import DRIFT_CHECK
 from medgen_pipeline.orchestration.build import build_definitions

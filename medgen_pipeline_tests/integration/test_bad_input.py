@@ -202,7 +202,7 @@ def test_a_file_missing_on_a_server_is_named_with_the_server_s_answer(names: Sit
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("file:///no/such/release", "there is no directory /no/such/release. Check MEDGEN_SOURCE_URL"),
+        ("file:///no/such/release", "there is no directory /no/such/release. Check the URL of the source"),
         ("file://example.org/release", "file:// URL holds an absolute path after three slashes"),
         ("https:///pub/medgen", "the URL names no server"),
         ("http://localhost:port/", "the source is not a valid connection URI"),

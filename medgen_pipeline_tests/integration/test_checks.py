@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from medgen_pipeline.catalog import CURATED_TABLES, table_by_name
+from medgen_pipeline.catalog.model import WEEKLY
 from medgen_pipeline.cli import main
 from medgen_pipeline.loaders.records import LostConnectionError
 from medgen_pipeline.loading.findings import ACROSS_TABLES, OF_ONE_TABLE, judge_row_count
-from medgen_pipeline.orchestration.assets.tables import FRESHNESS
 from medgen_pipeline.orchestration.build import build_definitions
 from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
 from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
@@ -297,6 +297,5 @@ def test_the_page_s_metrics_are_those_of_the_code() -> None:
         assert said in PAGE
     (row_count,) = (check for check in OF_ONE_TABLE if check.name == "row_count_within_history")
     assert "within 10 % of the median of the 12 releases before, or within 6 times" in row_count.description
-    warn, fail = FRESHNESS.warn_window, FRESHNESS.fail_window
-    assert warn is not None
-    assert f"for {warn.to_timedelta().days} days and fails after {fail.to_timedelta().days}." in PAGE
+    warn, fail = WEEKLY.late, WEEKLY.missed
+    assert f"for {warn.days} days and fails after {fail.days}." in PAGE

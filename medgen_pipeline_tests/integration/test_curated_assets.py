@@ -10,7 +10,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, Table, any_table_by_name, table_by_name
+from medgen_pipeline.catalog import CURATED_TABLES, CuratedTable, Table, any_table_by_name, table_by_name
+from medgen_pipeline.catalog.sources.medgen import TABLES
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.loaders import ChangeCounts
 from medgen_pipeline.testing import Row

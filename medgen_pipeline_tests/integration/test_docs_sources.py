@@ -14,12 +14,14 @@ import dagster as dg
 import pytest
 from pytest_httpserver import HTTPServer
 
+from medgen_pipeline import catalog
+from medgen_pipeline.catalog.sources.medgen import MEDGEN
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.orchestration.hooks import LoadFailure
 from medgen_pipeline.orchestration.release_sensor.cursor import Cursor
 from medgen_pipeline.orchestration.release_sensor.decision import RETRY_AFTER
 from medgen_pipeline.orchestration.resources import MedgenSource
-from medgen_pipeline.release import DEFAULT_SOURCE_URL, RELEASE_WINDOW, TransferOptions
+from medgen_pipeline.release import RELEASE_WINDOW, TransferOptions
 from medgen_pipeline.release.fetch import TRANSPORTS
 from medgen_pipeline.release.verify import MAX_CONTENT_BYTES
 from medgen_pipeline.settings import Settings
@@ -102,6 +104,13 @@ FAULTS = {
 }
 
 
+def test_the_sources_of_the_page_are_those_of_the_catalog() -> None:
+    assert table_under(SOURCES, "Sources") == [
+        [f"`{source.name}`", source.title, source.cadence.name, source.url, f"`{source.setting}`"]
+        for source in catalog.SOURCES
+    ]
+
+
 def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)\n```$", page, re.MULTILINE | re.DOTALL)
 
@@ -148,7 +157,7 @@ def test_the_commands_of_the_page_turn_the_sensor_and_the_schedule_on(clone: Ins
 def test_the_cursor_of_the_page_is_one_that_the_sensor_reads_and_every_field_is_explained() -> None:
     (text,) = blocks(SCHEDULE, "json")
     fields = json.loads(text)
-    cursor = Cursor.read(text, DEFAULT_SOURCE_URL, datetime.now(UTC))
+    cursor = Cursor.read(text, MEDGEN.url, datetime.now(UTC))
     assert json.loads(cursor.write()) == fields
     (file,) = fields["files"].values()
     explained = {cells[0].strip("`") for cells in table_under(SCHEDULE, "The cursor")}

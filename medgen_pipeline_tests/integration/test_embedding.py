@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from medgen_pipeline import MedgenComponent, build_definitions
-from medgen_pipeline.catalog import CURATED_TABLES, TABLES, table_by_name
+from medgen_pipeline.catalog import CURATED_TABLES, table_by_name
+from medgen_pipeline.catalog.sources.medgen import TABLES
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.errors import SettingError
 from medgen_pipeline.settings import Settings

@@ -30,9 +30,9 @@ import trustme
 
 from medgen_pipeline import __version__
 from medgen_pipeline.catalog import TABLES, table_by_name
+from medgen_pipeline.catalog.sources.medgen import MEDGEN
 from medgen_pipeline.errors import PermanentError, TransientError
 from medgen_pipeline.release import (
-    DEFAULT_SOURCE_URL,
     Archive,
     ConnectionsInUseError,
     MissingSourceFileError,
@@ -652,7 +652,7 @@ def test_a_url_that_cannot_be_a_source_is_refused_at_once(archive: Archive, url:
 
 
 def test_the_default_source_is_ncbi(archive: Archive) -> None:
-    assert ReleaseSource(DEFAULT_SOURCE_URL.rstrip("/"), archive).url == DEFAULT_SOURCE_URL
+    assert ReleaseSource(MEDGEN.url.rstrip("/"), archive).url == MEDGEN.url
 
 
 def test_a_password_in_the_url_is_sent_to_the_server_and_shown_nowhere(

@@ -8,7 +8,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from medgen_pipeline.catalog import TABLES, table_by_name
+from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.catalog.sources.medgen import TABLES
 from medgen_pipeline.orchestration.build import build_definitions
 from medgen_pipeline.orchestration.hooks import FailureNotifier, LoadFailure, build_failure_hook
 from medgen_pipeline.orchestration.io_manager import WarehouseIOManager

@@ -13,7 +13,8 @@ import pytest
 import yaml
 from psycopg import sql
 
-from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
+from medgen_pipeline.catalog import SourceTable, table_by_name
+from medgen_pipeline.catalog.sources.medgen import TABLES
 from medgen_pipeline.cli.instance import INSTANCE_YAML
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.orchestration.io_manager import WarehouseTable

@@ -8,12 +8,13 @@ import pytest
 import yaml
 
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES
+from medgen_pipeline.catalog.sources.medgen import MEDGEN
 from medgen_pipeline.loaders import LoaderFactory
 from medgen_pipeline.orchestration.assets.tables import LoadConfig
 from medgen_pipeline.orchestration.build import build_definitions, default_resources
 from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
 from medgen_pipeline.orchestration.targets import PostgresTarget
-from medgen_pipeline.release import DEFAULT_SOURCE_URL, Archive, ReleaseSource
+from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.settings import Settings
 from medgen_pipeline_tests.documents import Document
 from medgen_pipeline_tests.integration.conftest import PROJECT, Demo
@@ -125,8 +126,8 @@ def test_a_home_of_its_own_is_filled_from_ncbi(demo: Demo) -> None:
     # `make ui` begins with `medgen env`; a variable it does not print keeps its default, which is NCBI.
     done = demo.shell(OWN_HOME.replace("make ui", ".venv/bin/medgen env"))
     assert f"export MEDGEN_HOME={demo.directory / 'mirror'}\n" in done.stdout
-    assert "MEDGEN_SOURCE_URL" not in done.stdout
-    assert DEFAULT_SOURCE_URL == "https://ftp.ncbi.nlm.nih.gov/pub/medgen/"
+    assert "SOURCE_URL" not in done.stdout
+    assert MEDGEN.url == "https://ftp.ncbi.nlm.nih.gov/pub/medgen/"
 
 
 def test_source_and_database_of_one_s_own_are_accepted(demo: Demo) -> None:

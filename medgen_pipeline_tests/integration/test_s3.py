@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from medgen_pipeline.catalog import TABLES, table_by_name
+from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.catalog.sources.medgen import TABLES
 from medgen_pipeline.release import (
     Archive,
     MissingSourceFileError,

@@ -14,7 +14,8 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster_graphql.schema import create_schema
 
-from medgen_pipeline.catalog import TABLES, table_by_name
+from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.catalog.sources.medgen import TABLES
 from medgen_pipeline.cli import main
 from medgen_pipeline.errors import PermanentError
 from medgen_pipeline.orchestration.build import build_definitions

@@ -12,7 +12,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from medgen_pipeline.catalog import ALL_TABLES, TABLES, SourceTable, table_by_name
+from medgen_pipeline.catalog import ALL_TABLES, SourceTable, table_by_name
+from medgen_pipeline.catalog.sources.medgen import TABLES
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.loading.findings import DRIFT_CHECK
 from medgen_pipeline.orchestration.keys import DEFAULT_NAMES, SOURCE_URL, SOURCE_VERSION

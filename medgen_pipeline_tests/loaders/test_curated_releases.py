@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from medgen_pipeline.catalog import TABLES, table_by_name
+from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.catalog.sources.medgen import TABLES
 from medgen_pipeline.release import Archive
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.support import new_loader

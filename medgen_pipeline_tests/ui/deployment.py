@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from medgen_pipeline.catalog import TABLES, SourceTable
+from medgen_pipeline.catalog import SourceTable
+from medgen_pipeline.catalog.sources.medgen import TABLES
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline_tests.instance import PROJECT, Account, account, reachable_by_tcp, write_instance
 from medgen_pipeline_tests.ncbi_double import ncbi_double

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from medgen_pipeline.catalog import CURATED_TABLES, TABLES, table_by_name
+from medgen_pipeline.catalog import CURATED_TABLES, table_by_name
+from medgen_pipeline.catalog.sources.medgen import TABLES
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.faults.support import Observer
 from medgen_pipeline_tests.loaders.support import query

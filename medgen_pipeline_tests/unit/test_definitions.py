@@ -14,6 +14,7 @@ from dagster._core.remote_representation.external_data import RepositorySnap  # 
 from medgen_pipeline_duckdb import DuckDBNativeLoader
 
 from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
+from medgen_pipeline.catalog.sources import medgen
 from medgen_pipeline.errors import SettingError
 from medgen_pipeline.orchestration.assets.tables import LoadConfig
 from medgen_pipeline.orchestration.build import build_definitions
@@ -42,6 +43,8 @@ TABLE_NAMES = [
     "names",
     "ordo_cui_history",
 ]
+SIBLINGS = {"gene": ["mim2gene_medgen"], "clinvar": ["gene_condition_source_id"]}
+FILE_NAMES = sorted([*TABLE_NAMES, *(name for names in SIBLINGS.values() for name in names)])
 CURATED_NAMES = [
     "concept",
     "concept_ancestor",
@@ -54,7 +57,7 @@ CURATED_NAMES = [
     "disease_phenotype",
     "release_report",
 ]
-ALL_NAMES = sorted([*CURATED_NAMES, *TABLE_NAMES])
+ALL_NAMES = sorted([*CURATED_NAMES, *FILE_NAMES])
 
 
 @pytest.fixture(scope="module")
@@ -82,11 +85,17 @@ def test_the_definitions_are_loadable(definitions: dg.Definitions) -> None:
 def test_keys_jobs_and_resources_are_the_promised_ones(definitions: dg.Definitions) -> None:
     assert sorted(key.to_user_string() for key in definitions.resolve_all_asset_keys()) == [
         *(f"medgen/{name}" for name in ALL_NAMES),
-        *(f"ncbi/{name}" for name in TABLE_NAMES),
+        *(f"ncbi/{name}" for name in FILE_NAMES),
     ]
     named = sorted(job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__"))
-    assert named == ["check_medgen", "refresh_medgen"]
-    assert sorted(definitions.resources or {}) == ["medgen_notifier", "medgen_source", "medgen_warehouse"]
+    assert named == ["check_medgen", "refresh_clinvar", "refresh_gene", "refresh_medgen"]
+    assert sorted(definitions.resources or {}) == [
+        *("medgen_clinvar_source", "medgen_gene_source", "medgen_notifier", "medgen_source", "medgen_warehouse"),
+    ]
+    sensors = ["new_clinvar_release_sensor", "new_gene_release_sensor", "new_release_sensor"]
+    assert sorted(sensor.name for sensor in definitions.sensors or ()) == sensors
+    schedules = ["daily_clinvar_refresh", "daily_gene_refresh", "weekly_refresh"]
+    assert sorted(schedule.name for schedule in definitions.schedules or ()) == schedules
     assert isinstance((definitions.resources or {})["medgen_source"], MedgenSource)
     assert isinstance((definitions.resources or {})["medgen_warehouse"], WarehouseIOManager)
 
@@ -101,7 +110,7 @@ def test_curated_tables_can_be_left_out_and_are_where_the_backend_cannot_make_th
     definitions = build_definitions(environment=environment)
     dg.Definitions.validate_loadable(definitions)
     keys = list(definitions.resolve_all_asset_keys())
-    assert len(keys) == 2 * len(TABLE_NAMES)
+    assert len(keys) == 2 * len(FILE_NAMES)
     job = definitions.resolve_job_def("refresh_medgen")
     assert job.asset_layer.selected_asset_keys == {dg.AssetKey(["medgen", name]) for name in TABLE_NAMES}
     assert len(list(build_definitions(environment={"MEDGEN_CURATED": ""}).resolve_all_asset_keys())) > len(keys)
@@ -111,19 +120,15 @@ def test_curated_tables_can_be_left_out_and_are_where_the_backend_cannot_make_th
 
 def test_sensor_and_schedule_are_off_until_somebody_turns_them_on(definitions: dg.Definitions) -> None:
     repository = definitions.get_repository_def()
-    (sensor,), (schedule,) = repository.sensor_defs, repository.schedule_defs
-    assert (sensor.name, sensor.job_name, sensor.default_status) == (
-        "new_release_sensor",
-        "refresh_medgen",
-        dg.DefaultSensorStatus.STOPPED,
-    )
+    assert {sensor.default_status for sensor in repository.sensor_defs} == {dg.DefaultSensorStatus.STOPPED}
+    assert {schedule.default_status for schedule in repository.schedule_defs} == {dg.DefaultScheduleStatus.STOPPED}
+    sensor, schedule = repository.get_sensor_def("new_release_sensor"), repository.get_schedule_def("weekly_refresh")
+    assert sensor.job_name == "refresh_medgen"
     assert sensor.minimum_interval_seconds == 900
-    assert (schedule.name, schedule.job_name, schedule.default_status) == (
-        "weekly_refresh",
-        "refresh_medgen",
-        dg.DefaultScheduleStatus.STOPPED,
-    )
-    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 6 * * 4", "America/New_York")
+    assert (schedule.job_name, schedule.cron_schedule) == ("refresh_medgen", "0 6 * * 4")
+    assert schedule.execution_timezone == "America/New_York"
+    daily = repository.get_schedule_def("daily_gene_refresh")
+    assert (daily.job_name, daily.cron_schedule) == ("refresh_gene", "0 6 * * *")
 
 
 def test_a_dsn_in_a_variable_of_any_name_picks_the_backend() -> None:
@@ -136,8 +141,8 @@ def test_a_dsn_in_a_variable_of_any_name_picks_the_backend() -> None:
 
 
 def test_the_sensor_ticks_as_often_as_it_is_set_to() -> None:
-    (sensor,) = build_definitions(environment={"MEDGEN_SENSOR_MINUTES": "0.1"}).get_repository_def().sensor_defs
-    assert sensor.minimum_interval_seconds == 6
+    sensors = build_definitions(environment={"MEDGEN_SENSOR_MINUTES": "0.1"}).get_repository_def().sensor_defs
+    assert {sensor.minimum_interval_seconds for sensor in sensors} == {6}
 
 
 @pytest.mark.parametrize(
@@ -193,8 +198,8 @@ CHECKS = {
     "key_is_unique": {"names", *CURATED_NAMES} - {"concept_name"},
     "required_columns_are_filled": set(ALL_NAMES),
     "row_count_within_history": set(ALL_NAMES) - {"release_report"},
-    "no_rejected_rows": set(TABLE_NAMES),
-    "no_repaired_rows": set(TABLE_NAMES),
+    "no_rejected_rows": set(FILE_NAMES),
+    "no_repaired_rows": set(FILE_NAMES),
     "references_resolve": {
         *("medgen_hpo_mapping", "medgen_hpo_omim_mapping", "medgen_id_mappings", "medgen_pubmed_lnk"),
         *("merged", "mgconso", "mgdef", "mgrel", "mgsat", "mgsty"),
@@ -218,9 +223,44 @@ CHECKS = {
 
 def test_the_job_refreshes_every_table_and_makes_the_cheap_checks(definitions: dg.Definitions) -> None:
     job = definitions.resolve_job_def("refresh_medgen")
-    assert job.asset_layer.selected_asset_keys == {dg.AssetKey(["medgen", name]) for name in ALL_NAMES}
-    assert checks_of(job) == {name: on for name, on in CHECKS.items() if name != "production_equals_file"}
+    own = {*TABLE_NAMES, *CURATED_NAMES}
+    assert job.asset_layer.selected_asset_keys == {dg.AssetKey(["medgen", name]) for name in own}
+    assert checks_of(job) == {name: on & own for name, on in CHECKS.items() if name != "production_equals_file"}
     assert job.description
+
+
+@pytest.mark.parametrize("source", SIBLINGS)
+def test_a_sibling_has_a_job_a_group_a_resource_and_a_freshness_of_its_own(
+    source: str, definitions: dg.Definitions, specs: dict[dg.AssetKey, dg.AssetSpec]
+) -> None:
+    job = definitions.resolve_job_def(f"refresh_{source}")
+    made = {asset.path[-1] for asset in job.asset_layer.selected_asset_keys}
+    assert made & set(FILE_NAMES) == set(SIBLINGS[source])
+    for name in SIBLINGS[source]:
+        spec = specs[dg.AssetKey(["medgen", name])]
+        assert spec.group_name == f"medgen_{source}"
+        assert definitions.resolve_assets_def(spec.key).required_resource_keys >= {f"medgen_{source}_source"}
+        assert isinstance(spec.freshness_policy, TimeWindowFreshnessPolicy)
+        assert spec.freshness_policy.fail_window.to_timedelta() == timedelta(days=8)
+
+
+def loaded(**environment: str) -> set[str]:
+    resources = build_definitions(environment=environment).resources or {}
+    return {one.name for one in resources.values() if isinstance(one, MedgenSource)}
+
+
+def test_a_source_can_be_switched_off_and_a_mirror_of_medgen_has_no_siblings_but_those_that_are_named() -> None:
+    assert loaded() == {"medgen", "gene", "clinvar"}
+    assert loaded(MEDGEN_SOURCES="medgen, gene") == {"medgen", "gene"}
+    assert loaded(MEDGEN_SOURCE_URL="file:///mirror/") == {"medgen"}
+    mirrored = {"MEDGEN_SOURCE_URL": "file:///mirror/", "MEDGEN_CLINVAR_SOURCE_URL": "file:///clinvar/"}
+    assert loaded(**mirrored) == {"medgen", "clinvar"}
+    resources = build_definitions(environment=mirrored | {"MEDGEN_SOURCES": "clinvar,gene"}).resources or {}
+    assert resources["medgen_clinvar_source"].url == "file:///clinvar/"
+    assert resources["medgen_gene_source"].url == "https://ftp.ncbi.nlm.nih.gov/gene/DATA/"
+    assert "medgen_source" not in resources
+    with pytest.raises(SettingError, match=r"MEDGEN_SOURCES is 'medgne': there is no source 'medgne'; known"):
+        loaded(MEDGEN_SOURCES="medgne")
 
 
 def test_the_check_job_makes_every_check_and_refreshes_nothing(definitions: dg.Definitions) -> None:
@@ -256,7 +296,7 @@ def test_a_table_goes_stale_when_a_release_is_late_and_fails_when_one_was_missed
 ) -> None:
     # Wednesday to the Sunday of the week after are eleven days.
     wednesday, sunday = date(2026, 1, 7), date(2026, 1, 18)
-    for table in TABLES:
+    for table in medgen.TABLES:
         policy = specs[key(table)].freshness_policy
         assert isinstance(policy, TimeWindowFreshnessPolicy)
         warn, fail = policy.warn_window, policy.fail_window
@@ -269,7 +309,7 @@ def test_a_table_goes_stale_when_a_release_is_late_and_fails_when_one_was_missed
 def test_a_table_asset_says_what_the_catalog_knows(table: SourceTable, specs: dict[dg.AssetKey, dg.AssetSpec]) -> None:
     spec = specs[key(table)]
     assert [dep.asset_key for dep in spec.deps] == [dg.AssetKey(["ncbi", table.name])]
-    assert spec.group_name == "medgen"
+    assert (spec.group_name or "").startswith("medgen")
     assert spec.kinds == {"postgres", "table"}
     assert spec.owners == ["team:medgen"]
     assert spec.code_version == table.shape
@@ -280,8 +320,9 @@ def test_a_table_asset_says_what_the_catalog_knows(table: SourceTable, specs: di
         (column.name, column.description) for column in table.columns
     ]
     assert [column.constraints.nullable for column in schema.columns] == [column.nullable for column in table.columns]
-    assert {column.type for column in schema.columns if column.name in {"uid", "pmid"}} <= {"bigint"}
-    assert {column.type for column in schema.columns if column.name not in {"uid", "pmid"}} == {"text"}
+    integers = {"uid", "pmid", "gene_id"}
+    assert {column.type for column in schema.columns if column.name in integers} <= {"bigint"}
+    assert {column.type for column in schema.columns if column.name not in integers} == {"text"}
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
@@ -294,7 +335,7 @@ def test_a_file_of_ncbi_s_is_an_external_asset_upstream_of_its_table(
     assert node.group_name == "ncbi"
     assert node.kinds == {"file"}
     assert table.file_name in (node.description or "")
-    assert node.metadata["dagster/uri"].value == f"https://ftp.ncbi.nlm.nih.gov/pub/medgen/{table.file_name}"
+    assert node.metadata["dagster/uri"].value == f"{table.source.url}{table.file_name}"
     assert node.child_keys == {key(table)}
 
 

@@ -269,6 +269,39 @@ def test_every_table_of_the_catalog_frames_a_row_of_its_own(table: SourceTable) 
     assert frame(table, file_of(table, (delimiter.join(values) + trailing).encode())).rows == [values]
 
 
+MARKED = table_by_name("mim2gene_medgen")
+
+
+def test_a_field_that_is_exactly_a_source_s_marker_of_a_missing_value_is_empty_and_any_other_is_as_published() -> None:
+    lines = [
+        b"100050\t-\tphenotype\t-\tC3149220\t-",
+        b"-\t7\t--\t - \t-C1\tC-1",
+        b"-\t-\t-\t-\t-\t-",
+        b"1\t\t\t\t\t",
+    ]
+    assert frame(MARKED, file_of(MARKED, *lines)).rows == [
+        ["100050", None, "phenotype", None, "C3149220", None],
+        [None, "7", "--", " - ", "-C1", "C-1"],
+        [None] * 6,
+        ["1", *[None] * 5],
+    ]
+    assert frame(HISTORY, file_of(HISTORY, b"-\t-\t-")).rows == [["-", "-", "-"]]
+
+
+def test_a_marker_is_no_integer_where_it_is_not_alone() -> None:
+    framed = frame(MARKED, file_of(MARKED, b"1\t-7\tgene\t-\t-\t-", b"1\t--\tgene\t-\t-\t-"))
+    assert [row.reason for row in framed.rejected] == [
+        "gene_id: '-7' is not an integer of at most 18 digits",
+        "gene_id: '--' is not an integer of at most 18 digits",
+    ]
+
+
+def test_markers_are_found_in_columns_that_a_file_has_in_another_order_or_does_not_have() -> None:
+    header = b"#Comment\tMedGenCUI\tSource\ttype\tnew\tGeneID"
+    content = file_of(MARKED, b"-\tC1\t-\tgene\t-\t-", header=header)
+    assert frame(MARKED, content, frozenset({"mim_number"})).rows == [[None, None, "gene", None, "C1", None]]
+
+
 BROKEN = [
     pytest.param(NAMES, [b"C1|Name|", b"GTR|N|"], [["C1", "Name", "\nGTR", "N"]], id="after a delimiter"),
     pytest.param(NAMES, [b"C1|One", b"two|GTR|N|"], [["C1", "One\ntwo", "GTR", "N"]], id="in a value"),

@@ -9,7 +9,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from medgen_pipeline.catalog import CURATED_TABLES, TABLES
+from medgen_pipeline.catalog import CURATED_TABLES
+from medgen_pipeline.catalog.sources.medgen import MEDGEN, TABLES
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.loading.file_load import load_table
 from medgen_pipeline.orchestration.build import build_definitions
@@ -19,7 +20,7 @@ from medgen_pipeline.orchestration.failures import RETRIES
 from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
 from medgen_pipeline.orchestration.processes import STEPS_AT_A_TIME
 from medgen_pipeline.orchestration.resources import MedgenSource
-from medgen_pipeline.orchestration.schedules import build_weekly_refresh
+from medgen_pipeline.orchestration.schedules import build_refresh_schedule
 from medgen_pipeline.release import TransferOptions
 from medgen_pipeline.settings import PREFIX, Settings
 from medgen_pipeline_tests.bench import run as bench_run
@@ -49,7 +50,10 @@ def sentences() -> Iterator[tuple[str, str]]:
     for page in ("docs/benchmarks.md", "medgen_pipeline_tests/bench/README.md"):
         yield page, f"{limits} {bench_run.MOST_MB} MB"
     yield "docs/adr/0012-processes.md", f"{WORDS[STEPS_AT_A_TIME].capitalize()} steps at a time"
-    yield "docs/ci.md", f"`group:{DEFAULT_NAMES.table_group}` selects NCBI's {len(TABLES)} without the curated ones"
+    yield (
+        "docs/ci.md",
+        f"`group:{DEFAULT_NAMES.of_source(MEDGEN).group}` selects NCBI's {len(TABLES)} without the curated ones",
+    )
     yield "docs/run.md", f"After {SPANS[sum(WAITS)]} the run ends"
     yield "docs/troubleshooting.md", f"did not answer, {WORDS[len(WAITS) + 1]} times within {SPANS[sum(WAITS)]};"
     yield "docs/sources.md", f"then the step's {WORDS[RETRIES.max_retries]} retries"
@@ -57,7 +61,7 @@ def sentences() -> Iterator[tuple[str, str]]:
     yield "docs/sources.md", f"as long as {MedgenSource().min_kib_per_second:g} kB arrive each second"
     tries = RedshiftConfig.settings()["conflict_attempts"].default
     yield "docs/redshift.md", f"is repeated, {tries} times by default (`conflict_attempts`)"
-    schedule = build_weekly_refresh(DEFAULT_NAMES)
+    schedule = build_refresh_schedule(MEDGEN, DEFAULT_NAMES)
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 6 * * 4", "America/New_York")
     yield "docs/schedule.md", "on Thursdays at 6:00 in New York"
 
@@ -69,7 +73,7 @@ def test_a_number_in_prose_is_that_of_the_code(page: str, sentence: str) -> None
 
 def test_the_group_of_ci_md_has_ncbi_s_tables_alone() -> None:
     graph = build_definitions(environment={}).resolve_asset_graph()
-    found = dg.AssetSelection.groups(DEFAULT_NAMES.table_group).resolve(graph)
+    found = dg.AssetSelection.groups(DEFAULT_NAMES.of_source(MEDGEN).group).resolve(graph)
     assert found == {DEFAULT_NAMES.table_key(table) for table in TABLES}
 
 

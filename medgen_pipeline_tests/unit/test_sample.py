@@ -20,6 +20,8 @@ WHOLE_ROWS = {
     "medgen_hpo_omim_mapping",
     "medgen_cui_history",
     "mondo_cui_history",  # it has a key, and the sample breaks it
+    "mim2gene_medgen",
+    "gene_condition_source_id",
 }
 
 
@@ -33,7 +35,9 @@ def lines_of(path: Path) -> list[bytes]:
 def rows_of(table: SourceTable, directory: Path) -> Rows:
     delimiter = b"|" if table.framing is Framing.PIPE else b"\t"
     rows = (tuple(line.split(delimiter)) for line in lines_of(directory / table.file_name)[1:])
-    return [row[:-1] if table.framing is Framing.PIPE else row for row in rows]
+    missing = [marker.encode() for marker in table.source.null_markers]
+    fields = (row[:-1] if table.framing is Framing.PIPE else row for row in rows)
+    return [tuple(b"" if value in missing else value for value in row) for row in fields]
 
 
 def good_rows(table: SourceTable, directory: Path) -> Rows:
@@ -150,6 +154,14 @@ ODDITIES = [
     ("the other spelling of allelic variants", "medgen_id_mappings", "source", rb"\AOMIM Allelic Variant\Z"),
     ("a text for a CUI", "medgen_cui_history", "current_cui", rb"\ANo longer reported\Z"),
     ("a concept made by NCBI", "names", "cui", rb"\ACN\d{6}\Z"),
+    ("a blank before a source", "mim2gene_medgen", "source", rb"\A GeneMap\Z"),
+    ("a list of sources", "mim2gene_medgen", "source", rb"\A GeneMap; GeneReviews\Z"),
+    ("an entry without a gene", "mim2gene_medgen", "gene_id", rb"\A\Z"),
+    ("a susceptibility", "mim2gene_medgen", "comment", rb"\Asusceptibility\Z"),
+    ("a symbol of a gene that is only related", "gene_condition_source_id", "related_genes", rb"\ARLTD"),
+    ("an Orphanet number like nobody else's", "gene_condition_source_id", "source_id", rb"\AORPHA\d+\Z"),
+    ("one format of dates", "gene_condition_source_id", "last_updated", rb"\A[A-Z][a-z]{2} \d\d \d{4}\Z"),
+    ("the other format of dates", "gene_condition_source_id", "last_updated", rb"\A\d\d [A-Z][a-z]{2} \d{4}\Z"),
 ]
 
 
@@ -171,7 +183,7 @@ def test_one_name_of_the_pubmed_links_is_not_utf8(base: Release, successor: Rele
 
 def test_rows_repeat_exactly_in_the_hpo_omim_mapping_and_a_key_repeats_in_mondo(base: Release) -> None:
     repeated = {name for name, rows in base.items() if len(set(rows)) < len(rows)}
-    assert repeated == {"medgen_hpo_omim_mapping", "mondo_cui_history"}
+    assert repeated == {"medgen_hpo_omim_mapping", "mondo_cui_history", "gene_condition_source_id"}
 
 
 def test_an_aui_repeats_in_mgconso(base: Release) -> None:
@@ -239,6 +251,13 @@ def test_marfan_syndrome_has_its_parent_its_identifiers_and_its_features(base: R
     assert features[b"Autosomal dominant inheritance"] == b"inheritance_type_of"
     related = {(row[4], row[6]) for row in base["mgrel"] if row[0] == marfan}
     assert (b"C0013581", b"manifestation_of") in related
+
+
+def test_marfan_syndrome_has_its_gene_in_both_siblings(base: Release) -> None:
+    (linked,) = (row for row in base["mim2gene_medgen"] if row[4] == b"C0024796")
+    assert linked[:3] == (b"154700", b"2200", b"phenotype")
+    reported = {(row[0], row[1], row[6]) for row in base["gene_condition_source_id"] if row[3] == b"C0024796"}
+    assert (b"2200", b"FBN1", b"MONDO:0007947") in reported
 
 
 def test_loeys_dietz_syndrome_is_a_series_and_denies_what_marfan_syndrome_has(base: Release) -> None:

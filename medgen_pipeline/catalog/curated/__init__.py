@@ -1,4 +1,4 @@
-"""Tables made inside the warehouse from the 17 of MedGen: what most users want to know, ready to be read.
+"""Tables made inside the warehouse from NCBI's: what most users want to know, ready to be read.
 
 One file per table: its docstring is what users see, then columns, query, lineage, rules. No SQL is executed here.
 """
@@ -15,8 +15,8 @@ from medgen_pipeline.catalog.curated import (
     disease_phenotype,
     release_report,
 )
-from medgen_pipeline.catalog.model import CuratedTable, SourceTable, Table
-from medgen_pipeline.catalog.sources.medgen import TABLES
+from medgen_pipeline.catalog.model import CuratedTable, Source, SourceTable, Table
+from medgen_pipeline.catalog.sources import TABLES, medgen
 
 # Each after those that it is made from.
 CURATED_TABLES: tuple[CuratedTable, ...] = (
@@ -51,8 +51,17 @@ def upstream_of(table: CuratedTable) -> tuple[Table, ...]:
     """The tables that must exist before ``table`` can be made, and whose loads make it out of date."""
     names = dict.fromkeys(table.query.tables)
     if table.query.reads_loads:
-        names |= dict.fromkeys(source.name for source in TABLES)
+        names |= dict.fromkeys(source.name for source in medgen.TABLES)
     return tuple(any_table_by_name(name) for name in names)
+
+
+def sources_behind(table: Table) -> frozenset[Source]:
+    """The sources of all files that ``table`` is made from."""
+    if isinstance(table, SourceTable):
+        return frozenset({table.source})
+    return (
+        frozenset().union(*map(sources_behind, upstream_of(table))) if isinstance(table, CuratedTable) else frozenset()
+    )
 
 
 def rows_ahead(table: Table) -> int:

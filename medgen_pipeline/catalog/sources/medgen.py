@@ -4,7 +4,15 @@ Facts only. How a header line is matched, how rows are cut, compared or stored i
 Headers are matched by lower-case letters and digits alone: ``to CUI`` and ``toCUI`` are one spelling.
 """
 
-from medgen_pipeline.catalog.model import Column, ColumnType, Framing, Reference, SourceTable
+from medgen_pipeline.catalog.model import WEEKLY, Column, ColumnType, Framing, Reference, Source, SourceTable
+
+MEDGEN = Source(
+    name="medgen",
+    title="MedGen",
+    url="https://ftp.ncbi.nlm.nih.gov/pub/medgen/",
+    cadence=WEEKLY,
+    shares_release=True,
+)
 
 _ID = 64  # bytes; identifiers seen have up to 20, and NCBI promises no width
 _NAME = 4096  # the longest preferred name of September 2025 has 330 characters; synonyms are longer
@@ -41,6 +49,7 @@ def _cui_history(vocabulary: str, table_name: str, file_name: str, identifier: C
     They declare no reference: past rows point to retired concepts, so orphans say nothing about damage.
     """
     return SourceTable(
+        source=MEDGEN,
         name=table_name,
         file_name=file_name,
         framing=Framing.TAB,
@@ -64,6 +73,7 @@ def _cui_history(vocabulary: str, table_name: str, file_name: str, identifier: C
 
 
 _NAMES = SourceTable(
+    source=MEDGEN,
     name="names",
     file_name="NAMES.RRF.gz",
     framing=Framing.PIPE,
@@ -87,6 +97,7 @@ _NAMES = SourceTable(
 )
 
 _MGCONSO = SourceTable(
+    source=MEDGEN,
     name="mgconso",
     file_name="MGCONSO.RRF.gz",
     framing=Framing.PIPE,
@@ -125,6 +136,7 @@ _MGCONSO = SourceTable(
 )
 
 _MGDEF = SourceTable(
+    source=MEDGEN,
     name="mgdef",
     file_name="MGDEF.RRF.gz",
     framing=Framing.PIPE,
@@ -148,6 +160,7 @@ _MGDEF = SourceTable(
 )
 
 _MGREL = SourceTable(
+    source=MEDGEN,
     name="mgrel",
     file_name="MGREL.RRF.gz",
     framing=Framing.PIPE,
@@ -200,6 +213,7 @@ _MGREL = SourceTable(
 )
 
 _MGSAT = SourceTable(
+    source=MEDGEN,
     name="mgsat",
     file_name="MGSAT.RRF.gz",
     framing=Framing.PIPE,
@@ -234,6 +248,7 @@ _MGSAT = SourceTable(
 )
 
 _MGSTY = SourceTable(
+    source=MEDGEN,
     name="mgsty",
     file_name="MGSTY.RRF.gz",
     framing=Framing.PIPE,
@@ -257,6 +272,7 @@ _MGSTY = SourceTable(
 )
 
 _MERGED = SourceTable(
+    source=MEDGEN,
     name="merged",
     file_name="MERGED.RRF.gz",
     framing=Framing.PIPE,
@@ -277,6 +293,7 @@ _MERGED = SourceTable(
 )
 
 _ID_MAPPINGS = SourceTable(
+    source=MEDGEN,
     name="medgen_id_mappings",
     file_name="MedGenIDMappings.txt.gz",
     framing=Framing.PIPE,
@@ -307,6 +324,7 @@ _ID_MAPPINGS = SourceTable(
 )
 
 _HPO_MAPPING = SourceTable(
+    source=MEDGEN,
     name="medgen_hpo_mapping",
     file_name="MedGen_HPO_Mapping.txt.gz",
     framing=Framing.PIPE,
@@ -331,6 +349,7 @@ _HPO_MAPPING = SourceTable(
 )
 
 _HPO_OMIM_MAPPING = SourceTable(
+    source=MEDGEN,
     name="medgen_hpo_omim_mapping",
     file_name="MedGen_HPO_OMIM_Mapping.txt.gz",
     framing=Framing.PIPE,
@@ -367,6 +386,7 @@ _HPO_OMIM_MAPPING = SourceTable(
 )
 
 _PUBMED_LNK = SourceTable(
+    source=MEDGEN,
     name="medgen_pubmed_lnk",
     file_name="medgen_pubmed_lnk.txt.gz",
     framing=Framing.PIPE,
@@ -397,6 +417,7 @@ _UID_CUI_HISTORY = _cui_history(
 )
 
 _CUI_HISTORY = SourceTable(
+    source=MEDGEN,
     name="medgen_cui_history",
     file_name="MedGen_CUI_history.txt",
     framing=Framing.TAB,
@@ -446,6 +467,7 @@ _MONDO_CUI_HISTORY = _cui_history(
 )
 
 _SOURCES = SourceTable(
+    source=MEDGEN,
     name="medgen_sources",
     file_name="MedGen_Sources.txt",
     framing=Framing.TAB,
@@ -483,15 +505,3 @@ TABLES: tuple[SourceTable, ...] = (
     _MONDO_CUI_HISTORY,
     _SOURCES,
 )
-
-
-def table_by_name(name: str) -> SourceTable:
-    """Return the table of that name.
-
-    Raises:
-        LookupError: No such table; the message lists the known ones.
-    """
-    for table in TABLES:
-        if table.name == name:
-            return table
-    raise LookupError(f"MedGen has no table {name!r}; known tables: {', '.join(table.name for table in TABLES)}")

@@ -4,19 +4,19 @@ An asset says what its table is made from, by its data version and release; maki
 to that or fails for another attempt. Then it checks what is published. No table is named here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import dagster as dg
 from pydantic import Field, create_model
 
-from medgen_pipeline.catalog import CuratedTable, upstream_of
-from medgen_pipeline.loading.curated_load import CuratedOptions, read_inputs
+from medgen_pipeline.catalog import TABLES, CuratedTable, any_table_by_name, sources_behind, upstream_of
+from medgen_pipeline.loading.curated_load import CuratedOptions, MissingUpstreamError, read_inputs
 from medgen_pipeline.orchestration.asset_checks import check_table, is_to_load, specs_of
 from medgen_pipeline.orchestration.assets.tables import FRESHNESS, OWNERS, priority_of
 from medgen_pipeline.orchestration.failures import RETRIES, permanent_errors_as_failures
 from medgen_pipeline.orchestration.io_manager import PendingCurated, WarehouseIOManager
-from medgen_pipeline.orchestration.keys import RELEASE, Names, step_name
+from medgen_pipeline.orchestration.keys import RELEASE, Names, step_name, table_name
 from medgen_pipeline.orchestration.metadata import curated_definition_metadata
 
 
@@ -77,6 +77,7 @@ def build_curated_asset(
         metadata=curated_definition_metadata(table, names.key_prefix),
         freshness_policy=FRESHNESS,
         automation_condition=automation,
+        skippable=True,
     )
 
     @dg.multi_asset(
@@ -97,7 +98,13 @@ def build_curated_asset(
             warehouse: WarehouseIOManager = getattr(context.resources, names.warehouse)
             options = config.options()  # type: ignore[attr-defined]  # of the class above
             with permanent_errors_as_failures(), warehouse.target.loader() as loader:
-                inputs = read_inputs(loader, table, options)
+                try:
+                    inputs = read_inputs(loader, table, options)
+                except MissingUpstreamError as error:
+                    if not _comes_with_another_source(error.missing, context):
+                        raise
+                    context.log.warning(f"{error} This run goes on without it.")
+                    return
             yield dg.MaterializeResult(
                 value=PendingCurated(options, inputs),
                 metadata={RELEASE: inputs.release},
@@ -106,3 +113,13 @@ def build_curated_asset(
         yield from check_table(context, table, names)
 
     return curated_table
+
+
+def _comes_with_another_source(missing: Iterable[str], context: dg.AssetExecutionContext) -> bool:
+    """Whether this run loads files, and each of the missing tables needs those of a source that it does not load.
+
+    So the first run of one source makes what it can, and that of the last one what is made from several.
+    """
+    loaded = set(map(table_name, context.job_def.asset_layer.selected_asset_keys))
+    of_this_run = {table.source for table in TABLES if table.name in loaded}
+    return bool(of_this_run) and all(sources_behind(any_table_by_name(name)) - of_this_run for name in missing)

@@ -5,13 +5,13 @@ follows a ``yield`` runs when the IO manager is done. No table is named here.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
 from typing import Self
 
 import dagster as dg
 from pydantic import Field, model_validator
 
 from medgen_pipeline.catalog import SourceTable, Table, rows_ahead
+from medgen_pipeline.catalog.model import WEEKLY, Cadence
 from medgen_pipeline.loading.file_load import LoadOptions
 from medgen_pipeline.loading.gates import GateLimits
 from medgen_pipeline.orchestration.asset_checks import check_table, is_to_load, specs_of
@@ -20,16 +20,22 @@ from medgen_pipeline.orchestration.io_manager import PendingLoad
 from medgen_pipeline.orchestration.keys import FILE_GROUP, Names, step_name
 from medgen_pipeline.orchestration.metadata import definition_metadata, source_metadata
 from medgen_pipeline.orchestration.resources import MedgenSource
-from medgen_pipeline.release import DEFAULT_SOURCE_URL
 
 OWNERS = ["team:medgen"]
 
 _DEFAULT = LoadOptions()
 
-# NCBI publishes once a week, on a Wednesday to a Sunday: two releases that are on time are at most eleven days apart.
-# One more day for the load: then a release is late, and a week after that one was missed. A load of an unchanged file
-# counts; `weekly_refresh` makes one of every table, also of those whose file the sensor sees no change of.
-FRESHNESS = dg.FreshnessPolicy.time_window(warn_window=timedelta(days=12), fail_window=timedelta(days=19))
+
+def freshness_of(cadence: Cadence) -> dg.FreshnessPolicy:
+    """When a table is late.
+
+    A load of an unchanged file counts; the schedule makes one of every table, also of those whose file the sensor sees
+    no change of.
+    """
+    return dg.FreshnessPolicy.time_window(warn_window=cadence.late, fail_window=cadence.missed)
+
+
+FRESHNESS = freshness_of(WEEKLY)  # of what is made from MedGen
 
 
 class LoadConfig(dg.Config):
@@ -114,9 +120,9 @@ def build_ncbi_files(tables: Sequence[SourceTable], names: Names) -> list[dg.Ass
         dg.AssetSpec(
             key=names.file_key(table),
             group_name=FILE_GROUP,
-            description=f"`{table.file_name}` as NCBI publishes it.",
+            description=f"`{table.file_name}` of {table.source.title} as NCBI publishes it.",
             kinds={"file"},
-            metadata={"dagster/uri": dg.MetadataValue.url(f"{DEFAULT_SOURCE_URL}{table.file_name}")},
+            metadata={"dagster/uri": dg.MetadataValue.url(f"{table.source.url}{table.file_name}")},
         )
         for table in tables
     ]
@@ -130,16 +136,17 @@ def build_table_asset(table: SourceTable, names: Names, *, kind: str) -> dg.Asse
         names: Of the instance it belongs to.
         kind: The warehouse's backend, for the icon in the UI.
     """
+    of_source = names.of_source(table.source)
     spec = dg.AssetSpec(
         names.table_key(table),
         deps=[names.file_key(table)],
-        group_name=names.table_group,
+        group_name=of_source.group,
         owners=OWNERS,
         kinds={kind, "table"},
         code_version=table.shape,
         description=f"{table.description}\n\nPublished through the IO manager `{names.warehouse}`.",
         metadata=definition_metadata(table),
-        freshness_policy=FRESHNESS,
+        freshness_policy=freshness_of(table.source.cadence),
     )
 
     @dg.multi_asset(
@@ -147,7 +154,7 @@ def build_table_asset(table: SourceTable, names: Names, *, kind: str) -> dg.Asse
         specs=[spec.with_io_manager_key(names.warehouse)],
         check_specs=specs_of(table, names),
         can_subset=True,  # only so can checks be made without a load
-        required_resource_keys={names.source, names.warehouse},
+        required_resource_keys={of_source.resource, names.warehouse},
         op_tags=priority_of(table),
         retry_policy=RETRIES,
         pool=names.warehouse,
@@ -156,7 +163,7 @@ def build_table_asset(table: SourceTable, names: Names, *, kind: str) -> dg.Asse
         context: dg.AssetExecutionContext, config: LoadConfig
     ) -> Iterator[dg.MaterializeResult[PendingLoad] | dg.AssetCheckResult]:
         if is_to_load(context):
-            source: MedgenSource = getattr(context.resources, names.source)
+            source: MedgenSource = getattr(context.resources, of_source.resource)
             with permanent_errors_as_failures():
                 options = config.options(source.gone_from(table))
                 file = source.fetch(table)

@@ -76,10 +76,23 @@ class AssetRecords:
         return (newest[1].tags or {}).get("dagster/data_version") if newest else None
 
     def downstream(self, assets: Iterable[str]) -> set[str]:
-        """See ``decision.Loaded``. Of partitions only their author knows which one."""
+        """See ``decision.Loaded``.
+
+        Of partitions only their author knows which one. What needs an asset that no run has made, such as a table of
+        a source that is not loaded yet, is made in the run that makes that.
+        """
         selection = dg.AssetSelection.assets(*map(_key, assets)).downstream().materializable()
-        found = selection.resolve(self._graph)
-        return {key.to_user_string() for key in found if self._graph.get(key).partitions_def is None}
+        found = {key for key in selection.resolve(self._graph) if self._graph.get(key).partitions_def is None}
+        while early := {key for key in found if not self._can_be_made(key, found)}:
+            found -= early
+        return {key.to_user_string() for key in found}
+
+    def _can_be_made(self, key: dg.AssetKey, with_others: Collection[dg.AssetKey]) -> bool:
+        parents = (self._graph.get(parent) for parent in self._graph.get(key).parent_keys)
+        return all(
+            parent.key in with_others or parent.key in self._newest or not parent.is_materializable
+            for parent in parents
+        )
 
     def run_under_way(self, assets: Iterable[str]) -> str:
         """See ``decision.Loaded``."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from medgen_pipeline.catalog import SourceTable
+from medgen_pipeline.catalog import Source, SourceTable
 from medgen_pipeline.errors import TransientError
 from medgen_pipeline.orchestration.keys import ATTEMPT_TAG, RELEASE_SPAN_TAG, RELEASE_TAG, Names
 from medgen_pipeline.orchestration.metadata import file_metadata
@@ -24,19 +24,20 @@ from medgen_pipeline.release import RELEASE_WINDOW, ConnectionsInUseError, FileV
 
 
 def build_release_sensor(tables: Sequence[SourceTable], names: Names, minutes: float) -> dg.SensorDefinition:
-    """The sensor of an instance's tables, with a tick every so many minutes."""
+    """The sensor of one source's tables, with a tick every so many minutes."""
+    found = names.of_source(tables[0].source)
 
     @dg.sensor(
-        name=names.sensor,
-        job_name=names.refresh_job,
-        required_resource_keys={names.source},
+        name=found.sensor,
+        job_name=found.job,
+        required_resource_keys={found.resource},
         minimum_interval_seconds=max(round(minutes * 60), 1),
-        description="Looks for a new release, waits until NCBI has finished publishing it, and starts one run of the "
-        "tables whose files changed and of what is downstream of them. A run that fails is asked for again, "
-        f"{len(RETRY_AFTER) + 1} times in all.",
+        description=f"Looks for a new release of {tables[0].source.title}, waits until NCBI has finished publishing "
+        "it, and starts one run of the tables whose files changed and of what is downstream of them. A run that fails "
+        f"is asked for again, {len(RETRY_AFTER) + 1} times in all.",
     )
     def release_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        source = getattr(context.resources, names.source)
+        source = getattr(context.resources, found.resource)
         return follow_source(context, source, datetime.now(UTC).replace(microsecond=0), tables, names)
 
     return release_sensor
@@ -55,14 +56,16 @@ def follow_source(
         context: Of the tick.
         source: The resource.
         now: By our own clock.
-        tables: Those that are followed.
+        tables: Those that are followed, all of this source.
         names: Of the instance they belong to.
 
     Raises:
         PermanentError: Somebody must change something; the message says what. The tick fails and the cursor stays.
     """
     if context.repository_def is None:
-        raise dg.DagsterInvariantViolationError(f"{names.sensor}: the tick's context has no repository.")
+        raise dg.DagsterInvariantViolationError(
+            f"{names.of_source(source.source).sensor}: the tick's context has no repository."
+        )
     place = source.release_source()
     cursor = Cursor.read(context.cursor, place.url, now)
     if context.cursor and not cursor.asked and not cursor.memory.files:
@@ -89,7 +92,7 @@ def follow_source(
     for note in notes:
         context.log.warning(note)
     return dg.SensorResult(
-        run_requests=[_run_request(context, decision.request, records, names)],
+        run_requests=[_run_request(context, decision.request, records, source.source, names)],
         asset_events=_new_versions(decision.request, tables, published, records, names),
         cursor=cursor.write(),
     )
@@ -101,7 +104,7 @@ def _skip(reason: str, cursor: Cursor) -> dg.SensorResult:
 
 
 def _run_request(
-    context: dg.SensorEvaluationContext, request: Request, records: AssetRecords, names: Names
+    context: dg.SensorEvaluationContext, request: Request, records: AssetRecords, source: Source, names: Names
 ) -> dg.RunRequest:
     keys = [dg.AssetKey.from_user_string(asset) for asset in request.assets]
     return dg.RunRequest(
@@ -109,10 +112,10 @@ def _run_request(
         tags={
             RELEASE_TAG: request.release,
             ATTEMPT_TAG: str(request.attempt),
-            **_span(context, request.versions.values()),
+            **(_span(context, request.versions.values()) if source.shares_release else {}),
         },
         asset_selection=keys,
-        asset_check_keys=records.checks_of(set(keys), names.refresh_job),
+        asset_check_keys=records.checks_of(set(keys), names.of_source(source).job),
     )
 
 

@@ -38,6 +38,7 @@ class TransferOptions:
         max_release_bytes: The same for all files of a source together; they had 350 MB in 2025.
         auth: User and password of a private mirror; no other host gets them.
         hosts: Servers besides the source's own to which it may redirect: ``host``, or ``host:port``.
+        url_setting: The variable with the source's URL, which errors tell the user to check.
     """
 
     attempts: int = 6
@@ -51,6 +52,7 @@ class TransferOptions:
     max_release_bytes: int = 20 << 30
     auth: tuple[str, str] | None = field(default=None, repr=False)
     hosts: tuple[str, ...] = ()
+    url_setting: str = "MEDGEN_SOURCE_URL"
 
     def __post_init__(self) -> None:
         """Refuse values out of range.

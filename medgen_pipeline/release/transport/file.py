@@ -72,7 +72,7 @@ def _open_source_file(url: str) -> BinaryIO:
         raise _unreadable(url, error) from error
     if path.parent.is_dir():
         raise MissingSourceFileError(f"{url}: the directory {path.parent} holds no file {path.name}. Put it there.")
-    raise MissingSourceFileError(f"{url}: there is no directory {path.parent}. Check MEDGEN_SOURCE_URL.")
+    raise MissingSourceFileError(f"{url}: there is no directory {path.parent}. Check the URL of the source.")
 
 
 def _open_below(directory: Path, parts: tuple[str, ...]) -> BinaryIO:

@@ -164,7 +164,7 @@ class HttpTransport(Transport):
             current = self._redirected(url, current, response.headers["Location"])
         else:
             raise UnusableSourceError(
-                f"{url}: the server redirects more than {_MAX_REDIRECTS} times. Check MEDGEN_SOURCE_URL."
+                f"{url}: the server redirects more than {_MAX_REDIRECTS} times. Check {self._options.url_setting}."
             )
         self.clock = _http_date(_header(response, "Date"))
         try:
@@ -191,8 +191,8 @@ class HttpTransport(Transport):
             raise _unreachable(url, error) from error
         except requests.exceptions.InvalidURL:  # which holds the whole URL, of the proxy too
             raise UnusableSourceError(
-                f"{url}: this URL, or that of the proxy (HTTPS_PROXY), is malformed. Check MEDGEN_SOURCE_URL and the "
-                "proxy; percent-encode special characters of a password."
+                f"{url}: this URL, or that of the proxy (HTTPS_PROXY), is malformed. Check {self._options.url_setting} "
+                "and the proxy; percent-encode special characters of a password."
             ) from None
         except requests.RequestException as error:
             raise _unreachable(url, error) from error
@@ -209,12 +209,13 @@ class HttpTransport(Transport):
             host, port = _server(target)
         except ValueError:
             raise UnusableSourceError(
-                f"{url}: the server redirects to something that is no URL of a web server. Check MEDGEN_SOURCE_URL."
+                f"{url}: the server redirects to something that is no URL of a web server. "
+                f"Check {self._options.url_setting}."
             ) from None
         if scheme == "http" and current.startswith("https:"):
             raise UnusableSourceError(
                 f"{url}: the server redirects from https:// to http://, where anybody could change the file. "
-                "Set MEDGEN_SOURCE_URL to a mirror that has https:// throughout."
+                f"Set {self._options.url_setting} to a mirror that has https:// throughout."
             )
         own_host, own_port = _server(url)
         ours = host == own_host and (port == own_port or {port, own_port} <= set(_DEFAULT_PORTS.values()))
@@ -238,8 +239,12 @@ class HttpTransport(Transport):
                 f"Try again {f'after what it asks for (Retry-After: {wish})' if wish else 'later'}."
             )
         if status in {404, 410}:
-            raise MissingSourceFileError(f"{answer}; expected 200. Check MEDGEN_SOURCE_URL, or NCBI renamed the file.")
-        raise UnusableSourceError(f"{answer}; expected 200. Check MEDGEN_SOURCE_URL, the proxy and your access.")
+            raise MissingSourceFileError(
+                f"{answer}; expected 200. Check {self._options.url_setting}, or NCBI renamed the file."
+            )
+        raise UnusableSourceError(
+            f"{answer}; expected 200. Check {self._options.url_setting}, the proxy and your access."
+        )
 
     def _retries(self, other: int | None = None) -> Retry:
         options = self._options
@@ -310,8 +315,7 @@ def _http_fingerprint(url: str, response: requests.Response) -> Fingerprint:
     length = response.headers.get("Content-Length", "").strip()
     if length.isdecimal() and not _SIZE.fullmatch(length):
         raise UnusableSourceError(
-            f"{url}: the server announces a size of {len(length)} digits (Content-Length). Check MEDGEN_SOURCE_URL "
-            "and the proxy."
+            f"{url}: the server announces a size of {len(length)} digits (Content-Length). Check the URL and the proxy."
         )
     return Fingerprint(
         url=url,
