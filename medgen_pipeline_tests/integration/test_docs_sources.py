@@ -200,7 +200,11 @@ def test_the_times_on_the_page_are_those_of_the_code() -> None:
 
 
 def test_the_kinds_of_source_are_those_the_package_knows() -> None:
-    shown = {scheme for cells in table_under(SOURCES, "Where files come from") for scheme in re.findall(r"(\w+)://", cells[0])}
+    shown = {
+        scheme
+        for cells in table_under(SOURCES, "Where files come from")
+        for scheme in re.findall(r"(\w+)://", cells[0])
+    }
     assert shown == set(TRANSPORTS)
 
 
