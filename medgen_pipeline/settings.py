@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     warehouse_schema: str = Field(
         default="medgen",
         validation_alias=f"{PREFIX}SCHEMA",
-        description="Schema of the tables; `_staging`, `_changes` and `_audit` are appended for the others.",
+        description="Schema of the tables; those beside it end in `_staging`, `_changes`, `_audit` and `_history`.",
     )
     dsn_variable: str = Field(default=f"{PREFIX}DSN", exclude=True)
     source_url: str = Field(

@@ -26,6 +26,8 @@ class LoaderCapabilities:
             them can be told and is healed by the next load. No table is made in such a transaction either.
         delete_join: How rows are deleted that another table names: ``DELETE … USING``, ``DELETE … WHERE EXISTS``, or by
             ``MERGE``.
+        views: What CREATE OR REPLACE VIEW may change: ``fixed``: not the view's columns; ``growing``: some may be added
+            at the end; ``none``: there are no views over tables of several schemas, and so none of the tables' history.
         leased_lock: Whether the table's lock is a lease, which a holder that dies keeps until it runs out. Where not,
             it is free at once.
     """
@@ -40,6 +42,7 @@ class LoaderCapabilities:
     transactional_ddl: bool = True
     spanning_transactions: bool = True
     delete_join: Literal["using", "exists", "merge"] = "using"
+    views: Literal["none", "fixed", "growing"] = "none"
     leased_lock: bool = False
 
     def text_bytes(self, column: Column) -> int | None:

@@ -61,7 +61,7 @@ class LoaderConfig(BaseModel):
     schema_: str = Field(
         default=DEFAULT_SCHEMA,
         alias="schema",
-        description="Schema of the tables; `_staging`, `_changes` and `_audit` are appended for the others.",
+        description="Schema of the tables; those beside it end in `_staging`, `_changes`, `_audit` and `_history`.",
     )
     lock_timeout_seconds: Annotated[float, Span()] = Field(
         default=600.0, description="Seconds to wait for another load of the same table."

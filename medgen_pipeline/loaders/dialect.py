@@ -28,6 +28,7 @@ class Dialect(ABC):
         timestamp_type: For points in time.
         binary_type: For the bytes of a line.
         layout_marks: Whether ``layout`` and ``feed_layout`` write the comment that tells what a load has made.
+        view_end: What CREATE VIEW has behind the query.
         any_order: What ROW_NUMBER needs in OVER where the order of the rows does not matter.
         retype: The statements that give a column, ``{old}`` of ``{relation}``, the type of the catalog: ``{value}`` of
             what it held. ``{new}`` is a name that is free.
@@ -44,6 +45,7 @@ class Dialect(ABC):
     timestamp_type: ClassVar[LiteralString] = "TIMESTAMPTZ"
     binary_type: ClassVar[LiteralString] = "BLOB"
     layout_marks: ClassVar[bool] = False
+    view_end: ClassVar[LiteralString] = ""
     any_order: ClassVar[LiteralString] = ""
     retype: ClassVar[Sequence[LiteralString]] = (
         "ALTER TABLE {relation} ADD COLUMN {new} {type}",
@@ -192,6 +194,17 @@ class Dialect(ABC):
         if column is not None:
             what = sql.SQL("COLUMN {}.{}").format(relation, sql.Identifier(column))
         return sql.SQL("COMMENT ON {} IS {}").format(what, sql.Literal(text))
+
+    def view(
+        self, name: sql.Identifier, columns: Sequence[Column], query: sql.Statement, text: str
+    ) -> Sequence[sql.Statement]:
+        """The statements that make a view, or replace one, and describe it.
+
+        Best one that holds on to no table, so that it hinders nobody who alters or drops one.
+        """
+        del columns
+        made = sql.SQL("CREATE OR REPLACE VIEW {} AS {}{}").format(name, query, sql.SQL(self.view_end))
+        return made, sql.SQL("COMMENT ON VIEW {} IS {}").format(name, sql.Literal(text))
 
     def layout(self, table: Table) -> sql.Statement:
         """What CREATE TABLE has behind the columns, for production and whatever has its columns."""

@@ -42,7 +42,7 @@ _SWAPS: tuple[LiteralString, ...] = (
     "UPDATE {production} SET current_cui = CASE current_cui WHEN 'a' THEN 'b' ELSE 'a' END",
     "UPDATE {production} SET date_of_action = CASE date_of_action WHEN 'x' THEN 'y' ELSE 'x' END",
 )
-_BESIDE = ("_staging", "_changes", "_audit")
+_BESIDE = ("_staging", "_changes", "_audit", "_history")
 OLD: list[Row] = [(f"C{number}", f"name {number}", "GTR", "N") for number in range(20)]
 
 

@@ -19,7 +19,7 @@ class Backend(ABC):
     Attributes:
         dsn: What ``LoaderFactory`` takes; so the scheme must be registered.
         config: The loader's settings beside ``schema`` and ``lock_timeout_seconds``.
-        schema: Schema of the tables. It and the three that go with it do not exist at a test's beginning.
+        schema: Schema of the tables. It and those that go with it do not exist at a test's beginning.
         no_connections: Why the loader has no connection that could be lost, where it has none.
     """
 
@@ -57,7 +57,7 @@ class Backend(ABC):
         self.run("CREATE SCHEMA {name}", name=sql.Identifier(name))
 
     def relations(self, part: str = "") -> set[str]:
-        """The tables and views of the schema, or of the one for ``_staging``, ``_changes`` or ``_audit``."""
+        """The tables and views of the schema, or of another one with it, such as ``_staging``."""
         found = self.run(
             "SELECT table_name FROM information_schema.tables WHERE table_schema = {name}",
             name=sql.Literal(self.schema + part),
@@ -82,8 +82,8 @@ class Backend(ABC):
 
     def run(self, statement: LiteralString, table: Table | None = None, **parts: sql.Statement) -> list[Row]:
         """Run a statement with the names of the warehouse and of one table filled in, and the dialect's words."""
-        production, staging, changes, audit = (
-            f"{self.schema}{part}" for part in ("", "_staging", "_changes", "_audit")
+        production, staging, changes, audit, history = (
+            f"{self.schema}{part}" for part in ("", "_staging", "_changes", "_audit", "_history")
         )
         dialect = self.new_loader().dialect
         named: dict[str, sql.Statement] = {
@@ -97,6 +97,7 @@ class Backend(ABC):
                 "production": sql.Identifier(production, table.name),
                 "staging": sql.Identifier(staging, table.name),
                 "feed": sql.Identifier(changes, table.name),
+                "history": sql.Identifier(history, table.name),
                 "columns": sql.SQL(", ").join(map(sql.Identifier, table.column_names)),
             }
         return self.query(dialect.text(sql.SQL(statement).format(**{**named, **parts})))

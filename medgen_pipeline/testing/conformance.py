@@ -15,6 +15,7 @@ from medgen_pipeline.testing.publishing import (
     TransactionContract,
 )
 from medgen_pipeline.testing.staging import StagingContract
+from medgen_pipeline.testing.validity import ValidityContract
 
 
 class EveryBackend(
@@ -42,6 +43,7 @@ class ByCapability(
     CuratedContract,
     NoCuratedContract,
     TextWidthContract,
+    ValidityContract,
 ):
     """What follows from a capability, and is skipped by those that have it not."""
 

@@ -81,8 +81,6 @@ class PublicationContract(Behaviour):
                 loader.apply_changes(NAMES, ApplyMode.DELTA)
             assert backend.production(NAMES) == edited
             assert backend.feed(NAMES) == Counter()
-            if loader.capabilities.transactional_ddl:
-                assert backend.relations("_changes") == set()
             assert backend.statuses() == ["succeeded", "running"]
             # The same loader can compare again, and then publish.
             loader.initialize_staging(NAMES)
@@ -106,7 +104,8 @@ class PublicationContract(Behaviour):
 
     def test_a_publication_that_fails_half_way_changes_nothing(self, backend: Backend) -> None:
         load(backend.new_loader(), NAMES, OLD)
-        # A feed that refuses what is written to it once production's rows have been.
+        backend.run("DROP TABLE {feed}", NAMES)
+        # One that refuses what is written to it once production's rows have been.
         backend.run(
             "CREATE TABLE {feed} (_change_type VARCHAR(16), _release VARCHAR(255), _commit_timestamp TIMESTAMP,"
             " _load_id BIGINT, cui VARCHAR(64), name VARCHAR(4096), source VARCHAR(64), suppress VARCHAR(64),"
@@ -196,6 +195,8 @@ class OthersTablesContract(Behaviour):
                 "feed": (f"{backend.schema}_changes", "names"),
             }[part]
         )
+        if part == "feed":
+            backend.run("DROP TABLE {feed}", NAMES)
         backend.run("CREATE TABLE {place} AS SELECT * FROM {production}", NAMES, place=place)
         with pytest.raises(LoaderError, match=r"names(__changes)? is in the way: .* expected a comment that begins"):
             load(backend.new_loader(), NAMES, [B], RELEASES[1])

@@ -30,7 +30,7 @@ class StagingContract(Behaviour):
         "schema",
         [
             *("", " medgen", "medgen ", "med\tgen", "med\x00gen", "med%sgen", "pg_medgen", "information_schema"),
-            *("medgen_staging", "medgen_changes", "medgen_audit", "_staging"),
+            *("medgen_staging", "medgen_changes", "medgen_audit", "medgen_history", "_staging"),
         ],
     )
     def test_a_schema_that_cannot_be_the_tables_is_refused_before_anything_is_opened(

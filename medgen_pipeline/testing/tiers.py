@@ -12,7 +12,10 @@ _NEEDS = "needs_capabilities"
 
 
 def needs(**capabilities: object) -> Callable[[type[T]], type[T]]:
-    """Say of a class of tests that it is for backends whose capabilities have these values; others skip it."""
+    """Say of a class of tests that it is for backends whose capabilities have these values; others skip it.
+
+    A tuple has several values that will do.
+    """
 
     def mark(tests: type[T]) -> type[T]:
         for name, test in vars(tests).items():
@@ -36,7 +39,6 @@ class Behaviour:
         """Skip what a capability says the backend is not for."""
         capabilities = backend.new_loader().capabilities
         for name, value in getattr(request.function, _NEEDS, {}).items():
-            if getattr(capabilities, name) != value:
-                pytest.skip(
-                    f"{capabilities.backend}: capabilities.{name} is {getattr(capabilities, name)}, not {value}"
-                )
+            found = getattr(capabilities, name)
+            if found not in (value if isinstance(value, tuple) else (value,)):
+                pytest.skip(f"{capabilities.backend}: capabilities.{name} is {found}, not {value}")

@@ -480,11 +480,12 @@ class Execution:
             if guarded:
                 return Answer()
             raise GateError("TABLE_OR_VIEW_ALREADY_EXISTS", f"Cannot create `{name[1]}`: it already exists.", "42P07")
+        comment = literal(cursor.take()) if cursor.accept("COMMENT") else None
         if not cursor.accept("AS"):
             raise not_emulated(f"CREATE VIEW … {cursor.next.text}", f"sql/language-manual/{self.reading.page}")
         view = self.reading.text[cursor.next.start :]
         described = self.engine.query(f"SELECT * FROM ({self._text(cursor.next.start)}) AS v LIMIT 0").schema
-        self.unit.put(name, Table(self.catalog.root, tuple(columns_of(described)), view=view))
+        self.unit.put(name, Table(self.catalog.root, tuple(columns_of(described)), view=view, comment=comment))
         return Answer()
 
     def _drop_table(self) -> Answer:

@@ -580,7 +580,7 @@ class Trials:
         return self._job(self._releases[0][1]), self._releases[0]
 
     def _drop_everything(self) -> None:
-        for schema in ("reports", "medgen", "medgen_staging", "medgen_changes", "medgen_audit"):
+        for schema in ("reports", "medgen", "medgen_staging", "medgen_changes", "medgen_audit", "medgen_history"):
             self._observer.query(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
         shutil.rmtree(self._archive, ignore_errors=True)
 

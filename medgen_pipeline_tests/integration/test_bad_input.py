@@ -654,7 +654,7 @@ def test_a_role_without_permission_on_the_schema_is_told_what_it_needs(names: Si
 
 
 def test_a_role_without_permission_on_the_table_is_refused_and_the_audit_says_so(names: Site, reader: str) -> None:
-    for schema in ("medgen", "medgen_staging", "medgen_changes", "medgen_audit"):
+    for schema in ("medgen", "medgen_staging", "medgen_changes", "medgen_audit", "medgen_history"):
         query(names.dsn, f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {reader}")
         query(names.dsn, f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader}")
     query(names.dsn, f"GRANT INSERT, UPDATE ON ALL TABLES IN SCHEMA medgen_audit TO {reader}")

@@ -47,12 +47,23 @@ def test_the_changes_to_read_have_a_line_for_each_and_the_summary_their_number(d
 
 def test_the_sql_of_the_page_says_what_the_commands_say(demo: Demo) -> None:
     dsn = demo.server.ensure_running()
-    renamed, as_of = (query(dsn, statement) for statement in PAGE.blocks("sql"))
+    renamed, as_of = (query(dsn, statement) for statement in PAGE.blocks("sql")[3:])
     changes = csv_of(demo, CHANGES)
     before = {row["cui"]: row["name"] for row in changes if row["_change_type"] == "update_preimage"}
     after = {row["cui"]: row["name"] for row in changes if row["_change_type"] == "update_postimage"}
     assert {row[0]: row[1:] for row in renamed} == {cui: (before[cui], after[cui]) for cui in before}
     assert {str(row[0]) for row in as_of} == {row["cui"] for row in csv_of(demo, AS_OF)}
+
+
+def test_the_three_questions_of_the_page_have_their_answers_in_the_history(demo: Demo) -> None:
+    dsn = demo.server.ensure_running()
+    then, appeared, between = (query(dsn, statement) for statement in PAGE.blocks("sql")[:3])
+    assert then == [("C9000006", "Pelkolba syndrome type 6", "HPO")]
+    assert appeared == [("MONDO:9002402", "C9002402", "2026-01-14")]
+    assert between == [
+        ("Pelkolba syndrome type 6", "2026-01-07", "2026-01-14"),
+        ("Pelkolba syndrome 6", "2026-01-14", None),
+    ]
 
 
 def test_the_python_of_the_page_runs(demo: Demo) -> None:

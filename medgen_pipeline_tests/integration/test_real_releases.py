@@ -19,9 +19,10 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from psycopg import sql
 
 from medgen_pipeline.catalog import SourceTable, table_by_name
-from medgen_pipeline.loaders import ChangeCounts
+from medgen_pipeline.loaders import ChangeCounts, LoaderFactory
 from medgen_pipeline.loading.gates import GateLimits, closed_gates
 from medgen_pipeline.rows.framing import FramedFile
 from medgen_pipeline.testing import Row
@@ -181,6 +182,21 @@ def test_the_feed_rebuilds_each_earlier_release_to_the_row(table: SourceTable, h
     november = earlier_release(history.dsn, table, DECEMBER, december)
     assert november == history.file_rows(table, NOVEMBER)
     assert earlier_release(history.dsn, table, NOVEMBER, november) == history.file_rows(table, AUGUST)
+
+
+@each_table
+@pytest.mark.parametrize("release", [AUGUST, NOVEMBER, DECEMBER])
+def test_the_view_of_the_history_has_the_rows_of_every_release(
+    table: SourceTable, release: str, history: History
+) -> None:
+    statement = sql.SQL(
+        "SELECT {} FROM {} WHERE valid_from_release <= %s AND (valid_to_release > %s OR valid_to_release IS NULL)"
+    ).format(sql.SQL(", ").join(map(sql.Identifier, table.column_names)), sql.Identifier("medgen_history", table.name))
+    with session(history.dsn) as connection:
+        found = Counter(connection.execute(statement, [release, release]).fetchall())
+    assert found == history.file_rows(table, release)
+    with LoaderFactory.create_loader(history.dsn, {"schema": "medgen"}) as loader:
+        assert found == Counter(loader.read_as_of(table, release))
 
 
 def test_every_field_of_the_names_of_2025_is_in_the_database(

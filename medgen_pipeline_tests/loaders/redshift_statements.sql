@@ -99,6 +99,8 @@ COMMENT ON TABLE "medgen_audit"."rejected_row" IS 'Made by medgen_pipeline.';
 
 COMMENT ON TABLE "medgen_changes"."growing" IS 'Made by medgen_pipeline.';
 
+COMMENT ON TABLE "medgen_changes"."made_up" IS 'Made by medgen_pipeline.';
+
 COMMENT ON TABLE "medgen_changes"."medgen_cui_history" IS 'Made by medgen_pipeline.';
 
 COMMENT ON TABLE "medgen_changes"."mondo_cui_history" IS 'Made by medgen_pipeline.';
@@ -129,6 +131,18 @@ COMMENT ON TABLE "medgen_staging"."mondo_cui_history__difference" IS 'Made by me
 
 COMMENT ON TABLE "medgen_staging"."mondo_cui_history__kept" IS 'Made by medgen_pipeline.';
 
+COMMENT ON VIEW "medgen_history"."growing" IS 'Made by medgen_pipeline. Every row that medgen.growing has had since release 2026-01-07, with the releases that it was valid from and to. 04c399a037a0 DIGEST';
+
+COMMENT ON VIEW "medgen_history"."growing" IS 'Made by medgen_pipeline. Every row that medgen.growing has had since release 2026-01-07, with the releases that it was valid from and to. 74dc861fb0d8 DIGEST';
+
+COMMENT ON VIEW "medgen_history"."growing" IS 'Made by medgen_pipeline. Every row that medgen.growing has had since release 2026-01-07, with the releases that it was valid from and to. b664dabc5962 DIGEST';
+
+COMMENT ON VIEW "medgen_history"."made_up" IS 'Made by medgen_pipeline. Every row that medgen.made_up has had since release 2026-01-07, with the releases that it was valid from and to. 14cb1d42a4a4 DIGEST';
+
+COMMENT ON VIEW "medgen_history"."medgen_cui_history" IS 'Made by medgen_pipeline. Every row that medgen.medgen_cui_history has had since release 2026-01-07, with the releases that it was valid from and to. b664dabc5962 DIGEST';
+
+COMMENT ON VIEW "medgen_history"."mondo_cui_history" IS 'Made by medgen_pipeline. Every row that medgen.mondo_cui_history has had since release 2026-01-07, with the releases that it was valid from and to. bbf92004f08a DIGEST';
+
 COMMIT;
 
 COPY "medgen_staging"."growing" FROM 's3://stage/medgen/medgen/growing/LOAD_ID/manifest' IAM_ROLE 'arn:aws:iam::123456789012:role/medgen-load' REGION 'us-east-1' MANIFEST GZIP DELIMITER '<TAB>' ESCAPE NULL AS '' MAXERROR 0 COMPUPDATE OFF STATUPDATE OFF;
@@ -137,11 +151,25 @@ COPY "medgen_staging"."medgen_cui_history" FROM 's3://stage/medgen/medgen/medgen
 
 COPY "medgen_staging"."mondo_cui_history" FROM 's3://stage/medgen/medgen/mondo_cui_history/LOAD_ID/manifest' IAM_ROLE 'arn:aws:iam::123456789012:role/medgen-load' REGION 'us-east-1' MANIFEST GZIP DELIMITER '<TAB>' ESCAPE NULL AS '' MAXERROR 0 COMPUPDATE OFF STATUPDATE OFF;
 
+CREATE OR REPLACE VIEW "medgen_history"."growing" AS SELECT COALESCE(MAX(CASE WHEN _end = 0 THEN _release END), CAST('2026-01-07' AS VARCHAR(255))) AS valid_from_release, MAX(CASE WHEN _end = 1 THEN _release END) AS valid_to_release, COALESCE(MAX(CASE WHEN _end = 0 THEN _load_id END), CAST(LOAD_ID AS BIGINT)) AS valid_from_load_id, NULLIF(MAX(CASE WHEN _end = 1 THEN _load_id END), CAST(LOAD_ID AS BIGINT)) AS valid_to_load_id, "previous_cui", "current_cui", "date_of_action" FROM (SELECT "previous_cui", "current_cui", "date_of_action", _release, _load_id, _end,  ROW_NUMBER() OVER (PARTITION BY "previous_cui", OCTET_LENGTH("previous_cui"), "current_cui", OCTET_LENGTH("current_cui"), "date_of_action", OCTET_LENGTH("date_of_action"), _end ORDER BY _load_id DESC) AS _nth  FROM (SELECT "previous_cui", "current_cui", "date_of_action", CAST(NULL AS VARCHAR(255)) AS _release, CAST(LOAD_ID AS BIGINT) AS _load_id, 1 AS _end   FROM "medgen"."growing" UNION ALL SELECT "previous_cui", "current_cui", "date_of_action", _release, _load_id,   CASE WHEN _change_type IN ('delete', 'update_preimage') THEN 1 ELSE 0 END AS _end FROM "medgen_changes"."growing" WHERE _load_id > CAST(LOAD_ID AS BIGINT))  AS events) AS numbered GROUP BY "previous_cui", OCTET_LENGTH("previous_cui"), "current_cui", OCTET_LENGTH("current_cui"), "date_of_action", OCTET_LENGTH("date_of_action"), _nth HAVING MAX(CASE WHEN _end = 1 THEN _load_id END)  > COALESCE(MAX(CASE WHEN _end = 0 THEN _load_id END), CAST(LOAD_ID AS BIGINT)) WITH NO SCHEMA BINDING;
+
+CREATE OR REPLACE VIEW "medgen_history"."growing" AS SELECT COALESCE(MAX(CASE WHEN _end = 0 THEN _release END), CAST('2026-01-07' AS VARCHAR(255))) AS valid_from_release, MAX(CASE WHEN _end = 1 THEN _release END) AS valid_to_release, COALESCE(MAX(CASE WHEN _end = 0 THEN _load_id END), CAST(LOAD_ID AS BIGINT)) AS valid_from_load_id, NULLIF(MAX(CASE WHEN _end = 1 THEN _load_id END), CAST(LOAD_ID AS BIGINT)) AS valid_to_load_id, "previous_cui", "current_cui", "date_of_action" FROM (SELECT "previous_cui", "current_cui", "date_of_action", _release, _load_id, _end,  ROW_NUMBER() OVER (PARTITION BY "previous_cui", OCTET_LENGTH("previous_cui"), "current_cui", OCTET_LENGTH("current_cui"), "date_of_action", _end ORDER BY _load_id DESC) AS _nth  FROM (SELECT "previous_cui", "current_cui", "date_of_action", CAST(NULL AS VARCHAR(255)) AS _release, CAST(LOAD_ID AS BIGINT) AS _load_id, 1 AS _end   FROM "medgen"."growing" UNION ALL SELECT "previous_cui", "current_cui", CASE WHEN CAST("date_of_action" AS VARCHAR(255)) ~ '^-?[0-9]+$' AND LENGTH(CAST("date_of_action" AS VARCHAR(255))) < 19 THEN CAST(CAST("date_of_action" AS VARCHAR(255)) AS BIGINT) END, _release, _load_id,   CASE WHEN _change_type IN ('delete', 'update_preimage') THEN 1 ELSE 0 END AS _end FROM "medgen_changes"."growing" WHERE _load_id > CAST(LOAD_ID AS BIGINT))  AS events) AS numbered GROUP BY "previous_cui", OCTET_LENGTH("previous_cui"), "current_cui", OCTET_LENGTH("current_cui"), "date_of_action", _nth HAVING MAX(CASE WHEN _end = 1 THEN _load_id END)  > COALESCE(MAX(CASE WHEN _end = 0 THEN _load_id END), CAST(LOAD_ID AS BIGINT)) WITH NO SCHEMA BINDING;
+
+CREATE OR REPLACE VIEW "medgen_history"."growing" AS SELECT COALESCE(MAX(CASE WHEN _end = 0 THEN _release END), CAST('2026-01-07' AS VARCHAR(255))) AS valid_from_release, MAX(CASE WHEN _end = 1 THEN _release END) AS valid_to_release, COALESCE(MAX(CASE WHEN _end = 0 THEN _load_id END), CAST(LOAD_ID AS BIGINT)) AS valid_from_load_id, NULLIF(MAX(CASE WHEN _end = 1 THEN _load_id END), CAST(LOAD_ID AS BIGINT)) AS valid_to_load_id, "previous_cui", "date_of_action" FROM (SELECT "previous_cui", "date_of_action", _release, _load_id, _end,  ROW_NUMBER() OVER (PARTITION BY "previous_cui", OCTET_LENGTH("previous_cui"), "date_of_action", _end ORDER BY _load_id DESC) AS _nth  FROM (SELECT "previous_cui", "date_of_action", CAST(NULL AS VARCHAR(255)) AS _release, CAST(LOAD_ID AS BIGINT) AS _load_id, 1 AS _end   FROM "medgen"."growing" UNION ALL SELECT "previous_cui", "date_of_action", _release, _load_id,   CASE WHEN _change_type IN ('delete', 'update_preimage') THEN 1 ELSE 0 END AS _end FROM "medgen_changes"."growing" WHERE _load_id > CAST(LOAD_ID AS BIGINT))  AS events) AS numbered GROUP BY "previous_cui", OCTET_LENGTH("previous_cui"), "date_of_action", _nth HAVING MAX(CASE WHEN _end = 1 THEN _load_id END)  > COALESCE(MAX(CASE WHEN _end = 0 THEN _load_id END), CAST(LOAD_ID AS BIGINT)) WITH NO SCHEMA BINDING;
+
+CREATE OR REPLACE VIEW "medgen_history"."made_up" AS SELECT COALESCE(MAX(CASE WHEN _end = 0 THEN _release END), CAST('2026-01-07' AS VARCHAR(255))) AS valid_from_release, MAX(CASE WHEN _end = 1 THEN _release END) AS valid_to_release, COALESCE(MAX(CASE WHEN _end = 0 THEN _load_id END), CAST(LOAD_ID AS BIGINT)) AS valid_from_load_id, NULLIF(MAX(CASE WHEN _end = 1 THEN _load_id END), CAST(LOAD_ID AS BIGINT)) AS valid_to_load_id, "cui", "number" FROM (SELECT "cui", "number", _release, _load_id, _end,  ROW_NUMBER() OVER (PARTITION BY "cui", OCTET_LENGTH("cui"), "number", _end ORDER BY _load_id DESC) AS _nth  FROM (SELECT "cui", "number", CAST(NULL AS VARCHAR(255)) AS _release, CAST(LOAD_ID AS BIGINT) AS _load_id, 1 AS _end   FROM "medgen"."made_up" UNION ALL SELECT "cui", "number", _release, _load_id,   CASE WHEN _change_type IN ('delete', 'update_preimage') THEN 1 ELSE 0 END AS _end FROM "medgen_changes"."made_up" WHERE _load_id > CAST(LOAD_ID AS BIGINT))  AS events) AS numbered GROUP BY "cui", OCTET_LENGTH("cui"), "number", _nth HAVING MAX(CASE WHEN _end = 1 THEN _load_id END)  > COALESCE(MAX(CASE WHEN _end = 0 THEN _load_id END), CAST(LOAD_ID AS BIGINT)) WITH NO SCHEMA BINDING;
+
+CREATE OR REPLACE VIEW "medgen_history"."medgen_cui_history" AS SELECT COALESCE(MAX(CASE WHEN _end = 0 THEN _release END), CAST('2026-01-07' AS VARCHAR(255))) AS valid_from_release, MAX(CASE WHEN _end = 1 THEN _release END) AS valid_to_release, COALESCE(MAX(CASE WHEN _end = 0 THEN _load_id END), CAST(LOAD_ID AS BIGINT)) AS valid_from_load_id, NULLIF(MAX(CASE WHEN _end = 1 THEN _load_id END), CAST(LOAD_ID AS BIGINT)) AS valid_to_load_id, "previous_cui", "current_cui", "date_of_action" FROM (SELECT "previous_cui", "current_cui", "date_of_action", _release, _load_id, _end,  ROW_NUMBER() OVER (PARTITION BY "previous_cui", OCTET_LENGTH("previous_cui"), "current_cui", OCTET_LENGTH("current_cui"), "date_of_action", OCTET_LENGTH("date_of_action"), _end ORDER BY _load_id DESC) AS _nth  FROM (SELECT "previous_cui", "current_cui", "date_of_action", CAST(NULL AS VARCHAR(255)) AS _release, CAST(LOAD_ID AS BIGINT) AS _load_id, 1 AS _end   FROM "medgen"."medgen_cui_history" UNION ALL SELECT "previous_cui", "current_cui", "date_of_action", _release, _load_id,   CASE WHEN _change_type IN ('delete', 'update_preimage') THEN 1 ELSE 0 END AS _end FROM "medgen_changes"."medgen_cui_history" WHERE _load_id > CAST(LOAD_ID AS BIGINT))  AS events) AS numbered GROUP BY "previous_cui", OCTET_LENGTH("previous_cui"), "current_cui", OCTET_LENGTH("current_cui"), "date_of_action", OCTET_LENGTH("date_of_action"), _nth HAVING MAX(CASE WHEN _end = 1 THEN _load_id END)  > COALESCE(MAX(CASE WHEN _end = 0 THEN _load_id END), CAST(LOAD_ID AS BIGINT)) WITH NO SCHEMA BINDING;
+
+CREATE OR REPLACE VIEW "medgen_history"."mondo_cui_history" AS SELECT COALESCE(MAX(CASE WHEN _end = 0 THEN _release END), CAST('2026-01-07' AS VARCHAR(255))) AS valid_from_release, MAX(CASE WHEN _end = 1 THEN _release END) AS valid_to_release, COALESCE(MAX(CASE WHEN _end = 0 THEN _load_id END), CAST(LOAD_ID AS BIGINT)) AS valid_from_load_id, NULLIF(MAX(CASE WHEN _end = 1 THEN _load_id END), CAST(LOAD_ID AS BIGINT)) AS valid_to_load_id, "mondo_id", "cui", "date", "is_current" FROM (SELECT "mondo_id", "cui", "date", "is_current", _release, _load_id, _end,  ROW_NUMBER() OVER (PARTITION BY "mondo_id", OCTET_LENGTH("mondo_id"), "cui", OCTET_LENGTH("cui"), "date", OCTET_LENGTH("date"), "is_current", OCTET_LENGTH("is_current"), _end ORDER BY _load_id DESC) AS _nth  FROM (SELECT "mondo_id", "cui", "date", "is_current", CAST(NULL AS VARCHAR(255)) AS _release, CAST(LOAD_ID AS BIGINT) AS _load_id, 1 AS _end   FROM "medgen"."mondo_cui_history" UNION ALL SELECT "mondo_id", "cui", "date", "is_current", _release, _load_id,   CASE WHEN _change_type IN ('delete', 'update_preimage') THEN 1 ELSE 0 END AS _end FROM "medgen_changes"."mondo_cui_history" WHERE _load_id > CAST(LOAD_ID AS BIGINT))  AS events) AS numbered GROUP BY "mondo_id", OCTET_LENGTH("mondo_id"), "cui", OCTET_LENGTH("cui"), "date", OCTET_LENGTH("date"), "is_current", OCTET_LENGTH("is_current"), _nth HAVING MAX(CASE WHEN _end = 1 THEN _load_id END)  > COALESCE(MAX(CASE WHEN _end = 0 THEN _load_id END), CAST(LOAD_ID AS BIGINT)) WITH NO SCHEMA BINDING;
+
 CREATE SCHEMA IF NOT EXISTS "medgen";
 
 CREATE SCHEMA IF NOT EXISTS "medgen_audit";
 
 CREATE SCHEMA IF NOT EXISTS "medgen_changes";
+
+CREATE SCHEMA IF NOT EXISTS "medgen_history";
 
 CREATE SCHEMA IF NOT EXISTS "medgen_staging";
 
@@ -154,6 +182,8 @@ CREATE TABLE "medgen"."medgen_cui_history__new" ("previous_cui" VARCHAR(64), "cu
 CREATE TABLE "medgen"."mondo_cui_history__new" ("mondo_id" VARCHAR(64), "cui" VARCHAR(64), "date" VARCHAR(64), "is_current" VARCHAR(16)) DISTSTYLE KEY DISTKEY ("mondo_id") COMPOUND SORTKEY ("mondo_id", "cui", "date");
 
 CREATE TABLE "medgen_changes"."growing" (_change_type VARCHAR(255) NOT NULL, _release VARCHAR(255) NOT NULL, _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, "previous_cui" VARCHAR(60), "date_of_action" BIGINT) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("_load_id");
+
+CREATE TABLE "medgen_changes"."made_up" (_change_type VARCHAR(255) NOT NULL, _release VARCHAR(255) NOT NULL, _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, "cui" VARCHAR(255), "number" BIGINT) DISTSTYLE KEY DISTKEY ("cui") COMPOUND SORTKEY ("_load_id");
 
 CREATE TABLE "medgen_changes"."medgen_cui_history" (_change_type VARCHAR(255) NOT NULL, _release VARCHAR(255) NOT NULL, _commit_timestamp TIMESTAMPTZ NOT NULL, _load_id BIGINT NOT NULL, "previous_cui" VARCHAR(64), "current_cui" VARCHAR(255), "date_of_action" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("previous_cui") COMPOUND SORTKEY ("_load_id");
 
@@ -276,6 +306,8 @@ DROP TABLE IF EXISTS "medgen_staging"."mondo_cui_history__changes";
 DROP TABLE IF EXISTS "medgen_staging"."mondo_cui_history__difference";
 
 DROP TABLE IF EXISTS "medgen_staging"."mondo_cui_history__kept";
+
+DROP VIEW "medgen_history"."growing";
 
 INSERT INTO "medgen"."growing" ("previous_cui", "current_cui", "date_of_action") SELECT "previous_cui", "current_cui", "date_of_action" FROM "medgen_staging"."growing__changes" WHERE _change_type IN ('insert', 'update_postimage');
 
@@ -455,11 +487,13 @@ SELECT n.nspname, c.relname, c.relkind, d.description FROM pg_namespace n LEFT J
 
 SELECT n.nspname, c.relname, c.relkind, d.description FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid LEFT JOIN pg_description d ON d.objoid = c.oid AND d.objsubid = 0 WHERE n.nspname IN ('medgen', 'medgen_staging');
 
-SELECT n.nspname, c.relname, c.relkind, d.description FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid LEFT JOIN pg_description d ON d.objoid = c.oid AND d.objsubid = 0 WHERE n.nspname IN ('medgen', 'medgen_staging', 'medgen_changes', 'medgen_audit');
+SELECT n.nspname, c.relname, c.relkind, d.description FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid LEFT JOIN pg_description d ON d.objoid = c.oid AND d.objsubid = 0 WHERE n.nspname IN ('medgen', 'medgen_staging', 'medgen_changes', 'medgen_audit', 'medgen_history');
 
 SELECT n.nspname, c.relname, c.relkind, d.description FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid LEFT JOIN pg_description d ON d.objoid = c.oid AND d.objsubid = 0 WHERE n.nspname IN ('medgen_audit');
 
 SELECT n.nspname, c.relname, c.relkind, d.description FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid LEFT JOIN pg_description d ON d.objoid = c.oid AND d.objsubid = 0 WHERE n.nspname IN ('medgen_changes');
+
+SELECT n.nspname, c.relname, c.relkind, d.description FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid LEFT JOIN pg_description d ON d.objoid = c.oid AND d.objsubid = 0 WHERE n.nspname IN ('medgen_history');
 
 SELECT n.nspname, c.relname, c.relkind, d.description FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid LEFT JOIN pg_description d ON d.objoid = c.oid AND d.objsubid = 0 WHERE n.nspname IN ('medgen_staging');
 
@@ -468,6 +502,8 @@ SELECT n.nspname, c.relname, c.relkind, d.description FROM pg_namespace n LEFT J
 SELECT pg_last_copy_count();
 
 SELECT pg_last_copy_id();
+
+SELECT release FROM "medgen_audit".load_run WHERE load_id = $1;
 
 SELECT status FROM "medgen_audit".load_run WHERE load_id = $1;
 

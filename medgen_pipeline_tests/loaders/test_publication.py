@@ -22,7 +22,7 @@ from medgen_pipeline.loaders import (
     LoaderError,
     Strategy,
 )
-from medgen_pipeline.testing import Mirror, Row, canonical, start_of
+from medgen_pipeline.testing import Mirror, Row, canonical, load, start_of
 from medgen_pipeline.testing.loads import NAMES
 from medgen_pipeline_tests.loaders.support import new_loader, postgres_mirror, query, session
 
@@ -72,7 +72,7 @@ FACTS = {
             pg_get_userbyid(relowner), obj_description(c.oid, 'pg_class'), col_description(c.oid, 1),
             ARRAY(SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = c.oid)
         FROM pg_class c WHERE relkind IN ('v', 'm') AND relnamespace::regnamespace::text NOT IN
-            ('pg_catalog', 'information_schema') ORDER BY 2""",
+            ('pg_catalog', 'information_schema', 'medgen_history') ORDER BY 2""",
     "functions": "SELECT oid::regprocedure::text, pg_get_functiondef(oid) FROM pg_proc"
     " WHERE pronamespace IN ('medgen'::regnamespace, 'public'::regnamespace) ORDER BY 1",
     "uses of the row type": """
@@ -126,8 +126,9 @@ def database(own_database: str) -> str:
     query(own_database, f"DROP OWNED BY {', '.join(ROLES)} CASCADE; DROP PUBLICATION IF EXISTS p")
     query(
         own_database,
-        "DROP SCHEMA IF EXISTS medgen, medgen_staging, medgen_changes, medgen_audit, s, s_staging, s_changes, s_audit,"
-        ' d, d_staging, d_changes, d_audit, "My Reports", closed, public CASCADE; CREATE SCHEMA public',
+        "DROP SCHEMA IF EXISTS medgen, medgen_staging, medgen_changes, medgen_audit, medgen_history,"
+        " s, s_staging, s_changes, s_audit, s_history, d, d_staging, d_changes, d_audit, d_history,"
+        ' "My Reports", closed, public CASCADE; CREATE SCHEMA public',
     )
     return own_database
 
@@ -285,6 +286,75 @@ def test_a_view_survives_and_shows_the_new_rows(mirror: Mirror, attach: str, rea
     assert mirror.load(NEW, release="2026-01-14").mode is ApplyMode.DELTA
     assert sorted(query(mirror.dsn, read)) == names_of(NEW)
     assert facts(mirror.dsn) == attached
+
+
+# The view of the history is one that users may have made something of, too
+
+IN_BETWEEN = replace(NAMES, columns=(NAMES.columns[0], Column("note", "note", "Invented."), *NAMES.columns[1:]))
+HISTORY_OF_TWO = [("C0", "2026-01-07", None), ("C1", "2026-01-07", "2026-01-14")]
+
+
+def test_the_view_of_the_history_keeps_grants_and_what_is_made_of_it_when_the_table_gets_a_column(
+    mirror: Mirror,
+) -> None:
+    query(
+        mirror.dsn,
+        "GRANT USAGE ON SCHEMA medgen_changes, medgen_history TO pub_reader;"
+        " GRANT SELECT ON medgen.names, medgen_changes.names, medgen_history.names TO pub_reader;"
+        " CREATE VIEW public.v AS SELECT cui, valid_from_release, valid_to_release FROM medgen_history.names",
+    )
+    load(new_loader(mirror.dsn), IN_BETWEEN, [("C0", "noted", "name 0", "GTR", "N")], "2026-01-14")
+    gone = "SELECT cui, valid_from_release, valid_to_release FROM public.v WHERE cui = 'C1'"
+    assert query(mirror.dsn, gone) == HISTORY_OF_TWO[1:]
+    noted = "SELECT note, valid_from_release FROM medgen_history.names WHERE valid_to_release IS NULL"
+    assert query(as_role(mirror.dsn, "pub_reader"), noted) == [("noted", "2026-01-14")]
+
+
+def test_a_view_of_the_users_on_that_of_the_history_stops_a_load_that_would_have_to_drop_it(mirror: Mirror) -> None:
+    number = replace(NAMES, columns=(*NAMES.columns[:3], replace(NAMES.columns[3], type=ColumnType.INTEGER)))
+    query(mirror.dsn, "CREATE VIEW public.v AS SELECT cui FROM medgen_history.names")
+    with pytest.raises(LoaderError, match=r"cannot drop view medgen_history\.names because other objects depend on it"):
+        load(new_loader(mirror.dsn), number, [("C0", "name 0", "GTR", 7)], "2026-01-14")
+    assert sorted(query(mirror.dsn, "SELECT cui, name FROM medgen.names")) == names_of(OLD)
+    query(mirror.dsn, "DROP VIEW public.v")
+    load(new_loader(mirror.dsn), number, [("C0", "name 0", "GTR", 7)], "2026-01-14")
+    assert query(mirror.dsn, "SELECT suppress FROM medgen_history.names WHERE valid_to_release IS NULL") == [(7,)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE medgen.names RENAME TO earlier; ALTER INDEX medgen.names_key RENAME TO earlier_key",
+        "ALTER TABLE medgen.names RENAME name TO earlier",
+        "ALTER TABLE medgen_changes.names RENAME TO earlier",
+        "DROP TABLE medgen.names",
+        "DROP TABLE medgen_changes.names",
+        "ALTER TABLE medgen.names DROP name",
+        "ALTER TABLE medgen.names ALTER name TYPE varchar(30)",
+    ],
+)
+def test_the_view_of_the_history_hinders_no_change_of_the_table_and_is_right_after_the_next_load(
+    mirror: Mirror, change: str
+) -> None:
+    query(mirror.dsn, change)
+    mirror.load(OLD, release="2026-01-14", **WHOLE)
+    mirror.load(NEW, release="2026-01-21")
+    found = query(mirror.dsn, "SELECT cui, name FROM medgen_history.names WHERE valid_to_release IS NULL")
+    assert sorted(found) == names_of(NEW)
+    gone = "SELECT cui, name FROM medgen_history.names WHERE valid_to_release = '2026-01-21'"
+    assert sorted(query(mirror.dsn, gone)) == names_of(OLD[:2])
+
+
+def test_a_reader_of_the_history_asks_the_indexes_for_one_concept(mirror: Mirror) -> None:
+    mirror.load(NEW, release="2026-01-14")
+    with session(mirror.dsn) as connection:
+        connection.execute("SET enable_seqscan = off")
+        plan = "\n".join(
+            str(line)
+            for (line,) in connection.execute("EXPLAIN SELECT * FROM medgen_history.names WHERE cui = 'C0'").fetchall()
+        )
+    assert "Index Scan using names_key" in plan
+    assert "Index Cond: (cui = 'C0'::text)" in plan
 
 
 def test_the_first_load_describes_the_table_and_every_column(mirror: Mirror) -> None:

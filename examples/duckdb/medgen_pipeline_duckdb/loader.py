@@ -34,9 +34,11 @@ class DuckDBNativeLoader(SqlNativeLoader[duckdb.DuckDBPyConnection]):
         max_text_bytes=(1 << 26) - (1 << 16),  # a line must fit MAX_LINE_SIZE
         enforced_keys=True,
         curated=True,
+        views="growing",
         documentation=(
             "https://duckdb.org/docs/stable/data/csv/overview",
             "https://duckdb.org/docs/stable/sql/statements/transactions",
+            "https://duckdb.org/docs/stable/sql/statements/create_view",
         ),
     )
     _session: DuckDBSession

@@ -27,7 +27,10 @@ class DuckDBSession(SqlSession[duckdb.DuckDBPyConnection]):
     """The open connections of one loader."""
 
     dialect: ClassVar[Dialect] = DuckDBDialect()
-    descriptions = "(SELECT table_oid AS objoid, 0 AS objsubid, comment AS description FROM duckdb_tables())"  # quick
+    descriptions = (  # quicker than pg_description
+        "(SELECT table_oid AS objoid, 0 AS objsubid, comment AS description FROM duckdb_tables()"
+        " UNION ALL SELECT view_oid, 0, comment FROM duckdb_views() WHERE NOT internal)"
+    )
 
     def __init__(self, path: Path, schema: str, patience: float) -> None:
         """Nothing is opened. ``patience`` is how many seconds to wait for another process that has the file."""
@@ -79,9 +82,8 @@ class DuckDBSession(SqlSession[duckdb.DuckDBPyConnection]):
 
     def close(self) -> None:
         """See the base class."""
-        for connection in (self._audit, self._work):
-            if connection is not None:
-                connection.close()
+        for connection in filter(None, (self._audit, self._work)):
+            connection.close()
         self._audit = self._work = None
 
     @contextmanager
@@ -113,13 +115,11 @@ class DuckDBSession(SqlSession[duckdb.DuckDBPyConnection]):
             try:
                 result = body()
                 self.work.commit()
-            except duckdb.TransactionException:
-                self._roll_back()
-                if attempt == _ATTEMPTS - 1:
+            except BaseException as error:
+                with suppress(duckdb.TransactionException):  # a commit that failed has rolled back
+                    self.work.rollback()
+                if attempt == _ATTEMPTS - 1 or not isinstance(error, duckdb.TransactionException):
                     raise
-            except BaseException:
-                self._roll_back()
-                raise
             else:
                 return result
         raise AssertionError("unreachable")
@@ -130,7 +130,3 @@ class DuckDBSession(SqlSession[duckdb.DuckDBPyConnection]):
             rows.execute(*self.dialect.render(statement))
             while batch := rows.fetchmany(_BATCH_ROWS):
                 yield from batch
-
-    def _roll_back(self) -> None:
-        with suppress(duckdb.TransactionException):  # a commit that failed has rolled back
-            self.work.rollback()

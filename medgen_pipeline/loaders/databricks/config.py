@@ -13,6 +13,7 @@ CAPABILITIES = LoaderCapabilities(
     max_text_bytes=16 << 20,  # a STRING has no limit of its own; a row of a result has
     enforced_keys=False,
     curated=True,
+    views="growing",
     transactional_ddl=False,
     delete_join="merge",
     leased_lock=True,
@@ -22,6 +23,7 @@ CAPABILITIES = LoaderCapabilities(
         "https://docs.databricks.com/aws/en/tables/constraints",
         "https://docs.databricks.com/aws/en/transactions/",
         "https://docs.databricks.com/aws/en/sql/language-manual/delta-merge-into",
+        "https://docs.databricks.com/aws/en/sql/language-manual/sql-ref-syntax-ddl-create-view",
     ),
 )
 
@@ -38,7 +40,7 @@ class DatabricksConfig(LoaderConfig):
     schema_: Annotated[str, Form(_NAME, _NAME_WORDS)] = Field(
         default=DEFAULT_SCHEMA,
         alias="schema",
-        description="Schema of the tables; `_staging`, `_changes` and `_audit` are appended for the others.",
+        description="Schema of the tables; those beside it end in `_staging`, `_changes`, `_audit` and `_history`.",
     )
     volume: Annotated[str, Form(_NAME, _NAME_WORDS)] = Field(
         default="loads", description="Volume in the schema for staging through which rows reach the warehouse."

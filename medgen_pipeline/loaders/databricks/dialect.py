@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, LiteralString
 
-from medgen_pipeline.catalog import ColumnType, Table
+from medgen_pipeline.catalog import Column, ColumnType, Table
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.dialect import Dialect
 from medgen_pipeline.loaders.sql.names import MARK
@@ -64,6 +64,16 @@ class DatabricksDialect(Dialect):
         text = sql.SQL("COALESCE(CAST(LENGTH(CAST({0} AS STRING)) AS STRING) || ':' || CAST({0} AS STRING), '-')")
         row = sql.SQL(" || ").join(text.format(value) for value, _ in values)
         return sql.SQL("CAST(XXHASH64({}) AS DECIMAL(20, 0))").format(row)
+
+    def view(
+        self, name: sql.Identifier, columns: Sequence[Column], query: sql.Statement, text: str
+    ) -> Sequence[sql.Statement]:
+        """See the base class: in one statement.
+
+        https://docs.databricks.com/aws/en/sql/language-manual/sql-ref-syntax-ddl-create-view
+        """
+        del columns
+        return [sql.SQL("CREATE OR REPLACE VIEW {} COMMENT {} AS {}").format(name, sql.Literal(text), query)]
 
     def layout(self, table: Table) -> sql.Statement:
         """See the base class: also the mark of loads, so that a table is never without it."""

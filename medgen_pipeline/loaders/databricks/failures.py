@@ -9,7 +9,7 @@ from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.loaders.records import LoaderError, LostConnectionError, WarehouseBusyError
 
 GRANTS = (
-    "docs/databricks.md lists what the user needs: USE CATALOG, CREATE SCHEMA or the four schemas, and in them USE "
+    "docs/databricks.md lists what the user needs: USE CATALOG, CREATE SCHEMA or the five schemas, and in them USE "
     "SCHEMA, CREATE TABLE, CREATE VOLUME, SELECT, MODIFY, READ VOLUME and WRITE VOLUME."
 )
 

@@ -13,9 +13,11 @@ CAPABILITIES = LoaderCapabilities(
     max_text_bytes=(1 << 30) - 1,
     enforced_keys=True,
     curated=True,
+    views="growing",
     documentation=(
         "https://www.postgresql.org/docs/current/limits.html",
         "https://www.postgresql.org/docs/current/sql-copy.html",
+        "https://www.postgresql.org/docs/current/sql-createview.html",
     ),
 )
 

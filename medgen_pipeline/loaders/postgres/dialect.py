@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar, LiteralString
 
-from medgen_pipeline.catalog import ColumnType
+from medgen_pipeline.catalog import Column, ColumnType
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.dialect import Dialect
 
@@ -33,6 +33,29 @@ class PostgresDialect(Dialect):
             # A null is not an empty text: it changes the seed.
             result = sql.SQL("hashtextextended(coalesce({}, ''), {} # ({} IS NULL)::int)").format(text, result, value)
         return result
+
+    def view(
+        self, name: sql.Identifier, columns: Sequence[Column], query: sql.Statement, text: str
+    ) -> Sequence[sql.Statement]:
+        """See the base class. A view would hold on to its tables; what a function holds is text.
+
+        The planner puts the query of such a function in its place, so that indexes are used as in a view:
+        https://wiki.postgresql.org/wiki/Inlining_of_SQL_functions. A record has its columns from whoever calls, so that
+        the function can always be replaced.
+        """
+        ((schema, table),) = (piece.parts for piece in name.pieces if isinstance(piece, sql.Name))
+        function = sql.Identifier(schema, f"{table}__rows")
+        defined = sql.SQL(", ").join(
+            sql.SQL("{} {}").format(sql.Identifier(column.name), self.column_type(column)) for column in columns
+        )
+        rows = sql.SQL("SELECT * FROM {}() AS rows ({})").format(function, defined)
+        body = sql.Literal(self.text(query))
+        return (
+            sql.SQL("CREATE OR REPLACE FUNCTION {}() RETURNS SETOF record LANGUAGE sql STABLE AS {}").format(
+                function, body
+            ),
+            *super().view(name, columns, rows, text),
+        )
 
 
 DIALECT = PostgresDialect()

@@ -16,10 +16,12 @@ CAPABILITIES = LoaderCapabilities(
     enforced_keys=False,
     declares_text_width=True,
     curated=True,
+    views="fixed",
     documentation=(
         "https://docs.aws.amazon.com/redshift/latest/dg/r_names.html",
         "https://docs.aws.amazon.com/redshift/latest/dg/r_Character_types.html",
         "https://docs.aws.amazon.com/redshift/latest/dg/t_Defining_constraints.html",
+        "https://docs.aws.amazon.com/redshift/latest/dg/r_CREATE_VIEW.html",
     ),
 )
 
@@ -45,7 +47,7 @@ class RedshiftConfig(LoaderConfig):
     schema_: Annotated[str, Form(r"[a-z_][a-z0-9_$]*", "lower-case letters, digits and underscores")] = Field(
         default=DEFAULT_SCHEMA,
         alias="schema",
-        description="Schema of the tables; `_staging`, `_changes` and `_audit` are appended for the others.",
+        description="Schema of the tables; those beside it end in `_staging`, `_changes`, `_audit` and `_history`.",
     )
     s3_prefix: Annotated[str, Form(rf"/*({_KEY}(/{_KEY})*)?/*", "a key prefix such as etl/medgen")] = Field(
         default=_DEFAULT_PREFIX, description="Key prefix in the bucket; everything below it belongs to loads."

@@ -35,6 +35,8 @@ class RedshiftDialect(Dialect):
     name_type: ClassVar[LiteralString] = "VARCHAR(255)"
     text_type: ClassVar[LiteralString] = "VARCHAR(65535)"
     binary_type: ClassVar[LiteralString] = "VARCHAR(65535)"
+    # It holds on to no table, which would keep columns from being dropped and widened.
+    view_end: ClassVar[LiteralString] = " WITH NO SCHEMA BINDING"
 
     def escape(self, text: str) -> str:
         r"""See the base class.

@@ -140,7 +140,8 @@ class SqlAudit(Generic[AnyCursor]):
     def _missing(self, found: Mapping[str, Collection[str]]) -> tuple[list[str], list[str]]:
         """The schemas and the tables of the audit that do not exist."""
         names = schemas(self._session.schema)
-        return [name for name in names if name not in found], sorted(
+        unused = {names.history} if self._session.capabilities.views == "none" else set()
+        return [name for name in names if name not in {*found, *unused}], sorted(
             self.tables.keys() - set(found.get(names.audit, ()))
         )
 
@@ -150,7 +151,7 @@ class SqlAudit(Generic[AnyCursor]):
         Loads leave behind what they staged where they end without success. Where the tables of another installation
         may be in the schema for staging, nothing there is taken for a load's.
         """
-        production, staging, _, audit = schemas(self._session.schema)
+        production, staging, _, audit, _ = schemas(self._session.schema)
         scratch = ("", "__changes", "__difference", "__kept")
         try:
             with self._session.errors("marking what an earlier version has made"):

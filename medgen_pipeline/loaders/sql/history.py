@@ -6,6 +6,7 @@ docs/changes.md shows the same queries for use from any client.
 from collections.abc import Iterator
 from typing import Any
 
+from medgen_pipeline.catalog import Column
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import Drift, LoaderError
 from medgen_pipeline.loaders.sql.guard import AnyGuard, Guard, read_content
@@ -83,21 +84,23 @@ def read_as_of(
             " SELECT {values}, CASE WHEN _change_type IN ({removed}) THEN 1 ELSE -1 END AS _one"
             " FROM {feed} WHERE _load_id > {after}) AS undone GROUP BY {identity} HAVING SUM(_one) <> 0"
         ).format(
-            **names.parts, values=_feed_values(session, names), after=sql.Literal(after), identity=names.identity()
+            **names.parts, values=feed_values(session, names), after=sql.Literal(after), identity=names.identity()
         ),
     )
     return (row[:-1] for row in rows for _ in range(int(row[-1])))
 
 
-def _feed_values(session: SqlSession[Any], names: TableNames) -> sql.Statement:
-    """The feed's columns with production's types: one that was text once is still text in the feed."""
+def feed_values(session: SqlSession[Any], names: TableNames) -> sql.Statement:
+    """The feed's columns with production's types: one may still be text in the feed, or not be there yet."""
     found = session.columns(names.schemas.changes, names.table.name)
-    return sql.SQL(", ").join(
-        sql.Identifier(column.name)
-        if names.dialect.is_reported(column.type, found[column.name])
-        else names.cast(column)
-        for column in names.table.columns
-    )
+
+    def value(column: Column) -> sql.Statement:
+        if column.name not in found:
+            return sql.SQL("CAST(NULL AS {})").format(names.dialect.column_type(column))
+        fits = names.dialect.is_reported(column.type, found[column.name])
+        return sql.Identifier(column.name) if fits else names.cast(column)
+
+    return sql.SQL(", ").join(map(value, names.table.columns))
 
 
 def _feed_exists(session: SqlSession[Any], names: TableNames) -> bool:

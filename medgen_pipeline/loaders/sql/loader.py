@@ -52,6 +52,7 @@ from medgen_pipeline.loaders.sql.publish import (
     make_production,
 )
 from medgen_pipeline.loaders.sql.session import TABLE, AnyCursor, SqlSession, require_made_by_loads
+from medgen_pipeline.loaders.sql.validity import keep_view
 from medgen_pipeline.rows.records import RejectedRow
 
 logger = logging.getLogger(__name__)
@@ -373,7 +374,10 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
                 if self.capabilities.transactional_ddl:
                     make_feed(self._session, self._names(table))
                 self._apply_delta(table)
-            self._audit.succeed(self._load.load_id, mode, found.counts, self._guard_after(table, found, mode))
+            guard = self._guard_after(table, found, mode)
+            if self.capabilities.transactional_ddl:
+                self._keep_history(table, guard)
+            self._audit.succeed(self._load.load_id, mode, found.counts, guard)
 
         with self._session.errors(f"publishing {table.name}"):
             self._before_publishing(table, mode)
@@ -396,13 +400,17 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
             self._session.altering(lambda: fit_feed(self._session, self._names(table)))
         if self.capabilities.transactional_ddl:
             return
-        if mode is ApplyMode.DELTA:
-            make_feed(self._session, self._names(table))
-        elif mode is ApplyMode.FIRST:
+        if mode is ApplyMode.FIRST:
             # The mark, which the description replaces, tells the next load whose it is where this one dies.
             make_production(self._session, self._names(table))
             if not self.dialect.layout_marks:
                 self._session.mark(self._names(table).production)
+        self._keep_history(table, self._guard_after(table, self._begun(table)[1], mode))
+
+    def _keep_history(self, table: Table, guard: Guard) -> None:
+        """See to it that the table has its feed, and the view that joins the two."""
+        make_feed(self._session, self._names(table))
+        keep_view(self._session, self._names(table), guard.feed_since)
 
     def _in_one_transaction(self, body: Callable[[], None]) -> None:
         self._session.transaction(body)

@@ -22,11 +22,12 @@ class Schemas(NamedTuple):
     staging: str
     changes: str
     audit: str
+    history: str
 
 
 def schemas(schema: str) -> Schemas:
     """The schemas that go with that of the tables."""
-    return Schemas(schema, f"{schema}_staging", f"{schema}_changes", f"{schema}_audit")
+    return Schemas(schema, *(f"{schema}_{part}" for part in ("staging", "changes", "audit", "history")))
 
 
 def require_schema(schema: str, max_identifier_bytes: int) -> None:
@@ -96,11 +97,13 @@ class TableNames:
         self.production = sql.Identifier(schema, table.name)
         self.staging = sql.Identifier(staging, table.name)
         self.feed = sql.Identifier(self.schemas.changes, table.name)
+        self.history = sql.Identifier(self.schemas.history, table.name)
         self.parts: dict[str, sql.Statement] = {
             **dialect.words,
             "production": self.production,
             **{part: sql.Identifier(*place) for part, place in self.scratch.items()},
             "feed": self.feed,
+            "history": self.history,
             "audit": sql.Identifier(self.schemas.audit),
             "columns": self.columns(),
             "key": self.columns(None, table.key),

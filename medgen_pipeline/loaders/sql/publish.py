@@ -29,7 +29,7 @@ def fit_feed(session: SqlSession[Any], names: TableNames) -> None:
 
 
 def make_feed(session: SqlSession[Any], names: TableNames) -> None:
-    """Make the feed where there is none. Best with its first rows: a change set that is refused then leaves none."""
+    """Make the feed where there is none. Best with the publication: one that is refused then leaves none."""
     if not session.columns(names.schemas.changes, names.table.name):
         session.make_marked(
             "feed",

@@ -158,7 +158,7 @@ class QueryPlace:
         }
 
     def _relation(self, name: str) -> sql.Statement:
-        production, _, changes, audit = schemas(self.session.schema)
+        production, _, changes, audit, _ = schemas(self.session.schema)
         if name == LOAD_RUN:
             return sql.Identifier(audit, LOAD_RUN)
         if not name.startswith(FEED_PREFIX):

@@ -46,9 +46,9 @@ SCRATCH: Mapping[str, LiteralString] = {
     "difference": "CREATE TABLE {difference} ({definitions}, _copies {integer_type} NOT NULL) {layout}",
     "kept": "CREATE TABLE {kept} ({definitions}) {layout}",
 }
-TABLE = "table"
+TABLE, VIEW = "table", "view"
 # By ``relkind`` of PostgreSQL's ``pg_class``.
-_KINDS = {"r": TABLE, "p": TABLE, "v": "view", "m": "materialized view", "f": "foreign table"}
+_KINDS = {"r": TABLE, "p": TABLE, "v": VIEW, "m": "materialized view", "f": "foreign table"}
 
 
 @dataclass(frozen=True)
