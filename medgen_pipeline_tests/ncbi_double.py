@@ -25,6 +25,8 @@ from werkzeug import Request, Response
 from werkzeug.exceptions import NotFound, RequestedRangeNotSatisfiable
 from werkzeug.utils import send_from_directory
 
+from medgen_pipeline_tests.gates.server import Listener
+
 PREFIX = "/pub/medgen/"
 _EASTERN = ZoneInfo("America/New_York")
 _BLOCK_BYTES = 64 << 10
@@ -194,14 +196,12 @@ def raw_server(answer: Callable[[bytes], Iterable[bytes]]) -> Iterator[str]:
         daemon_threads = True
         block_on_close = False
 
-    with Server(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}{PREFIX}"
-        finally:
-            server.shutdown()
-            thread.join()
+    server = Server(("127.0.0.1", 0), Handler)
+    listener = Listener(server, "raw")
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}{PREFIX}"
+    finally:
+        listener.stop()
 
 
 def publish(directory: Path, name: str, data: bytes, modified: datetime) -> None:

@@ -30,6 +30,8 @@ class LoaderCapabilities:
             at the end; ``none``: there are no views over tables of several schemas, and so none of the tables' history.
         leased_lock: Whether the table's lock is a lease, which a holder that dies keeps until it runs out. Where not,
             it is free at once.
+        bulk_encoding: What ``bulk_load`` is given: ``text``, chunks of canonical bytes, or ``arrow``, record batches of
+            some megabytes with the staging table's columns: strings, integers of 64 bits, booleans, dates.
     """
 
     backend: str
@@ -44,6 +46,7 @@ class LoaderCapabilities:
     delete_join: Literal["using", "exists", "merge"] = "using"
     views: Literal["none", "fixed", "growing"] = "none"
     leased_lock: bool = False
+    bulk_encoding: Literal["text", "arrow"] = "text"
 
     def text_bytes(self, column: Column) -> int | None:
         """The width a text column is declared with here, or None where it has none."""

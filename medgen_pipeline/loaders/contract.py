@@ -31,7 +31,7 @@ from medgen_pipeline.rows.records import RejectedRow
 
 
 class AbstractNativeLoader(ABC):
-    """Loads canonical bytes into one warehouse through its own bulk path.
+    """Loads rows into one warehouse through its own bulk path.
 
     Not thread-safe; one instance runs one load of one table at a time. Errors are ``LoaderError`` (permanent),
     ``LostConnectionError``, ``TableBusyError``, ``WarehouseBusyError`` and ``ProductionChangedError`` (transient).
@@ -92,10 +92,11 @@ class AbstractNativeLoader(ABC):
         """
 
     @abstractmethod
-    def bulk_load(self, table_name: str, data_iterator: Iterator[bytes]) -> int:
-        """Stream canonical bytes into staging through the native path, in constant memory.
+    def bulk_load(self, table_name: str, data_iterator: Iterator[Any]) -> int:
+        """Stream rows into staging through the native path, in constant memory.
 
-        Returns the rows the backend says it holds. They equal the rows sent, or it raises and staging is empty.
+        They come as the capability ``bulk_encoding`` says. Returns the rows the backend says it holds. They equal the
+        rows sent, or it raises and staging is empty.
         """
 
     def stage_query(self, table: Table, query: Query, upstream: Sequence[tuple[Table, LoadRecord]] = ()) -> int:

@@ -8,7 +8,7 @@ otherwise, S3 or a volume, is its ``ObjectStore``; what is in a part, text or Pa
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, Protocol, Self, TypeVar
@@ -136,20 +136,6 @@ class LoadFolder:
         if left:
             logger.warning("%s: removing %d objects of loads that ended badly", self._table_folder, len(left))
             self._store.remove(left)
-
-
-def turns(chunks: Iterable[bytes], least_bytes: int = 1 << 20) -> Iterator[list[bytes]]:
-    """Chunks in lists worth handing to another thread."""
-    turn: list[bytes] = []
-    filled = 0
-    for chunk in chunks:
-        turn.append(chunk)
-        filled += len(chunk)
-        if filled >= least_bytes:
-            yield turn
-            turn, filled = [], 0
-    if filled:
-        yield turn
 
 
 class _Sender:

@@ -34,6 +34,7 @@ from medgen_pipeline.loaders import (
     UnknownTableError,
 )
 from medgen_pipeline.loading.gates import ClosedGate, GateLimits, GatesClosedError, closed_gates, gate_closed_early
+from medgen_pipeline.loading.staging import stage
 from medgen_pipeline.release import Archive, SourceFile
 from medgen_pipeline.rows.diff import LineChanges, diff_files
 from medgen_pipeline.rows.framing import (
@@ -374,7 +375,7 @@ class _FileLoad(Load):
             )
             self._report = framed.report
             with self._missing_columns_close_a_gate():
-                self._rows_moved += self._loader.bulk_load(self._table.name, iter(framed))
+                self._rows_moved += stage(self._loader, self._table, framed)
         rejects.finish()
         self._rejected_left_out = rejects.left_out
         self._log_detail()
@@ -434,8 +435,8 @@ class _FileLoad(Load):
             missing_columns=added.report.missing_columns,
         )
         self._initialize(Strategy.SNAPSHOT)
-        lines = iter((*removed.signed(b"-"), *added.signed(b"+")))
-        self._rows_moved += self._loader.bulk_load(self._table.name, lines)
+        lines = (*removed.signed(b"-"), *added.signed(b"+"))
+        self._rows_moved += stage(self._loader, self._table, lines, Strategy.SNAPSHOT)
         self._log_detail()
         self._staging_seconds = time.monotonic() - started
         return True

@@ -155,14 +155,16 @@ def same_columns(table: SourceTable, one: bytes, other: bytes) -> bool:
     return (first.columns, first.line_end) == (second.columns, second.line_end)
 
 
-def _field_pattern(table: SourceTable, column: Column | None, delimiter: bytes, max_bytes: Mapping[str, int]) -> bytes:
-    """The bytes one field may hold. Possessive, so that a bad line fails without backtracking."""
+def _field_pattern(
+    table: SourceTable, column: Column | None, delimiter: bytes, max_bytes: Mapping[str, int], apart: bytes = rb"\n\0"
+) -> bytes:
+    """The bytes one field may hold: neither the delimiter nor ``apart``. Possessive, or a bad line would backtrack."""
     if column is not None and column.type is ColumnType.INTEGER:
         least = b"1" if table.key_proven and column.name in table.key else b"0"
         digits = rb"[0-9]{%b,%d}+" % (least, MAX_INTEGER_DIGITS)
         markers = [re.escape(marker.encode()) for marker in table.source.null_markers]
         return rb"(?:%b)" % b"|".join((*markers, digits)) if markers else digits
-    text = rb"[^%b\n\0]" % re.escape(delimiter)
+    text = rb"[^%b%b]" % (re.escape(delimiter), apart)
     least, most = b"0", None
     if column is not None:
         most = max_bytes.get(column.name)
@@ -298,8 +300,12 @@ class LineFramer:
         fields = [_field_pattern(table, column, self._delimiter, max_bytes) for column in layout.columns]
         trailing = table.framing.trailing
         between = re.escape(self._delimiter)
-        line = between.join(fields) + re.escape(trailing) + rb"\n"
-        self._good_lines = re.compile(rb"(?:" + line + rb")*")
+        any_fields = [_field_pattern(table, column, self._delimiter, max_bytes, b"") for column in layout.columns]
+        if not trailing:  # then LF ends the last one
+            any_fields[-1] = fields[-1]
+        self._good_lines, self._records = (
+            re.compile(rb"(?:" + between.join(these) + re.escape(trailing) + rb"\n)*") for these in (fields, any_fields)
+        )
         self._rearrange = self._rearrangement(trailing)
         self._null_markers = [_null_marker(marker, self._delimiter) for marker in table.source.null_markers]
         self._delimiters = len(fields) if trailing else len(fields) - 1
@@ -327,7 +333,7 @@ class LineFramer:
         """Canonical bytes of the good lines of ``buffer``, which ends on LF; the others go to ``on_reject``."""
         if self._layout.line_end == b"\r\n":
             buffer = buffer.replace(b"\r\n", b"\n")
-        end = self._end_of_good_lines(buffer, 0)
+        end = len(buffer) if self._are_good(buffer) else self._end_of_good_lines(buffer, 0)
         if end == len(buffer) and not self._pieces:
             return self._canonical(self._keep(buffer))
         good = self._canonical(b"".join(self._good_lines_of(buffer, end)))
@@ -349,6 +355,18 @@ class LineFramer:
             start = buffer.index(b"\n", end) + 1
             self._look_at_bad_line(buffer[end : start - 1])
             end = self._end_of_good_lines(buffer, start)
+
+    def _are_good(self, buffer: bytes) -> bool:
+        """Whether all lines are good; if so, known in little more than half the time of ``_end_of_good_lines``.
+
+        A pattern is quick where a field may hold any byte but one. Those that it finds are records but for LF and NUL
+        in their fields: each has its number of delimiters, so there are as many LF as records only if none is inside.
+        """
+        return (
+            b"\0" not in buffer
+            and buffer.count(self._delimiter) == self._delimiters * buffer.count(b"\n")
+            and self._records.match(buffer).end() == len(buffer)  # type: ignore[union-attr]  # as below
+        )
 
     def _end_of_good_lines(self, buffer: bytes, start: int) -> int:
         """Where the run of good lines from ``start`` on ends."""
@@ -485,8 +503,10 @@ class LineFramer:
         return self._escape(good)
 
     def _escape(self, buffer: bytes) -> bytes:
+        looks_null = False
         if b"\\" in buffer:
             buffer = buffer.replace(b"\\", b"\\\\")
+            looks_null = b"\\\\N" in buffer
         if b"\r" in buffer:
             buffer = buffer.replace(b"\r", b"\\\r")
         if self._table.framing is Framing.PIPE:
@@ -495,7 +515,7 @@ class LineFramer:
             # The trailing "|" goes by way of NUL, which no good line holds: replacing two bytes by two and deleting in
             # the pass that translates takes two thirds of the time of replacing two bytes by one.
             buffer = buffer.replace(b"|\n", b"\0\n").translate(_PIPE_TO_TAB, b"\0")
-        if b"\\\\N" in buffer:
+        if looks_null:
             buffer = _LOOKS_NULL.sub(rb"\\\\\\N", buffer)
         return buffer
 

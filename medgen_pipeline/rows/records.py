@@ -1,5 +1,6 @@
 """What ``rows`` tells of a file to those who load it, apart from how it was read."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 
@@ -39,3 +40,17 @@ def count_rows(chunk: bytes) -> int:
     if b"\\" in chunk:
         rows -= chunk.replace(b"\\\\", b"").count(b"\\\n")
     return rows
+
+
+def turns(chunks: Iterable[bytes], least_bytes: int = 1 << 20) -> Iterator[list[bytes]]:
+    """Chunks in lists worth handing to another thread."""
+    turn: list[bytes] = []
+    filled = 0
+    for chunk in chunks:
+        turn.append(chunk)
+        filled += len(chunk)
+        if filled >= least_bytes:
+            yield turn
+            turn, filled = [], 0
+    if filled:
+        yield turn

@@ -8,6 +8,7 @@ import pytest
 
 from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.loaders import ApplyMode, ChangeCounts, LoaderError, Strategy
+from medgen_pipeline.loading.staging import stage
 from medgen_pipeline.testing.backend import Backend, Row
 from medgen_pipeline.testing.loads import (
     CHANGED_B,
@@ -212,7 +213,7 @@ class ComparisonContract(Behaviour):
         with backend.new_loader() as loader:
             loader.log_run_start(start_of(NAMES))
             loader.initialize_staging(NAMES, Strategy.SNAPSHOT)
-            loader.bulk_load(NAMES.name, iter([signed([], [A])]))
+            stage(loader, NAMES, [signed([], [A])], Strategy.SNAPSHOT)
             with pytest.raises(LoaderError, match=r"names: no recorded load"):
                 loader.execute_cdc(NAMES)
 
@@ -242,8 +243,8 @@ class ComparisonContract(Behaviour):
         with backend.new_loader() as loader:
             loader.log_run_start(start_of(table, RELEASES[1]))
             loader.initialize_staging(table, Strategy.SNAPSHOT)
-            lines = signed(removed, added)
-            assert loader.bulk_load(table.name, iter([lines] if lines else [])) == len(removed) + len(added)
+            lines = [signed(removed, added)]
+            assert stage(loader, table, lines, Strategy.SNAPSHOT) == len(removed) + len(added)
             counts = loader.execute_cdc(table)
             assert loader.apply_changes(table, mode) == counts
             loader.cleanup(table)

@@ -14,6 +14,7 @@ from medgen_pipeline.loaders import (
     Strategy,
 )
 from medgen_pipeline.loaders.records import REMOVED
+from medgen_pipeline.loading.staging import stage
 from medgen_pipeline.testing.backend import Backend, Row
 
 NAMES = table_by_name("names")  # a proven key
@@ -67,7 +68,7 @@ def compared(
     """A load on an open loader, up to the point where only publication is left."""
     load_id = loader.log_run_start(start_of(table, release))
     loader.initialize_staging(table)
-    assert loader.bulk_load(table.name, iter([canonical(rows)] if rows else [])) == len(rows)
+    assert stage(loader, table, [canonical(rows)]) == len(rows)
     loader.log_run_detail(
         load_id, LoadDetail(strategy=Strategy.WAREHOUSE, rows_extracted=len(rows), rows_rejected=0, rows_repaired=0)
     )

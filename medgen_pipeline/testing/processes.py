@@ -16,6 +16,7 @@ import pytest
 
 from medgen_pipeline.catalog import Table
 from medgen_pipeline.loaders import ApplyMode, LoaderError, LoaderFactory, LoadStatus, TableBusyError
+from medgen_pipeline.loading.staging import stage
 from medgen_pipeline.testing.backend import Backend, Row
 from medgen_pipeline.testing.loads import (
     HISTORY,
@@ -88,7 +89,7 @@ class ConcurrencyContract(Behaviour):
             with pytest.raises(TableBusyError):
                 _start(backend, NAMES)
             loader.initialize_staging(NAMES)
-            assert loader.bulk_load(NAMES.name, iter([canonical([A])])) == 1
+            assert stage(loader, NAMES, [canonical([A])]) == 1
 
     def test_of_several_loads_of_a_table_one_applies_at_a_time(self, backend: Backend) -> None:
         releases = {f"2026-04-0{number}": OLD[number : number + 20] for number in range(1, 5)}
@@ -147,7 +148,7 @@ class InterruptionContract(Behaviour):
             load_id = loader.log_run_start(start_of(NAMES, RELEASES[1]))
             loader.initialize_staging(NAMES)
             with pytest.raises(Interrupt):
-                loader.bulk_load(NAMES.name, interrupted())
+                stage(loader, NAMES, interrupted())
             loader.cancel()
             with pytest.raises(TableBusyError):
                 _start(backend, NAMES)
@@ -249,7 +250,7 @@ def load_until(dsn: str, settings: Mapping[str, Any], point: str, pipe: Connecti
             reached("started")
             loader.initialize_staging(NAMES)
             reached("initialized")
-            loader.bulk_load(NAMES.name, rows())
+            stage(loader, NAMES, rows())
             reached("sent")
             loader.execute_cdc(NAMES)
             reached("compared")

@@ -21,6 +21,7 @@ from medgen_pipeline.loaders import (
     Strategy,
 )
 from medgen_pipeline.loaders import statement as sql
+from medgen_pipeline.loading.staging import stage
 from medgen_pipeline.testing.backend import Backend, Row
 from medgen_pipeline.testing.files import EDITS
 from medgen_pipeline.testing.loads import (
@@ -84,7 +85,7 @@ class PublicationContract(Behaviour):
             assert backend.statuses() == ["succeeded", "running"]
             # The same loader can compare again, and then publish.
             loader.initialize_staging(NAMES)
-            loader.bulk_load(NAMES.name, iter([canonical(OLD[1:])]))
+            stage(loader, NAMES, [canonical(OLD[1:])])
             loader.execute_cdc(NAMES)
             loader.apply_changes(NAMES, ApplyMode.DELTA)
         assert backend.production(NAMES) == Counter(OLD[1:])
@@ -94,7 +95,7 @@ class PublicationContract(Behaviour):
         with backend.new_loader() as loader:
             loader.log_run_start(start_of(NAMES, RELEASES[1]))
             loader.initialize_staging(NAMES, Strategy.SNAPSHOT)
-            loader.bulk_load(NAMES.name, iter([signed([OLD[0]], [])]))
+            stage(loader, NAMES, [signed([OLD[0]], [])], Strategy.SNAPSHOT)
             loader.execute_cdc(NAMES)
             backend.run(EDITS[2][0], NAMES)
             edited = backend.production(NAMES)
@@ -310,7 +311,7 @@ class ConnectionContract(Behaviour):
                 yield canonical([B])
 
             with pytest.raises(LostConnectionError):
-                loader.bulk_load(NAMES.name, breaks())
+                stage(loader, NAMES, breaks())
             assert backend.production(NAMES) == Counter(OLD)
             loader.cancel()  # as load_table does
             loader.cleanup(NAMES)

@@ -10,6 +10,7 @@ import pytest
 
 from medgen_pipeline.catalog import TABLES
 from medgen_pipeline.loaders import LoaderError, LoaderFactory, Strategy
+from medgen_pipeline.loading.staging import stage
 from medgen_pipeline.testing.backend import Backend, Row
 from medgen_pipeline.testing.loads import HISTORY, NAMES, PUBMED, A, B, C, canonical, load, signed, start_of
 from medgen_pipeline.testing.tiers import Behaviour
@@ -78,7 +79,7 @@ class StagingContract(Behaviour):
             loader.cleanup(NAMES)
             loader.log_run_start(start_of(NAMES))
             loader.initialize_staging(NAMES)
-            loader.bulk_load(NAMES.name, iter([canonical([A])]))
+            stage(loader, NAMES, [canonical([A])])
             loader.execute_cdc(NAMES)
             loader.cleanup(NAMES)
             assert backend.leftovers() == []
@@ -88,31 +89,31 @@ class StagingContract(Behaviour):
         with backend.new_loader() as loader:
             loader.log_run_start(start_of(NAMES))
             loader.initialize_staging(NAMES, Strategy.SNAPSHOT)
-            loader.bulk_load(NAMES.name, iter([signed([A], [B])]))
+            stage(loader, NAMES, [signed([A], [B])], Strategy.SNAPSHOT)
             loader.initialize_staging(NAMES)
             assert self._staged(backend) == Counter()
-            assert loader.bulk_load(NAMES.name, iter([canonical([C])])) == 1
+            assert stage(loader, NAMES, [canonical([C])]) == 1
 
     def test_no_bytes_are_no_rows(self, backend: Backend) -> None:
         with backend.new_loader() as loader:
             loader.log_run_start(start_of(NAMES))
             loader.initialize_staging(NAMES)
-            assert loader.bulk_load(NAMES.name, iter([])) == 0
-            assert loader.bulk_load(NAMES.name, iter([b"", canonical([A]), b""])) == 1
+            assert stage(loader, NAMES, []) == 0
+            assert stage(loader, NAMES, [b"", canonical([A]), b""]) == 1
 
     def test_a_repeated_bulk_load_starts_afresh(self, backend: Backend) -> None:
         with backend.new_loader() as loader:
             loader.log_run_start(start_of(NAMES))
             loader.initialize_staging(NAMES)
-            assert loader.bulk_load(NAMES.name, iter([canonical([A]), canonical([B])])) == 2
-            assert loader.bulk_load(NAMES.name, iter([canonical([C])])) == 1
+            assert stage(loader, NAMES, [canonical([A]), canonical([B])]) == 2
+            assert stage(loader, NAMES, [canonical([C])]) == 1
             assert self._staged(backend) == Counter([C])
 
     def test_an_empty_field_is_null_and_the_value_backslash_n_is_none(self, backend: Backend) -> None:
         with backend.new_loader() as loader:
             loader.log_run_start(start_of(PUBMED))
             loader.initialize_staging(PUBMED)
-            assert loader.bulk_load(PUBMED.name, iter([b"1\t\\\\\\N\t\t\n\t\t\\\\N\t7\n"])) == 2
+            assert stage(loader, PUBMED, [b"1\t\\\\\\N\t\t\n\t\t\\\\N\t7\n"]) == 2
         found = Counter(map(tuple, backend.run("SELECT {columns} FROM {staging}", PUBMED)))
         assert found == Counter([(1, "\\N", None, None), (None, None, "\\N", 7)])
 
@@ -153,19 +154,19 @@ class StagingContract(Behaviour):
         with backend.new_loader() as loader:
             loader.log_run_start(start_of(NAMES))
             loader.initialize_staging(NAMES)
-            assert loader.bulk_load(NAMES.name, iter([canonical([A])])) == 1
+            assert stage(loader, NAMES, [canonical([A])]) == 1
             with pytest.raises(LoaderError, match=NAMES.name):
-                loader.bulk_load(NAMES.name, iter([canonical([B, C]), bad]))
+                stage(loader, NAMES, [canonical([B, C]), bad])
             assert self._staged(backend) == Counter()
             assert backend.left_outside() == []
-            assert loader.bulk_load(NAMES.name, iter([canonical([B])])) == 1
+            assert stage(loader, NAMES, [canonical([B])]) == 1
 
     def test_text_in_an_integer_column_is_refused(self, backend: Backend) -> None:
         with backend.new_loader() as loader:
             loader.log_run_start(start_of(PUBMED))
             loader.initialize_staging(PUBMED)
             with pytest.raises(LoaderError, match=PUBMED.name):
-                loader.bulk_load(PUBMED.name, iter([b"1\tC1\ta\t1\n2\tC2\tb\tseven\n"]))
+                stage(loader, PUBMED, [b"1\tC1\ta\t1\n2\tC2\tb\tseven\n"])
             assert backend.run("SELECT COUNT(*) FROM {staging}", PUBMED) == [(0,)]
 
     def test_rows_that_do_not_arrive_whole_leave_staging_empty(self, backend: Backend) -> None:
@@ -176,12 +177,12 @@ class StagingContract(Behaviour):
         with backend.new_loader() as loader:
             loader.log_run_start(start_of(NAMES))
             loader.initialize_staging(NAMES)
-            assert loader.bulk_load(NAMES.name, iter([canonical([C])])) == 1
+            assert stage(loader, NAMES, [canonical([C])]) == 1
             with pytest.raises(RuntimeError, match="the source broke"):
-                loader.bulk_load(NAMES.name, breaks_off())
+                stage(loader, NAMES, breaks_off())
             assert self._staged(backend) == Counter()
             assert backend.left_outside() == []
-            assert loader.bulk_load(NAMES.name, iter([canonical([B])])) == 1
+            assert stage(loader, NAMES, [canonical([B])]) == 1
 
     def test_a_large_table_arrives_whole_and_is_never_in_memory_at_once(self, backend: Backend) -> None:
         def chunks() -> Iterator[bytes]:
@@ -196,7 +197,7 @@ class StagingContract(Behaviour):
             loader.initialize_staging(NAMES)
             tracemalloc.start()
             try:
-                assert loader.bulk_load(NAMES.name, chunks()) == rows
+                assert stage(loader, NAMES, chunks()) == rows
                 _, peak = tracemalloc.get_traced_memory()
             finally:
                 tracemalloc.stop()
@@ -210,7 +211,7 @@ class StagingContract(Behaviour):
             loader.log_run_start(start_of(HISTORY))
             loader.initialize_staging(HISTORY, Strategy.SNAPSHOT)
             null = (None, None, None)
-            assert loader.bulk_load(HISTORY.name, iter([signed([null, null], [("C1", "\\N\n", "\r")])])) == 3
+            assert stage(loader, HISTORY, [signed([null, null], [("C1", "\\N\n", "\r")])], Strategy.SNAPSHOT) == 3
         found = Counter(map(tuple, backend.run("SELECT _sign, {columns} FROM {staging}", HISTORY)))
         assert found == Counter([("-", *null), ("-", *null), ("+", "C1", "\\N\n", "\r")])
 

@@ -29,12 +29,13 @@ from pyarrow import csv, parquet
 
 from medgen_pipeline.catalog import SourceTable, table_by_name
 from medgen_pipeline.loaders.databricks.config import DatabricksConfig
-from medgen_pipeline.loaders.databricks.volume import ROWS_BYTES, ParquetPart
-from medgen_pipeline.loaders.object_store import LoadFolder, turns
+from medgen_pipeline.loaders.databricks.volume import ParquetPart
+from medgen_pipeline.loaders.object_store import LoadFolder
 from medgen_pipeline.loaders.redshift.aws import client
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.loaders.redshift.stage import Stage
 from medgen_pipeline.loading.file_load import open_published
+from medgen_pipeline.rows import arrow
 from medgen_pipeline.rows.framing import FramedFile
 from medgen_pipeline.settings import Settings
 from medgen_pipeline_tests.bench.ground import sample_release
@@ -144,8 +145,8 @@ def _write_ours(table: SourceTable, path: Path) -> Sent:
         place = _Folder(Path(folder))
         started = time.monotonic()
         with LoadFolder(place, "", load_id=1, threads=1) as load, open_published(table, path) as stream:
-            rows = turns(FramedFile(table, stream, lambda _: None), ROWS_BYTES)
-            load.send(rows, lambda: ParquetPart(columns), ".parquet", part_bytes)
+            rows = arrow.batches(FramedFile(table, stream, lambda _: None), columns)
+            load.send(rows, ParquetPart, ".parquet", part_bytes)
             seconds = time.monotonic() - started
             return Sent(seconds, place.stored_mb(), peak_rss_mb())
 

@@ -10,8 +10,6 @@ import base64
 import json
 import shutil
 import socket
-import ssl
-import threading
 import uuid
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +18,6 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-import trustme
 from databricks.sql.thrift_api.TCLIService import TCLIService
 from thrift.protocol.TBinaryProtocol import TBinaryProtocol
 from thrift.transport.TTransport import TMemoryBuffer
@@ -32,11 +29,11 @@ from medgen_pipeline_tests.dbxgate.faults import Fault
 from medgen_pipeline_tests.dbxgate.service import CutError, Service
 from medgen_pipeline_tests.dbxgate.warehouse import Session, Warehouse
 from medgen_pipeline_tests.gates.faults import Drop, FaultPlan, StatementLog
+from medgen_pipeline_tests.gates.server import Listener, server_tls
 
 TOKEN = "dapi-of-the-gate"
 CLIENT = ("client-of-the-gate", "secret-of-the-gate")
 HTTP_PATH = "/sql/1.0/warehouses/gate"
-_POLL_SECONDS = 0.02
 
 
 class _Server(ThreadingHTTPServer):
@@ -165,18 +162,14 @@ class Gate:
     def start(self) -> None:
         """Start the engine, and listen on a free port of localhost."""
         self.root.mkdir(parents=True, exist_ok=True)
-        authority = trustme.CA()
-        authority.cert_pem.write_to_path(str(self.certificate))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("localhost").configure_cert(context)
+        context = server_tls("localhost", self.certificate)
         self._engine = Engine()
         self.service = Service(self._plan)
         self._processor: Any = TCLIService.Processor(self.service)  # type: ignore[no-untyped-call]  # generated
-        self._server = _Server(self)
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
-        self.port = int(self._server.server_address[1])
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), name="dbxgate")
-        self._thread.start()
+        server = _Server(self)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        self.port = int(server.server_address[1])
+        self._listener = Listener(server, "dbxgate")
         self._open()
 
     def _open(self) -> None:
@@ -196,11 +189,8 @@ class Gate:
 
     def stop(self) -> None:
         """End all."""
-        self._server.shutdown()
-        self._thread.join()
-        self.cut()
+        self._listener.stop(self.cut)
         self.service.stop()
-        self._server.server_close()
         self._engine.stop()
 
     # --- what a client needs -----------------------------------------------------------------------------------------

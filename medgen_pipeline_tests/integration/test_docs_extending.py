@@ -17,14 +17,15 @@ from medgen_pipeline_tests.integration.conftest import Installation
 
 PAGE = Document("docs/extending.md")
 EXAMPLE = PROJECT / "examples" / "duckdb"
-FILES = [path.read_text() for path in EXAMPLE.rglob("*.*") if path.suffix in {".py", ".toml"}]
+TEST_BACKEND = PROJECT / "medgen_pipeline_tests/loaders/sqlite_backend.py"
+FILES = [path.read_text() for path in (TEST_BACKEND, *EXAMPLE.rglob("*.*")) if path.suffix in {".py", ".toml"}]
 SUITE, MATERIALIZE = PAGE.blocks("sh")
 
 
 @pytest.mark.parametrize("block", [*PAGE.blocks("python"), *PAGE.blocks("toml")])
-def test_a_piece_of_code_is_the_examples_own(block: str) -> None:
-    as_method = indent(block, "    ")
-    assert any(f"\n{piece}\n" in f"\n{text}" for piece in (block, as_method) for text in FILES)
+def test_a_piece_of_code_is_the_examples_own_or_the_test_backend_s(block: str) -> None:
+    as_part = (block, indent(block, "    "), indent(block, "        "))
+    assert any(f"\n{piece}\n" in f"\n{text}" for piece in as_part for text in FILES)
 
 
 def test_the_example_is_as_long_as_the_page_says_and_short() -> None:

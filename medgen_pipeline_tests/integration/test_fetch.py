@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
-import trustme
 
 from medgen_pipeline import __version__
 from medgen_pipeline.catalog import TABLES, table_by_name
@@ -48,6 +47,7 @@ from medgen_pipeline.release.probe import SourceMemory
 from medgen_pipeline.release.transport.connections import counted_connection
 from medgen_pipeline.release.transport.file import _read_source_file
 from medgen_pipeline.release.transport.http import _listed_files
+from medgen_pipeline_tests.gates.server import server_tls
 from medgen_pipeline_tests.ncbi_double import (
     NcbiDouble,
     at_most,
@@ -121,12 +121,8 @@ def ncbi(directory: Path) -> Iterator[NcbiDouble]:
 
 @pytest.fixture
 def trusted_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
-    return context
+    return server_tls("localhost", tmp_path / "ca.pem")
 
 
 @pytest.fixture

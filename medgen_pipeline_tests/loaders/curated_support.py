@@ -22,6 +22,7 @@ from medgen_pipeline.catalog.query import Parameter
 from medgen_pipeline.loaders import AbstractNativeLoader, LoadDetail, Strategy
 from medgen_pipeline.loading.curated_load import CuratedOptions, load_curated, read_metrics
 from medgen_pipeline.loading.file_load import LoadOptions, LoadResult, load_table
+from medgen_pipeline.loading.staging import stage
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing import Row, canonical, start_of
 from medgen_pipeline.testing.files import OPEN_GATES
@@ -40,7 +41,7 @@ def _load(loader: AbstractNativeLoader, table: Table, rows: Sequence[Row], relea
     with loader:
         load_id = loader.log_run_start(replace(start_of(table, release), content_sha256=content))
         loader.initialize_staging(table)
-        loader.bulk_load(table.name, iter([canonical(rows)] if rows else []))
+        stage(loader, table, [canonical(rows)])
         detail = LoadDetail(strategy=Strategy.WAREHOUSE, rows_extracted=len(rows), rows_rejected=0, rows_repaired=0)
         loader.log_run_detail(load_id, detail)
         counts = loader.execute_cdc(table)

@@ -15,6 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar, LiteralString, Self, TypeVar
 
+import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from medgen_pipeline.catalog import ColumnType, Table
@@ -24,15 +25,12 @@ from medgen_pipeline.loaders.config import LoaderConfig
 from medgen_pipeline.loaders.sql import DbApiSession, SqlAudit, SqlNativeLoader, schemas
 from medgen_pipeline.loaders.sql.names import MARK
 from medgen_pipeline.loaders.sql.session import Relation
-from medgen_pipeline.rows.records import count_rows
 from medgen_pipeline.urls import split_url
 
 T = TypeVar("T")
 _LAYOUT: LiteralString = f"/* {MARK} */ STRICT"
 _MOMENTS = {"started_at", "finished_at", "_commit_timestamp"}  # SQLite has no type for them
 _DAYS = {"day"}  # nor for these
-_TRUTH = {"true": "1", "false": "0"}
-_FIELD = re.compile(rb"[^\t\n\\]*(?:\\.[^\t\n\\]*)*[\t\n]", re.DOTALL)
 
 
 class SqliteDialect(Dialect):
@@ -141,6 +139,7 @@ class SqliteLoader(SqlNativeLoader[Any]):
         enforced_keys=False,
         curated=True,
         delete_join="exists",
+        bulk_encoding="arrow",
         documentation=("https://www.sqlite.org/limits.html", "https://www.sqlite.org/atomiccommit.html"),
     )
     session_class: ClassVar[type[SqliteSession]] = SqliteSession
@@ -177,40 +176,33 @@ class SqliteLoader(SqlNativeLoader[Any]):
         except Timeout:
             raise TableBusyError(f"{name}: waited {self._patience:g} s for another load of this table.") from None
 
-    def bulk_load(self, table_name: str, data_iterator: Iterator[bytes]) -> int:
+    def bulk_load(self, table_name: str, data_iterator: Iterator[pa.RecordBatch]) -> int:
         schema = schemas(self._session.schema).staging
         staging = sql.Identifier(schema, table_name)
         with self._session.errors(f"inserting into the staging table of {table_name}"):
-            numbers = [kind == "INTEGER" for kind in self._session.columns(schema, table_name).values()]
+            columns = self._session.columns(schema, table_name)
             self._session.execute(sql.SQL("DELETE FROM {}").format(staging))
-            marks = sql.SQL(", ").join([sql.SQL("?")] * len(numbers))
+            marks = sql.SQL(", ").join([sql.SQL("?")] * len(columns))
             text = self.dialect.text(sql.SQL("INSERT INTO {} VALUES ({})").format(staging, marks))
             self._session.execute(sql.SQL("BEGIN"))  # of one file, since the audit is written to meanwhile
             try:
-                held = self._insert(text, data_iterator, table_name, numbers)
+                held = self._insert(text, data_iterator, table_name)
             except BaseException:
                 self._session.execute(sql.SQL("ROLLBACK"))
                 raise
             self._session.execute(sql.SQL("COMMIT"))
         return held
 
-    def _insert(self, text: str, chunks: Iterator[bytes], table_name: str, numbers: Sequence[bool]) -> int:
+    def _insert(self, text: str, batches: Iterator[pa.RecordBatch], table_name: str) -> int:
         sent = 0
 
-        def rows() -> Iterator[list[str | None]]:
+        def rows() -> Iterator[tuple[Any, ...]]:
             nonlocal sent
-            for chunk in chunks:
-                sent += count_rows(chunk)
-                for row in _decoded(chunk):
-                    if len(row) == len(numbers):
-                        pairs = zip(row, numbers, strict=True)
-                        row = [_TRUTH.get(value, value) if number and value else value for value, number in pairs]
-                    yield row
+            for batch in batches:
+                sent += batch.num_rows
+                yield from zip(*(_values(column) for column in batch.columns), strict=True)
 
-        try:
-            held = max(int(self._session.work.cursor().executemany(text, rows()).rowcount), 0)
-        except UnicodeDecodeError as error:
-            raise LoaderError(f"{table_name}: {error}") from error
+        held = max(int(self._session.work.cursor().executemany(text, rows()).rowcount), 0)
         if held != sent:
             raise LoaderError(f"{table_name}: sent {sent:,} rows, SQLite holds {held:,}; nothing was kept.")
         return held
@@ -281,14 +273,10 @@ def attach(connection: sqlite3.Connection, folder: Path, *names: str, create: bo
             connection.execute(f'PRAGMA "{name}".synchronous = NORMAL')
 
 
-def _decoded(chunk: bytes) -> Iterator[list[str | None]]:
-    """The rows of canonical bytes."""
-    row: list[str | None] = []
-    for field in _FIELD.findall(chunk):
-        row.append(re.sub(rb"\\(.)", rb"\1", field[:-1], flags=re.DOTALL).decode() or None)
-        if field.endswith(b"\n"):
-            yield row
-            row = []
+def _values(column: pa.Array) -> list[Any]:
+    """What SQLite has a type for as it is, days as text."""
+    found: list[Any] = (column.cast(pa.string()) if pa.types.is_date(column.type) else column).to_pylist()
+    return found
 
 
 def typed_row(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ from medgen_pipeline.loaders import LoaderError, LoaderFactory, LostConnectionEr
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.databricks.connect import Connector
 from medgen_pipeline.loaders.databricks.session import QUERY_SCRATCH
+from medgen_pipeline.loading.staging import stage
 from medgen_pipeline.testing import Row, load
 from medgen_pipeline.testing.loads import (
     CHANGED_B,
@@ -150,9 +151,9 @@ def test_a_volume_that_takes_no_file_leaves_everything_as_it_was(
         loader.log_run_start(start_of(NAMES))
         loader.initialize_staging(NAMES)
         with pytest.raises(kind, match=rf"writing /Volumes/main/medgen_staging/loads/names/.* {status}"):
-            loader.bulk_load(NAMES.name, iter([canonical([A])]))
+            stage(loader, NAMES, [canonical([A])])
         databricks.gate.heal()
-        assert loader.bulk_load(NAMES.name, iter([canonical([A])])) == 1
+        assert stage(loader, NAMES, [canonical([A])]) == 1
         loader.cleanup(NAMES)
     assert databricks.leftovers() == []
 

@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import signal
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-import trustme
 from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 
@@ -39,6 +37,7 @@ from medgen_pipeline.testing import Mirror, Row, canonical, compared, load, star
 from medgen_pipeline.testing.files import GOOD
 from medgen_pipeline.testing.loads import HISTORY, MERGED, MONDO, NAMES, PUBMED, A, B, C
 from medgen_pipeline_tests.gates.faults import LoggedStatement
+from medgen_pipeline_tests.gates.server import server_tls
 from medgen_pipeline_tests.loaders.redshift_support import BUCKET, ROLE, GatedRedshift
 from medgen_pipeline_tests.redgate.gate import Gate, Isolation
 from medgen_pipeline_tests.redgate.s3server import S3Fault, S3Server
@@ -487,10 +486,7 @@ def test_tls_is_verified_and_the_port_is_redshifts_unless_the_dsn_says_otherwise
 
 
 def test_a_certificate_is_checked_before_the_password_is_sent(database: str, s3: S3Server, tmp_path: Path) -> None:
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = server_tls("127.0.0.1", tmp_path / "ca.pem")
     config = {"s3_bucket": BUCKET, "aws_region": "us-east-1"}
     passwords = {"loader": "topsecret"}
     with Gate(database, s3.client_settings, tls=context, passwords=passwords) as gate:

@@ -13,7 +13,6 @@ import socket
 import socketserver
 import ssl
 import struct
-import threading
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from types import TracebackType
@@ -26,13 +25,12 @@ from botocore.config import Config  # type: ignore[import-untyped]  # ships no t
 from psycopg.conninfo import conninfo_to_dict
 
 from medgen_pipeline_tests.gates.faults import Drop, Fault, FaultPlan, StatementLog
+from medgen_pipeline_tests.gates.server import Listener
 from medgen_pipeline_tests.redgate import login, wire
 from medgen_pipeline_tests.redgate.backend import Backend
 from medgen_pipeline_tests.redgate.copyload import S3Source
 from medgen_pipeline_tests.redgate.errors import GateError, serialization_conflict
 from medgen_pipeline_tests.redgate.session import DroppedError, Session
-
-_POLL_SECONDS = 0.02
 
 
 class Isolation(Enum):
@@ -107,7 +105,7 @@ class Gate:
         self._numbers = itertools.count(1)
         self._sessions: dict[bytes, tuple[login.Client, Backend]] = {}
         self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
+        self._listener: Listener | None = None
 
     def __enter__(self) -> Self:
         """Start."""
@@ -142,18 +140,13 @@ class Gate:
     def start(self) -> None:
         """Listen on a free port of 127.0.0.1."""
         self._server = _Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), name="redgate")
-        self._thread.start()
+        self._listener = Listener(self._server, "redgate")
 
     def stop(self) -> None:
         """Cut all connections, end what runs behind them, and wait for it."""
-        if self._server is None or self._thread is None:
-            return
-        self._server.shutdown()
-        self._thread.join()
-        self.cut()
-        self._server.server_close()
-        self._server = self._thread = None
+        if self._listener is not None:
+            self._listener.stop(self.cut)
+        self._server = self._listener = None
 
     def cut(self) -> None:
         """Cut all connections there are, and end what runs behind them."""

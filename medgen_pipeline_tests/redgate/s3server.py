@@ -18,6 +18,8 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from medgen_pipeline_tests.gates.server import Listener
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -67,7 +69,7 @@ class S3Server:
     _faults: list[S3Fault] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _server: BaseWSGIServer | None = None
-    _thread: threading.Thread | None = None
+    _listener: Listener | None = None
 
     def __enter__(self) -> Self:
         """Start."""
@@ -107,8 +109,7 @@ class S3Server:
         self._server = make_server(
             "127.0.0.1", 0, self._with_faults(application), threaded=True, request_handler=_QuietHandler
         )
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="s3")
-        self._thread.start()
+        self._listener = Listener(self._server, "s3")
         self.reset()
 
     def reset(self) -> None:
@@ -119,11 +120,9 @@ class S3Server:
 
     def stop(self) -> None:
         """Stop listening."""
-        if self._server and self._thread:
-            self._server.shutdown()
-            self._thread.join()
-            self._server.server_close()
-        self._server = self._thread = None
+        if self._listener is not None:
+            self._listener.stop()
+        self._server = self._listener = None
 
     def order(self, fault: S3Fault) -> None:
         """Let matching requests suffer this; of several faults the first ordered strikes."""

@@ -1,14 +1,13 @@
 """psycopg 3 against the gate: what works with the settings for Redshift and fails without; sessions, transactions."""
 
-import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
-import trustme
 
+from medgen_pipeline_tests.gates.server import server_tls
 from medgen_pipeline_tests.redgate.conftest import PSYCOPG_SETTINGS
 from medgen_pipeline_tests.redgate.gate import Gate, Isolation
 from medgen_pipeline_tests.redgate.s3server import S3Server
@@ -329,10 +328,7 @@ def test_an_unknown_database_is_refused(gate: Gate) -> None:
 
 
 def test_tls_is_served_verified_and_demanded(backend_dsn: str, s3: S3Server, tmp_path: Path) -> None:
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = server_tls("127.0.0.1", tmp_path / "ca.pem")
     with Gate(backend_dsn, s3.client_settings, tls=context) as gate:
         verified = gate.dsn(sslmode="verify-full", sslrootcert=str(tmp_path / "ca.pem"))
         with psycopg.connect(verified, **PSYCOPG_SETTINGS) as client:

@@ -1,6 +1,7 @@
 """Canonical bytes as Arrow tables: every value as it was, and nothing read that is no row."""
 
 import random
+from collections.abc import Iterator
 
 import pytest
 
@@ -80,3 +81,25 @@ def test_numbers_have_64_bits() -> None:
 def test_what_is_no_row_is_refused(data: bytes, columns: dict[str, ColumnType]) -> None:
     with pytest.raises(arrow.NoRowsError):
         rows_of(data, columns)
+
+
+def test_batches_come_in_order_and_few_chunks_wait_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrow, "_BATCH_BYTES", 1)
+    taken = 0
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal taken
+        for number in range(100):
+            taken += 1
+            yield b"%d\n" % number
+
+    found: list[int] = []
+    for batch in arrow.batches(chunks(), {"n": ColumnType.INTEGER}):
+        found += batch.column(0).to_pylist()
+        assert taken - len(found) <= 2
+    assert found == list(range(100))
+
+
+def test_what_is_no_row_ends_the_batches() -> None:
+    with pytest.raises(arrow.NoRowsError):
+        list(arrow.batches([b"1\n", b"seven\n"], {"n": ColumnType.INTEGER}))

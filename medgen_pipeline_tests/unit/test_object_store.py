@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from medgen_pipeline.errors import TransientError
-from medgen_pipeline.loaders.object_store import LoadFolder, turns
+from medgen_pipeline.loaders.object_store import LoadFolder
+from medgen_pipeline.rows.records import turns
 
 
 class Folder:

@@ -17,6 +17,7 @@ CAPABILITIES = LoaderCapabilities(
     transactional_ddl=False,
     delete_join="merge",
     leased_lock=True,
+    bulk_encoding="arrow",
     documentation=(
         "https://docs.databricks.com/aws/en/sql/language-manual/sql-ref-names",
         "https://docs.databricks.com/aws/en/sql/language-manual/data-types/string-type",

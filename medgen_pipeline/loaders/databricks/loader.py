@@ -1,9 +1,9 @@
 """The contract's methods for Databricks: which step of a load uses which module of this package."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from medgen_pipeline.catalog import ColumnType, Table
+from medgen_pipeline.catalog import Table
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
 from medgen_pipeline.loaders.databricks.audit import DatabricksAudit
@@ -16,6 +16,9 @@ from medgen_pipeline.loaders.sql.guard import Content
 from medgen_pipeline.loaders.sql.loader import SqlNativeLoader
 from medgen_pipeline.loaders.sql.names import schemas
 from medgen_pipeline.loaders.sql.publish import require_published
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class DatabricksNativeLoader(SqlNativeLoader[Answer]):
@@ -69,17 +72,12 @@ class DatabricksNativeLoader(SqlNativeLoader[Answer]):
         with self._session.errors(f"sweeping the staging of {table.name}"):
             self._session.sweep_query_scratch()
 
-    def bulk_load(self, table_name: str, data_iterator: Iterator[bytes]) -> int:
+    def bulk_load(self, table_name: str, data_iterator: Iterator["pa.RecordBatch"]) -> int:
         """See the base class. What was sent is removed from the volume, whatever happens."""
-        schema = schemas(self._session.schema).staging
-        staging = sql.Identifier(schema, table_name)
+        staging = sql.Identifier(schemas(self._session.schema).staging, table_name)
         with self._session.errors(f"emptying the staging table of {table_name}"):
-            columns = {
-                name: next(kind for kind in ColumnType if self.dialect.is_reported(kind, words))
-                for name, words in self._session.columns(schema, table_name).items()
-            }
             self._session.execute(sql.SQL("DELETE FROM {}").format(staging))
-        sent = self._volume.load(table_name, data_iterator, columns, staging)
+        sent = self._volume.load(table_name, data_iterator, staging)
         with self._session.errors(f"counting the staged rows of {table_name}"):
             ((held,),) = self._session.execute(sql.SQL("SELECT COUNT(*) FROM {}").format(staging)).fetchall()
             if held != sent:

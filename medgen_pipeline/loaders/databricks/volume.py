@@ -5,26 +5,22 @@ even where its content is another, so each time that rows are staged their folde
 https://docs.databricks.com/aws/en/ingestion/cloud-object-storage/copy-into/
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from medgen_pipeline.catalog import ColumnType
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.databricks.failures import StatementError
 from medgen_pipeline.loaders.databricks.session import DatabricksSession
-from medgen_pipeline.loaders.object_store import LoadFolder, turns
-from medgen_pipeline.loaders.records import LoaderError, new_load_id
+from medgen_pipeline.loaders.object_store import LoadFolder
+from medgen_pipeline.loaders.records import new_load_id
 from medgen_pipeline.loaders.sql.names import schemas
-from medgen_pipeline.rows import arrow
-from medgen_pipeline.rows.records import count_rows
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyarrow import parquet
 
 # FILES takes a thousand names. https://docs.databricks.com/aws/en/sql/language-manual/delta-copy-into
 _FILES_AT_ONCE = 1000
-ROWS_BYTES = 4 << 20
-"""So many are made a table of Arrow's at a time, which has work of its own for each."""
 _COPY = sql.SQL("COPY INTO {} FROM {} FILEFORMAT = PARQUET FILES = ({}) COPY_OPTIONS ('force' = 'false')")
 
 
@@ -36,29 +32,19 @@ class Volume:
         self._session = session
         self._root = f"/Volumes/{session.catalog}/{schemas(session.schema).staging}/{session.config.volume}"
 
-    def load(
-        self, table_name: str, chunks: Iterable[bytes], columns: Mapping[str, ColumnType], staging: sql.Identifier
-    ) -> int:
-        """Send chunks of whole records and load them into an empty table; returns how many were sent.
-
-        Raises:
-            LoaderError: They are no rows of these columns.
-        """
+    def load(self, table_name: str, batches: Iterable["pa.RecordBatch"], staging: sql.Identifier) -> int:
+        """Send rows and load them into an empty table; returns how many were sent."""
         sent = 0
 
-        def counted() -> Iterator[list[bytes]]:
+        def counted() -> Iterator["pa.RecordBatch"]:
             nonlocal sent
-            for turn in turns(chunks, ROWS_BYTES):
-                sent += sum(map(count_rows, turn))
-                yield turn
+            for batch in batches:
+                sent += batch.num_rows
+                yield batch
 
         # One thread: the statements of a connection come one after another.
         with LoadFolder(self, self._table_folder(table_name), new_load_id(None), threads=1) as folder:
-            try:
-                part_bytes = self._session.config.part_megabytes << 20
-                paths = folder.send(counted(), lambda: ParquetPart(columns), ".parquet", part_bytes)
-            except arrow.NoRowsError as error:
-                raise LoaderError(f"{table_name}: what was sent are no rows of this table: {error}") from error
+            paths = folder.send(counted(), ParquetPart, ".parquet", self._session.config.part_megabytes << 20)
             names = [path.removeprefix(folder.name) for path in paths]
             with self._session.errors(f"COPY into the staging table of {table_name}"):
                 for start in range(0, len(names), _FILES_AT_ONCE):
@@ -110,22 +96,22 @@ class Volume:
 class ParquetPart:
     """One file in the making."""
 
-    def __init__(self, columns: Mapping[str, ColumnType]) -> None:
-        """Of these columns."""
+    def __init__(self) -> None:
+        """Its columns are those of the first rows."""
         import pyarrow as pa  # of the extra
 
-        self._columns = columns
         self._sink = pa.BufferOutputStream()
         self._writer: parquet.ParquetWriter | None = None
 
-    def write(self, rows: list[bytes]) -> int:
+    def write(self, rows: "pa.RecordBatch") -> int:
         """See the base class."""
+        import pyarrow as pa  # of the extra
         from pyarrow import parquet
 
-        table = arrow.table_of(b"".join(rows), self._columns)
         if self._writer is None:
-            self._writer = parquet.ParquetWriter(self._sink, table.schema, compression="zstd")
-        self._writer.write_table(table)
+            texts = [field.name for field in rows.schema if pa.types.is_string(field.type)]
+            self._writer = parquet.ParquetWriter(self._sink, rows.schema, compression="zstd", use_dictionary=texts)
+        self._writer.write_batch(rows)
         return int(self._sink.tell())
 
     def finish(self) -> bytes:

@@ -11,10 +11,10 @@ from typing import Any
 
 from isal import isal_zlib
 
-from medgen_pipeline.loaders.object_store import LoadFolder, turns
+from medgen_pipeline.loaders.object_store import LoadFolder
 from medgen_pipeline.loaders.redshift.aws import aws_errors
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
-from medgen_pipeline.rows.records import count_rows
+from medgen_pipeline.rows.records import count_rows, turns
 
 logger = logging.getLogger(__name__)
 
