@@ -10,7 +10,8 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-from medgen_pipeline.loading.findings import Change, Check, Finding, Subject
+from medgen_pipeline.loading.findings import Check
+from medgen_pipeline.loading.subject import Change, Finding, Subject
 
 ANSWERED_BY = "check/answered_by"
 """The metric that says what has answered where it was no look at all rows."""

@@ -37,12 +37,8 @@ from medgen_pipeline.loading.gates import ClosedGate, GateLimits, GatesClosedErr
 from medgen_pipeline.loading.staging import stage
 from medgen_pipeline.release import Archive, SourceFile
 from medgen_pipeline.rows.diff import LineChanges, diff_files
-from medgen_pipeline.rows.framing import (
-    FramedFile,
-    MissingColumnError,
-    frame_lines,
-    same_columns,
-)
+from medgen_pipeline.rows.framing import FramedFile, frame_lines
+from medgen_pipeline.rows.header import MissingColumnError, same_columns
 from medgen_pipeline.rows.records import FramingReport, RejectedRow
 
 logger = logging.getLogger(__name__)

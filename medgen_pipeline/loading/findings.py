@@ -6,17 +6,17 @@ a rule of the catalog's; ``of_one_table`` makes checks of rules, too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cached_property, partial
+from dataclasses import dataclass
+from functools import partial
 from statistics import median
-from typing import Any, LiteralString, NamedTuple
+from typing import Any, LiteralString
 
-from medgen_pipeline.catalog import ColumnType, CuratedTable, SourceTable, Table, any_table_by_name
+from medgen_pipeline.catalog import ColumnType, CuratedTable, SourceTable, Table
 from medgen_pipeline.catalog.model import Rule, Severity
-from medgen_pipeline.loaders import AbstractNativeLoader, ApplyMode, FoundColumn, LoadRecord, LoadStatus
+from medgen_pipeline.loaders import LoadRecord, LoadStatus
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import ADDED, REMOVED, ROWS_AFTER
+from medgen_pipeline.loading.subject import Finding, Subject
 
 _ADDED, _REMOVED = (sql.SQL(", ").join(sql.Literal(change.value) for change in changes) for changes in (ADDED, REMOVED))
 _ORPHANS_THAT_CAME: LiteralString = (
@@ -45,110 +45,6 @@ _USUAL_PERCENT = 10.0
 # Of a table that moves more, six times the usual distance from its own median: four standard deviations of a normal
 # distribution (the median absolute deviation is 0.67 of one).
 _USUAL_DISTANCES = 6
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check found.
-
-    Attributes:
-        passed: Whether all is well.
-        description: What is wrong and what to do; None where there is nothing to say.
-        metrics: Numbers and samples for the UI; plain numbers plot.
-        is_error: Whether a failure is an error; None where that is the same for all findings of the check.
-    """
-
-    passed: bool
-    description: str | None = None
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    is_error: bool | None = None
-
-
-class Change(NamedTuple):
-    """A load that has changed a table's rows; its number is one of its warehouse."""
-
-    load_id: int
-    started_at: datetime
-
-    @classmethod
-    def of(cls, text: str) -> "Change":
-        """The change that :meth:`__str__` has written."""
-        number, _, started_at = text.partition(" ")
-        return cls(int(number), datetime.fromisoformat(started_at))
-
-    def __str__(self) -> str:
-        """As text, which JSON and JavaScript keep exactly."""
-        return f"{self.load_id} {self.started_at.astimezone(UTC).isoformat()}"
-
-
-class Subject:
-    """One table in the warehouse; what several checks want to know is read once."""
-
-    def __init__(self, loader: AbstractNativeLoader, table: Table, run_id: str | None = None) -> None:
-        """Reads nothing yet; ``loader`` is connected. What Dagster's run ``run_id`` has loaded needs no look."""
-        self.loader = loader
-        self.table = table
-        self.run_id = run_id
-        self._others: dict[str, Subject] = {table.name: self}
-
-    def other(self, name: str) -> "Subject":
-        """Another table of the same warehouse, or this one by its name."""
-        if name not in self._others:
-            self._others[name] = Subject(self.loader, any_table_by_name(name), self.run_id)
-        return self._others[name]
-
-    @cached_property
-    def last_load(self) -> LoadRecord | None:
-        """The newest successful load."""
-        return self.loader.last_load(self.table)
-
-    @property
-    def load_of_run(self) -> LoadRecord | None:
-        """The newest successful load where the run has made it: production is as that load has just left it."""
-        last = self.last_load
-        return last if last and self.run_id and last.dagster_run_id == self.run_id else None
-
-    @cached_property
-    def rows_of_load(self) -> "Change | None":
-        """The load that last changed the rows; None where somebody else may have changed them since."""
-        if self.last_load is None or not (self.load_of_run or self.loader.is_as_left(self.table, self.last_load)):
-            return None
-        return self.newest_change()
-
-    def newest_change(self) -> "Change | None":
-        """The newest load that has changed the rows, as the audit has it now."""
-        rows = self.loader.query(
-            "SELECT load_id, started_at FROM {audit}.load_run WHERE table_name = {table}"
-            " AND status = {succeeded} AND mode <> {unchanged} ORDER BY load_id DESC LIMIT 1",
-            table=self.table.name,
-            succeeded=LoadStatus.SUCCEEDED,
-            unchanged=ApplyMode.UNCHANGED,
-        )
-        return Change(*rows[0]) if rows else None
-
-    def has(self, change: "Change") -> bool:
-        """Whether the audit has this very load: another warehouse, or another history, counts its loads from 1 too."""
-        rows = self.loader.query(
-            "SELECT load_id, started_at FROM {audit}.load_run WHERE load_id = {load_id} AND table_name = {table}",
-            load_id=change.load_id,
-            table=self.table.name,
-        )
-        return [Change(*row) for row in rows] == [change]
-
-    def changes_since(self, load_id: int) -> bool:
-        """Whether the change feed has every change since a load left the table."""
-        since = self.last_load.feed_since if self.last_load else None
-        return since is not None and since <= load_id
-
-    @cached_property
-    def columns(self) -> dict[str, FoundColumn]:
-        """The columns of production; none where there is no such table."""
-        return self.loader.columns(self.table)
-
-    def lacks(self, names: Sequence[str]) -> Finding | None:
-        """The finding where columns that a check reads are not there."""
-        missing = [name for name in names if name not in self.columns]
-        return Finding(False, f"Cannot be judged: {self.table.name} has no {', '.join(missing)}.") if missing else None
 
 
 @dataclass(frozen=True)

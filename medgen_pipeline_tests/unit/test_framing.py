@@ -16,12 +16,8 @@ from hypothesis import strategies as st
 
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, ColumnType, Framing, SourceTable, table_by_name
 from medgen_pipeline.rows import framing
-from medgen_pipeline.rows.framing import (
-    FramedFile,
-    FramingError,
-    MissingColumnError,
-    frame_lines,
-)
+from medgen_pipeline.rows.framing import FramedFile, frame_lines
+from medgen_pipeline.rows.header import FramingError, MissingColumnError
 from medgen_pipeline.rows.records import FramingReport, RejectedRow, count_rows
 
 NAMES = table_by_name("names")
