@@ -1,4 +1,4 @@
-"""What tests of several packages share: PostgreSQL and a database per test, an S3, a Redshift, a Databricks, releases.
+"""What tests of several packages share: PostgreSQL and a database per test, commands, S3, Redshift, Databricks, files.
 
 Fixtures of one package belong in that package's own test module.
 """
@@ -21,6 +21,7 @@ from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  
 from medgen_pipeline.demo.embedded_postgres import TEST_SETTINGS, EmbeddedPostgres
 from medgen_pipeline.urls import split_url
 from medgen_pipeline_tests.folders import short_lived
+from medgen_pipeline_tests.programs import programs
 
 if TYPE_CHECKING:
     from medgen_pipeline_tests.dbxgate.backend import GatedDatabricks
@@ -88,6 +89,17 @@ def postgres_server() -> Iterator[str]:
     finally:
         server.stop()
         shutil.rmtree(server.location, ignore_errors=True)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Path]:
+    """The folder ``.venv/bin`` of an installation, with programs that start at once."""
+    folder = short_lived("medgen-")
+    try:
+        with programs(folder) as made:
+            yield made
+    finally:
         shutil.rmtree(folder)
 
 

@@ -1,6 +1,7 @@
 """The change set: exact counts, duplicates and NULLs included, however it is found; and the feed that it becomes."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -34,6 +35,11 @@ from medgen_pipeline.testing.loads import (
 from medgen_pipeline.testing.tiers import Behaviour
 
 BASELINE = ChangeCounts(by_key=True, baseline=True)
+# What some collation, normal form, padding or escape takes for the same.
+_ALIKE: Sequence[tuple[str | None, str | None]] = (
+    *(("a", "a "), ("a", "A"), ("é", "e\u0301"), ("ß", "ss")),
+    *(("a", " a"), ("a", None), (None, "\\N"), ("1", "01")),
+)
 
 
 class ComparisonContract(Behaviour):
@@ -132,20 +138,17 @@ class ComparisonContract(Behaviour):
         counts = load(backend.new_loader(), MERGED, [two, three])
         assert (counts.inserted, counts.updated, counts.deleted, counts.unchanged) == (1, 0, 1, 1)
 
-    @pytest.mark.parametrize(
-        ("old", "new"),
-        [("a", "a "), ("a", "A"), ("é", "e\u0301"), ("ß", "ss"), ("a", " a"), ("a", None), (None, "\\N"), ("1", "01")],
-    )
     @pytest.mark.parametrize("table", [NAMES, HISTORY], ids=lambda table: table.name)
-    def test_values_that_look_alike_are_not_equal(
-        self, backend: Backend, table: SourceTable, old: str | None, new: str | None
-    ) -> None:
-        before, after = ((("C1", value, *(None for _ in table.columns[2:]))) for value in (old, new))
-        load(backend.new_loader(), table, [before])
-        counts = load(backend.new_loader(), table, [after])
+    def test_values_that_look_alike_are_not_equal(self, backend: Backend, table: SourceTable) -> None:
+        rows = [
+            [(f"C{number}", value, *(None for _ in table.columns[2:])) for number, value in enumerate(values)]
+            for values in zip(*_ALIKE, strict=True)
+        ]
+        load(backend.new_loader(), table, rows[0])
+        counts = load(backend.new_loader(), table, rows[1])
         changes = (counts.updated, counts.inserted, counts.deleted)
-        assert changes == ((1, 0, 0) if table.key else (0, 1, 1))
-        assert backend.production(table) == Counter([after])
+        assert changes == ((len(_ALIKE), 0, 0) if table.key else (0, len(_ALIKE), len(_ALIKE)))
+        assert backend.production(table) == Counter(rows[1])
 
     def test_keys_that_look_alike_are_two_keys(self, backend: Backend) -> None:
         rows = [(key, "x", None, "N") for key in ("C1", "C1 ", "c1", "Ć1", "C\u03011")]
@@ -162,16 +165,15 @@ class ComparisonContract(Behaviour):
         assert counts.unchanged == 2
 
     @pytest.mark.parametrize("table", [MONDO, MERGED, HISTORY], ids=lambda table: table.name)
-    @pytest.mark.parametrize("seed", [1, 2])
     def test_any_releases_give_the_counts_and_the_feed_of_brute_force(
-        self, backend: Backend, table: SourceTable, seed: int
+        self, backend: Backend, table: SourceTable
     ) -> None:
         before: list[Row] | None = None
-        for number, rows in enumerate(random_releases(table, 8, seed)):
+        for number, rows in enumerate(random_releases(table, 9)):
             release = f"2026-02-{number + 1:02}"
             counts = load(backend.new_loader(), table, rows, release)
             if before is not None:
-                assert counts == differences(before, rows, len(table.key)), (seed, release)
+                assert counts == differences(before, rows, len(table.key)), release
                 assert undone(backend, table, Counter(rows), release) == Counter(before)
             assert backend.production(table) == Counter(rows)
             before = rows

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -14,15 +13,9 @@ import pytest
 from dagster._core.storage.defs_state import base as defs_state  # no public way
 
 from medgen_pipeline.demo.embedded_postgres import EmbeddedPostgres
-from medgen_pipeline_tests.folders import short_lived
 
 PROJECT = Path(__file__).parents[2]
 
-# What an installation has in its bin directory, for this interpreter and this source tree.
-_PROGRAMS = {
-    "medgen": "-c 'from medgen_pipeline.cli import main; main(prog_name=\"medgen\")'",
-    "dagster": "-m dagster",
-}
 # Of the make that runs the tests; and what would lead the demo elsewhere.
 _FOREIGN = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MEDGEN_DSN", "MEDGEN_SCHEMA", "MEDGEN_SOURCE_URL", "DAGSTER_HOME")
 
@@ -95,23 +88,15 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture(scope="session")
-def installation() -> Iterator[Installation]:
+def installation(commands: Path) -> Iterator[Installation]:
     """A directory of its own; a server that commands started in it is stopped at the end of the run."""
-    directory = short_lived("medgen-demo-")
-    programs = directory / ".venv" / "bin"
-    programs.mkdir(parents=True)
-    for name, arguments in _PROGRAMS.items():
-        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n')
-        (programs / name).chmod(0o755)
+    directory = commands.parents[1]
     environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     environment |= {"MEDGEN_HOME": str(directory / "home"), "PYTHONPATH": str(PROJECT)}
     made = Installation(directory, environment)
-    try:
-        yield made
-    finally:
-        made.server.stop()
-        shutil.rmtree(made.server.location, ignore_errors=True)
-        shutil.rmtree(directory)
+    yield made
+    made.server.stop()
+    shutil.rmtree(made.server.location, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

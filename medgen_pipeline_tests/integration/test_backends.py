@@ -7,12 +7,14 @@ import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import distribution, requires
 from pathlib import Path
 from urllib.parse import unquote
 
 import dagster as dg
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from medgen_pipeline.catalog import CURATED_TABLES, table_by_name
 from medgen_pipeline.catalog.sources.medgen import TABLES
@@ -125,15 +127,15 @@ class Location:
 
     folder: Path
     release: Path
-    python: Path = Path(sys.executable)
+    dagster: tuple[Path | str, ...]
 
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run Python with these arguments and settings."""
+    def run(self, *command: Path | str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command with these settings."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("MEDGEN_", "DAGSTER_"))}
         clean.pop("PYTHONDONTWRITEBYTECODE", None)
         source = {"MEDGEN_SOURCE_URL": self.release.as_uri(), "MEDGEN_HOME": str(self.folder / "home")}
         return subprocess.run(
-            [self.python, *arguments],
+            command,
             cwd=self.folder,
             env={**clean, **source, **environment},
             capture_output=True,
@@ -144,20 +146,20 @@ class Location:
 
     def materialize(self, config: Mapping[str, object] | None = None, **environment: str) -> str:
         """Materialize two tables; returns what was printed."""
-        command = ["-m", "dagster", "asset", "materialize", "-m", "medgen_pipeline.definitions"]
+        command = [*self.dagster, "asset", "materialize", "-m", "medgen_pipeline.definitions"]
         command += ["--select", 'key:"medgen/merged" or key:"medgen/medgen_sources"']
         if config:
             path = self.folder / "redshift.yaml"
             path.write_text(yaml.safe_dump(config))
-            command += ["-c", str(path)]
+            command += ["-c", path]
         done = self.run(*command, **environment)
         assert done.returncode == 0, done.stderr[-5000:]
         return done.stdout + done.stderr
 
 
 @pytest.fixture
-def location(tmp_path: Path, release: Path) -> Location:
-    return Location(tmp_path, release)
+def location(commands: Path, tmp_path: Path, release: Path) -> Location:
+    return Location(tmp_path, release, (commands / "dagster",))
 
 
 def test_the_command_line_loads_redshift_by_environment_and_by_config_alike(
@@ -212,29 +214,45 @@ def test_the_command_line_loads_an_installed_backend_found_by_its_entry_point(lo
 
 @pytest.fixture(scope="module")
 def plain_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of a fresh environment with ``pip install .``: no extras, and not this source tree."""
+    """The Python of a fresh environment with ``pip install .``: no extras, and not this source tree.
+
+    What that installs beside the package is linked from this environment, where it is compiled already.
+    """
     environment = tmp_path_factory.mktemp("plain") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     python = environment / "bin" / "python"
-    pip: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        python,
-        "--disable-pip-version-check",
-        "install",
-        "--quiet",
-    ]
-    # What is imported is compiled then; all of it takes as long as the rest.
-    subprocess.run([*pip, "--no-compile", "--constraint", PROJECT / "constraints.txt", PROJECT], check=True)
+    (packages,) = environment.glob("lib/python*/site-packages")
+    for name in required_by("medgen_pipeline"):
+        installed = distribution(name)
+        for top in {file.parts[0] for file in installed.files or ()} - {"..", "__pycache__"}:
+            if not (packages / top).exists():  # of a namespace that several are in, it is the same folder
+                (packages / top).symlink_to(Path(str(installed.locate_file(top))))
+    pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "install", "--quiet"]
+    subprocess.run([*pip, "--no-deps", PROJECT], check=True)
     return python
+
+
+def required_by(name: str) -> set[str]:
+    """The distributions that one requires, without extras but those that are asked for, and that these require."""
+    found: set[str] = set()
+    left = [Requirement(name)]
+    while left:
+        asked = left.pop()
+        for line in requires(asked.name) or ():
+            needed = Requirement(line)
+            extras = asked.extras or {""}
+            if needed.name not in found and any(
+                needed.marker is None or needed.marker.evaluate({"extra": extra}) for extra in extras
+            ):
+                found.add(needed.name)
+                left.append(needed)
+    return found
 
 
 def test_installed_without_extras_postgres_loads_and_whatever_is_missing_is_named(
     database: str, location: Location, plain_python: Path
 ) -> None:
-    plain = replace(location, python=plain_python)
+    plain = replace(location, dagster=(plain_python, "-m", "dagster"))
     absent = (
         "boto3",
         "dagster_aws",
@@ -245,15 +263,15 @@ def test_installed_without_extras_postgres_loads_and_whatever_is_missing_is_name
         "pytest",
     )
     found = f"from importlib.util import find_spec; print([m for m in {absent} if find_spec(m)])"
-    assert plain.run("-c", found).stdout == "[]\n"
+    assert plain.run(plain_python, "-c", found).stdout == "[]\n"
     plain.materialize(MEDGEN_DSN=database)
     assert PostgresBackend(database).production(table_by_name("merged")).total() > 0
     redshift = {"MEDGEN_DSN": "redshift://u:p@127.0.0.1:1/d", "MEDGEN_S3_BUCKET": BUCKET, "MEDGEN_AWS_REGION": "x"}
     embedded = {"MEDGEN_PG_BIN": str(plain.folder)}  # as on a machine without a PostgreSQL
+    listed = plain.run(*plain.dagster, "asset", "list", "-m", "medgen_pipeline.definitions", **redshift)
+    assert listed.stdout.split() == sorted(f"medgen/{table.name}" for table in (*TABLES, *CURATED_TABLES))
     for environment, extra in ((redshift, "redshift"), (embedded, "local")):
-        listed = plain.run("-m", "dagster", "asset", "list", "-m", "medgen_pipeline.definitions", **environment)
-        assert listed.stdout.split() == sorted(f"medgen/{table.name}" for table in (*TABLES, *CURATED_TABLES))
         with pytest.raises(AssertionError, match=rf"pip install 'medgen_pipeline\[{extra}\]'"):
             plain.materialize(None, **environment)
-    ui = plain.run("-c", "from medgen_pipeline.cli import main; main(['ui'])")
+    ui = plain.run(plain_python, "-c", "from medgen_pipeline.cli import main; main(['ui'])")
     assert ui.stderr == "Error: medgen ui needs dagster-webserver: pip install 'medgen_pipeline[ui]'.\n"

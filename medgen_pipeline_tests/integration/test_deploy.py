@@ -235,10 +235,14 @@ def test_every_command_of_the_page_is_known_here_and_its_files_exist(tmp_path: P
     assert migrate == "dagster instance migrate"
 
 
-def test_dagster_instance_migrate_runs_on_the_example(accounts: dict[str, Account], tmp_path: Path) -> None:
+def test_dagster_instance_migrate_runs_on_the_example(
+    accounts: dict[str, Account], commands: Path, tmp_path: Path
+) -> None:
     home = write_instance(tmp_path / "dagster", accounts["dagster"].port)
+    program, *arguments = blocks("sh")[-1].split()
+    assert program == "dagster"
     done = subprocess.run(
-        [sys.executable, "-m", *blocks("sh")[-1].split()],
+        [commands / "dagster", *arguments],
         env=os.environ | accounts["dagster"].dagster_variables | {"DAGSTER_HOME": str(home)},
         capture_output=True,
         text=True,

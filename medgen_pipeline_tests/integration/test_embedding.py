@@ -36,7 +36,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def environment(database: str, release: Path, tmp_path: Path) -> dict[str, str]:
+def environment(commands: Path, database: str, release: Path, tmp_path: Path) -> dict[str, str]:
     """Of a shell in which the host's project is worked on."""
     return {
         "MEDGEN_DSN": database,
@@ -44,7 +44,7 @@ def environment(database: str, release: Path, tmp_path: Path) -> dict[str, str]:
         "MEDGEN_HOME": str(tmp_path / "home"),
         "DAGSTER_HOME": str(tmp_path / "dagster"),
         "PYTHONPATH": f"{tmp_path / 'host' / 'src'}:{PROJECT}",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{commands}:{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
 
 

@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,7 +51,7 @@ def variables(storage: Account, s3: S3Server) -> dict[str, str]:
 
 
 def test_a_run_on_the_example_s_instance_is_kept_in_postgresql_and_its_output_in_s3(
-    storage: Account, s3: S3Server, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    commands: Path, storage: Account, s3: S3Server, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = write_instance(tmp_path / "dagster", storage.port, with_logs_in_s3())
     write_sample(tmp_path / "2026-01-07", scale=0.05)
@@ -65,7 +64,7 @@ def test_a_run_on_the_example_s_instance_is_kept_in_postgresql_and_its_output_in
     }
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "dagster", "asset", "materialize"),
+            *(commands / "dagster", "asset", "materialize"),
             *("-m", "medgen_pipeline.definitions", "--select", 'key:"medgen/names"'),
         ],
         env=os.environ | settings,

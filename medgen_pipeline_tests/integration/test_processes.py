@@ -46,11 +46,11 @@ defs = dg.Definitions(assets=[steady, again, gone, after_it], executor=executor)
 
 @pytest.mark.parametrize(("threads", "copied"), [(0, sys.platform == "linux"), (1, False)])
 def test_a_killed_step_is_a_failure_of_its_own_and_the_others_are_made(
-    tmp_path: Path, threads: int, copied: bool
+    commands: Path, tmp_path: Path, threads: int, copied: bool
 ) -> None:
     (tmp_path / "location.py").write_text(LOCATION.format(threads=threads))
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "location", "--select", "*"]
+    command = [commands / "dagster", "asset", "materialize", "-m", "location", "--select", "*"]
     environment = {**os.environ, "DAGSTER_HOME": str(tmp_path), "PYTHONPATH": f"{tmp_path}:{PROJECT}"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr

@@ -1,7 +1,9 @@
 """README, docs/start.md, run.md and settings.md, taken at their word: commands, queries, configs, metrics, tables."""
 
 import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -144,9 +146,8 @@ def test_source_and_database_of_one_s_own_are_accepted(demo: Demo) -> None:
 def ui(demo: Demo) -> Iterator[str]:
     """``make ui`` on a free port; the UI's address."""
     port = free_port()
-    with running(
-        [*demo.make("ui"), f"PORT={port}"], port, demo.environment, PROJECT, demo.directory / "ui.log"
-    ) as address:
+    command = [*demo.make("ui"), f"PORT={port}", f"BIN={Path(sys.executable).parent}"]  # one that Ctrl-C reaches
+    with running(command, port, demo.environment, PROJECT, demo.directory / "ui.log") as address:
         yield address
 
 

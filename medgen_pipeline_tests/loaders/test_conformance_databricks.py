@@ -16,13 +16,12 @@ LIVE = Path(__file__).with_name("test_conformance_databricks_live.py")
 # A load through the gate is some fifty statements of half a dozen layers each, and takes as much time as ten on the
 # other backends.
 ALWAYS = {
-    "test_snapshot_and_warehouse_find_the_same_changes": ("repeated-medgen_cui_history", "unique-names"),
-    "test_any_releases_give_the_counts_and_the_feed_of_brute_force": ("1-merged",),
+    "test_snapshot_and_warehouse_find_the_same_changes": ("medgen_cui_history-repeated", "names-unique"),
+    "test_any_releases_give_the_counts_and_the_feed_of_brute_force": ("merged",),
     "test_a_header_that_changes_from_week_to_week_is_read_as_its_own_file_has_it": ("moved",),
-    "test_production_that_others_have_damaged_is_repaired_by_the_next_load": ("another file",),
-    "test_values_that_look_alike_are_not_equal": ("a-a ", "None-\\\\N"),
+    "test_production_that_others_have_damaged_is_repaired_by_the_next_load": ("a row without a key", "another type"),
+    "test_an_edit_by_hand_is_found_and_the_next_load_compares_all_and_heals_it": ("changes",),
     "test_a_load_killed_while_it_publishes_leaves_the_old_rows_or_the_new_ones": ("0.01",),
-    "test_an_edit_between_comparison_and_apply_is_noticed": ("0", "4"),
 }
 
 
@@ -43,11 +42,3 @@ def test_the_live_suite_runs_against_whatever_the_environment_names(databricks: 
     done = subprocess.run(command, env={**os.environ, **live}, capture_output=True, text=True, check=False)
     assert re.search(r"\b[1-9]\d* passed, \d+ deselected", done.stdout), done.stdout
     assert databricks.query("SHOW SCHEMAS") == [("default",)]
-
-
-def test_without_a_workspace_the_live_suite_says_which_variable_is_missing() -> None:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MEDGEN_LIVE_")}
-    command = [sys.executable, "-m", "pytest", "-m", "databricks_live", str(LIVE), "-p", "no:cacheprovider"]
-    done = subprocess.run(command, env=clean, capture_output=True, text=True, check=True)
-    assert "1 skipped" in done.stdout
-    assert "set MEDGEN_LIVE_DATABRICKS_DSN" in done.stdout
