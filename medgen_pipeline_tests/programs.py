@@ -77,13 +77,13 @@ def _serve(server: socket.socket) -> None:
         server.close()
         _, files, _, _ = socket.recv_fds(client, 1, 3)
         with client.makefile("rb") as sent:
-            asked = json.load(sent)
+            module, arguments, directory, environment = json.load(sent)
         if copy := os.fork():
             status = os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1])
             client.send(b"%d" % (status if status >= 0 else 128 - status))
             os._exit(0)
         client.close()
-        _become(*asked, files)
+        _become(module, arguments, directory, environment, files)
         return
     os._exit(0)
 

@@ -227,7 +227,7 @@ def plain_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for top in {file.parts[0] for file in installed.files or ()} - {"..", "__pycache__"}:
             if not (packages / top).exists():  # of a namespace that several are in, it is the same folder
                 (packages / top).symlink_to(Path(str(installed.locate_file(top))))
-    pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "install", "--quiet"]
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check", "install", "--quiet"]
     subprocess.run([*pip, "--no-deps", PROJECT], check=True)
     return python
 

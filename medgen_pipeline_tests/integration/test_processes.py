@@ -50,7 +50,7 @@ def test_a_killed_step_is_a_failure_of_its_own_and_the_others_are_made(
 ) -> None:
     (tmp_path / "location.py").write_text(LOCATION.format(threads=threads))
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    command = [commands / "dagster", "asset", "materialize", "-m", "location", "--select", "*"]
+    command = [str(commands / "dagster"), "asset", "materialize", "-m", "location", "--select", "*"]
     environment = {**os.environ, "DAGSTER_HOME": str(tmp_path), "PYTHONPATH": f"{tmp_path}:{PROJECT}"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
