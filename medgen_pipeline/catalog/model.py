@@ -111,8 +111,8 @@ class Column:
         name: The warehouse's name: the published header in snake_case.
         header: The name in NCBI's header line, without the leading ``#``.
         description: What the value means.
-        type: Of NCBI's columns TEXT, or INTEGER for UID, PMID and numbers of genes and taxa only: of the others no width
-            or pattern is guaranteed.
+        type: Of NCBI's columns TEXT, or INTEGER for UID, PMID and numbers of genes and taxa only: no width or pattern
+            of the others is guaranteed.
         nullable: False where a missing value means a damaged row. A hint for checks and the UI, not a constraint.
         aliases: Other spellings of the header that NCBI has used.
         max_bytes: Declared width in UTF-8 bytes on warehouses that need one; PostgreSQL ignores it.

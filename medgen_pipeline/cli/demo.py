@@ -93,7 +93,7 @@ def _first_answer() -> Iterator[str]:
         " WHERE disease_id = 'OMIM:154700' AND NOT is_negated ORDER BY kind, phenotype_id"
     )
     schema = settings().warehouse_schema
-    yield f'Marfan syndrome (OMIM:154700), asked of {schema}.disease_phenotype; the documentation has "Ten questions":'
+    yield f'Marfan syndrome (OMIM:154700), asked of {schema}.disease_phenotype; the docs have "Fifteen questions":'
     with warehouse() as loader:
         for kind, number, name in loader.read_query(query, 100):
             yield f"  {kind:<13}{number}  {name}"

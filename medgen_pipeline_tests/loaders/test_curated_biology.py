@@ -1,6 +1,7 @@
 """What each curated table says, on small worlds made for one question each, on both backends."""
 
 from collections.abc import Sequence
+from datetime import date
 
 import pytest
 
@@ -379,6 +380,84 @@ def test_what_has_no_name_goes_by_its_kind_and_what_reads_both_ways_is_there_onc
             ("C6", "AQ", "C1", "AQ"),
         ]
     )
+
+
+# Genes
+
+
+def gene_row(gene_id: int | None, cui: str | None, source: str | None, **values: object) -> dict[str, object]:
+    """A row of mim2gene_medgen."""
+    return {"mim_number": "154700", "gene_id": gene_id, "medgen_cui": cui, "source": source, **values}
+
+
+def condition(
+    gene_id: int, symbol: str, cui: str | None, updated: str | None = None, **values: object
+) -> dict[str, object]:
+    """A row of gene_condition_source_id, of a gene whose variants cause the condition."""
+    return {"gene_id": gene_id, "associated_genes": symbol, "concept_id": cui, "last_updated": updated, **values}
+
+
+def test_genes_of_both_files_are_followed_to_current_concepts_and_no_source_is_lost(
+    curated_warehouse: CuratedWarehouse,
+) -> None:
+    curated_warehouse.give_names("C1", "C2", "C3", "C4")
+    curated_warehouse.give("merged", [("C9", "C1")])
+    curated_warehouse.give(
+        "mim2gene_medgen",
+        [
+            gene_row(1, "C9", " GeneMap; GeneReviews"),
+            gene_row(2, "C2", " GeneMap", comment="nondisease; susceptibility"),
+            gene_row(2, "C3", " GeneMap", comment="susceptibility; question"),
+            gene_row(3, "C3", None, comment="susceptibility; modifier"),
+            gene_row(3, "C4", " OMIM", comment="QTL 2"),
+            gene_row(3, None, " GeneMap"),
+            gene_row(None, "C4", " GeneMap"),
+        ],
+    )
+    curated_warehouse.give(
+        "gene_condition_source_id",
+        [
+            condition(1, "FBN1", "C1", "Feb 16 2016", source_name="MONDO", disease_mim="154700"),
+            condition(1, "FBN1", "C1", "21 May 2021", source_name="MONDO", disease_mim="154700"),
+            condition(2, "", "C4", "Feb 29 2020", associated_genes=None, related_genes="TWO"),
+            condition(1, "FBN1", "C2", "Feb 29 2021"),
+            condition(1, "FBN1", "C3", "yesterday"),
+            condition(1, "FBN1", None),
+        ],
+    )
+    curated_warehouse.make("gene_disease")
+    mim, clinvar = "mim2gene_medgen", "gene_condition_source_id"
+    assert curated_warehouse.rows("gene_disease") == sorted(
+        [
+            ("C1", 1, "FBN1", "causal", "GeneMap", "154700", mim, None),
+            ("C1", 1, "FBN1", "causal", "GeneReviews", "154700", mim, None),
+            ("C1", 1, "FBN1", "causal", "MONDO", "154700", clinvar, date(2021, 5, 21)),
+            ("C2", 2, "TWO", "nondisease", "GeneMap", "154700", mim, None),
+            ("C3", 2, "TWO", "question", "GeneMap", "154700", mim, None),
+            ("C3", 3, None, "susceptibility", "NCBI", "154700", mim, None),
+            ("C4", 3, None, "other", "OMIM", "154700", mim, None),
+            ("C4", 2, "TWO", "related", "ClinVar", None, clinvar, date(2020, 2, 29)),
+            ("C2", 1, "FBN1", "causal", "ClinVar", None, clinvar, None),
+            ("C3", 1, "FBN1", "causal", "ClinVar", None, clinvar, None),
+        ],
+        key=repr,
+    )
+
+
+def test_a_well_known_gene_that_is_not_the_cause_is_an_error_and_so_are_many_lost_concepts(
+    curated_warehouse: CuratedWarehouse,
+) -> None:
+    curated_warehouse.give_names("C0024796", "C0010674")
+    curated_warehouse.give(
+        "mim2gene_medgen",
+        [gene_row(1080, "C0010674", " GeneMap"), gene_row(2200, "C0024796", " GeneMap", comment="question")],
+    )
+    curated_warehouse.give("gene_condition_source_id", [condition(7, "SEVEN", "C9")])
+    curated_warehouse.make("gene_disease")
+    found = curated_warehouse.findings("gene_disease", "well_known_genes_cause_their_diseases")
+    assert [(row[0], row[3]) for row in found] == [("ERROR", "FBN1"), ("WARN", "HTT")]
+    lost = curated_warehouse.findings("gene_disease", "concepts_are_current")
+    assert lost == [("ERROR", "C9", 7, "SEVEN", "gene_condition_source_id")]
 
 
 # Phenotypes

@@ -87,6 +87,12 @@ class World:
                                                 one(["HP:1", "HP:2"]), "Name", "Name", "HPO", "Finding"),
             "medgen_pubmed_lnk": lambda: (self.random.randint(1, 3), cui(), "Name", self.random.randint(1, 9)),
             "merged": lambda: (cui(), cui()),
+            "mim2gene_medgen": lambda: (one(["100100", "100101"]), one([1, 2, 3, None]), "phenotype",
+                                        one([" GeneMap", " GeneMap; GeneReviews", None]), one([cui(), None]),
+                                        one([None, "susceptibility", "question"])),
+            "gene_condition_source_id": lambda: (*one([(1, "A", None), (2, None, "B"), (4, "D", None)]),
+                                                 one([cui(), None]), "Name", one(["MONDO", None]), "1", None,
+                                                 one(["Feb 16 2016", "21 May 2021"])),
             "medgen_cui_history": lambda: (cui(), one([cui(), "No longer reported"]), "May 2020"),
         }  # fmt: skip
 

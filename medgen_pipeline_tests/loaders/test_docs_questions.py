@@ -80,9 +80,9 @@ def _shown(cell: object) -> str:
     return "" if cell is None else str(cell)
 
 
-def test_the_page_has_ten_questions_with_answers() -> None:
-    assert [question.title.partition(".")[0] for question in QUESTIONS] == [str(number) for number in range(1, 11)]
-    assert PAGE.count("```sql\n") == 10
+def test_the_page_has_fifteen_questions_with_answers() -> None:
+    assert [question.title.partition(".")[0] for question in QUESTIONS] == [str(number) for number in range(1, 16)]
+    assert PAGE.count("```sql\n") == 15
     assert all(len(question.answer) > 1 for question in QUESTIONS)
 
 

@@ -55,6 +55,7 @@ CURATED_NAMES = [
     "concept_xref",
     "cui_redirect",
     "disease_phenotype",
+    "gene_disease",
     "release_report",
 ]
 ALL_NAMES = sorted([*CURATED_NAMES, *FILE_NAMES])
@@ -98,6 +99,13 @@ def test_keys_jobs_and_resources_are_the_promised_ones(definitions: dg.Definitio
     assert sorted(schedule.name for schedule in definitions.schedules or ()) == schedules
     assert isinstance((definitions.resources or {})["medgen_source"], MedgenSource)
     assert isinstance((definitions.resources or {})["medgen_warehouse"], WarehouseIOManager)
+
+
+@pytest.mark.parametrize("sources", ["medgen", "medgen,gene", "medgen,clinvar"])
+def test_a_source_that_is_switched_off_takes_what_is_made_from_it_along_and_nothing_else(sources: str) -> None:
+    graph = build_definitions(environment={"MEDGEN_SOURCES": sources}).resolve_asset_graph()
+    made = {node.path[-1] for node in graph.get_all_asset_keys()} & set(CURATED_NAMES)
+    assert made == set(CURATED_NAMES) - {"gene_disease"}
 
 
 @pytest.mark.parametrize(
@@ -195,7 +203,7 @@ def checks_of(job: dg.JobDefinition) -> dict[str, set[str]]:
 # Of the catalog: what has a proven key, what refers to another table, and the rules of curated tables.
 CHECKS = {
     "schema_matches_catalog": set(ALL_NAMES),
-    "key_is_unique": {"names", *CURATED_NAMES} - {"concept_name"},
+    "key_is_unique": {"names", *CURATED_NAMES} - {"concept_name", "gene_disease"},
     "required_columns_are_filled": set(ALL_NAMES),
     "row_count_within_history": set(ALL_NAMES) - {"release_report"},
     "no_rejected_rows": set(FILE_NAMES),
@@ -204,12 +212,13 @@ CHECKS = {
         *("medgen_hpo_mapping", "medgen_hpo_omim_mapping", "medgen_id_mappings", "medgen_pubmed_lnk"),
         *("merged", "mgconso", "mgdef", "mgrel", "mgsat", "mgsty"),
         *("concept_ancestor", "concept_literature", "concept_name", "concept_parent", "concept_relation"),
-        *("concept_xref", "disease_phenotype"),
+        *("concept_xref", "disease_phenotype", "gene_disease"),
     },
     "production_equals_file": set(ALL_NAMES),
     "every_current_concept_is_here": {"concept"},
     "well_known_diseases_are_diseases": {"concept"},
-    "concepts_are_current": {"concept_xref", "disease_phenotype"},
+    "concepts_are_current": {"concept_xref", "disease_phenotype", "gene_disease"},
+    "well_known_genes_cause_their_diseases": {"gene_disease"},
     "vocabularies_are_known": {"concept_xref"},
     "mondo_and_uid_are_one_to_one": {"concept_xref"},
     "parents_are_above": {"concept_parent"},

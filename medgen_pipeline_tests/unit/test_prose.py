@@ -27,7 +27,7 @@ from medgen_pipeline_tests.bench import run as bench_run
 from medgen_pipeline_tests.documents import Document
 from medgen_pipeline_tests.instance import PROJECT
 
-WORDS = dict(enumerate(["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]))
+WORDS = dict(enumerate(["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"]))
 SPANS = {30: "half a minute", 60: "a minute"}
 
 

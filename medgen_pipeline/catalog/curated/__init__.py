@@ -13,6 +13,7 @@ from medgen_pipeline.catalog.curated import (
     concept_xref,
     cui_redirect,
     disease_phenotype,
+    gene_disease,
     release_report,
 )
 from medgen_pipeline.catalog.model import CuratedTable, Source, SourceTable, Table
@@ -29,6 +30,7 @@ CURATED_TABLES: tuple[CuratedTable, ...] = (
     concept_ancestor.TABLE,
     disease_phenotype.TABLE,
     cui_redirect.TABLE,
+    gene_disease.TABLE,
     release_report.TABLE,
 )
 

@@ -20,3 +20,8 @@ def integer(name: str, description: str, *, nullable: bool = False) -> Column:
 def flag(name: str, description: str) -> Column:
     """A yes or no."""
     return Column(name, name, description, type=ColumnType.BOOLEAN, nullable=False)
+
+
+def date(name: str, description: str, *, nullable: bool = False) -> Column:
+    """A day."""
+    return Column(name, name, description, type=ColumnType.DATE, nullable=nullable)
