@@ -53,11 +53,16 @@ class Settings(BaseSettings):
     gene_source_url: str = Field(
         default="", repr=False, description="The same for the files of NCBI Gene; empty: NCBI."
     )
+    gene_info_source_url: str = Field(default="", repr=False, description="The same for human genes; empty: NCBI.")
     clinvar_source_url: str = Field(default="", repr=False, description="The same for ClinVar's files; empty: NCBI.")
+    genereviews_source_url: str = Field(
+        default="", repr=False, description="The same for the files of GeneReviews; empty: NCBI."
+    )
+    gtr_source_url: str = Field(default="", repr=False, description="The same for the file of GTR; empty: NCBI.")
     sources: str = Field(
         default="",
-        description="Sources that are loaded, with commas: `medgen`, `gene`, `clinvar`; empty: all, but without those "
-        "that have no URL where `MEDGEN_SOURCE_URL` is set.",
+        description="Sources that are loaded, with commas: `medgen`, `gene`, `gene_info`, `clinvar`, `genereviews`, "
+        "`gtr`; empty: all but `gtr`; where `MEDGEN_SOURCE_URL` is set, those that have a URL.",
     )
     source_hosts: str = Field(
         default="",

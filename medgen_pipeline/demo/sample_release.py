@@ -15,8 +15,8 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from medgen_pipeline.catalog import TABLES, SourceTable
-from medgen_pipeline.demo.sample import clinvar, gene, medgen
-from medgen_pipeline.demo.sample.world import INVENTED, ROWS, world_of
+from medgen_pipeline.demo.sample import clinvar, gene, genereviews, gtr, medgen
+from medgen_pipeline.demo.sample.world import INVENTED, INVENTED_GENES, ROWS, world_of
 from medgen_pipeline.rows.published import header_of, line_of
 
 Row = dict[str, str]  # by column name
@@ -26,8 +26,15 @@ _WEEK = dt.timedelta(days=7)
 _CONCEPTS = 2_400  # at scale 1: a hundredth of MedGen
 _FEWEST_CONCEPTS = 60
 _PUBMED_LINKS = 14
+_ABOUT_INVENTED = (*INVENTED, *INVENTED_GENES)
 # What a successor changes in some rows of a table, beside what follows from its concepts.
-_REVISIONS = medgen.REVISIONS | gene.REVISIONS | clinvar.REVISIONS
+_REVISIONS = {
+    **medgen.REVISIONS,
+    **gene.REVISIONS,
+    **clinvar.REVISIONS,
+    **genereviews.REVISIONS,
+    **gtr.REVISIONS,
+}
 
 
 def write_sample(
@@ -82,7 +89,7 @@ def _drift(table: SourceTable, rows: Iterable[Row]) -> Iterator[Row]:
     """Leave out every 67th row about invented concepts and revise every 41st; names follow the concepts alone."""
     number = 0
     for row in rows:
-        if table.name != "names" and any(value.startswith(INVENTED) for value in row.values()):
+        if table.name != "names" and any(value.startswith(_ABOUT_INVENTED) for value in row.values()):
             number += 1
             if number % 67 == 0:
                 continue

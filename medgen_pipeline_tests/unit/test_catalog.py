@@ -20,6 +20,11 @@ from medgen_pipeline.catalog import (
 from medgen_pipeline.catalog.sources import medgen
 from medgen_pipeline.settings import Settings
 
+GENE_INFO = (
+    "tax_id|GeneID|Symbol|LocusTag|Synonyms|dbXrefs|chromosome|map_location|description|type_of_gene|"
+    "Symbol_from_nomenclature_authority|Full_name_from_nomenclature_authority|Nomenclature_status|"
+    "Other_designations|Modification_date|Feature_type"
+)
 # File name, header. The two columns of MERGED and the TAB files' headers were not read from real files.
 PUBLISHED = [
     ("names", "NAMES.RRF.gz", "CUI|name|source|SUPPRESS"),
@@ -45,15 +50,37 @@ PUBLISHED = [
     ("medgen_sources", "MedGen_Sources.txt", "Source|Abbreviation|Description|URL"),
     ("mim2gene_medgen", "mim2gene_medgen", "MIM number|GeneID|type|Source|MedGenCUI|Comment"),
     (
+        "gene_info",
+        "Homo_sapiens.gene_info.gz",
+        GENE_INFO,
+    ),
+    (
         "gene_condition_source_id",
         "gene_condition_source_id",
         "GeneID|AssociatedGenes|RelatedGenes|ConceptID|DiseaseName|SourceName|SourceID|DiseaseMIM|LastUpdated",
+    ),
+    ("concept_id_history", "ConceptID_history.txt", "Previous ConceptID|Current ConceptID|Date of Action"),
+    (
+        "disease_names",
+        "disease_names",
+        "DiseaseName|SourceName|ConceptID|SourceID|DiseaseMIM|LastModified|Category",
+    ),
+    ("genereviews_omim", "NBKid_shortname_OMIM.txt", "NBK_id|GR_shortname|OMIM"),
+    ("genereviews_gene", "NBKid_shortname_genesymbol.txt", "NBK_id|GR_shortname|genesymbol"),
+    ("genereviews_title", "GRtitle_shortname_NBKid.txt", "GR_shortname|GR_Title|NBK_id|PMID"),
+    (
+        "gtr_test_condition_gene",
+        "test_condition_gene.txt",
+        "accession_version|test_type|object|GTR_identifier|MIM_number|object_name|gene_or_SNOMED_CT_ID|gene_symbol",
     ),
 ]
 URLS = {
     "medgen": "https://ftp.ncbi.nlm.nih.gov/pub/medgen/",
     "gene": "https://ftp.ncbi.nlm.nih.gov/gene/DATA/",
+    "gene_info": "https://ftp.ncbi.nlm.nih.gov/gene/DATA/GENE_INFO/Mammalia/",
     "clinvar": "https://ftp.ncbi.nlm.nih.gov/pub/clinvar/",
+    "genereviews": "https://ftp.ncbi.nlm.nih.gov/pub/GeneReviews/",
+    "gtr": "https://ftp.ncbi.nlm.nih.gov/pub/GTR/data/",
 }
 COLUMNS = [(table, column) for table in TABLES for column in table.columns]
 
@@ -72,7 +99,7 @@ def test_each_source_is_a_directory_of_ncbi_s_with_a_setting_of_its_own() -> Non
     assert {source.setting for source in SOURCES} <= {f"MEDGEN_{name.upper()}" for name in Settings.model_fields}
     assert [source.setting for source in SOURCES][:2] == ["MEDGEN_SOURCE_URL", "MEDGEN_GENE_SOURCE_URL"]
     assert [table for source in SOURCES for table in tables_of(source)] == list(TABLES)
-    with pytest.raises(LookupError, match="no source 'gnee'; known sources: medgen, gene, clinvar"):
+    with pytest.raises(LookupError, match="no source 'gnee'; known sources: medgen, gene, gene_info, clinvar"):
         source_by_name("gnee")
 
 
@@ -107,14 +134,14 @@ def test_no_spelling_of_a_header_could_mean_two_columns(table: SourceTable) -> N
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_a_table_is_described_and_sized(table: SourceTable) -> None:
-    assert "NCBI MedGen" in table.description or table.source.title in table.description
+    assert "NCBI MedGen" in table.description or table.source.title.partition(",")[0] in table.description
     assert 3 <= len(table.description.splitlines()) <= 9
     assert table.typical_rows > 0
 
 
-def test_only_uid_pmid_and_genes_are_integers() -> None:
+def test_only_uid_pmid_genes_and_taxa_are_integers() -> None:
     integers = {column.name for _, column in COLUMNS if column.type is ColumnType.INTEGER}
-    assert integers == {"uid", "pmid", "gene_id"}
+    assert integers == {"uid", "pmid", "gene_id", "tax_id"}
     assert all(column.type is ColumnType.INTEGER for _, column in COLUMNS if column.name in integers)
 
 

@@ -298,6 +298,53 @@ def test_markers_are_found_in_columns_that_a_file_has_in_another_order_or_does_n
     assert frame(MARKED, content, frozenset({"mim_number"})).rows == [[None, None, "gene", None, "C1", None]]
 
 
+A1BG = (
+    b"9606\t1\tA1BG\t-\tA1B|ABG\tMIM:138670|HGNC:HGNC:5\t19\t19q13.43\talpha-1-B glycoprotein\tprotein-coding\tA1BG"
+    b"\talpha-1-B glycoprotein\tO\talpha-1B-glycoprotein\t20251125\t-"
+)
+# Lines of NCBI's files, of which no whole one was at hand.
+PUBLISHED = [
+    ("genereviews_omim", b"NBK1103\ttrimethylaminuria\t136132", ["NBK1103", "trimethylaminuria", "136132"]),
+    ("genereviews_gene", b"NBK1311\tli-fraumeni\tTP53", ["NBK1311", "li-fraumeni", "TP53"]),
+    ("genereviews_gene", b"NBK1311\tli-fraumeni\tNot applicable", ["NBK1311", "li-fraumeni", None]),
+    (
+        "genereviews_title",
+        b"cantu\tCant\xfa syndrome\tNBK246980\t25275207",
+        ["cantu", "Cant\ufffd syndrome", "NBK246980", "25275207"],
+    ),
+    (
+        "gtr_test_condition_gene",
+        b"GTR000004006.1\tClinical\tcondition\tC0016667\t300624\tFragile X syndrome\t613003\tN/A",
+        ["GTR000004006.1", "Clinical", "condition", "C0016667", "300624", "Fragile X syndrome", "613003", None],
+    ),
+    (
+        "gtr_test_condition_gene",
+        b"GTR000004006.1\tClinical\tgene\tC1414649\t309550\tFMR1:fragile X messenger ribonucleoprotein 1\t2332\tFMR1",
+        [
+            *("GTR000004006.1", "Clinical", "gene", "C1414649", "309550"),
+            *("FMR1:fragile X messenger ribonucleoprotein 1", "2332", "FMR1"),
+        ],
+    ),
+    (
+        "gene_info",
+        A1BG,
+        [
+            *("9606", "1", "A1BG", None, "A1B|ABG", "MIM:138670|HGNC:HGNC:5", "19", "19q13.43"),
+            *("alpha-1-B glycoprotein", "protein-coding", "A1BG", "alpha-1-B glycoprotein", "O"),
+            *("alpha-1B-glycoprotein", "20251125", None),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "row"), PUBLISHED, ids=[f"{one[0]}-{place}" for place, one in enumerate(PUBLISHED)]
+)
+def test_a_line_as_ncbi_publishes_it_is_read_with_its_traps(name: str, line: bytes, row: list[str | None]) -> None:
+    table = table_by_name(name)
+    assert frame(table, file_of(table, line)).rows == [row]
+
+
 BROKEN = [
     pytest.param(NAMES, [b"C1|Name|", b"GTR|N|"], [["C1", "Name", "\nGTR", "N"]], id="after a delimiter"),
     pytest.param(NAMES, [b"C1|One", b"two|GTR|N|"], [["C1", "One\ntwo", "GTR", "N"]], id="in a value"),

@@ -22,6 +22,11 @@ WHOLE_ROWS = {
     "mondo_cui_history",  # it has a key, and the sample breaks it
     "mim2gene_medgen",
     "gene_condition_source_id",
+    "concept_id_history",
+    "genereviews_omim",
+    "genereviews_gene",
+    "genereviews_title",
+    "gtr_test_condition_gene",
 }
 
 
@@ -160,6 +165,10 @@ ODDITIES = [
     ("a susceptibility", "mim2gene_medgen", "comment", rb"\Asusceptibility\Z"),
     ("a symbol of a gene that is only related", "gene_condition_source_id", "related_genes", rb"\ARLTD"),
     ("an Orphanet number like nobody else's", "gene_condition_source_id", "source_id", rb"\AORPHA\d+\Z"),
+    ("a chapter without a gene", "genereviews_gene", "gene_symbol", rb"\A\Z"),
+    ("a number whose meaning another column tells", "gtr_test_condition_gene", "object", rb"\Acondition\Z"),
+    ("a retired concept that ClinVar reports no longer", "concept_id_history", "current_concept_id", rb"\ANo longer"),
+    ("a list of identifiers", "gene_info", "db_xrefs", rb"\AMIM:\d+\|HGNC:HGNC:\d+\Z"),
     ("one format of dates", "gene_condition_source_id", "last_updated", rb"\A[A-Z][a-z]{2} \d\d \d{4}\Z"),
     ("the other format of dates", "gene_condition_source_id", "last_updated", rb"\A\d\d [A-Z][a-z]{2} \d{4}\Z"),
 ]
@@ -173,17 +182,17 @@ def test_both_releases_have(
         assert any(re.search(pattern, value) for value in column(release, table_name, column_name)), what
 
 
-def test_one_name_of_the_pubmed_links_is_not_utf8(base: Release, successor: Release) -> None:
+def test_one_name_of_the_pubmed_links_and_one_title_are_not_utf8(base: Release, successor: Release) -> None:
     for release in (base, successor):
         damaged = []
         for table_name, rows in release.items():
             damaged += [table_name for row in rows if "\ufffd" in b"|".join(row).decode(errors="replace")]
-        assert damaged == ["medgen_pubmed_lnk"]
+        assert damaged == ["medgen_pubmed_lnk", "genereviews_title"]
 
 
 def test_rows_repeat_exactly_in_the_hpo_omim_mapping_and_a_key_repeats_in_mondo(base: Release) -> None:
     repeated = {name for name, rows in base.items() if len(set(rows)) < len(rows)}
-    assert repeated == {"medgen_hpo_omim_mapping", "mondo_cui_history", "gene_condition_source_id"}
+    assert repeated == {"medgen_hpo_omim_mapping", "mondo_cui_history", "gene_condition_source_id", "genereviews_omim"}
 
 
 def test_an_aui_repeats_in_mgconso(base: Release) -> None:

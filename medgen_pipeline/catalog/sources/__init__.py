@@ -1,9 +1,15 @@
 """The sources of files: one module per publisher of tables."""
 
 from medgen_pipeline.catalog.model import Source, SourceTable
-from medgen_pipeline.catalog.sources import clinvar, gene, medgen
+from medgen_pipeline.catalog.sources import clinvar, gene, genereviews, gtr, medgen
 
-TABLES: tuple[SourceTable, ...] = (*medgen.TABLES, *gene.TABLES, *clinvar.TABLES)
+TABLES: tuple[SourceTable, ...] = (
+    *medgen.TABLES,
+    *gene.TABLES,
+    *clinvar.TABLES,
+    *genereviews.TABLES,
+    *gtr.TABLES,
+)
 SOURCES: tuple[Source, ...] = tuple(dict.fromkeys(table.source for table in TABLES))
 
 

@@ -75,4 +75,80 @@ _GENE_CONDITION = SourceTable(
     typical_rows=12_800,
 )
 
-TABLES: tuple[SourceTable, ...] = (_GENE_CONDITION,)
+_CONCEPT_ID_HISTORY = SourceTable(
+    source=CLINVAR,
+    name="concept_id_history",
+    file_name="ConceptID_history.txt",
+    framing=Framing.TAB,
+    columns=(
+        Column("previous_concept_id", "Previous ConceptID", "The retired concept.", nullable=False, max_bytes=64),
+        Column(
+            "current_concept_id",
+            "Current ConceptID",
+            "The concept that replaced it, or the text `No longer reported`.",
+            max_bytes=255,
+        ),
+        Column("date_of_action", "Date of Action", "Day of the change, as text.", max_bytes=64),
+    ),
+    key=(),
+    key_proven=False,
+    description=(
+        "What became of concepts that ClinVar once reported. Kept daily by ClinVar since 2012.\n\n"
+        "- `current_concept_id` is not always a concept: test its shape before joining.\n"
+        "- It has retired `CN…` concepts that are in no table of MedGen's; many records elsewhere still carry them.\n"
+        "- Chains are possible: a replacement may be retired in its turn.\n"
+        "- No real lines were seen when this was written, only NCBI's description; dates may have two formats, as in "
+        "`gene_condition_source_id`."
+    ),
+    typical_rows=20_000,
+)
+
+_DISEASE_NAMES = SourceTable(
+    source=CLINVAR,
+    name="disease_names",
+    file_name="disease_names",
+    framing=Framing.TAB,
+    columns=(
+        Column(
+            "disease_name",
+            "DiseaseName",
+            "Name of the condition that ClinVar and GTR prefer.",
+            nullable=False,
+            max_bytes=_NAME,
+        ),
+        Column("source_name", "SourceName", "Who uses this name, too.", max_bytes=255),
+        Column("concept_id", "ConceptID", "Concept of the condition.", max_bytes=64),
+        Column(
+            "source_id",
+            "SourceID",
+            "The condition's identifier there. Orphanet's are written in a way of ClinVar's own: `ORPHA91387`.",
+            max_bytes=255,
+        ),
+        Column("disease_mim", "DiseaseMIM", "Number of the condition in OMIM.", max_bytes=64),
+        Column(
+            "last_modified",
+            "LastModified",
+            "Day of the change, as text.",
+            aliases=("LastUpdated",),  # of NCBI's README
+            max_bytes=64,
+        ),
+        Column(
+            "category",
+            "Category",
+            "`Blood group`, `Disease`, `Finding`, `Named protein variant`, `Pharmacological response` or `phenotype "
+            "instruction`.",
+            max_bytes=255,
+        ),
+    ),
+    key=("concept_id", "source_name", "source_id"),
+    key_proven=False,
+    description=(
+        "Names of conditions as ClinVar and GTR use them. Made daily by ClinVar.\n\n"
+        "- A condition has a row for each source that uses its name.\n"
+        "- More than `gene_condition_source_id` has: no gene need be known.\n"
+        "- No real lines were seen when this was written, only the header and NCBI's description."
+    ),
+    typical_rows=40_000,
+)
+
+TABLES: tuple[SourceTable, ...] = (_GENE_CONDITION, _CONCEPT_ID_HISTORY, _DISEASE_NAMES)

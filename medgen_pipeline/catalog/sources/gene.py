@@ -64,4 +64,64 @@ _MIM2GENE = SourceTable(
     typical_rows=28_600,
 )
 
-TABLES: tuple[SourceTable, ...] = (_MIM2GENE,)
+# A directory of its own, and so a source of its own: a look at it is one more request.
+GENE_INFO = Source(
+    name="gene_info",
+    title="NCBI Gene, human",
+    url="https://ftp.ncbi.nlm.nih.gov/gene/DATA/GENE_INFO/Mammalia/",
+    cadence=DAILY,
+    null_markers=("-",),
+)
+
+_LIST = "as a list with `|`"
+
+_GENE_INFO = SourceTable(
+    source=GENE_INFO,
+    name="gene_info",
+    file_name="Homo_sapiens.gene_info.gz",
+    framing=Framing.TAB,
+    columns=(
+        Column("tax_id", "tax_id", "Taxon; `9606` is man.", type=ColumnType.INTEGER, nullable=False, max_bytes=18),
+        Column(
+            "gene_id", "GeneID", "Gene, by its number in NCBI Gene.", ColumnType.INTEGER, nullable=False, max_bytes=18
+        ),
+        Column("symbol", "Symbol", "The gene's symbol. Not unique.", max_bytes=255),
+        Column("locus_tag", "LocusTag", "Name of the locus.", max_bytes=255),
+        Column("synonyms", "Synonyms", f"Other symbols, {_LIST}.", max_bytes=4096),
+        Column("db_xrefs", "dbXrefs", f"Identifiers elsewhere, {_LIST}: `MIM:134797|HGNC:HGNC:3603`.", max_bytes=4096),
+        Column("chromosome", "chromosome", "Chromosome; may be several, `X|Y`.", max_bytes=255),
+        Column("map_location", "map_location", "Band, such as `15q21.1`.", max_bytes=255),
+        Column("description", "description", "What the gene is.", max_bytes=4096),
+        Column(
+            "type_of_gene", "type_of_gene", "`protein-coding`, `ncRNA`, `pseudo`, `unknown` and so on.", max_bytes=255
+        ),
+        Column(
+            "symbol_from_nomenclature_authority",
+            "Symbol_from_nomenclature_authority",
+            "Symbol given by HGNC, where there is one.",
+            max_bytes=255,
+        ),
+        Column(
+            "full_name_from_nomenclature_authority",
+            "Full_name_from_nomenclature_authority",
+            "Name given by HGNC.",
+            max_bytes=4096,
+        ),
+        Column("nomenclature_status", "Nomenclature_status", "`O` official, `I` interim.", max_bytes=16),
+        Column("other_designations", "Other_designations", f"Other names, {_LIST}.", max_bytes=65535),
+        Column("modification_date", "Modification_date", "Day of the last change: `20251125`.", max_bytes=64),
+        Column("feature_type", "Feature_type", f"Further types, {_LIST}.", max_bytes=4096),
+    ),
+    key=("gene_id",),
+    key_proven=False,
+    lookups=("symbol",),
+    description=(
+        "Human genes with their symbols and names. Made daily by NCBI Gene.\n\n"
+        "- In the file `-` stands for a missing value; here that is NULL.\n"
+        "- Join by `gene_id`: symbols change, and one may belong to two genes.\n"
+        "- `modification_date` moves without anything else: many rows change every week."
+    ),
+    typical_rows=193_000,
+)
+
+TABLES: tuple[SourceTable, ...] = (_MIM2GENE, _GENE_INFO)

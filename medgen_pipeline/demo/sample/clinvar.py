@@ -45,4 +45,25 @@ def _gene_condition(world: World) -> Iterator[Values]:
                 yield *genes, concept.cui, concept.name, source, identifier, mim, _updated(concept)
 
 
-REVISIONS = {"gene_condition_source_id": {"last_updated": "14 Jan 2026"}}
+@rows_of("concept_id_history", "previous_concept_id current_concept_id date_of_action")
+def _concept_id_history(world: World) -> Iterator[Values]:
+    for number in range(len(world.concepts) // 6):
+        current = world.settled("reported", number) if number % 9 else "No longer reported"
+        yield f"CN{800000 + number}", current, date_of("reported", number)
+    for concept in world.retired:
+        yield concept.cui, concept.parent, "14 Jan 2026"
+
+
+@rows_of("disease_names", "disease_name source_name concept_id source_id disease_mim last_modified category")
+def _disease_names(world: World) -> Iterator[Values]:
+    for concept in world.concepts:
+        mim, category = next(concept.ids_of("OMIM"), ""), "Finding" if concept.is_feature else "Disease"
+        for source, identifier in _identifiers(concept):
+            yield concept.name, source, concept.cui, identifier, mim, _updated(concept), category
+
+
+REVISIONS = {
+    "gene_condition_source_id": {"last_updated": "14 Jan 2026"},
+    "disease_names": {"last_modified": "14 Jan 2026"},
+    "concept_id_history": {"current_concept_id": "No longer reported"},
+}

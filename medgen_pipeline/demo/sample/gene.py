@@ -16,9 +16,8 @@ def _comment(concept: Concept) -> str:
 
 @rows_of("mim2gene_medgen", "mim_number gene_id type source medgen_cui comment")
 def _mim2gene(world: World) -> Iterator[Values]:
-    genes = {concept.gene.mim: concept.gene for concept in world.concepts if concept.gene}
-    for mim, gene in genes.items():
-        yield mim, str(gene.number), "gene", "", "", ""
+    for gene in world.genes.values():
+        yield gene.mim, str(gene.number), "gene", "", "", ""
     for concept in world.concepts:
         for mim in concept.ids_of("OMIM"):
             if concept.gene is None:
@@ -33,4 +32,23 @@ def _mim2gene(world: World) -> Iterator[Values]:
         yield str(700_000 + concept.uid), "", "phenotype", "", concept.cui, ""
 
 
-REVISIONS = {"mim2gene_medgen": {"comment": "question"}}
+@rows_of(
+    "gene_info",
+    "tax_id gene_id symbol locus_tag synonyms db_xrefs chromosome map_location description type_of_gene"
+    " symbol_from_nomenclature_authority full_name_from_nomenclature_authority nomenclature_status other_designations"
+    " modification_date feature_type",
+)
+def _gene_info(world: World) -> Iterator[Values]:
+    for gene in world.genes.values():
+        number, symbol, rare = str(gene.number), gene.symbol, gene.number % 50 == 0
+        xrefs = f"MIM:{gene.mim}" + (f"|HGNC:HGNC:{gene.number}" if gene.number % 2 else "")
+        where = str(gene.number % 22 + 1)
+        name = f"sample gene {symbol}"
+        yield (
+            *("9606", number, symbol, f"LT_{number}" if rare else "", f"{symbol}A|{symbol}B", xrefs, where),
+            *(f"{where}q21", name, "protein-coding", symbol, name, "O", f"protein {symbol}", "20260105"),
+            "regulatory:enhancer" if rare else "",
+        )
+
+
+REVISIONS = {"mim2gene_medgen": {"comment": "question"}, "gene_info": {"modification_date": "20260113"}}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 INVENTED = ("C9", "CN")
+INVENTED_GENES = ("SMPL", "smpl")
 DISEASE_ROOT, _FEATURE_ROOT = "C0012634", "C4021819"
 INHERITANCE = ("C0443147", "C0441748", "C1845977")
 
@@ -138,6 +139,11 @@ class World:
         """The concepts by their CUI."""
         return {concept.cui: concept for concept in self.concepts}
 
+    @property
+    def genes(self) -> dict[int, Gene]:
+        """The genes by their numbers."""
+        return {concept.gene.number: concept.gene for concept in self.concepts if concept.gene}
+
     def settled(self, *parts: object) -> str:
         """The CUI of an invented concept that no release retires."""
         return invented_cui(hashed(*parts) % (self.size // 2))
@@ -202,7 +208,7 @@ def _invented(number: int, size: int) -> Concept:
     ids = tuple(_ids(number, is_feature))
     # Two diseases in three that OMIM has are caused by a gene, and some share one.
     has_gene = number % 3 == 0 and not is_feature and number % 9 != 6
-    gene = Gene(90_000_000 + number // 2, f"SMPL{number // 2}", str(800_000 + number // 2)) if has_gene else None
+    gene = Gene(90_000_000 + number // 6, f"SMPL{number // 6}", str(800_000 + number // 6)) if has_gene else None
     return Concept(uid, cui, _name(number), is_feature, parent, ids, features, gene=gene)
 
 
