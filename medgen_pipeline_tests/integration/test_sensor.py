@@ -191,6 +191,7 @@ def test_curated_tables_are_asked_for_with_the_tables_they_are_made_from_and_no_
         assert tick.assets == [
             "medgen/concept_ancestor",
             "medgen/concept_parent",
+            "medgen/concept_relation",
             "medgen/mgrel",
             "medgen/release_report",
         ]

@@ -14,7 +14,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from medgen_pipeline.catalog import Source, SourceTable, source_by_name, table_by_name
+from medgen_pipeline.catalog import Source, SourceTable, source_by_name, table_by_name, tables_of
+from medgen_pipeline.catalog.sources.medgen import MEDGEN
 from medgen_pipeline.orchestration.build import build_definitions
 from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
 from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
@@ -57,7 +58,7 @@ class Siblings:
                 },
                 DEFAULT_NAMES.warehouse: WarehouseIOManager(target=DatabaseTarget(dsn=self.dsn)),
             },
-            tables=[MIM2GENE.name, CONDITIONS.name],
+            tables=[MIM2GENE.name, CONDITIONS.name, *(table.name for table in tables_of(MEDGEN))],
             settings=Settings.read({}),
         )
 
@@ -149,6 +150,18 @@ def test_a_sibling_is_loaded_by_its_own_job_and_named_by_its_file_s_own_day(sibl
     found = siblings.refresh(GENE).metadata[MIM2GENE.name]
     assert (found["medgen/release"], found["cdc/inserted"], found["cdc/deleted"]) == ("2026-04-15", 1, 1)
     assert found["medgen/strategy"] == "snapshot"
+
+
+def test_a_table_made_from_several_sources_is_left_out_until_all_of_them_were_loaded(siblings: Siblings) -> None:
+    siblings.publish(MIM2GENE, b"#MIM number\tGeneID\ttype\tSource\tMedGenCUI\tComment\n1\t2\tgene\t-\t-\t-\n", APRIL)
+    run = siblings.refresh(GENE)
+    assert run.success, run.failure
+    assert set(run.metadata) == {MIM2GENE.name}
+    assert "gene_disease cannot be made: cui_redirect, gene_condition_source_id were never loaded." in run.log
+    alone = siblings.definitions.resolve_implicit_global_asset_job_def().get_subset(
+        asset_selection={dg.AssetKey(["medgen", "gene_disease"])}, asset_check_selection=set()
+    )
+    assert not alone.execute_in_process(instance=siblings.instance, raise_on_error=False).success
 
 
 def test_the_older_layout_of_conditions_is_loaded_once_its_missing_column_is_accepted(siblings: Siblings) -> None:
