@@ -4,6 +4,7 @@ import re
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import urllib3
@@ -15,7 +16,8 @@ from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.databricks.connect import Connector
 from medgen_pipeline.loaders.databricks.session import QUERY_SCRATCH
 from medgen_pipeline.loading.staging import stage
-from medgen_pipeline.testing import Row, load
+from medgen_pipeline.testing import Mirror, Row, load
+from medgen_pipeline.testing.files import GOOD
 from medgen_pipeline.testing.loads import (
     CHANGED_B,
     HISTORY,
@@ -34,13 +36,14 @@ from medgen_pipeline.testing.loads import (
 )
 from medgen_pipeline_tests.dbxgate.backend import GatedDatabricks
 from medgen_pipeline_tests.dbxgate.gate import CLIENT, TOKEN
+from medgen_pipeline_tests.documents import Document
 
 SECRET = "dapi0topsecret"
-# One of each kind of statement that a load sends, in no order.
+# One of each kind of statement that a load sends, in no order; the first ones by a first load alone.
+FIRST_KINDS = ("^CREATE TABLE `medgen_changes`", "^CREATE OR REPLACE VIEW `medgen_history`")
 KINDS = (
     "^BEGIN",
     "^CREATE TABLE `medgen_staging`.`names` ",
-    "^CREATE TABLE `medgen_changes`",
     "^DELETE FROM `medgen_staging`.`names`",
     "^PUT",
     "^COPY",
@@ -111,13 +114,16 @@ def test_the_connector_sends_no_statement_again_by_itself(databricks: GatedDatab
 
 
 def test_a_load_that_lost_an_answer_of_every_kind_has_the_same_result(databricks: GatedDatabricks) -> None:
+    for kind in FIRST_KINDS:
+        databricks.gate.drop_after(kind)
     load(databricks.new_loader(), NAMES, [A, B, C])
+    sent = {kind: databricks.gate.log.matching(kind) for kind in FIRST_KINDS}
     for kind in KINDS:
         databricks.gate.drop_after(kind)
     databricks.gate.log.clear()
     counts = load(databricks.new_loader(conflict_attempts=20), NAMES, [A, CHANGED_B, D], RELEASES[1])
-    for kind in KINDS:
-        assert len(databricks.gate.log.matching(kind)) > 1, kind
+    sent |= {kind: databricks.gate.log.matching(kind) for kind in KINDS}
+    assert [kind for kind, statements in sent.items() if len(statements) < 2] == []
     assert (counts.inserted, counts.updated, counts.deleted, counts.unchanged) == (1, 1, 1, 1)
     assert databricks.production(NAMES) == Counter([A, CHANGED_B, D])
     assert databricks.feed(NAMES).total() == 4
@@ -221,6 +227,18 @@ def test_six_loads_of_six_tables_at_once_all_succeed_and_the_feeds_replay(databr
         before, after = Counter(rows_of(table, 1, 2)), Counter(rows_of(table, 2, 3))
         assert databricks.production(table) == after
         assert undone(databricks, table, after, RELEASES[1]) == before
+
+
+def test_a_load_sends_as_many_statements_as_its_page_says(databricks: GatedDatabricks, tmp_path: Path) -> None:
+    mirror, log = Mirror(databricks, tmp_path, NAMES), databricks.gate.log
+    loads = [(GOOD, False), (GOOD[1:], True), (GOOD[2:], False), (GOOD[2:], False)]
+    page = re.findall(r"^\| .* \| (\d+) \| (\d+) \|$", Document("docs/databricks.md").text, re.MULTILINE)
+    for (lines, whole), release, (most, reading) in zip(loads, RELEASES, page, strict=True):
+        log.clear()
+        mirror.load(lines, release=release, force_warehouse=whole)
+        assert int(most) - 10 < len(log.statements) <= int(most)
+        read = log.matching(r"^(?!CREATE).*(FROM|JOIN|MERGE INTO) `medgen`\.`names`(?!.* LIMIT 1$)")
+        assert len(read) == int(reading), read
 
 
 def test_an_error_of_the_warehouse_says_what_to_do(databricks: GatedDatabricks) -> None:
