@@ -144,7 +144,7 @@ class _Sender:
     def __init__(self, threads: int) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="send")
         self._one_thread = ThreadPoolExecutor(1, thread_name_prefix="encode")
-        self._room = threading.BoundedSemaphore(threads + 2)
+        self._room = threading.BoundedSemaphore(threads + 1)
         self._room_in_order = threading.BoundedSemaphore(_WAITING)
         self._error: BaseException | None = None
 

@@ -237,9 +237,10 @@ class LineFramer:
         """Canonical bytes of the good lines of ``buffer``, which ends on LF; the others go to ``on_reject``."""
         if self._layout.line_end == b"\r\n":
             buffer = buffer.replace(b"\r\n", b"\n")
-        end = len(buffer) if self._are_good(buffer) else self._end_of_good_lines(buffer, 0)
+        lines = buffer.count(b"\n")
+        end = len(buffer) if self._are_good(buffer, lines) else self._end_of_good_lines(buffer, 0)
         if end == len(buffer) and not self._pieces:
-            return self._canonical(self._keep(buffer))
+            return self._canonical(self._keep(buffer, lines))
         good = self._canonical(b"".join(self._good_lines_of(buffer, end)))
         return good + self._take_joined()
 
@@ -253,14 +254,15 @@ class LineFramer:
         while True:
             if end > start:
                 self._end_pieces()
-                yield self._keep(buffer[start:end])
+                good = buffer[start:end]
+                yield self._keep(good, good.count(b"\n"))
             if end == len(buffer):
                 return
             start = buffer.index(b"\n", end) + 1
             self._look_at_bad_line(buffer[end : start - 1])
             end = self._end_of_good_lines(buffer, start)
 
-    def _are_good(self, buffer: bytes) -> bool:
+    def _are_good(self, buffer: bytes, lines: int) -> bool:
         """Whether all lines are good; if so, known in little more than half the time of ``_end_of_good_lines``.
 
         A pattern is quick where a field may hold any byte but one. Those that it finds are records but for LF and NUL
@@ -268,7 +270,7 @@ class LineFramer:
         """
         return (
             b"\0" not in buffer
-            and buffer.count(self._delimiter) == self._delimiters * buffer.count(b"\n")
+            and buffer.count(self._delimiter) == self._delimiters * lines
             and self._records.match(buffer).end() == len(buffer)  # type: ignore[union-attr]  # as below
         )
 
@@ -276,11 +278,11 @@ class LineFramer:
         """Where the run of good lines from ``start`` on ends."""
         return self._good_lines.match(buffer, start).end()  # type: ignore[union-attr]  # matches the empty string too
 
-    def _keep(self, good: bytes) -> bytes:
+    def _keep(self, good: bytes, lines: int) -> bytes:
         """Count good lines and mend their UTF-8. Those that this makes too wide for a column are rejected after all."""
         if not good.isascii() and not _is_utf8(good):
             return b"".join(self._lines_that_stay_good(good))
-        self._report.rows += good.count(b"\n")
+        self._report.rows += lines
         return good
 
     def _lines_that_stay_good(self, good: bytes) -> Iterator[bytes]:

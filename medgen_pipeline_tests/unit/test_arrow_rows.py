@@ -76,6 +76,7 @@ def test_numbers_have_64_bits() -> None:
         (b"1.0\tb\n", MIXED),
         (b"99999999999999999999\tb\n", MIXED),
         (b"a\rb\tc\n", TEXTS),
+        (b"a\rb\n", {"a": ColumnType.TEXT}),
     ],
 )
 def test_what_is_no_row_is_refused(data: bytes, columns: dict[str, ColumnType]) -> None:

@@ -79,6 +79,20 @@ def test_parts_are_closed_by_the_rows_that_fill_them_and_hold_all_rows_in_their_
     assert store.names("") == []
 
 
+def test_rows_wait_while_as_many_parts_as_the_setting_says_are_under_way(store: Folder) -> None:
+    store.seconds = 0.02
+    ahead = []
+
+    def rows() -> Iterator[bytes]:
+        for taken, row in enumerate(ROWS):
+            ahead.append(taken - 10 * len(store.names("")))
+            yield row
+
+    with LoadFolder(store, "medgen/names/", 7, threads=1) as folder:
+        send(folder, rows())
+    assert max(ahead) <= 10 * 3 + 2, "three parts, as DatabricksConfig says, and rows that wait for the third"
+
+
 def test_without_rows_there_is_no_part(store: Folder) -> None:
     with folder_of(store) as folder:
         assert send(folder, []) == []

@@ -47,7 +47,7 @@ class DatabricksConfig(LoaderConfig):
         default="loads", description="Volume in the schema for staging through which rows reach the warehouse."
     )
     part_megabytes: Annotated[int, Span(least=1, most=256, whole=True)] = Field(
-        default=32, description="Size of a Parquet part; up to five are in memory."
+        default=32, description="Size of a Parquet part; up to three are in memory."
     )
     lease_seconds: Annotated[float, Span(least=1, most=3600)] = Field(
         default=120.0,
