@@ -1,23 +1,20 @@
 """A sample release, and the demo that loads two of them and shows what changed."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from medgen_pipeline.cli.common import settings, typed, warehouse
+from medgen_pipeline.cli.common import lines_of, settings, typed, warehouse
 from medgen_pipeline.cli.instance import prepared_dagster_home
 
 if TYPE_CHECKING:
     from medgen_pipeline.loaders import AbstractNativeLoader
-    from medgen_pipeline.orchestration.local import TableLoad
 
 # The directory's name is the release's, see ``release.fetch``. A week apart, as NCBI publishes.
 _RELEASES = ("2026-01-07", "2026-01-14")
-_WIDTH = 10
-_NAMES = 26
 
 
 @click.command()
@@ -58,7 +55,7 @@ def demo() -> None:
             click.echo(f"Sample release {release.name}")
             started = time.monotonic()
             try:
-                for line in _lines_of(refresh(release.as_uri(), settings(), instance)):
+                for line in lines_of(refresh(release.as_uri(), settings(), instance)):
                     click.echo(line)
             except LocalRunError as error:
                 raise click.ClickException(f"release {release.name} did not load completely.\n{error}") from error
@@ -98,26 +95,3 @@ def _first_answer() -> Iterator[str]:
         for kind, number, name in loader.read_query(query, 100):
             yield f"  {kind:<13}{number}  {name}"
     yield ""
-
-
-def _lines_of(loads: Iterable["TableLoad"]) -> Iterator[str]:
-    """A header, a line for each table once it is loaded, and the totals of NCBI's tables and of the curated ones."""
-    from medgen_pipeline.catalog import CURATED_TABLES, TABLES
-    from medgen_pipeline.orchestration.local import TableLoad
-
-    groups = {
-        f"{len(TABLES)} tables": {table.name for table in TABLES},
-        f"{len(CURATED_TABLES)} curated tables": {table.name for table in CURATED_TABLES},
-    }
-    yield "table".ljust(_NAMES) + "".join(name.rjust(_WIDTH) for name in TableLoad._fields[1:])
-    done = []
-    for load in loads:
-        done.append(load)
-        yield _line(load.table, load[1:])
-    for title, names in groups.items():
-        yield _line(title, tuple(map(sum, zip(*(load[1:] for load in done if load.table in names), strict=True))))
-
-
-def _line(name: str, numbers: Sequence[float]) -> str:
-    cells = [f"{number:,.2f}" if isinstance(number, float) else f"{number:,}" for number in numbers]
-    return name.ljust(_NAMES) + "".join(cell.rjust(_WIDTH) for cell in cells)

@@ -1,8 +1,12 @@
 """Dagster's home as the commands use it: the user's own, or one below MEDGEN_HOME that stays quiet."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from medgen_pipeline.cli.common import settings
+
+if TYPE_CHECKING:
+    from medgen_pipeline.settings import Settings
 
 INSTANCE_YAML = """\
 # Written by `medgen`; yours to change. https://docs.dagster.io/deployment/oss/dagster-yaml
@@ -44,3 +48,13 @@ def variables() -> dict[str, str]:
         if url := settings().url_of(source) or (samples and samples[-1].as_uri()):
             found[source.setting] = url
     return found
+
+
+def settings_of_runs() -> "Settings":
+    """The settings, with those sources that Dagster's commands are given."""
+    from medgen_pipeline.settings import PREFIX, Settings
+
+    named: dict[str, Any] = {
+        name.removeprefix(PREFIX).lower(): url for name, url in variables().items() if name.endswith("SOURCE_URL")
+    }
+    return Settings.read(**named)

@@ -3,7 +3,7 @@
 A loader drives one load of one table at a time, from ``log_run_start`` to the next one or to ``close``:
 ``log_run_start``, ``initialize_staging``, ``bulk_load``, ``execute_cdc``, ``apply_changes``, ``cleanup``.
 ``stage_query`` takes ``bulk_load``'s place where rows come from other tables. Each method's docstring states its
-invariant. The order of a load, the gates and the reactions to errors are ``medgen_pipeline.loading.file_load``'s; SQL
+invariant. The order of a load, the gates and the reactions to errors are ``medgen_pipeline.loading.load``'s; SQL
 is the backends'.
 """
 
@@ -125,6 +125,17 @@ class AbstractNativeLoader(ABC):
         """
         del most
         raise self._no_queries(f"an answer from {', '.join(query.tables)}")
+
+    def stage_undone(self, table: Table, load: LoadRecord) -> int:
+        """Fill the empty staging table, under ``SNAPSHOT``, with what undoes the loads after ``load``, by the feed.
+
+        Returns the rows the backend says it holds. ``execute_cdc`` raises LoaderError where production would then not
+        be what ``load`` left.
+        """
+        raise LoaderError(
+            f"{table.name} cannot go back to load {load.load_id}: the backend {self.capabilities.backend} does not "
+            "undo changes by the feed. Only releases in the archive can be brought back."
+        )
 
     def _no_queries(self, wanted: str) -> LoaderError:
         return LoaderError(

@@ -94,6 +94,7 @@ class LoadStart:
     Attributes:
         take_over: Whether a table of production's name that no recorded load made may become production.
         made_from: The load of each table that this one is made from, by its name; empty where it is made from a file.
+        pinned: Whether the table is to stay at this release, whatever is published.
     """
 
     table: Table
@@ -103,6 +104,7 @@ class LoadStart:
     dagster_run_id: str | None = None
     take_over: bool = False
     made_from: Mapping[str, int] = field(default_factory=dict)
+    pinned: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,6 +220,16 @@ class LoadRecord:
         """The load of each table that this one was made from, as that load had left it."""
         made_from = self.left.get("made_from")
         return made_from if isinstance(made_from, dict) else {}
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the table is to stay at this load's release."""
+        return self.left.get("pinned") is True
+
+    @property
+    def feed_reaches(self) -> int | None:
+        """The earliest load that the change feed leads back to exactly, or None where that is not known."""
+        return self.feed_since if self.unbroken_since is None else self.unbroken_since
 
     def _left_number(self, name: str) -> int | None:
         number = self.left.get(name)

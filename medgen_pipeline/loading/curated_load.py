@@ -1,6 +1,6 @@
 """One load of one curated table: what it would be made from, whether anything of that has changed, query, publish.
 
-``file_load`` has the steps the two share. No Dagster and no network; the SQL is the catalog's and the audit's.
+``load`` has the steps that all loads share. No Dagster and no network; the SQL is the catalog's and the audit's.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from medgen_pipeline.loaders import (
     Strategy,
     TooMuchAffectedError,
 )
-from medgen_pipeline.loading.file_load import Load, LoadOptions, LoadResult
+from medgen_pipeline.loading.load import Load, LoadOptions, LoadResult
 from medgen_pipeline.rows.records import FramingReport
 
 logger = logging.getLogger(__name__)

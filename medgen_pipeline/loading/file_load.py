@@ -1,39 +1,25 @@
-"""One load of one table from its archived file to production: frame, stage, compare, gate, apply, audit.
+"""One load of one table from its archived file to production: frame, stage, and what ``load`` does with it.
 
-The order of the steps, the choice of strategy and mode, and the reactions to errors live here, once, for the IO
-manager, the benches and the tests. What curated tables do instead of framing is in ``curated_load``. No Dagster, no
-SQL, no network.
+The choice of strategy and the reading of files live here. What curated tables do instead of framing is in
+``curated_load``. No Dagster, no SQL, no network.
 """
 
 import logging
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from isal import igzip_threaded
 
-from medgen_pipeline.catalog import SourceTable, Table
-from medgen_pipeline.errors import MedgenError, SettingError
-from medgen_pipeline.loaders import (
-    AbstractNativeLoader,
-    ApplyMode,
-    ChangeCounts,
-    LoadDetail,
-    LoaderError,
-    LoadRecord,
-    LoadStart,
-    LoadStatus,
-    ProductionChangedError,
-    Strategy,
-    UnknownTableError,
-)
-from medgen_pipeline.loading.gates import ClosedGate, GateLimits, GatesClosedError, closed_gates, gate_closed_early
+from medgen_pipeline.catalog import SourceTable
+from medgen_pipeline.errors import SettingError
+from medgen_pipeline.loaders import AbstractNativeLoader, LoadRecord, LoadStart, ProductionChangedError, Strategy
+from medgen_pipeline.loading.gates import ClosedGate, GatesClosedError, gate_closed_early
+from medgen_pipeline.loading.load import Load, LoadOptions, LoadResult, PinnedError
 from medgen_pipeline.loading.staging import stage
 from medgen_pipeline.release import Archive, SourceFile
 from medgen_pipeline.rows.diff import LineChanges, diff_files
@@ -48,52 +34,6 @@ MAX_REJECTED_ROWS = 10_000
 MAX_REJECTED_BYTES = 8 << 20
 _REJECTED_BATCH = 1000
 _REJECTED_BATCH_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class LoadOptions:
-    """What a load may do.
-
-    Attributes:
-        limits: The gates' limits.
-        force_warehouse: Compare the whole file with production even where a cheaper way would do.
-        take_over: Make a table production that has its name and that no recorded load made.
-    """
-
-    limits: GateLimits = field(default_factory=GateLimits)
-    force_warehouse: bool = False
-    take_over: bool = False
-
-
-@dataclass(frozen=True)
-class LoadResult:
-    """What a load did.
-
-    Attributes:
-        load_id: Its id in the audit.
-        strategy: How the change set was found.
-        strategy_reason: Why that way.
-        mode: How it was applied.
-        counts: What changed.
-        report: What framing saw.
-        staging_seconds: Reading, diffing, framing and bulk loading.
-        rows_moved: Rows that went into staging: none of a release that is the last one again.
-        load_seconds: From the table's lock to the end.
-        metrics: What the catalog shows beside a load of a curated table: the rows of each metric, by its name.
-        rejected_left_out: Rejected lines that the audit counts and does not keep.
-    """
-
-    load_id: int
-    strategy: Strategy
-    strategy_reason: str
-    mode: ApplyMode
-    counts: ChangeCounts
-    report: FramingReport
-    staging_seconds: float
-    rows_moved: int
-    load_seconds: float
-    metrics: Mapping[str, Sequence[tuple[Any, ...]]] = field(default_factory=dict)
-    rejected_left_out: int = 0
 
 
 def load_table(
@@ -128,180 +68,19 @@ def load_table(
         started = time.monotonic()
         load_id = loader.log_run_start(
             LoadStart(
-                table, source.release, source.sha256, source.content_sha256, dagster_run_id, take_over=options.take_over
+                table,
+                source.release,
+                source.sha256,
+                source.content_sha256,
+                dagster_run_id,
+                take_over=options.take_over,
+                pinned=bool(options.pin),
             )
         )
         load = _FileLoad(loader, table, source, archive, options, load_id)
         with load.recorded():
             load.run()
         return load.result(time.monotonic() - started)
-
-
-class Load:
-    """The steps that all loads share, and what they found."""
-
-    def __init__(self, loader: AbstractNativeLoader, table: Table, options: LoadOptions, load_id: int) -> None:
-        """The loader is connected, and the load is recorded as running."""
-        self._loader = loader
-        self._table = table
-        self._options = options
-        self._load_id = load_id
-        self._strategy = Strategy.WAREHOUSE
-        self._reason = ""
-        self._mode = ApplyMode.UNCHANGED
-        self._counts = ChangeCounts(by_key=False)
-        self._report = FramingReport()
-        self._staging_seconds = 0.0
-        self._rejected_left_out = 0
-        self._rows_moved = 0
-
-    def result(self, seconds: float) -> LoadResult:
-        """What it did, in so many seconds."""
-        return LoadResult(
-            load_id=self._load_id,
-            strategy=self._strategy,
-            strategy_reason=self._reason,
-            mode=self._mode,
-            counts=self._counts,
-            report=self._report,
-            staging_seconds=self._staging_seconds,
-            rows_moved=self._rows_moved,
-            load_seconds=seconds,
-            rejected_left_out=self._rejected_left_out,
-        )
-
-    def _why_compare_everything(self, last: LoadRecord | None) -> str:
-        """The doubt that rules the cheaper strategies out, or nothing."""
-        if self._options.force_warehouse:
-            return "the run config asks for it"
-        if last is None:
-            return "there is no earlier load"
-        if last.table_shape != self._table.shape:
-            return "the catalog's entry has changed since the last load"
-        if last.guard and not last.left:
-            return f"what load {last.load_id} left behind cannot be read (guard in load_run)"
-        return ""
-
-    def _is_as_left(self, last: LoadRecord) -> bool:
-        """Whether production is as the last load left it; where it is not, this load is going to repair it."""
-        if self._loader.is_as_left(self._table, last):
-            return True
-        self._reason = self._why_repair("")
-        return False
-
-    def _why_repair(self, otherwise: str) -> str:
-        """What others have made of production; ``otherwise`` where that cannot be seen any more."""
-        try:
-            drift = self._loader.find_drift(self._table)
-            if otherwise and not drift.written_to:
-                return otherwise
-            found = str(drift)
-        except LoaderError as error:  # what makes the load fail as well, in its turn
-            found = str(error)
-        logger.warning("%s: production is not as its last load left it, and is repaired: %s", self._table.name, found)
-        return f"production is not as the last load left it: {found}"
-
-    def _initialize(self, strategy: Strategy = Strategy.WAREHOUSE) -> None:
-        """Make room for the rows, unless somebody else's table is in the way."""
-        try:
-            self._loader.initialize_staging(self._table, strategy)
-        except UnknownTableError as error:
-            gate = ClosedGate(str(error), "take_over", True)
-            raise GatesClosedError(self._table, (gate,), self._load_id, staged=False) from error
-
-    def _keep_unchanged(self, last: LoadRecord) -> None:
-        self._report = FramingReport(
-            rows=last.rows_extracted or 0, rejected=last.rows_rejected or 0, repaired=last.rows_repaired or 0
-        )
-        self._log_detail()
-        self._counts = self._loader.keep_unchanged(self._table, last)
-        self._loader.apply_changes(self._table, ApplyMode.UNCHANGED)
-
-    def _publish(self) -> None:
-        """Compare, pass the gates, apply."""
-        self._counts = self._loader.execute_cdc(self._table)
-        self._apply()
-
-    def _apply(self) -> None:
-        """Pass the gates and apply what was found."""
-        self._pass_gates()
-        self._mode = self._counts.mode
-        self._loader.apply_changes(self._table, self._mode)
-
-    def _pass_gates(self) -> None:
-        """Raise where the change set looks wrong."""
-        closed = tuple(closed_gates(self._table, self._options.limits, self._report, self._counts))
-        if closed:
-            raise GatesClosedError(self._table, closed, self._load_id)
-
-    def _log_detail(self) -> None:
-        report = self._report
-        self._loader.log_run_detail(
-            self._load_id,
-            LoadDetail(
-                strategy=self._strategy,
-                rows_extracted=report.rows,
-                rows_rejected=report.rejected,
-                rows_repaired=report.repaired,
-            ),
-        )
-
-    # --- the end, whatever it is ---------------------------------------------------------------------------------
-
-    @contextmanager
-    def recorded(self) -> Iterator[None]:
-        """Close the audit record and clean up, whatever happens inside.
-
-        ``except BaseException``: Dagster's interrupt is not an Exception, and neither is KeyboardInterrupt.
-        """
-        try:
-            yield
-        except GatesClosedError as error:
-            with undisturbed():
-                self._finish(LoadStatus.FAILED, str(error))
-                if not error.staged:
-                    self._clean_up()
-            raise
-        except BaseException as error:
-            with undisturbed():
-                self._fresh_connection()
-                if (interrupt := _interrupt_in(error)) is not None:
-                    self._finish(LoadStatus.INTERRUPTED, "interrupted from outside")
-                    self._clean_up()
-                    raise interrupt from None
-                status = self._finish(LoadStatus.FAILED, str(error))
-                if status is not LoadStatus.SUCCEEDED:
-                    self._clean_up()
-                    raise
-            logger.warning("%s: the load is published, but what follows its commit failed: %s", self._table.name, error)
-        with undisturbed():
-            self._clean_up()
-
-    def _fresh_connection(self) -> None:
-        """The old one may be broken, inside a transaction, or busy with a statement nobody waits for.
-
-        Where another load has taken the table's lock in the meantime, there is no connection afterwards: what is in
-        staging is that load's.
-        """
-        try:
-            self._loader.cancel()
-        except MedgenError as error:
-            logger.warning("%s: cannot reconnect after an error: %s", self._table.name, error)
-
-    def _finish(self, status: LoadStatus, why: str) -> LoadStatus | None:
-        """Close the record without hiding an error; a record that stays open is closed by the next load."""
-        try:
-            return self._loader.log_run_finish(self._load_id, status, why)
-        except MedgenError as error:
-            logger.warning("%s: the audit could not be closed; the next load will: %s", self._table.name, error)
-            return None
-
-    def _clean_up(self) -> None:
-        """Clean up without hiding an error; what stays behind is swept by the next load."""
-        try:
-            self._loader.cleanup(self._table)
-        except MedgenError as error:
-            logger.warning("%s: staging could not be cleaned up; the next load will: %s", self._table.name, error)
 
 
 class _FileLoad(Load):
@@ -324,6 +103,8 @@ class _FileLoad(Load):
     def run(self) -> None:
         """Choose the cheapest strategy that is exact; fall back to comparing everything on any doubt."""
         last = self._loader.last_load(self._table)
+        if last and last.pinned and self._options.pin is None:
+            raise PinnedError(f"{self._table.name} was pinned to release {last.release} meanwhile. Load again.")
         self._reason = self._why_compare_everything(last)
         if self._reason or last is None:
             self._from_the_whole_file()
@@ -473,46 +254,6 @@ class _FileLoad(Load):
         """Bytes of each text column, on a backend that declares them."""
         widths = {column.name: self._loader.capabilities.text_bytes(column) for column in self._table.columns}
         return {name: width for name, width in widths.items() if width is not None}
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Hold interrupts back until the end, and drop them where the end is an interrupt already.
-
-    Ctrl-C reaches a step twice, from the terminal and through the process of its run. The second one would break off
-    the clean-up that the first one has begun.
-    """
-    if threading.current_thread() is not threading.main_thread():  # the only one that they reach
-        yield
-        return
-    held: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, lambda number, _: held.append(number))
-    try:
-        yield
-    except Exception:
-        raise
-    except BaseException:
-        held.clear()
-        raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
-        if held:
-            signal.raise_signal(held[0])
-
-
-def _interrupt_in(error: BaseException) -> BaseException | None:
-    """The interrupt that ``error`` is, or that it was raised in the wake of.
-
-    Where a signal arrives while psycopg ends a nested transaction, the outer one fails with an error of its own
-    (psycopg 3.3.9: "transaction rollback at the wrong nesting level"), which would pass for a failed load.
-    """
-    cause: BaseException | None = error
-    while isinstance(cause, Exception):
-        cause = cause.__context__
-    return cause
 
 
 class _Rejects:

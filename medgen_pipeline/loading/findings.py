@@ -32,6 +32,10 @@ _ORPHANS_LEFT_BEHIND: LiteralString = (
 )
 
 DRIFT_CHECK = "production_equals_file"
+PINNED_BY_CHOICE = (
+    "pinned to release {release}, which somebody has chosen: sensor and schedule leave it there. "
+    "`medgen unpin {table}`, or a materialization with `release: newest`, lets it go."
+)
 
 _SHOWN = 5
 # Enough to tell one finding of a rule from many.
@@ -342,6 +346,13 @@ def _drift_by_load(load: LoadRecord) -> Finding:
     return Finding(True, metrics={"drift/expected_rows": rows, "drift/rows": rows, "drift/foreign_rows": 0})
 
 
+def _pinned(subject: Subject) -> Finding:
+    last = subject.last_load
+    if last is None or not last.pinned:
+        return Finding(True)
+    return Finding(False, f"It is {PINNED_BY_CHOICE.format(release=last.release, table=subject.table.name)}")
+
+
 def _own(subject: Subject) -> Sequence[str]:
     return (subject.table.name,)
 
@@ -422,6 +433,12 @@ OF_ONE_TABLE = (
         _repaired,  # a warning: too many have closed a gate
         applies=lambda table: isinstance(table, SourceTable),
         reads=_own_if_repaired,
+    ),
+    Check(
+        "is_not_pinned",
+        "The table follows what is published: nobody has pinned it to an earlier release.",
+        _pinned,  # a warning: somebody wants it so, and others should know
+        applies=lambda table: isinstance(table, SourceTable),
     ),
     Check(
         DRIFT_CHECK,

@@ -16,8 +16,8 @@ from dagster._core.storage.asset_check_execution_record import COMPLETED_ASSET_C
 from medgen_pipeline.catalog import Table
 from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.loading.answers import LAST_LOOK, LOOKED_AT, answer
-from medgen_pipeline.loading.file_load import undisturbed
 from medgen_pipeline.loading.findings import ACROSS_TABLES, Check, of_one_table
+from medgen_pipeline.loading.load import undisturbed
 from medgen_pipeline.loading.subject import Finding, Subject
 from medgen_pipeline.orchestration.failures import RETRIES, permanent_errors_as_failures
 from medgen_pipeline.orchestration.io_manager import WarehouseIOManager

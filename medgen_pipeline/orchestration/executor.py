@@ -8,8 +8,9 @@ step is.
 import os
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 from dagster._core.errors import raise_execution_interrupts
@@ -27,6 +28,7 @@ from dagster_shared.error import SerializableErrorInfo
 
 from medgen_pipeline.catalog import SOURCES, tables_of
 from medgen_pipeline.errors import MedgenError, PermanentError, TransientError
+from medgen_pipeline.loading.rollback import NEWEST
 from medgen_pipeline.orchestration.failures import RETRIES, one_line
 from medgen_pipeline.orchestration.hooks import NEXT_IF_PERMANENT, NEXT_IF_TRANSIENT, FailureNotifier, LoadFailure
 from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
@@ -174,6 +176,9 @@ def _require(
     # A step that only makes checks needs no source.
     loads = set(map(table_name, context.job.get_definition().asset_layer.selected_asset_keys))
     loaded = loads & set(map(table_of_step, plan.step_keys_to_execute))
+    # Nor does one that brings its table to an earlier release: perhaps because of what the source publishes.
+    ops: Any = context.run_config.get("ops") or {}
+    loaded -= {table_of_step(step) for step, op in ops.items() if _goes_back(op)}
     of_source = [
         (source, fetched)
         for source in sources
@@ -200,6 +205,12 @@ def _require(
             time.sleep(seconds)
         else:
             return
+
+
+def _goes_back(op: Any) -> bool:
+    """Whether the run config of an op names a release that is not to be fetched."""
+    config = op.get("config") if isinstance(op, Mapping) else None
+    return isinstance(config, Mapping) and config.get("release", "") not in ("", NEWEST)
 
 
 def _tell(context: PlanOrchestrationContext, notifier: FailureNotifier, error: MedgenError) -> None:

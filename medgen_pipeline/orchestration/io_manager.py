@@ -11,9 +11,11 @@ from pydantic import Field
 
 from medgen_pipeline.catalog import CuratedTable, SourceTable, Table, any_table_by_name
 from medgen_pipeline.errors import MedgenError
-from medgen_pipeline.loaders import AbstractNativeLoader
+from medgen_pipeline.loaders import AbstractNativeLoader, LoadRecord
 from medgen_pipeline.loading.curated_load import CuratedInputs, CuratedOptions, load_curated
-from medgen_pipeline.loading.file_load import LoadOptions, LoadResult, load_table
+from medgen_pipeline.loading.file_load import load_table
+from medgen_pipeline.loading.load import LoadOptions, LoadResult
+from medgen_pipeline.loading.rollback import undo
 from medgen_pipeline.orchestration.failures import permanent_errors_as_failures
 from medgen_pipeline.orchestration.keys import table_name
 from medgen_pipeline.orchestration.metadata import curated_metadata, load_metadata
@@ -28,6 +30,13 @@ class PendingLoad:
     source: SourceFile
     archive: Archive
     options: LoadOptions
+
+
+@dataclass(frozen=True)
+class PendingUndo:
+    """The same where the archive has no file of the release: the load that the change feed leads back to."""
+
+    load: LoadRecord
 
 
 @dataclass(frozen=True)
@@ -61,17 +70,19 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         with self.target.loader():
             pass
 
-    def handle_output(self, context: dg.OutputContext, obj: PendingLoad | PendingCurated) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: PendingLoad | PendingUndo | PendingCurated) -> None:
         """Load ``obj`` and attach what happened to the materialization."""
         table = any_table_by_name(table_name(context.asset_key))
         if isinstance(obj, PendingLoad) and isinstance(table, SourceTable):
             self._load_file(context, table, obj)
+        elif isinstance(obj, PendingUndo) and isinstance(table, SourceTable):
+            self._undo(context, table, obj)
         elif isinstance(obj, PendingCurated) and isinstance(table, CuratedTable):
             self._make(context, table, obj)
         else:
             raise TypeError(
-                f"{context.asset_key.to_user_string()}: expected a PendingLoad for a table of NCBI's or a "
-                f"PendingCurated for a curated one, got {type(obj).__name__}."
+                f"{context.asset_key.to_user_string()}: expected a PendingLoad or PendingUndo for a table of "
+                f"NCBI's or a PendingCurated for a curated one, got {type(obj).__name__}."
             )
 
     def _load_file(self, context: dg.OutputContext, table: SourceTable, pending: PendingLoad) -> None:
@@ -80,9 +91,15 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             result = load_table(loader, table, pending.source, pending.archive, pending.options, context.run_id)
         self._report(context, table, loader, result)
         try:
-            pending.archive.prune(pending.source.url)
+            pending.archive.prune(pending.source.url, {pending.source.sha256})
         except MedgenError as error:  # the load is published
             context.log.warning("%s: older versions stay in the archive: %s", table.name, error)
+
+    def _undo(self, context: dg.OutputContext, table: SourceTable, pending: PendingUndo) -> None:
+        with permanent_errors_as_failures(context.step_key):
+            loader = self.target.loader()
+            result = undo(loader, table, pending.load, context.run_id)
+        self._report(context, table, loader, result)
 
     def _make(self, context: dg.OutputContext, table: CuratedTable, pending: PendingCurated) -> None:
         with permanent_errors_as_failures(context.step_key):

@@ -14,6 +14,7 @@ from medgen_pipeline.catalog.sources.medgen import MEDGEN
 
 # Metadata and tags that more than one module reads.
 RELEASE = "medgen/release"
+PINNED = "medgen/pinned"
 SOURCE_URL = "medgen/source_url"
 SOURCE_VERSION = "medgen/source_version"
 SOURCE_BYTES = "medgen/source_bytes"

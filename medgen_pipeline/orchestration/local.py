@@ -1,6 +1,6 @@
-"""Runs in this process, on the Dagster instance of this machine: the demo's."""
+"""Runs in this process, on the Dagster instance of this machine: the demo's, and back to an earlier release."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.execution.api import execute_run_iterator
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 
+from medgen_pipeline.catalog import any_table_by_name
 from medgen_pipeline.errors import PermanentError, missing_extra
 from medgen_pipeline.loading.findings import DRIFT_CHECK
 from medgen_pipeline.orchestration import keys
@@ -66,33 +67,56 @@ def last_heartbeat(instance: dg.DagsterInstance) -> float | None:
 
 
 def refresh(source_url: str, settings: Settings, instance: dg.DagsterInstance) -> Iterator[TableLoad]:
-    """Bring every table to the release at ``source_url``, as a run of the code location; each load once it is done.
-
-    The place has the files of all sources, so the run is that of *Materialize all* in the UI, without the checks that
-    read whole tables once more. It is executed here, table after table, since a process for each step would take most
-    of the demo's time.
+    """Bring every table to the release at ``source_url``, which has the files of all sources; each load once done.
 
     Raises:
         LocalRunError: A table was not loaded; the message has a line for each.
         KeyboardInterrupt: The run was interrupted, and the load under way has ended cleanly.
     """
+    resources = {
+        keys.DEFAULT_NAMES.of_source(source).resource: MedgenSource(
+            name=source.name, url=source_url, home=settings.home
+        )
+        for source in sources_of(settings)
+    }
+    return _run(settings, instance, resources, {})
+
+
+def go_to(release: str, tables: Sequence[str], settings: Settings, instance: dg.DagsterInstance) -> Iterator[TableLoad]:
+    """Bring tables to an earlier release or to ``newest``, and along what is made from them; each load once it is done.
+
+    Raises:
+        LocalRunError: A table was not loaded; the message has a line for each.
+        KeyboardInterrupt: The run was interrupted, and the load under way has ended cleanly.
+    """
+    return _run(settings, instance, {}, dict.fromkeys(tables, release))
+
+
+def _run(
+    settings: Settings, instance: dg.DagsterInstance, resources: Mapping[str, Any], releases: Mapping[str, str]
+) -> Iterator[TableLoad]:
+    """A run of the code location, of all tables, or of those with a release here and what is downstream of them.
+
+    It is that of *Materialize* in the UI, without the checks that read whole tables once more. It is executed here,
+    table after table, since a process for each step would take most of the demo's time.
+    """
     names = keys.DEFAULT_NAMES
-    sources = sources_of(settings)
-    definitions = build_definitions(
-        resources={
-            names.of_source(source).resource: MedgenSource(name=source.name, url=source_url, home=settings.home)
-            for source in sources
-        },
-        executor=dg.in_process_executor,
-        settings=settings,
-    )
-    job = _without_the_long_checks(definitions.resolve_implicit_global_asset_job_def())
+    definitions = build_definitions(resources=resources, executor=dg.in_process_executor, settings=settings)
+    chosen = {names.table_key(any_table_by_name(table)): release for table, release in releases.items()}
+    job = definitions.resolve_implicit_global_asset_job_def()
+    if chosen:
+        below = dg.AssetSelection.assets(*chosen).downstream().materializable()
+        job = job.get_subset(asset_selection=below.resolve(definitions.resolve_asset_graph()))
+    job = _without_the_long_checks(job)
     # Dagster's public `execute_in_process` leaves the origin out, and then the UI's first page has no such run.
     location = RegisteredCodeLocationOrigin(CODE_LOCATION)
     run = instance.create_run_for_job(
         job,
-        # The run's whole log is in the UI; here it would bury the metrics.
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        run_config={
+            # The run's whole log is in the UI; here it would bury the metrics.
+            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            "ops": {keys.step_name(key): {"config": {"release": release}} for key, release in chosen.items()},
+        },
         tags=job.run_tags,
         asset_selection=job.asset_selection,
         remote_job_origin=RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME).get_job_origin(job.name),

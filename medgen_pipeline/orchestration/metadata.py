@@ -10,7 +10,8 @@ import dagster as dg
 
 from medgen_pipeline.catalog import Column, ColumnType, CuratedTable, SourceTable, Table
 from medgen_pipeline.catalog.query import LOAD_RUN
-from medgen_pipeline.loading.file_load import LoadResult
+from medgen_pipeline.loaders import LoadRecord
+from medgen_pipeline.loading.load import LoadResult
 from medgen_pipeline.orchestration import keys
 from medgen_pipeline.orchestration.markdown import table_of
 from medgen_pipeline.release import FileVersion, SourceFile
@@ -86,6 +87,11 @@ def source_metadata(source: SourceFile) -> dict[str, Any]:
         "medgen/downloaded_bytes": source.downloaded_bytes,
         "medgen/hours_behind": source.hours_behind,
     }
+
+
+def undo_metadata(load: LoadRecord) -> dict[str, Any]:
+    """The same where a table is brought back to what an earlier load left, without its file."""
+    return {keys.RELEASE: load.release, "medgen/source_sha256": load.source_sha256}
 
 
 def file_metadata(url: str, version: FileVersion, release: str) -> dict[str, Any]:

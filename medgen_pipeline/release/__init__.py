@@ -16,6 +16,7 @@ from medgen_pipeline.release.errors import (
 )
 from medgen_pipeline.release.fetch import RELEASE_WINDOW, ReleaseSource, SourceFile
 from medgen_pipeline.release.probe import FileVersion, Look, SourceMemory
+from medgen_pipeline.release.records import Record
 from medgen_pipeline.release.transport.base import TransferOptions
 from medgen_pipeline.release.transport.s3 import S3Store
 
@@ -27,6 +28,7 @@ __all__ = [
     "FileVersion",
     "Look",
     "MissingSourceFileError",
+    "Record",
     "RefusedFileError",
     "ReleaseSource",
     "S3Store",

@@ -2,7 +2,7 @@
 
     sha256/ab/<sha256>      published bytes, read-only; no suffix, because one content has one name
     blocks/ab/<sha256>      the block list of that file, for ``diff``; rebuilt where it is missing
-    records/<slug>.json     what one URL last gave: its fingerprint, the hashes, the release (``records``)
+    records/<slug>.json     what one URL has given: of each version the hashes, release, size and times (``records``)
     incoming/<slug>.part    a download under way
     locks/<slug>.lock       held while a URL is fetched; the system frees it when the process dies
     locks/<host>-<n>.lock   held while a connection to a host is open (``transport.connections``)
@@ -12,22 +12,23 @@ leftovers in ``incoming`` and, where the user limits the versions to be kept, fi
 (:meth:`Archive.prune`).
 
 Where a second tier is named (``remote``), it gets every file and record and gives those that are missing here. It is
-never pruned.
+never pruned, and what was pruned here is still in the records.
 """
 
 import hashlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import unquote
 
 from filelock import FileLock, Timeout
 
-from medgen_pipeline.release.errors import ArchiveError
+from medgen_pipeline.release.errors import ArchiveError, RefusedFileError
 from medgen_pipeline.release.folder import ArchiveFolder, ObjectStore, created
-from medgen_pipeline.release.records import SHA256, Record, RecordStore, slug_of
+from medgen_pipeline.release.records import SHA256, Fingerprint, Record, RecordStore, release_in, slug_of
 from medgen_pipeline.release.verify import MAX_CONTENT_BYTES, Examined, examine
 from medgen_pipeline.rows.diff import BlockList
 
@@ -121,15 +122,15 @@ class Archive:
 
     def remember(self, record: Record) -> None:
         """Note what a URL gave. The caller holds the reservation of that URL."""
-        before = self._records.read(record.fingerprint.url)
-        known = (before.sha256, *before.earlier) if before else ()
-        self._records.write(replace(record, earlier=tuple(sha256 for sha256 in known if sha256 != record.sha256)))
+        before = self._versions(record.fingerprint.url)
+        self._records.write([record, *(version for version in before if version.sha256 != record.sha256)])
 
     def recall(self, url: str) -> Record | None:
         """Return what the URL last gave, or None where that is unknown, unreadable, or no longer archived."""
-        record = self._records.read(url)
-        if record is None:
+        versions = self._records.read(url)
+        if versions is None:
             return None
+        record = versions.records[0]
         path = self.address_of(record)
         try:
             size = path.stat().st_size
@@ -142,25 +143,89 @@ class Archive:
 
     def records(self) -> list[Record]:
         """What every URL last gave."""
-        return self._records.all()
+        return [versions.records[0] for versions in self._records.all()]
 
-    def prune(self, url: str) -> None:
+    def versions_of(self, file_name: str) -> list[Record]:
+        """Every version of a file that is kept, by whichever URL of that name, as published: the newest first."""
+        found: list[Record] = []
+        for versions in self._records.all():
+            url = versions.url
+            if unquote(url.rpartition("/")[2]) != file_name:
+                continue
+            if versions.hashes:
+                with self.folder.usable(), _acquired(self.folder.lock(slug_of(url)), url):
+                    found += self._versions(url)
+            else:
+                found += versions.records
+        there = [record for record in found if self.folder.has_copy or self.address_of(record).exists()]
+        return sorted(there, key=lambda record: (record.last_modified, record.fetched), reverse=True)
+
+    def prune(self, url: str, in_use: Collection[str] = ()) -> None:
         """Delete what older versions of a URL's file alone need, where the user limits how many are kept.
 
         To be called after a load, so that a release which was fetched and not published displaces nothing.
+
+        Args:
+            url: The file's.
+            in_use: Hashes of versions that stay, however old: production was made from them.
         """
         if self._keep is None:
             return
         with self.folder.usable(), _acquired(self.folder.lock(slug_of(url)), url):
-            record = self._records.read(url)
-            if record is None or len(record.earlier) < self._keep:
+            versions = self._versions(url)
+            kept = [one for place, one in enumerate(versions) if place < self._keep or one.sha256 in in_use]
+            if len(kept) == len(versions):
                 return
-            self._records.write(replace(record, earlier=record.earlier[: self._keep - 1]))
-            needed = {sha256 for other in self.records() for sha256 in (other.sha256, *other.earlier)}
-            for sha256 in set(record.earlier) - needed:
-                _log.info("%s: deleting version %s from the archive; %d are kept", url, sha256, self._keep)
+            if not self.folder.has_copy:
+                self._records.write(kept)
+            of_others = (one.sha256s for one in self._records.all() if one.url != url)
+            needed = {record.sha256 for record in kept}.union(*of_others)
+            for sha256 in {record.sha256 for record in versions} - needed:
+                if self._address(sha256).exists():
+                    _log.info("%s: deleting version %s from the archive; %d are kept", url, sha256, self._keep)
                 self._address(sha256).unlink(missing_ok=True)
                 self._blocks_address(sha256).unlink(missing_ok=True)
+
+    def _versions(self, url: str) -> tuple[Record, ...]:
+        """Every version of a URL's file, newest first. The caller holds the reservation of that URL.
+
+        Of those that an earlier version of this package has noted, the record is completed first, from their files.
+        """
+        known = self._records.read(url)
+        if known is None or not known.hashes:
+            return known.records if known else ()
+        _log.info("%s: reading %d earlier versions in the archive once, for its list", url, len(known.hashes))
+        completed = (self._completed(known.records[0], sha256) for sha256 in known.hashes)
+        records = (*known.records, *filter(None, completed))
+        with self.folder.usable():
+            self.folder.make("incoming")
+            self._records.write(records)
+        return records
+
+    def _completed(self, newest: Record, sha256: str) -> Record | None:
+        """The record of an earlier version of the same file, or None where that file is no longer there."""
+        url = newest.fingerprint.url
+        path = self.path_of(sha256)
+        if path is None:
+            _log.warning("%s: version %s is no longer in the archive", url, sha256)
+            return None
+        try:
+            is_gzip = newest.sha256 != newest.content_sha256
+            examined = examine(path, url=url, is_gzip=is_gzip, max_content_bytes=self.max_content_bytes)
+        except RefusedFileError as error:
+            _log.warning("%s: version %s cannot be used: %s", url, sha256, error)
+            return None
+        fetched = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        published = examined.gzip_time or fetched
+        return Record(
+            fingerprint=Fingerprint(url, modified="", size=examined.byte_size),  # of which no more is known
+            sha256=sha256,
+            content_sha256=examined.content_sha256,
+            byte_size=examined.byte_size,
+            release=release_in(url.rpartition("/")[0]) or published.date().isoformat(),
+            last_modified=published,
+            fetched=fetched,
+        )
 
     def address_of(self, record: Record) -> Path:
         """Return where the file of a recalled record lies."""

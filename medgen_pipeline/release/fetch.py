@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -18,7 +18,7 @@ from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.release.archive import Archive
 from medgen_pipeline.release.errors import ConnectionsInUseError, UnavailableSourceError, UnusableSourceError
 from medgen_pipeline.release.probe import FileVersion, Look, SourceMemory, look
-from medgen_pipeline.release.records import Fingerprint, Record
+from medgen_pipeline.release.records import Fingerprint, Record, release_in
 from medgen_pipeline.release.transport.base import TransferOptions, Transport
 from medgen_pipeline.release.transport.connections import counted_connection
 from medgen_pipeline.release.transport.file import FileTransport
@@ -180,7 +180,7 @@ class ReleaseSource:
 
     def release_of(self, versions: Iterable[FileVersion]) -> str:
         """Name the release that files of these versions make: the date in the source's URL, or that of the newest."""
-        return _release_in(self.url) or max(version.modified for version in versions).date().isoformat()
+        return release_in(self.url) or max(version.modified for version in versions).date().isoformat()
 
     @contextmanager
     def _connected(self, options: TransferOptions, patience: float | None = None) -> Iterator[Transport]:
@@ -242,7 +242,7 @@ class ReleaseSource:
             sha256=examined.sha256,
             content_sha256=examined.content_sha256,
             byte_size=examined.byte_size,
-            release=_release_in(self.url) or published.date().isoformat(),
+            release=release_in(self.url) or published.date().isoformat(),
             last_modified=modified or published,
         )
 
@@ -274,15 +274,6 @@ def _timed_download(transport: Transport, url: str, part: Path) -> Fingerprint:
     size = part.stat().st_size
     _log.info("%s: %d bytes in %.1f s (%.1f MB/s)", url, size, seconds, size / 1e6 / seconds)
     return fingerprint
-
-
-def _release_in(base_url: str) -> str | None:
-    """Return the last part of a URL if it is a date; people keep old releases so (/mirror/2021-08-20/)."""
-    name = base_url.rstrip("/").rsplit("/", 1)[-1]
-    try:
-        return date.fromisoformat(name).isoformat() if re.fullmatch(r"\d{4}-\d\d-\d\d", name) else None
-    except ValueError:
-        return None
 
 
 def _split(url: str, setting: str) -> SplitResult:

@@ -1,12 +1,14 @@
-"""What each URL last gave, as far as the archive remembers: one JSON file a URL."""
+"""What each URL has given, as far as the archive remembers: one JSON file a URL, the newest version first."""
 
 import hashlib
 import json
 import logging
 import re
-from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from medgen_pipeline.release.folder import ArchiveFolder, created
 
@@ -51,7 +53,7 @@ class Fingerprint:
 
 @dataclass(frozen=True)
 class Record:
-    """What a URL last gave.
+    """One version of a file, as a URL gave it.
 
     Attributes:
         fingerprint: Of the published file.
@@ -60,7 +62,7 @@ class Record:
         byte_size: Of the published bytes.
         release: ISO date.
         last_modified: UTC.
-        earlier: Hashes of what the URL gave before, newest first, as far as they are kept.
+        fetched: UTC.
     """
 
     fingerprint: Fingerprint
@@ -69,7 +71,30 @@ class Record:
     byte_size: int
     release: str
     last_modified: datetime
-    earlier: tuple[str, ...] = ()
+    fetched: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What is known of a URL's file.
+
+    Attributes:
+        records: Its versions, newest first; one or more.
+        hashes: Of versions before those, of which an earlier version of this package has noted no more.
+    """
+
+    records: tuple[Record, ...]
+    hashes: tuple[str, ...] = ()
+
+    @property
+    def url(self) -> str:
+        """The file's."""
+        return self.records[0].fingerprint.url
+
+    @property
+    def sha256s(self) -> set[str]:
+        """Of all versions."""
+        return {*self.hashes, *(record.sha256 for record in self.records)}
 
 
 class RecordStore:
@@ -80,25 +105,26 @@ class RecordStore:
         self._folder = folder
         self._records = folder.root / "records"
 
-    def all(self) -> list[Record]:
-        """What every URL last gave."""
+    def all(self) -> list[Versions]:
+        """What is known of every URL."""
         try:
             paths = sorted(self._records.iterdir())
         except FileNotFoundError:
             return []
-        return [record for path in paths if (record := _read(path))]
+        return [versions for path in paths if (versions := _read(path))]
 
-    def read(self, url: str) -> Record | None:
-        """What this URL last gave, or None where that is unknown or unreadable."""
+    def read(self, url: str) -> Versions | None:
+        """What is known of this URL, or None where that is nothing, or unreadable."""
         path, draft = self._path(url), self._draft(url)
         if not path.exists() and self._folder.copy_in(path, draft):
             draft.replace(path)
         return _read(path)
 
-    def write(self, record: Record) -> None:
-        """Note what a URL gave, in place of what it gave before."""
-        path, draft = self._path(record.fingerprint.url), self._draft(record.fingerprint.url)
-        fields = asdict(record) | {"last_modified": record.last_modified.isoformat()}
+    def write(self, records: Sequence[Record]) -> None:
+        """Note the versions of a URL's file, newest first, in place of what was known of it."""
+        url = records[0].fingerprint.url
+        path, draft = self._path(url), self._draft(url)
+        fields = {"versions": [_fields(record) for record in records]}
         created(draft).write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
         draft.replace(path)
         self._folder.copy_out(path, replace=True)
@@ -110,9 +136,18 @@ class RecordStore:
         return self._folder.root / "incoming" / f"{slug_of(url)}.json"
 
 
-def _read(path: Path) -> Record | None:
+def release_in(base_url: str) -> str | None:
+    """The last part of a URL if it is a date; people keep old releases so (/mirror/2021-08-20/)."""
+    name = base_url.rstrip("/").rsplit("/", 1)[-1]
     try:
-        return _parse_record(path.read_bytes())
+        return date.fromisoformat(name).isoformat() if re.fullmatch(r"\d{4}-\d\d-\d\d", name) else None
+    except ValueError:
+        return None
+
+
+def _read(path: Path) -> Versions | None:
+    try:
+        return _parse(path.read_bytes())
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError) as error:
@@ -126,8 +161,26 @@ def slug_of(url: str) -> str:
     return f"{name}-{hashlib.sha256(url.encode()).hexdigest()[:16]}"
 
 
-def _parse_record(text: bytes) -> Record:
+def _fields(record: Record) -> dict[str, object]:
+    times = {"last_modified": record.last_modified.isoformat(), "fetched": record.fetched.isoformat()}
+    return asdict(record) | times
+
+
+def _parse(text: bytes) -> Versions:
     fields = json.loads(text)
+    if "versions" in fields:
+        versions = Versions(tuple(_record(one) for one in fields["versions"]))
+        if not versions.records:
+            raise ValueError("it has no version")
+        return versions
+    # Of an earlier version of this package: the newest version, and the hashes of those before.
+    versions = Versions((_record({**fields, "fetched": fields["last_modified"]}),), tuple(fields["earlier"]))
+    if not all(map(SHA256.fullmatch, versions.hashes)):
+        raise ValueError("a hash is malformed")
+    return versions
+
+
+def _record(fields: dict[str, Any]) -> Record:
     record = Record(
         fingerprint=Fingerprint(**fields["fingerprint"]),
         sha256=fields["sha256"],
@@ -135,9 +188,9 @@ def _parse_record(text: bytes) -> Record:
         byte_size=fields["byte_size"],
         release=fields["release"],
         last_modified=datetime.fromisoformat(fields["last_modified"]),
-        earlier=tuple(fields["earlier"]),
+        fetched=datetime.fromisoformat(fields["fetched"]),
     )
     date.fromisoformat(record.release)
-    if not all(map(SHA256.fullmatch, (record.sha256, record.content_sha256, *record.earlier))):
+    if not all(map(SHA256.fullmatch, (record.sha256, record.content_sha256))):
         raise ValueError("a hash is malformed")
     return record

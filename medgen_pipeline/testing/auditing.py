@@ -18,6 +18,7 @@ from medgen_pipeline.loaders import (
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import LOADS_WITH_REJECTED_ROWS
 from medgen_pipeline.loading.findings import ACROSS_TABLES, OF_ONE_TABLE
+from medgen_pipeline.loading.rollback import undo
 from medgen_pipeline.loading.subject import Subject
 from medgen_pipeline.rows.records import RejectedRow
 from medgen_pipeline.testing.backend import Backend, Row
@@ -32,6 +33,7 @@ from medgen_pipeline.testing.loads import (
     C,
     D,
     compared,
+    differences,
     load,
     start_of,
 )
@@ -183,6 +185,25 @@ class HistoryContract(Behaviour):
         with backend.new_loader() as loader:
             for release, rows in zip(RELEASES, releases, strict=True):
                 assert Counter(loader.read_as_of(HISTORY, release)) == Counter(rows), release
+
+    def test_what_a_load_left_is_brought_back_by_undoing_what_came_since(self, backend: Backend) -> None:
+        null, row = (None, None, None), ("C1", "C2", "Jan")
+        releases: list[list[Row]] = [[row, row, null], [row, null, null], [("C9", None, None), row, row]]
+        load(backend.new_loader(), HISTORY, releases[0], RELEASES[0])
+        with backend.new_loader() as loader:
+            first = loader.last_load(HISTORY)
+        assert first is not None
+        for release, rows in zip(RELEASES[1:], releases[1:], strict=False):
+            load(backend.new_loader(), HISTORY, rows, release)
+        result = undo(backend.new_loader(), HISTORY, first)
+        assert result.counts == differences(releases[2], releases[0], key_width=0)
+        assert result.rows_moved == 2  # what came and went again is not staged
+        assert backend.production(HISTORY) == Counter(releases[0])
+        with backend.new_loader() as loader:
+            last = loader.last_load(HISTORY)
+            assert last is not None
+            assert (last.release, last.pinned, first.pinned) == (RELEASES[0], True, False)
+            assert Counter(loader.read_as_of(HISTORY, RELEASES[2])) == Counter(releases[2])
 
     def test_before_the_first_change_a_table_is_what_it_was(self, backend: Backend) -> None:
         load(backend.new_loader(), NAMES, [A, B])

@@ -13,8 +13,9 @@ from medgen_pipeline.catalog import SourceTable, Table
 from medgen_pipeline.loaders import AbstractNativeLoader, ApplyMode, ChangeCounts, LoaderError, Strategy
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loading import file_load as load
-from medgen_pipeline.loading.file_load import LoadOptions, LoadResult, load_table
+from medgen_pipeline.loading.file_load import load_table
 from medgen_pipeline.loading.gates import GateLimits, GatesClosedError
+from medgen_pipeline.loading.load import LoadOptions, LoadResult
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.rows.published import header_of, line_of, packed
 from medgen_pipeline.testing.backend import Backend, Row

@@ -30,8 +30,9 @@ from psycopg import sql
 from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.loaders import ApplyMode, LoaderFactory, Strategy
-from medgen_pipeline.loading.file_load import LoadOptions, LoadResult, load_table
+from medgen_pipeline.loading.file_load import load_table
 from medgen_pipeline.loading.gates import GateLimits
+from medgen_pipeline.loading.load import LoadOptions, LoadResult
 from medgen_pipeline.release import Archive, ReleaseSource, SourceFile
 from medgen_pipeline.rows.published import header_of, line_of, packed
 from medgen_pipeline.testing import Row

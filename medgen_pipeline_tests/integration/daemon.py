@@ -8,6 +8,7 @@ from typing import cast
 import dagster as dg
 
 from medgen_pipeline.catalog.sources.medgen import TABLES
+from medgen_pipeline.loading.rollback import pins
 from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
 from medgen_pipeline.orchestration.release_sensor.sensor import follow_source
 from medgen_pipeline_tests.integration.support import Run, run_of
@@ -74,16 +75,19 @@ class Daemon:
 
     def evaluate(self, now: datetime | None = None) -> dg.SensorResult:
         """The sensor's answer; nothing is stored."""
+        resources = self.definitions.resources or {}
         context = dg.build_sensor_context(
             instance=self.instance,
             cursor=self.cursor,
             definitions=self.definitions,
             sensor_name=DEFAULT_NAMES.sensor,
-            resources={DEFAULT_NAMES.source: (self.definitions.resources or {})[DEFAULT_NAMES.source]},
+            resources={name: resources[name] for name in (DEFAULT_NAMES.source, DEFAULT_NAMES.warehouse)},
         )
         if now is not None:
-            source = (self.definitions.resources or {})[DEFAULT_NAMES.source]
-            return follow_source(context, source, now, TABLES, DEFAULT_NAMES)
+            source, warehouse = resources[DEFAULT_NAMES.source], resources[DEFAULT_NAMES.warehouse]
+            return follow_source(
+                context, source, now, TABLES, DEFAULT_NAMES, lambda: pins(warehouse.target.loader(), TABLES)
+            )
         found = self.definitions.get_repository_def().get_sensor_def(DEFAULT_NAMES.sensor).evaluate_tick(context)
         return dg.SensorResult(
             run_requests=found.run_requests,

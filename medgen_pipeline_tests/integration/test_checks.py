@@ -101,6 +101,7 @@ def test_materializing_a_table_checks_it_and_no_other(
         "names: row_count_within_history": True,
         "names: no_rejected_rows": True,
         "names: no_repaired_rows": True,
+        "names: is_not_pinned": True,
         "names: production_equals_file": True,
     }
     assert found["names: required_columns_are_filled"].metadata["check/rows"].value == 50
@@ -225,6 +226,7 @@ def test_a_table_that_does_not_load_leaves_the_checks_of_the_others(
         "merged: row_count_within_history",
         "merged: no_rejected_rows",
         "merged: no_repaired_rows",
+        "merged: is_not_pinned",
         "merged: production_equals_file",
     }
 
@@ -260,7 +262,7 @@ def test_a_check_that_was_planned_and_not_made_is_a_warning_beside_what_it_found
         status, lines = asked()
         assert (status, len(lines), lines[-1]) == (0, checks + 1, f"{checks} checks were made; 0 count as errors")
         assert lines[0].startswith(
-            f"warning: medgen/names: key_is_unique: not made: run {failed.run_id} planned it and ended with FAILURE: "
+            f"warning: medgen/names: is_not_pinned: not made: run {failed.run_id} planned it and ended with FAILURE: "
         )
         assert asked("--strict")[0] == 1
         (release / NAMES.file_name).write_bytes(published)

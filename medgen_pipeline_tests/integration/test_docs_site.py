@@ -33,6 +33,7 @@ TESTED_IN = {
     "docs/databricks.md": "integration/test_docs_databricks.py",
     "docs/redshift.md": "integration/test_docs_redshift.py",
     "docs/questions.md": "loaders/test_docs_questions.py",
+    "docs/going-back.md": "integration/test_docs_going_back.py",
     "docs/run.md": "integration/test_readme.py",
     "docs/schedule.md": "integration/test_docs_sources.py",
     "docs/start.md": "integration/test_readme.py",

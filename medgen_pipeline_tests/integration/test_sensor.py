@@ -5,7 +5,7 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from medgen_pipeline.catalog import ALL_TABLES, SourceTable, sources_behind, tab
 from medgen_pipeline.catalog.sources.medgen import MEDGEN, TABLES
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.loading.findings import DRIFT_CHECK
+from medgen_pipeline.loading.rollback import unpin
 from medgen_pipeline.orchestration.keys import DEFAULT_NAMES, SOURCE_URL, SOURCE_VERSION
 from medgen_pipeline.orchestration.release_sensor.decision import RETRY_AFTER
 from medgen_pipeline.orchestration.resources import MedgenSource
@@ -25,7 +26,7 @@ from medgen_pipeline.rows.published import content_of
 from medgen_pipeline.settings import Settings
 from medgen_pipeline_tests.integration.daemon import Daemon, Tick
 from medgen_pipeline_tests.integration.support import Deployment, exists
-from medgen_pipeline_tests.loaders.support import query
+from medgen_pipeline_tests.loaders.support import new_loader, query
 from medgen_pipeline_tests.ncbi_double import (
     Fault,
     NcbiDouble,
@@ -810,3 +811,39 @@ def test_the_sensor_itself_asks_by_the_real_clock(follow: Following) -> None:
     follow.daemon.cursor = None
     assert follow.daemon.tick().assets == ["medgen/medgen_sources", "medgen/merged", "medgen/names"]
     assert "Nothing new" in follow.daemon.tick().skipped
+
+
+# --- pinned tables ---
+
+
+def test_a_table_that_went_back_stays_there_until_it_is_let_go(follow: Following) -> None:
+    dsn, url = follow.deployment.dsn, follow.ncbi.url
+    for number in (2, 3):
+        follow.publish(number)
+        follow.settle()
+        follow.now += 7 * DAY
+    back = follow.deployment.materialize(url, NAMES, config={"release": "2026-01-07"})
+    assert back.success, back.failure
+    assert (follow.loaded["names"], follow.loaded["merged"]) == (2, 3)
+    skipped = follow.tick().skipped
+    assert "NAMES.RRF.gz is not followed: names is pinned to release 2026-01-07" in skipped
+    follow.publish(4)
+    (asked,) = follow.settle()
+    assert asked.assets == ["medgen/medgen_sources", "medgen/merged"]
+    assert (follow.loaded["names"], follow.loaded["merged"]) == (2, 4)
+    assert unpin(new_loader(dsn), NAMES) == "2026-01-07"
+    (asked,) = follow.settle()
+    assert asked.assets == ["medgen/names"]
+    assert set(follow.loaded.values()) == {4}
+
+
+def test_nothing_is_asked_for_while_the_warehouse_cannot_say_what_is_pinned(follow: Following) -> None:
+    follow.publish(2)
+    follow.tick()
+    with pytest.MonkeyPatch.context() as patch:
+        nowhere = replace(follow.deployment, dsn="postgresql://127.0.0.1:1/none")
+        patch.setattr(follow.daemon, "definitions", nowhere.definitions(follow.ncbi.url))
+        tick = follow.tick(HOUR)
+    assert tick.requests == ()
+    assert "the warehouse cannot say which tables are pinned" in tick.skipped
+    assert len(follow.settle()) == 1

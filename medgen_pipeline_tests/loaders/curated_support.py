@@ -21,7 +21,8 @@ from medgen_pipeline.catalog import (
 from medgen_pipeline.catalog.query import Parameter
 from medgen_pipeline.loaders import AbstractNativeLoader, LoadDetail, Strategy
 from medgen_pipeline.loading.curated_load import CuratedOptions, load_curated, read_metrics
-from medgen_pipeline.loading.file_load import LoadOptions, LoadResult, load_table
+from medgen_pipeline.loading.file_load import load_table
+from medgen_pipeline.loading.load import LoadOptions, LoadResult
 from medgen_pipeline.loading.staging import stage
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing import Row, canonical, start_of

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from medgen_pipeline.catalog import SourceTable, Table
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderFactory
-from medgen_pipeline.loading.file_load import LoadResult
+from medgen_pipeline.loading.load import LoadResult
 from medgen_pipeline.testing import Backend, Mirror, Row
 
 

@@ -18,7 +18,7 @@ from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable
 from medgen_pipeline.catalog.query import Parameter
 from medgen_pipeline.loading import curated_load
 from medgen_pipeline.loading.curated_load import CuratedOptions, load_curated
-from medgen_pipeline.loading.file_load import LoadResult
+from medgen_pipeline.loading.load import LoadResult
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse, curated
 from medgen_pipeline_tests.loaders.support import new_loader, query, session

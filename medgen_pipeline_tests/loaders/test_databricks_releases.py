@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, SourceTable, table_by_name, upstream_of
-from medgen_pipeline.loading.file_load import LoadOptions, load_table
+from medgen_pipeline.loading.file_load import load_table
+from medgen_pipeline.loading.load import LoadOptions
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing.files import OPEN_GATES
 from medgen_pipeline_tests.dbxgate.backend import GatedDatabricks

@@ -9,7 +9,8 @@ import pytest
 
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, SourceTable, Table, table_by_name
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderFactory
-from medgen_pipeline.loading.file_load import LoadOptions, load_table
+from medgen_pipeline.loading.file_load import load_table
+from medgen_pipeline.loading.load import LoadOptions
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing.files import OPEN_GATES
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse

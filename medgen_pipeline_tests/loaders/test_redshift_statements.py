@@ -18,6 +18,7 @@ from medgen_pipeline.catalog import ColumnType
 from medgen_pipeline.catalog.query import Constant, Scratch
 from medgen_pipeline.loaders import LoaderError, LoadStatus, Strategy, TableBusyError, dialect
 from medgen_pipeline.loaders.records import LOADS_WITH_REJECTED_ROWS
+from medgen_pipeline.loading.rollback import undo
 from medgen_pipeline.rows.records import RejectedRow
 from medgen_pipeline.testing import Mirror, canonical, load, start_of
 from medgen_pipeline.testing.curated import made_by, published
@@ -63,7 +64,11 @@ def send_everything(redshift: GatedRedshift, home: Path) -> None:
     mirror = Mirror(redshift, home, HISTORY)
     mirror.load([b"C1\tC2\tJan", b"C1\tC2\tJan", b"C3\t\tJan"])
     mirror.load([b"C1\tC2\tJan", b"C4\t\tFeb"], release="2026-01-14")
+    with redshift.new_loader() as loader:
+        second = loader.last_load(HISTORY)
     mirror.load([b"C1\tC2\tJan", b"C4\t\tFeb", b"bad"], release="2026-01-21")
+    assert second is not None
+    undo(redshift.new_loader(), HISTORY, second)
     with redshift.new_loader() as loader, redshift.new_loader(lock_timeout_seconds=0.01) as waiting:
         loader.find_drift(HISTORY)
         list(loader.read_changes(HISTORY, "2026-01-07", "2026-01-14"))

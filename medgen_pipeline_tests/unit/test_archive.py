@@ -2,12 +2,13 @@
 
 import gzip
 import hashlib
+import json
 import os
 import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -240,6 +241,7 @@ def delete_archived_file(root: Path, record: Record) -> None:
         pytest.param(edit_record('"2026-11-18"', "null"), id="no release"),
         pytest.param(edit_record("2026-11-18T10", "2026-11-18T99"), id="impossible time"),
         pytest.param(edit_record('"etag"', '"colour"'), id="foreign field"),
+        pytest.param(damage_record('{"versions": []}'), id="no version"),
         pytest.param(delete_archived_file, id="file gone"),
         pytest.param(cut_archived_file, id="file cut"),
     ],
@@ -251,7 +253,7 @@ def test_a_damaged_record_or_archived_file_counts_as_unknown_and_is_healed(
     record = put(archive, GZIP)
     damage(tmp_path, record)
     assert archive.recall(URL) is None
-    put(archive, GZIP)
+    record = put(archive, GZIP)
     assert archive.recall(URL) == record
     assert archive.path_of(record.sha256) is not None
 
@@ -352,11 +354,18 @@ def test_as_many_versions_are_kept_as_were_asked_for_and_the_newest_ones(tmp_pat
     archive.prune(URL)
     assert archived(archive, *range(4)) == [False, False, True, True]
     assert len(files_under(tmp_path)) == 2 * 2 + 1  # files and block lists of two versions, and the record
-    record = archive.recall(URL)
-    assert record is not None
-    assert record.earlier == (sha256(version(2)),)
+    assert kept_versions(archive) == [3, 2]
     archive.prune(URL)
     assert archived(archive, 2, 3) == [True, True]
+
+
+def test_the_version_that_production_was_made_from_is_kept_however_old(tmp_path: Path) -> None:
+    archive = Archive(tmp_path, keep=2)
+    for number in range(5):
+        put(archive, version(number))
+    archive.prune(URL, {sha256(version(1))})
+    assert archived(archive, *range(5)) == [False, True, False, True, True]
+    assert kept_versions(archive) == [4, 3, 1]
 
 
 def test_a_version_that_came_back_counts_as_new(tmp_path: Path) -> None:
@@ -374,6 +383,143 @@ def test_a_file_that_another_url_gave_too_is_not_deleted(tmp_path: Path) -> None
         put(archive, version(number))
     archive.prune(URL)
     assert archived(archive, 0, 1, 2) == [True, True, True]
+
+
+def kept_versions(archive: Archive, number: int = 5) -> list[int]:
+    """Which of ``number`` versions the archive lists, in its order."""
+    known = {sha256(version(one)): one for one in range(number)}
+    return [known[record.sha256] for record in archive.versions_of("NAMES.RRF.gz")]
+
+
+def test_every_version_of_a_file_is_listed_with_release_hashes_size_and_times(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    older = put(archive, version(1))
+    newer = put(archive, version(2), url="file:///releases/2026-11-18/NAMES.RRF.gz")
+    put(archive, version(3), url="https://ncbi.test/pub/medgen/MGREL.RRF.gz")
+    assert Archive(tmp_path).versions_of("NAMES.RRF.gz") == [newer, older]
+    assert (older.sha256, older.content_sha256) == (sha256(version(1)), sha256(gzip.decompress(version(1))))
+    assert (older.byte_size, older.release) == (len(version(1)), "2026-11-18")
+    assert older.last_modified < older.fetched <= datetime.now(UTC)
+
+
+def test_a_version_whose_file_is_gone_is_not_listed(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    put(archive, version(1))
+    archive.address_of(put(archive, version(2))).unlink()
+    assert kept_versions(archive) == [1]
+
+
+class FolderStore:
+    """A second tier in a directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.url = root.as_uri()
+
+    def upload(self, path: Path, name: str, *, replace: bool = False) -> None:
+        target = self.root / name
+        if replace or not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+
+    def download(self, name: str, path: Path) -> bool:
+        if not (self.root / name).exists():
+            return False
+        path.write_bytes((self.root / name).read_bytes())
+        return True
+
+
+def test_what_was_deleted_here_is_still_listed_and_had_from_the_second_tier(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "archive", keep=2, remote=FolderStore(tmp_path / "second"))
+    for number in range(4):
+        put(archive, version(number))
+        archive.prune(URL)
+    assert not archive.address_of(archive.versions_of("NAMES.RRF.gz")[3]).exists()
+    assert kept_versions(archive) == [3, 2, 1, 0]
+    assert archived(archive, 0) == [True]
+
+
+# Records of an earlier version: what the URL last gave, and the hashes of what it gave before.
+
+
+def make_old_record(root: Path, *numbers: int) -> None:
+    """Put versions into the archive, and a record as an earlier version of the package has written it."""
+    archive = Archive(root)
+    for number in numbers:
+        newest = put(archive, version(number))
+    (path,) = (root / "records").iterdir()
+    old = {
+        "fingerprint": asdict(newest.fingerprint),
+        "sha256": newest.sha256,
+        "content_sha256": newest.content_sha256,
+        "byte_size": newest.byte_size,
+        "release": newest.release,
+        "last_modified": newest.last_modified.isoformat(),
+        "earlier": [sha256(version(number)) for number in reversed(numbers[:-1])],
+    }
+    path.write_text(json.dumps(old))
+
+
+def test_an_old_record_is_completed_from_the_files_when_it_is_first_used(tmp_path: Path) -> None:
+    make_old_record(tmp_path, 1, 2, 3)
+    archive = Archive(tmp_path)
+    newest = archive.recall(URL)
+    assert newest is not None
+    assert newest.sha256 == sha256(version(3))
+    assert kept_versions(archive) == [3, 2, 1]
+    found = archive.versions_of("NAMES.RRF.gz")[1]
+    assert (found.content_sha256, found.byte_size) == (sha256(gzip.decompress(version(2))), len(version(2)))
+    assert (found.release, found.last_modified) == ("1970-01-01", datetime.fromtimestamp(3, UTC))  # of its gzip header
+    assert found.fetched > datetime(2020, 1, 1, tzinfo=UTC)
+    (path,) = (tmp_path / "records").iterdir()
+    assert "earlier" not in path.read_text()
+
+
+def test_a_new_version_and_a_clean_up_keep_what_an_old_record_knows(tmp_path: Path) -> None:
+    make_old_record(tmp_path, 1, 2, 3)
+    archive = Archive(tmp_path, keep=3)
+    put(archive, version(4))
+    assert kept_versions(archive) == [4, 3, 2, 1]
+    make_old_record(tmp_path, 1, 2, 3, 4)
+    archive.prune(URL)
+    assert kept_versions(archive) == [4, 3, 2]
+    assert archived(archive, 1, 2) == [False, True]
+
+
+KILLED_AT_EACH_STEP = """
+import os, shutil, sys
+from pathlib import Path
+from medgen_pipeline.release.archive import Archive
+
+old = Path(sys.argv[1])
+for point in range(1000):
+    root = old.parent / f"copy-{point}"
+    shutil.copytree(old, root)
+    if (child := os.fork()) == 0:
+        passed = iter(range(point))
+
+        def strike(event, arguments):
+            if event in {"open", "os.rename", "os.remove", "os.mkdir", "os.chmod"} and next(passed, None) is None:
+                os.kill(os.getpid(), 9)
+
+        sys.addaudithook(strike)
+        Archive(root).versions_of("NAMES.RRF.gz")
+        os._exit(0)
+    if os.waitpid(child, 0)[1] == 0:
+        break
+print(point)
+"""
+
+
+def test_a_process_killed_while_it_completes_an_old_record_loses_nothing(tmp_path: Path) -> None:
+    make_old_record(tmp_path / "old", 1, 2, 3)
+    program = [sys.executable, "-c", KILLED_AT_EACH_STEP, str(tmp_path / "old")]
+    points = int(subprocess.run(program, check=True, capture_output=True, text=True).stdout)
+    assert points > 10
+    for point in range(points):
+        archive = Archive(tmp_path / f"copy-{point}")
+        assert kept_versions(archive) == [3, 2, 1], point
+        assert archived(archive, 1, 2, 3) == [True] * 3, point
 
 
 @pytest.mark.parametrize("keep", [1, 0, -3])

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from medgen_pipeline.catalog import table_by_name
 from medgen_pipeline.errors import SettingError
 from medgen_pipeline.loaders import ChangeCounts
-from medgen_pipeline.loading.file_load import LoadOptions
 from medgen_pipeline.loading.gates import ClosedGate, GateLimits, GatesClosedError, closed_gates, gate_closed_early
+from medgen_pipeline.loading.load import LoadOptions
 from medgen_pipeline.orchestration.assets.tables import LoadConfig
 from medgen_pipeline.rows.records import FramingReport
 
@@ -239,11 +239,12 @@ def test_the_error_names_the_table_every_reason_and_the_load() -> None:
 
 def test_the_run_config_has_the_fields_and_the_defaults_of_the_gates_and_of_a_load() -> None:
     assert LoadConfig().options() == LoadOptions()
-    names = {field.name for kind in (GateLimits, LoadOptions) for field in fields(kind)} - {"limits"}
-    assert set(LoadConfig.model_fields) == names
+    names = {field.name for kind in (GateLimits, LoadOptions) for field in fields(kind)} - {"limits", "pin"}
+    assert set(LoadConfig.model_fields) == names | {"release"}  # which decides about the pin
     assert {**LoadConfig().model_dump(), "accept_missing_columns": ()} == {
         **asdict(DEFAULTS),
-        **{name: value for name, value in asdict(LoadOptions()).items() if name != "limits"},
+        **{name: value for name, value in asdict(LoadOptions()).items() if name in names},
+        "release": "",
     }
     assert all(field.description for field in LoadConfig.model_fields.values())
 

@@ -106,6 +106,10 @@ class Following:
     def version(self, asset: str) -> FileVersion | None:
         return self.loaded.get(asset)
 
+    def pinned(self, asset: str) -> str:
+        del asset
+        return ""
+
     def url(self, asset: str) -> str | None:
         return self.source.url + asset
 

@@ -37,6 +37,7 @@ class Records:
     states: dict[str, str] = field(default_factory=dict)
     url_of: dict[str, str] = field(default_factory=lambda: {one.asset: one.url for one in (NAMES, MERGED)})
     run: str = ""
+    pins: dict[str, str] = field(default_factory=dict)
     checks: list[tuple[str, str]] = field(default_factory=list)
 
     def has(self, asset: str) -> bool:
@@ -50,6 +51,9 @@ class Records:
 
     def url(self, asset: str) -> str | None:
         return self.url_of.get(asset)
+
+    def pinned(self, asset: str) -> str:
+        return self.pins.get(asset, "")
 
     def downstream(self, assets: Iterable[str]) -> set[str]:
         found = set(assets)
@@ -105,6 +109,17 @@ def test_a_changed_file_leads_to_its_table_and_what_is_downstream() -> None:
     assert request.assets == (CONCEPT, NAMES.asset)
     assert request.versions == {NAMES.asset: NEW}
     assert (request.release, request.attempt) == ("2026-01-07", 1)
+
+
+def test_a_pinned_table_is_left_there_and_what_is_downstream_follows_the_others() -> None:
+    pinned = Records(pins={NAMES.asset: "2025-12-31"})
+    decision = decided(published(names=NEW), pinned)
+    assert decision.request is None
+    (note,) = decision.notes
+    assert "names is pinned to release 2025-12-31" in note
+    request = decided(published(names=NEW, merged=NEW), pinned).request
+    assert request is not None
+    assert request.assets == (CONCEPT, MERGED.asset)
 
 
 def test_a_release_is_waited_for_until_no_file_has_changed_for_the_quiet_time() -> None:

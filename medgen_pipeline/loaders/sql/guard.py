@@ -37,6 +37,7 @@ class Guard:
         unbroken_since: The load since which every load found production as the one before had left it. None is of an
             earlier version.
         made_from: The load of each table that this one was made from, as that load had left it.
+        pinned: Whether the table is to stay at the load's release, whatever is published.
     """
 
     rows: int
@@ -45,6 +46,7 @@ class Guard:
     feed_since: int
     unbroken_since: int | None = None
     made_from: Mapping[str, int] = field(default_factory=dict)
+    pinned: bool = False
 
     @property
     def content(self) -> Content:

@@ -96,11 +96,40 @@ def feed_values(session: SqlSession[Any], names: TableNames) -> sql.Statement:
 
     def value(column: Column) -> sql.Statement:
         if column.name not in found:
-            return sql.SQL("CAST(NULL AS {})").format(names.dialect.column_type(column))
-        fits = names.dialect.is_reported(column.type, found[column.name])
-        return sql.Identifier(column.name) if fits else names.cast(column)
+            found_value = sql.SQL("CAST(NULL AS {})").format(names.dialect.column_type(column))
+        elif names.dialect.is_reported(column.type, found[column.name]):
+            return sql.Identifier(column.name)
+        else:
+            found_value = names.cast(column)
+        return sql.SQL("{} AS {}").format(found_value, sql.Identifier(column.name))
 
     return sql.SQL(", ").join(map(value, names.table.columns))
+
+
+def stage_undone(session: SqlSession[Any], names: TableNames, after: int) -> int:
+    """Fill the staging table of signed lines with what undoes every load after that one; returns how many they are.
+
+    A row that came and went cancels out: of the lines of one sign, those stay that the other sign has not as many of.
+    """
+    if not _feed_exists(session, names):
+        return 0
+
+    def stage() -> int:
+        session.run("DELETE FROM {staging}", names)
+        session.run(
+            "INSERT INTO {staging} (_sign, {columns}) SELECT _sign, {columns} FROM"
+            " (SELECT _sign, {columns}, ROW_NUMBER() OVER (PARTITION BY {identity}, _sign{any_order}) AS _nth,"
+            " COUNT(*) OVER (PARTITION BY {identity}) - COUNT(*) OVER (PARTITION BY {identity}, _sign) AS _opposite"
+            " FROM (SELECT CASE WHEN _change_type IN ({added}) THEN '-' ELSE '+' END AS _sign, {values}"
+            " FROM {feed} WHERE _load_id > {after}) AS undoing) AS numbered WHERE _nth > _opposite",
+            names,
+            identity=names.identity(),
+            values=feed_values(session, names),
+            after=sql.Literal(after),
+        )
+        return int(session.value("SELECT COUNT(*) FROM {staging}", names))
+
+    return session.transaction(stage)
 
 
 def _feed_exists(session: SqlSession[Any], names: TableNames) -> bool:

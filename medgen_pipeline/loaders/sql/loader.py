@@ -39,7 +39,7 @@ from medgen_pipeline.loaders.sql.compare import (
     compare_staged_lines,
     compare_with_production,
 )
-from medgen_pipeline.loaders.sql.guard import Guard, read_content
+from medgen_pipeline.loaders.sql.guard import Content, Guard, read_content
 from medgen_pipeline.loaders.sql.names import TableNames, fill, require_schema
 from medgen_pipeline.loaders.sql.publish import (
     apply_delta,
@@ -70,6 +70,7 @@ class LoadState:
         found: What the comparison has found.
         fitted: Whether production's columns were changed for it, so that what ``last`` left no longer speaks of them.
         unproven: The tables it reads that are not as their loads left them.
+        undone_to: The load whose state it brings back.
     """
 
     start: LoadStart | None = None
@@ -79,6 +80,7 @@ class LoadState:
     found: Comparison[Any] | None = None
     fitted: bool = False
     unproven: set[str] = field(default_factory=set)
+    undone_to: LoadRecord | None = None
 
 
 class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
@@ -178,7 +180,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
     def initialize_staging(self, table: Table, strategy: Strategy = Strategy.WAREHOUSE) -> None:
         """See the base class."""
         names = self._names(table)
-        self._load.strategy, self._load.found = strategy, None
+        self._load.strategy, self._load.found, self._load.undone_to = strategy, None, None
 
         def create() -> None:
             self._session.drop_scratch(names)
@@ -229,6 +231,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
                 found = self._compare_whole(table)
             else:
                 found = self._compare_nothing(table)
+        self._require_undone(table, found)
         self._load.found = found
         return found.counts
 
@@ -361,6 +364,27 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         with self._session.errors("reading the warehouse"):
             return queries.read(self._session, query, most)
 
+    def stage_undone(self, table: Table, load: LoadRecord) -> int:
+        """See the base class."""
+        with self._session.errors(f"undoing the changes of {table.name}"):
+            staged = history.stage_undone(self._session, self._names(table), load.load_id)
+        self._load.undone_to = load
+        return staged
+
+    def _require_undone(self, table: Table, found: Comparison[Any]) -> None:
+        """Raise LoaderError where a change set that is to undo others would not leave what the earlier load had left.
+
+        Where the catalog's entry has changed since, the sums of that time are of other columns.
+        """
+        load, left = self._load.undone_to, self._guard_of(self._load.undone_to)
+        if load is None or left is None or load.table_shape != table.shape:
+            return
+        if left.content != Content(found.counts.rows_after, found.checksum_after):
+            raise LoaderError(
+                f"{table.name}: what the change feed has since load {load.load_id} (release {load.release}) does not "
+                f"lead back to the {left.rows:,} rows that it left. Nothing was published. Was the feed edited?"
+            )
+
     # --- publication ---------------------------------------------------------------------------------------------
 
     def apply_changes(self, table: Table, mode: ApplyMode) -> ChangeCounts:
@@ -462,6 +486,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
             feed_since=self._load.load_id if last is None else last.feed_since,
             unbroken_since=unbroken,
             made_from={name: load for name, load in start.made_from.items() if name not in self._load.unproven},
+            pinned=start.pinned,
         )
 
     def _is_state_of(self, production: Any, left: Guard) -> bool:

@@ -5,20 +5,24 @@ follows a ``yield`` runs when the IO manager is done. No table is named here.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Self
+from dataclasses import replace
+from typing import Any, Self
 
 import dagster as dg
 from pydantic import Field, model_validator
 
 from medgen_pipeline.catalog import SourceTable, Table, rows_ahead
 from medgen_pipeline.catalog.model import WEEKLY, Cadence
-from medgen_pipeline.loading.file_load import LoadOptions
+from medgen_pipeline.loaders import LoadRecord
+from medgen_pipeline.loading.findings import PINNED_BY_CHOICE
 from medgen_pipeline.loading.gates import GateLimits
+from medgen_pipeline.loading.load import LoadOptions
+from medgen_pipeline.loading.rollback import NEWEST, find_release, pinned_to
 from medgen_pipeline.orchestration.asset_checks import check_table, is_to_load, specs_of
 from medgen_pipeline.orchestration.failures import RETRIES, permanent_errors_as_failures
-from medgen_pipeline.orchestration.io_manager import PendingLoad
-from medgen_pipeline.orchestration.keys import FILE_GROUP, Names, step_name
-from medgen_pipeline.orchestration.metadata import definition_metadata, source_metadata
+from medgen_pipeline.orchestration.io_manager import PendingLoad, PendingUndo, WarehouseIOManager
+from medgen_pipeline.orchestration.keys import FILE_GROUP, PINNED, Names, step_name
+from medgen_pipeline.orchestration.metadata import definition_metadata, source_metadata, undo_metadata
 from medgen_pipeline.orchestration.resources import MedgenSource
 
 OWNERS = ["team:medgen"]
@@ -71,6 +75,12 @@ class LoadConfig(dg.Config):
         description="Publish although the table's proven key repeats. Its check still stops what is downstream.",
     )
 
+    release: str = Field(
+        default="",
+        description="An earlier release to bring the table to, as `medgen releases` lists them; it is pinned there. "
+        "`newest`: what is published now, and a pinned table is let go. Empty: what is published now, or the release "
+        "that the table is pinned to.",
+    )
     force_warehouse: bool = Field(
         default=_DEFAULT.force_warehouse,
         description="Compare the whole file with production inside the warehouse, even where the audit says that "
@@ -161,17 +171,47 @@ def build_table_asset(table: SourceTable, names: Names, *, kind: str) -> dg.Asse
     )
     def medgen_table(
         context: dg.AssetExecutionContext, config: LoadConfig
-    ) -> Iterator[dg.MaterializeResult[PendingLoad] | dg.AssetCheckResult]:
+    ) -> Iterator[dg.MaterializeResult[PendingLoad | PendingUndo] | dg.AssetCheckResult]:
         if is_to_load(context):
-            source: MedgenSource = getattr(context.resources, of_source.resource)
+            source, warehouse = (getattr(context.resources, key) for key in (of_source.resource, names.warehouse))
             with permanent_errors_as_failures():
-                options = config.options(source.gone_from(table))
-                file = source.fetch(table)
-            yield dg.MaterializeResult(
-                value=PendingLoad(file, source.archive(), options),
-                metadata=source_metadata(file),
-                data_version=dg.DataVersion(file.content_sha256),
-            )
+                made = _to_publish(context, table, source, warehouse, config)
+            yield made
         yield from check_table(context, table, names)
 
     return medgen_table
+
+
+def _to_publish(
+    context: dg.AssetExecutionContext,
+    table: SourceTable,
+    source: MedgenSource,
+    warehouse: WarehouseIOManager,
+    config: LoadConfig,
+) -> dg.MaterializeResult[PendingLoad | PendingUndo]:
+    """What is published now, or the release that was asked for, or that the table is pinned to."""
+    options, archive = config.options(source.gone_from(table)), source.archive()
+    with warehouse.target.loader() as loader:
+        release = config.release or pinned_to(loader, table)
+        going_back = release not in {"", NEWEST}
+        found = find_release(loader, table, archive, release) if going_back else None
+    if not config.release and going_back:
+        context.log.warning(f"{table.name} is {PINNED_BY_CHOICE.format(release=release, table=table.name)}")
+    metadata: dict[str, Any] = {PINNED: release} if going_back else {}
+    if isinstance(found, LoadRecord):
+        return dg.MaterializeResult(
+            value=PendingUndo(found),
+            metadata=undo_metadata(found) | metadata,
+            data_version=dg.DataVersion(found.content_sha256),
+        )
+    if found is None:
+        file, options = source.fetch(table), replace(options, pin=False if release else None)
+    else:
+        # A release that somebody chooses may be of any size.
+        limits = replace(options.limits, max_shrink_percent=100, max_growth_percent=1e9)
+        file, options = found, replace(options, pin=True, limits=limits)
+    return dg.MaterializeResult(
+        value=PendingLoad(file, archive, options),
+        metadata=source_metadata(file) | metadata,
+        data_version=dg.DataVersion(file.content_sha256),
+    )

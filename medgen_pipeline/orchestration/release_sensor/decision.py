@@ -78,6 +78,9 @@ class Loaded(Protocol):
     def url(self, asset: str) -> str | None:
         """The file's URL of that time."""
 
+    def pinned(self, asset: str) -> str:
+        """The release that a table is pinned to, or nothing."""
+
     def downstream(self, assets: Iterable[str]) -> set[str]:
         """These assets and those downstream of them that a run can make."""
 
@@ -166,10 +169,11 @@ class _Decider:
         self._loaded = loaded
         self._failures = failures
         self._now = now
+        self._notes: list[str] = []
         self._tables = {table.asset: table for table in published.tables}
         self._pending = {table.asset: table for table in published.tables if self._is_pending(table)}
         self._asked = {asset: one for asset, one in asked.items() if self._is_open(asset, one)}
-        self._notes = [*self._missing_files()]
+        self._notes += self._missing_files()
 
     def decide(self) -> Decision:
         wanted = [*self._pending, *(asset for asset in self._asked if asset not in self._tables)]
@@ -190,7 +194,11 @@ class _Decider:
     def _is_pending(self, table: Followed) -> bool:
         published, loaded = self._published.version(table), self._loaded.version(table.asset)
         is_as_loaded = published is None or (loaded is not None and published.matches(loaded))
-        return self._loaded.has(table.asset) and not is_as_loaded
+        if is_as_loaded or not self._loaded.has(table.asset):
+            return False
+        if release := self._loaded.pinned(table.asset):
+            self._notes.append(words.pinned(table.file_name, table.name, release))
+        return not release
 
     def _is_open(self, asset: str, asked: Asked) -> bool:
         """Whether what was asked for is still wanted and has not come about."""

@@ -1,12 +1,12 @@
 """What Dagster's instance knows of the assets, as ``decision`` asks for it. Nothing is decided here."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 
 import dagster as dg
 
 from medgen_pipeline.orchestration.failures import one_line, reason_of
-from medgen_pipeline.orchestration.keys import CLOSED_GATES, SOURCE_URL, SOURCE_VERSION, step_name
+from medgen_pipeline.orchestration.keys import CLOSED_GATES, SOURCE_URL, SOURCE_VERSION, step_name, table_name
 from medgen_pipeline.orchestration.release_sensor import words
 from medgen_pipeline.orchestration.release_sensor.cursor import Asked
 from medgen_pipeline.orchestration.release_sensor.decision import Failure
@@ -26,9 +26,15 @@ _NOT_FINISHED = [
 class AssetRecords:
     """The assets of a code location and what an instance has recorded of them. Read when asked for, and then once."""
 
-    def __init__(self, instance: dg.DagsterInstance, repository: dg.RepositoryDefinition) -> None:
-        """Nothing is read yet."""
+    def __init__(
+        self,
+        instance: dg.DagsterInstance,
+        repository: dg.RepositoryDefinition,
+        pins: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        """Nothing is read yet. ``pins`` reads from the warehouse which tables are pinned, and to what."""
         self._instance = instance
+        self._read_pins = pins
         self._repository = repository
         self._graph = repository.asset_graph
         self._failures: dict[str, tuple[dg.DagsterRun | None, dict[str, Failure]]] = {}
@@ -64,6 +70,14 @@ class AssetRecords:
     def url(self, asset: str) -> str | None:
         """See ``decision.Loaded``."""
         return self._metadata(asset, SOURCE_URL)
+
+    @cached_property
+    def _pins(self) -> Mapping[str, str]:
+        return self._read_pins()
+
+    def pinned(self, asset: str) -> str:
+        """See ``decision.Loaded``."""
+        return self._pins.get(table_name(_key(asset)), "")
 
     def _metadata(self, asset: str, name: str) -> str | None:
         newest = self._newest.get(_key(asset))

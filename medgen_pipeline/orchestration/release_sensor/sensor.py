@@ -5,14 +5,15 @@ What is published is found out by ``release.probe``, and what is loaded is what 
 Sensor concept: https://docs.dagster.io/guides/automate/sensors.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from medgen_pipeline.catalog import Source, SourceTable
-from medgen_pipeline.errors import TransientError
+from medgen_pipeline.errors import MedgenError, TransientError
+from medgen_pipeline.loading.rollback import pins
 from medgen_pipeline.orchestration.keys import ATTEMPT_TAG, RELEASE_SPAN_TAG, RELEASE_TAG, Names
 from medgen_pipeline.orchestration.metadata import file_metadata
 from medgen_pipeline.orchestration.release_sensor import words
@@ -30,15 +31,16 @@ def build_release_sensor(tables: Sequence[SourceTable], names: Names, minutes: f
     @dg.sensor(
         name=found.sensor,
         job_name=found.job,
-        required_resource_keys={found.resource},
+        required_resource_keys={found.resource, names.warehouse},
         minimum_interval_seconds=max(round(minutes * 60), 1),
         description=f"Looks for a new release of {tables[0].source.title}, waits until NCBI has finished publishing "
         "it, and starts one run of the tables whose files changed and of what is downstream of them. A run that fails "
         f"is asked for again, {len(RETRY_AFTER) + 1} times in all.",
     )
     def release_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        source = getattr(context.resources, found.resource)
-        return follow_source(context, source, datetime.now(UTC).replace(microsecond=0), tables, names)
+        source, warehouse = (getattr(context.resources, key) for key in (found.resource, names.warehouse))
+        now = datetime.now(UTC).replace(microsecond=0)
+        return follow_source(context, source, now, tables, names, lambda: pins(warehouse.target.loader(), tables))
 
     return release_sensor
 
@@ -49,6 +51,7 @@ def follow_source(
     now: datetime,
     tables: Sequence[SourceTable],
     names: Names,
+    read_pins: Callable[[], Mapping[str, str]] = dict,
 ) -> dg.SensorResult:
     """Look at the source and ask for what the decision says.
 
@@ -58,6 +61,7 @@ def follow_source(
         now: By our own clock.
         tables: Those that are followed, all of this source.
         names: Of the instance they belong to.
+        read_pins: Reads from the warehouse which tables are pinned, and to what; called where a file has changed.
 
     Raises:
         PermanentError: Somebody must change something; the message says what. The tick fails and the cursor stays.
@@ -83,8 +87,11 @@ def follow_source(
     ]
     rollback = timedelta(hours=source.rollback_hours)
     published = Published(place.url, followed, seen.memory, place.release_of, source.quiet, rollback)
-    records = AssetRecords(context.instance, context.repository_def)
-    decision = decide(published, records, cursor.asked, records.failure, now)
+    records = AssetRecords(context.instance, context.repository_def, read_pins)
+    try:
+        decision = decide(published, records, cursor.asked, records.failure, now)
+    except MedgenError as error:
+        return _skip(words.no_pins(str(error)), Cursor(seen.memory, cursor.asked))
     cursor = Cursor(seen.memory, decision.asked)
     notes = [*words.remarks(seen, place.url), *decision.notes]
     if decision.request is None:

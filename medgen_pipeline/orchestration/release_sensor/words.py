@@ -62,6 +62,16 @@ def never_had(file_names: Iterable[str]) -> str:
     return f"The source never had {', '.join(file_names)}."
 
 
+def pinned(file_name: str, table: str, release: str) -> str:
+    """Another version is published than the one that the table was brought to by choice."""
+    return f"{file_name} is not followed: {table} is pinned to release {release}. `medgen unpin {table}` lets it go."
+
+
+def no_pins(error: str) -> str:
+    """The warehouse does not answer, or not so that its pins could be read."""
+    return f"Nothing was asked for, since the warehouse cannot say which tables are pinned; the next tick asks: {error}"
+
+
 def went_back(
     file_name: str, published: FileVersion | None, loaded: FileVersion | None, due: datetime, key: str
 ) -> str:
