@@ -10,14 +10,14 @@ from pathlib import Path
 
 import click
 
-from medgen_pipeline.catalog import CURATED_TABLES, CuratedTable, SourceTable, any_table_by_name
-from medgen_pipeline.catalog.sources.medgen import TABLES
+from medgen_pipeline.catalog import CuratedTable, SourceTable, any_table_by_name
 from medgen_pipeline.loaders.config import DEFAULT_SCHEMA
 from medgen_pipeline.settings import Settings
 from medgen_pipeline_tests.bench import report as reports
 from medgen_pipeline_tests.bench.ground import Ground, open_ground, sample_weeks
 from medgen_pipeline_tests.bench.report import Record, verdict
 from medgen_pipeline_tests.bench.step import Step, run_curated_step
+from medgen_pipeline_tests.medgen import CURATED_TABLES, TABLES
 
 # What each table's steps are divided by, and what all of them together are.
 RATIOS = {"build_ratio": ("build_s", "inputs_s"), "next_ratio": ("next_s", "inputs_s")}

@@ -16,8 +16,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from medgen_pipeline.catalog import CURATED_TABLES, table_by_name
-from medgen_pipeline.catalog.sources.medgen import TABLES
+from medgen_pipeline.catalog import table_by_name
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.loading.findings import DRIFT_CHECK
 from medgen_pipeline.orchestration.build import build_definitions
@@ -26,6 +25,7 @@ from medgen_pipeline_tests.integration.conftest import PROJECT
 from medgen_pipeline_tests.integration.support import Run, run_of
 from medgen_pipeline_tests.loaders.redshift_support import BUCKET, ROLE, GatedRedshift
 from medgen_pipeline_tests.loaders.support import PostgresBackend
+from medgen_pipeline_tests.medgen import CURATED_TABLES, TABLES
 
 # One line rejected in a release this small is more than a tenth of a percent.
 LAUNCHPAD = {"ops": {f"medgen__{table.name}": {"config": {"max_rejected_percent": 1.0}} for table in TABLES}}

@@ -11,13 +11,13 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from medgen_pipeline.catalog import CURATED_TABLES, SourceTable, table_by_name
-from medgen_pipeline.catalog.sources.medgen import TABLES
+from medgen_pipeline.catalog import SourceTable, table_by_name
 from medgen_pipeline.loading.file_load import open_published
 from medgen_pipeline_tests.bench import curated, delta, load, run, tree, upload
 from medgen_pipeline_tests.bench.baseline import RawCopy
 from medgen_pipeline_tests.bench.ground import Ground, sample_weeks
 from medgen_pipeline_tests.bench.report import total
+from medgen_pipeline_tests.medgen import CURATED_TABLES, TABLES
 
 LOAD = {
     "table": "a",

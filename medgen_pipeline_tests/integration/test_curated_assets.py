@@ -10,8 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from medgen_pipeline.catalog import CURATED_TABLES, CuratedTable, Table, any_table_by_name, table_by_name
-from medgen_pipeline.catalog.sources.medgen import TABLES
+from medgen_pipeline.catalog import CuratedTable, Table, any_table_by_name, table_by_name
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.loaders import ChangeCounts
 from medgen_pipeline.testing import Row
@@ -19,6 +18,7 @@ from medgen_pipeline.testing.loads import differences
 from medgen_pipeline_tests.integration.support import Deployment, Run, exists, fresh_database, rows_of
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.support import new_loader, query, read
+from medgen_pipeline_tests.medgen import CURATED_TABLES, TABLES
 
 BASE, SUCCESSOR = "2026-01-07", "2026-01-14"
 MGREL, NAMES = table_by_name("mgrel"), table_by_name("names")

@@ -18,6 +18,7 @@ from medgen_pipeline.catalog.sources.medgen import TABLES
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.errors import SettingError
 from medgen_pipeline.settings import Settings
+from medgen_pipeline_tests import medgen
 from medgen_pipeline_tests.documents import Document
 from medgen_pipeline_tests.instance import PROJECT
 from medgen_pipeline_tests.loaders.support import query
@@ -100,7 +101,7 @@ def test_an_asset_of_the_host_s_is_made_in_a_run_with_the_curated_table_it_is_do
         done = job.execute_in_process(instance=instance, raise_on_error=False)
     assert done.success
     made = {event.asset_key.to_user_string() for event in done.get_asset_materialization_events() if event.asset_key}
-    assert made == {"bio/diseases", *(f"bio/medgen/{table.name}" for table in (*TABLES, *CURATED_TABLES))}
+    assert made == {"bio/diseases", *(f"bio/medgen/{table.name}" for table in (*TABLES, *medgen.CURATED_TABLES))}
     (diseases,) = done.asset_materializations_for_node("bio__diseases")
     assert diseases.metadata["made_of"].value == "bio_medgen.concept"
     (concept,) = done.asset_materializations_for_node("bio__medgen__concept")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from medgen_pipeline.catalog import CURATED_TABLES, TABLES, SourceTable, Table, table_by_name
+from medgen_pipeline.catalog import CURATED_TABLES, SourceTable, Table, table_by_name
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderFactory
 from medgen_pipeline.loading.file_load import load_table
 from medgen_pipeline.loading.load import LoadOptions
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing.files import OPEN_GATES
-from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
+from medgen_pipeline_tests.loaders.curated_support import READ, CuratedWarehouse
 from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
 from medgen_pipeline_tests.loaders.support import outcome, read
 
@@ -73,10 +73,10 @@ def test_every_table_of_the_sample_releases_is_the_same_on_both_backends(
 ) -> None:
     backends = Backends(redshift, tmp_path)
     for release in samples:
-        for table in TABLES:
+        for table in READ:
             backends.load(table, release, force_warehouse=False)
         backends.make_curated()
-    for table in TABLES:
+    for table in READ:
         backends.load(table, samples[0], force_warehouse=True)
     assert redshift.in_schema("shift").left_outside() == []
 

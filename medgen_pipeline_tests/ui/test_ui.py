@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from medgen_pipeline.catalog import CURATED_TABLES, table_by_name
-from medgen_pipeline.catalog.sources.medgen import TABLES
+from medgen_pipeline.catalog import table_by_name
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.faults.support import Observer
 from medgen_pipeline_tests.loaders.support import query
+from medgen_pipeline_tests.medgen import CURATED_TABLES, TABLES
 from medgen_pipeline_tests.ui.conftest import Window
 from medgen_pipeline_tests.ui.deployment import UiDeployment
 from medgen_pipeline_tests.webserver import ask
