@@ -1,5 +1,6 @@
 """What is Databricks' own: the DSN and its secrets, lost answers, leases, and loads of several tables at once."""
 
+import random
 import re
 import threading
 import time
@@ -13,8 +14,10 @@ from medgen_pipeline.catalog import ColumnType, Table
 from medgen_pipeline.errors import PermanentError, TransientError
 from medgen_pipeline.loaders import LoaderError, LoaderFactory, LostConnectionError, TableBusyError
 from medgen_pipeline.loaders import statement as sql
-from medgen_pipeline.loaders.databricks.connect import Connector
-from medgen_pipeline.loaders.databricks.session import QUERY_SCRATCH
+from medgen_pipeline.loaders.databricks.config import DatabricksConfig
+from medgen_pipeline.loaders.databricks.connect import Connector, ServicePrincipal, read_dsn
+from medgen_pipeline.loaders.databricks.session import QUERY_SCRATCH, DatabricksSession
+from medgen_pipeline.loaders.databricks.volume import Volume
 from medgen_pipeline.loading.staging import stage
 from medgen_pipeline.testing import Mirror, Row, load
 from medgen_pipeline.testing.files import GOOD
@@ -31,6 +34,7 @@ from medgen_pipeline.testing.loads import (
     C,
     D,
     canonical,
+    compared,
     start_of,
     undone,
 )
@@ -89,6 +93,15 @@ def test_a_service_principal_logs_in_by_oauth(databricks: GatedDatabricks) -> No
     assert load(databricks.new_loader(), NAMES, [A]).inserted == 1
 
 
+def test_a_token_is_kept_until_it_is_about_to_end(databricks: GatedDatabricks, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = read_dsn(databricks.gate.dsn(*CLIENT))
+    headers = ServicePrincipal(place)()
+    assert headers() == headers()
+    monkeypatch.setattr("medgen_pipeline.loaders.databricks.connect._SPARE_SECONDS", 3600)  # as long as the gate's live
+    headers = ServicePrincipal(place)()
+    assert headers() != headers()
+
+
 @pytest.mark.parametrize(("user", "said"), [("token", "token or secret"), (CLIENT[0], "client id and its secret")])
 def test_a_secret_that_is_refused_is_a_permanent_error_without_it(
     databricks: GatedDatabricks, user: str, said: str
@@ -142,6 +155,20 @@ def test_a_commit_that_did_not_arrive_or_met_others_is_tried_again(databricks: G
     assert databricks.statuses() == ["succeeded"]
 
 
+def test_a_publication_whose_commit_lost_its_answer_is_not_done_again(databricks: GatedDatabricks) -> None:
+    load(databricks.new_loader(), NAMES, [A, B, C])
+    with databricks.new_loader() as loader:
+        counts = compared(loader, NAMES, [A, CHANGED_B, D])
+        databricks.gate.drop_after("^COMMIT")
+        databricks.gate.log.clear()
+        assert loader.apply_changes(NAMES, counts.mode) == counts
+        loader.cleanup(NAMES)
+    assert len(databricks.gate.log.matching("^COMMIT")) == 2
+    assert databricks.production(NAMES) == Counter([A, CHANGED_B, D])
+    assert databricks.feed(NAMES).total() == 4
+    assert databricks.statuses() == ["succeeded"] * 2
+
+
 def test_a_warehouse_that_is_busy_is_asked_again_as_it_wishes(databricks: GatedDatabricks) -> None:
     databricks.gate.status("^COPY", 503)
     databricks.gate.status("^COMMIT", 429)
@@ -162,6 +189,48 @@ def test_a_volume_that_takes_no_file_leaves_everything_as_it_was(
         assert stage(loader, NAMES, [canonical([A])]) == 1
         loader.cleanup(NAMES)
     assert databricks.leftovers() == []
+
+
+def test_what_a_dead_load_left_in_the_volume_is_found_in_its_folder_and_goes(databricks: GatedDatabricks) -> None:
+    session = DatabricksSession(databricks.dsn, DatabricksConfig())
+    volume, folder = Volume(session), "/Volumes/main/medgen_staging/loads/names/"
+    with databricks.new_loader() as loader:
+        loader.log_run_start(start_of(NAMES))
+        session.open()
+        assert list(volume.names(folder)) == []
+        for name in ("1/part", "2/part"):
+            volume.put(f"{folder}{name}", b"x")
+        volume.remove([f"{folder}1/part", f"{folder}1/part"])
+        assert list(volume.names(folder)) == [f"{folder}2/part"]
+        session.close()
+        loader.initialize_staging(NAMES)
+        assert databricks.left_outside() == []
+
+
+def test_parts_are_copied_as_many_at_a_time_as_the_warehouse_takes(
+    databricks: GatedDatabricks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medgen_pipeline.loaders.databricks.volume._FILES_AT_ONCE", 1)
+    generator = random.Random(7)
+    rows: list[Row] = [(f"C{number}", generator.randbytes(4000).hex(), None, "N") for number in range(1200)]
+    with databricks.new_loader(part_megabytes=1) as loader:
+        loader.log_run_start(start_of(NAMES))
+        loader.initialize_staging(NAMES)
+        assert stage(loader, NAMES, [canonical([row]) for row in rows]) == len(rows)
+    assert len(databricks.gate.log.matching("^PUT")) == len(databricks.gate.log.matching("^COPY")) > 1
+
+
+def test_rows_that_the_warehouse_does_not_hold_are_an_error_and_none_is_kept(
+    databricks: GatedDatabricks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_rows = Volume.load
+    monkeypatch.setattr(Volume, "load", lambda *arguments: load_rows(*arguments) + 1)
+    with databricks.new_loader() as loader:
+        loader.log_run_start(start_of(NAMES))
+        loader.initialize_staging(NAMES)
+        with pytest.raises(LoaderError, match="names: sent 2 rows, Databricks holds 1; nothing was kept"):
+            stage(loader, NAMES, [canonical([A])])
+    assert databricks.run("SELECT COUNT(*) FROM {staging}", NAMES) == [(0,)]
 
 
 def test_a_load_that_cannot_renew_its_lease_stops(databricks: GatedDatabricks) -> None:

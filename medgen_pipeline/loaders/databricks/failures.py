@@ -32,7 +32,10 @@ class Failure:
 # Error conditions: https://docs.databricks.com/aws/en/error-messages/
 _CONFLICT = re.compile(r"\[DELTA_(CONCURRENT|METADATA_CHANGED|PROTOCOL_CHANGED)|Concurrent\w+Exception|2D521|40001")
 _GONE = re.compile(r"Invalid ?Session|session (was|is|has been) (already )?closed|INVALID_HANDLE", re.IGNORECASE)
-_DONE = re.compile(r"_ALREADY_EXISTS|_NOT_FOUND|UNRESOLVED_COLUMN|SQLSTATE: (42P0[17]|42704|42703|42711|42710)")
+_DONE = re.compile(
+    r"_ALREADY_EXISTS|_NOT_FOUND|UNRESOLVED_COLUMN|SQLSTATE: (42P0[17]|42704|42703|42711|42710)"
+    r"|Staging operation over HTTP was unsuccessful: 404"
+)
 # The first that fits counts.
 _FAILURES: tuple[Failure, ...] = (
     Failure(r"INSUFFICIENT_(PERMISSIONS|PRIVILEGES)|PERMISSION_DENIED|SQLSTATE: 42501", LoaderError, GRANTS),
