@@ -83,7 +83,8 @@ class Engine:
 
     def __init__(self) -> None:
         os.environ.setdefault("RUST_LOG", "error")
-        from pysail.spark import SparkConnectServer  # it reads RUST_LOG when it is imported
+        os.environ.setdefault("SAIL_EXECUTION__DEFAULT_PARALLELISM", "1")  # tables of a few rows
+        from pysail.spark import SparkConnectServer  # it reads both when it is imported
 
         self._server = SparkConnectServer(port=0)
         self._server.start()

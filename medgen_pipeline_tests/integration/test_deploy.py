@@ -8,6 +8,7 @@ import io
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -197,6 +198,12 @@ def test_the_commands_of_compose_run_a_job_when_they_are_processes_of_their_own(
         assert run_job(address, "refresh_medgen", ["medgen", "names"]) == "SUCCESS"
 
 
+def listens(port: int) -> bool:
+    """Whether anybody does: quicker asked than the health check, which imports Dagster."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 def wait_for_health(ports: dict[str, int], environment: dict[str, str], home: Path) -> None:
     """The health check of compose, until it passes."""
     kind, *test = SERVICES["code"]["healthcheck"]["test"]
@@ -204,7 +211,9 @@ def wait_for_health(ports: dict[str, int], environment: dict[str, str], home: Pa
     program = shutil.which(test[0], path=str(Path(sys.executable).parent))
     command = [str(program), *(str(ports.get(part, part)) for part in test[1:])]
     deadline = time.monotonic() + 120
-    while subprocess.run(command, env=environment, cwd=home, capture_output=True, check=False).returncode:
+    while (
+        not listens(ports["4000"]) or subprocess.run(command, env=environment, cwd=home, capture_output=True).returncode
+    ):
         assert time.monotonic() < deadline, (home / "dagster.log").read_text()
         time.sleep(0.5)
 
