@@ -320,12 +320,14 @@ class Metric:
         query: Its one number, or its rows in the order they are shown.
         columns: Headers of the table.
         bars: Header of the column whose numbers are drawn as bars, too.
+        pages: By header of a column, the URL of a value's page, with ``{}`` for the value.
     """
 
     name: str
     query: Query
     columns: tuple[str, ...] = ()
     bars: str = ""
+    pages: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Any
 from medgen_pipeline.catalog import Metric
 
 # Dagster shows Markdown without images, so a plot in it is made of characters.
-_BAR_BLOCKS = 24
+_BAR_BLOCKS = 8
 _EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 
 
@@ -20,8 +20,13 @@ def table_of(metric: Metric, rows: Sequence[tuple[Any, ...]]) -> str:
         most = max(drawn)
         columns = (*columns, "")
         rows = [(*row, _bar(value, most)) for row, value in zip(rows, drawn, strict=True)]
-    lines = [columns, ["---"] * len(columns), *rows]
+    pages = [metric.pages.get(column, "") for column in columns]
+    lines = [columns, ["---"] * len(columns), *(map(_linked, row, pages) for row in rows)]
     return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _linked(value: Any, page: str) -> Any:
+    return f"[{value}]({page.format(value)})" if page and value is not None else value
 
 
 def _bar(value: int, most: int) -> str:

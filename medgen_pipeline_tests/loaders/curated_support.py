@@ -115,11 +115,11 @@ class CuratedWarehouse:
         places = [found.column_names.index(column) for column in columns]
         return sorted((tuple(row[k] for k in places) for row in self.rows(found)), key=repr)
 
-    def findings(self, name: str, rule: str) -> list[Row]:
+    def findings(self, name: str, rule: str, **parameters: Parameter) -> list[Row]:
         """What a rule of a curated table finds in it."""
         (asked,) = (one.query for one in curated(name).rules if one.name == rule)
         with self.new_loader() as loader:
-            return loader.read_query(asked, 100)
+            return loader.read_query(asked.with_parameters(parameters), 100)
 
     def metrics(self, name: str, **parameters: Parameter) -> dict[str, list[Row]]:
         with self.new_loader() as loader:

@@ -831,6 +831,28 @@ def test_missing_and_strange_concepts_and_lost_types_are_found(curated_warehouse
     ]
 
 
+def test_counts_and_facts_of_real_releases_are_held_against_full_releases_alone(
+    curated_warehouse: CuratedWarehouse,
+) -> None:
+    curated_warehouse.give_names("C0024796", "C1")
+    mapped = [("C0024796", "MONDO:0007947", "MONDO"), ("C1", "154700", "OMIM")]
+    curated_warehouse.give("medgen_id_mappings", [(cui, "Any", given, source) for cui, given, source in mapped])
+    curated_warehouse.make("concept")
+    curated_warehouse.make("concept_xref")
+    for name, rule in (("concept", "counts_are_plausible"), ("concept_xref", "known_identifiers_are_here")):
+        assert curated_warehouse.findings(name, rule) == []
+    counts = curated_warehouse.findings("concept", "counts_are_plausible", full_release=2)
+    assert ("WARN", "concepts", 233_939, 2) in counts
+    assert len(counts) == 5
+    found = {
+        row[3]: (row[0], row[4])
+        for row in curated_warehouse.findings("concept_xref", "known_identifiers_are_here", full_release=2)
+    }
+    assert found["OMIM:154700"] == ("ERROR", "of C1")
+    assert found["GARD:0006975"] == ("WARN", "missing")
+    assert "MONDO:0007947" not in found
+
+
 def test_links_that_are_not_counted_are_an_error(curated_warehouse: CuratedWarehouse) -> None:
     curated_warehouse.give("medgen_pubmed_lnk", links(C1=3))
     curated_warehouse.make("concept_literature")

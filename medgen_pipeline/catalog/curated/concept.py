@@ -52,6 +52,8 @@ DISEASES = Constant("disease_types", ("tui", "sty"), DISEASE_TYPES)
 _PLACEHOLDERS = Constant(
     "placeholders", ("name",), (("not provided",), ("not specified",), ("none provided",), ("none",))
 )
+# With fewer concepts it is a sample, of which counts and facts of real releases say nothing.
+FULL_RELEASE = 100_000
 _KNOWN = Constant(
     "known",
     ("cui", "name", "is_disease"),
@@ -61,7 +63,20 @@ _KNOWN = Constant(
         ("C0443147", "Autosomal dominant inheritance", 0),
     ),
 )
-_RULES = read_named("concept.rules.sql", [_KNOWN])
+# What RDF Portal counted in the release of July 2026 (https://rdfportal.org/dataset/medgen). A tenth more or less: from
+# 2021 to 2025 MedGen grew by 14 %, and UMLS, which it follows, comes out twice a year.
+_ANCHORS = Constant(
+    "anchors",
+    ("what", "expected"),
+    (
+        ("concepts", 233_939),
+        ("concepts with a definition", 78_578),
+        ("T033 Finding", 106_477),
+        ("T047 Disease or Syndrome", 64_364),
+        ("T191 Neoplastic Process", 26_706),
+    ),
+)
+_RULES = read_named("concept.rules.sql", [_KNOWN, _ANCHORS], full_release=FULL_RELEASE)
 
 TABLE = CuratedTable(
     name="concept",
@@ -85,6 +100,7 @@ TABLE = CuratedTable(
         integer("link_count", "Links to PubMed."),
     ),
     key=("cui",),
+    lookups=("curie",),
     key_proven=True,
     description=__doc__,
     query=read("concept.sql", [_SOURCES, DISEASES, _PLACEHOLDERS]),
@@ -117,6 +133,14 @@ TABLE = CuratedTable(
             description="There is a row for each concept of `names`, and no other.",
             columns=("CUI", "name", "finding"),
             query=_RULES["every_current_concept_is_here"],
+        ),
+        Rule(
+            name="counts_are_plausible",
+            description="In a full release there are about as many concepts, definitions and semantic types as others "
+            "counted in July 2026, a tenth more or less. A warning: either a file is not what it was, or MedGen has "
+            "changed a lot since. It says nothing of a sample.",
+            columns=("what", "expected", "found"),
+            query=_RULES["counts_are_plausible"],
         ),
         Rule(
             name="well_known_diseases_are_diseases",

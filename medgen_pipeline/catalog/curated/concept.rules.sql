@@ -15,3 +15,16 @@ SELECT CASE WHEN own.cui IS NULL THEN 'WARN' ELSE 'ERROR' END AS severity, known
 FROM {known} AS known LEFT JOIN {concept} AS own ON own.cui = known.cui
 WHERE own.cui IS NULL OR CASE WHEN own.is_disease THEN 1 ELSE 0 END <> known.is_disease
 ORDER BY 1, 2;
+
+-- name: counts_are_plausible
+SELECT 'WARN' AS severity, anchor.what, anchor.expected, COALESCE(counted.found, 0) AS found
+FROM {anchors} AS anchor LEFT JOIN (
+    SELECT 'concepts' AS what, COUNT(*) AS found FROM {concept}
+    UNION ALL
+    SELECT 'concepts with a definition', COUNT(definition) FROM {concept}
+    UNION ALL
+    SELECT tui || ' ' || sty, COUNT(*) FROM {mgsty} GROUP BY tui, sty
+) AS counted ON counted.what = anchor.what
+WHERE (SELECT COUNT(*) FROM {concept}) >= {full_release}
+    AND ABS(COALESCE(counted.found, 0) - anchor.expected) * 10 > anchor.expected
+ORDER BY 1, 2;

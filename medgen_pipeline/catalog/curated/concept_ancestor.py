@@ -46,6 +46,7 @@ TABLE = CuratedTable(
         integer("distance", "Steps of the shortest way up: 1 for a parent."),
     ),
     key=("cui", "ancestor_cui"),
+    lookups=("ancestor_cui",),
     key_proven=True,
     description=__doc__,
     references=(Reference("cui", "names", "cui"), Reference("ancestor_cui", "names", "cui")),

@@ -14,6 +14,7 @@ there, come from the terms of `mgconso` that are neither obsolete nor suppressed
 """
 
 from medgen_pipeline.catalog.curated.columns import ID, text
+from medgen_pipeline.catalog.curated.concept import FULL_RELEASE
 from medgen_pipeline.catalog.curated.sql_files import read, read_named
 from medgen_pipeline.catalog.model import CuratedTable, Reference, Rule, by_column
 from medgen_pipeline.catalog.query import Constant
@@ -43,7 +44,28 @@ _VOCABULARIES = Constant(
 # Vocabularies of terms whose identifiers are not in medgen_id_mappings.
 _ONLY_TERMS = ("NCI",)
 
-_RULES = read_named("concept_xref.rules.sql")
+# As RDF Portal, MyDisease and Mondo have them, in 2025 and 2026.
+_FACTS = Constant(
+    "facts",
+    ("cui", "name", "curie"),
+    (
+        ("C0023467", "Acute myeloid leukemia", "MONDO:0018874"),
+        ("C0023467", "Acute myeloid leukemia", "HP:0004808"),
+        ("C0023467", "Acute myeloid leukemia", "MESH:D015470"),
+        ("C0023467", "Acute myeloid leukemia", "OMIM:601626"),
+        ("C0023467", "Acute myeloid leukemia", "ORPHA:519"),
+        ("C0011859", "Type 1 diabetes, a variant", "MONDO:0005827"),
+        ("C0011859", "Type 1 diabetes, a variant", "MESH:D003923"),
+        ("C0011859", "Type 1 diabetes, a variant", "NCIT:C34537"),
+        ("C0011859", "Type 1 diabetes, a variant", "SNOMEDCT:127012008"),
+        ("C0024796", "Marfan syndrome", "MONDO:0007947"),
+        ("C0024796", "Marfan syndrome", "MESH:D008382"),
+        ("C0024796", "Marfan syndrome", "OMIM:154700"),
+        ("C0024796", "Marfan syndrome", "SNOMEDCT:19346006"),
+        ("C0024796", "Marfan syndrome", "GARD:0006975"),
+    ),
+)
+_RULES = read_named("concept_xref.rules.sql", [_FACTS], full_release=FULL_RELEASE)
 
 TABLE = CuratedTable(
     name="concept_xref",
@@ -61,6 +83,7 @@ TABLE = CuratedTable(
         ),
     ),
     key=("cui", "source", "kind", "source_id"),
+    lookups=("curie",),
     key_proven=True,
     description=__doc__,
     references=(Reference("cui", "names", "cui"),),
@@ -94,6 +117,14 @@ TABLE = CuratedTable(
             "joins by one of these identifiers gets a row more for each finding.",
             columns=("source", "finding", "identifier", "how many"),
             query=_RULES["mondo_and_uid_are_one_to_one"],
+        ),
+        Rule(
+            name="known_identifiers_are_here",
+            description="In a full release Marfan syndrome, acute myeloid leukemia and a type 1 diabetes have "
+            "the identifiers that others have of them. An error where one is another concept's; a warning where it is "
+            "missing. It says nothing of a sample.",
+            columns=("CUI", "name", "identifier", "finding"),
+            query=_RULES["known_identifiers_are_here"],
         ),
         Rule(
             name="vocabularies_are_known",

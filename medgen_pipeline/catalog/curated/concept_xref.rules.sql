@@ -23,3 +23,12 @@ ORDER BY 1, 2, 3, 4;
 -- name: vocabularies_are_known
 SELECT 'WARN' AS severity, source, COUNT(*) AS identifiers, MIN(source_id) AS example
 FROM {concept_xref} WHERE curie IS NULL GROUP BY source ORDER BY 1, 2;
+
+-- name: known_identifiers_are_here
+SELECT CASE WHEN other.cui IS NULL THEN 'WARN' ELSE 'ERROR' END AS severity, fact.cui, fact.name, fact.curie,
+    CASE WHEN other.cui IS NULL THEN 'missing' ELSE 'of ' || other.cui END AS finding
+FROM {facts} AS fact
+    LEFT JOIN {concept_xref} AS held ON held.cui = fact.cui AND held.curie = fact.curie
+    LEFT JOIN (SELECT curie, MIN(cui) AS cui FROM {concept_xref} GROUP BY curie) AS other ON other.curie = fact.curie
+WHERE held.cui IS NULL AND (SELECT COUNT(*) FROM {concept_xref}) >= {full_release}
+ORDER BY 1, 2, 4;

@@ -37,6 +37,7 @@ TABLE = CuratedTable(
         text("relationship", "As MedGen words it, without `not_`; `unspecified` where it is blank.", ID),
         flag("is_negated", "Whether the relationship is denied."),
     ),
+    lookups=("disease_id", "phenotype_cui"),
     key=("disease_cui", "disease_id", "phenotype_cui", "phenotype_id", "relationship", "is_negated"),
     key_proven=True,
     description=__doc__,

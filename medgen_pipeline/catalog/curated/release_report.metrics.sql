@@ -31,9 +31,15 @@ SELECT COALESCE(SUM(rows_deleted), 0) AS found FROM {newest};
 -- Tables, which the dialog shows.
 
 -- name: report/concepts
-SELECT report.topic, report.subject, report.label, report.detail
-FROM {newest} AS report JOIN {topics} AS topics ON topics.topic = report.topic
-ORDER BY topics.place, report.position;
+-- The first of each topic, and how many more there are.
+SELECT listed.topic, listed.subject, listed.label, listed.detail
+FROM (
+    SELECT topic, subject, label, detail, position FROM {newest} WHERE position <= {shown}
+    UNION ALL
+    SELECT subject, NULL, CAST(total - {shown} AS VARCHAR(20)) || ' more', NULL, {shown} + 1
+    FROM {newest} WHERE topic = 'total' AND total > {shown}
+) AS listed JOIN {topics} AS topics ON topics.topic = listed.topic
+ORDER BY topics.place, listed.position;
 
 -- name: report/tables
 SELECT subject, detail, total, rows_inserted, rows_updated, rows_deleted, rows_inserted + rows_updated + rows_deleted

@@ -9,6 +9,8 @@ something. The first load of a table is its baseline: it lists its rows as inser
   `names` and leads to a current concept by `cui_redirect`; `retired` has left it and leads nowhere.
 - Concepts are listed by their links to PubMed, most first, then by CUI, and no more than 100 of each topic and release;
   `position` counts them. `total` counts all.
+- The asset's page shows ten concepts of each topic of the newest release, and how many more there are; the table has
+  them.
 - Links and redirects are today's, so the rows of an old release may change their order and their detail.
 """
 
@@ -20,12 +22,13 @@ from medgen_pipeline.catalog.query import Constant
 from medgen_pipeline.catalog.sources.medgen import TABLES
 
 LISTED = 100
+SHOWN = 10  # of those in the asset's dialog, which is to fit a screen
 CONCEPT_TOPICS = ("new disease", "renamed", "merged", "retired")
 
 _TABLES = Constant("table_names", ("table_name",), tuple((table.name,) for table in TABLES))
 _TOPICS = Constant("topics", ("topic", "place"), tuple((topic, place) for place, topic in enumerate(CONCEPT_TOPICS, 1)))
 
-_METRICS = read_named("release_report.metrics.sql", [_TOPICS])
+_METRICS = read_named("release_report.metrics.sql", [_TOPICS], shown=SHOWN)
 _NUMBERS = (
     *(f"report/{topic.replace(' ', '_')}" for topic in CONCEPT_TOPICS),
     *(f"report/rows_{change}" for change in ("inserted", "updated", "deleted")),
@@ -72,6 +75,7 @@ TABLE = CuratedTable(
         Metric(
             name="report/concepts",
             columns=("what", "CUI", "name", "before, or now"),
+            pages={"CUI": "https://www.ncbi.nlm.nih.gov/medgen/{}"},
             query=_METRICS["report/concepts"],
         ),
         Metric(
