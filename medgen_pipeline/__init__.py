@@ -1,7 +1,7 @@
 """An exact, current, auditable mirror of NCBI MedGen in a warehouse, as Dagster assets.
 
-For a project of your own: ``build_definitions`` and ``MedgenComponent``. They are imported when asked for: a script
-that loads a table needs no Dagster. CONTRIBUTING.md says what is where.
+For a project of your own: ``build_definitions`` and ``MedgenComponent``; for a script or a notebook: ``connect``. They
+are imported when asked for: a script that loads or reads a table needs no Dagster. CONTRIBUTING.md says what is where.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from medgen_pipeline.orchestration.build import build_definitions
     from medgen_pipeline.orchestration.component import MedgenComponent
+    from medgen_pipeline.warehouse import connect
 
 __version__ = "0.1.0"
-__all__ = ["MedgenComponent", "__version__", "build_definitions"]
+__all__ = ["MedgenComponent", "__version__", "build_definitions", "connect"]
 
 _LAZY = {
     "MedgenComponent": "medgen_pipeline.orchestration.component",
     "build_definitions": "medgen_pipeline.orchestration.build",
+    "connect": "medgen_pipeline.warehouse",
 }
 
 

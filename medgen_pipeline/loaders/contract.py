@@ -10,7 +10,7 @@ is the backends'.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, ClassVar, LiteralString, Self
+from typing import TYPE_CHECKING, Any, ClassVar, LiteralString, Self
 
 from medgen_pipeline.catalog import Query, Table
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
@@ -28,6 +28,9 @@ from medgen_pipeline.loaders.records import (
     Strategy,
 )
 from medgen_pipeline.rows.records import RejectedRow
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class AbstractNativeLoader(ABC):
@@ -238,6 +241,27 @@ class AbstractNativeLoader(ABC):
     @abstractmethod
     def read_as_of(self, table: Table, release: str) -> Iterator[tuple[Any, ...]]:
         """The rows the table had after the last load of ``release``, in constant memory and in no order."""
+
+    def read(
+        self,
+        table: Table,
+        columns: Sequence[str] = (),
+        where: Mapping[str, Any] | None = None,
+        release: str | None = None,
+    ) -> Iterator["pa.RecordBatch"]:
+        """The rows of a table as Arrow record batches, in constant memory, in no order, and as of one moment.
+
+        Text is ``string``, an integer ``int64``, a boolean ``bool``, a date ``date32``. What can be refused is refused
+        at once, before the first batch.
+
+        Args:
+            table: The table.
+            columns: Those of its columns to read, in this order; none: all.
+            where: What columns must hold: a value, or one of several in a list; None is NULL.
+            release: As the table was after the last load of this release; None: as it is.
+        """
+        del columns, where, release
+        raise LoaderError(f"{table.name}: the backend {self.capabilities.backend} gives no rows out.")
 
     @abstractmethod
     def last_load(self, table: Table) -> LoadRecord | None:

@@ -14,7 +14,7 @@ reason that the ``Backend`` gives. docs/extending.md shows an example, and says 
 import pytest
 
 _PARTS = ("auditing", "comparing", "curated", "files", "hanging", "loads", "one_by_one", "processes", "publishing")
-for _part in (*_PARTS, "staging", "validity"):
+for _part in (*_PARTS, "reading", "staging", "validity"):
     pytest.register_assert_rewrite(f"{__name__}.{_part}")
 
 from medgen_pipeline.testing.backend import Backend, Row  # noqa: E402  # the asserts of what follows are rewritten

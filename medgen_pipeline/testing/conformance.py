@@ -14,6 +14,7 @@ from medgen_pipeline.testing.publishing import (
     PublicationContract,
     TransactionContract,
 )
+from medgen_pipeline.testing.reading import ReadContract
 from medgen_pipeline.testing.staging import StagingContract
 from medgen_pipeline.testing.validity import ValidityContract
 
@@ -27,6 +28,7 @@ class EveryBackend(
     AuditContract,
     HistoryContract,
     QueryContract,
+    ReadContract,
     ConcurrencyContract,
     InterruptionContract,
     HangingContract,

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -71,6 +72,17 @@ def test_the_python_of_the_page_runs(demo: Demo) -> None:
     exec(PAGE.blocks("python")[0], namespace)  # noqa: S102  # the page's own snippet
     assert isinstance(namespace["names_then"], list)
     assert len(namespace["names_then"]) == len(csv_of(demo, AS_OF))
+
+
+def test_the_script_of_the_page_on_embedding_reads_tables_as_they_are_and_as_they_were(
+    demo: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = demo.server.ensure_running()
+    monkeypatch.setenv("MEDGEN_DSN", dsn)
+    found: dict[str, Any] = {}
+    exec(Document("docs/embedding.md").blocks("python")[1], found)  # noqa: S102  # the page's own snippet
+    assert query(dsn, "SELECT count(*) FROM medgen.concept WHERE is_disease") == [(found["concepts"].num_rows,)]
+    assert found["names_then"].num_rows == len(csv_of(demo, AS_OF))
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,7 @@ from medgen_pipeline.loaders.sql import SqlSession
 from medgen_pipeline_duckdb.dialect import DuckDBDialect
 
 T = TypeVar("T")
-_POLL_SECONDS = 0.1
-_BATCH_ROWS = 10_000
-_ATTEMPTS = 5
+_POLL_SECONDS, _BATCH_ROWS, _ATTEMPTS = 0.1, 10_000, 5
 
 
 class DuckDBSession(SqlSession[duckdb.DuckDBPyConnection]):
@@ -124,9 +122,13 @@ class DuckDBSession(SqlSession[duckdb.DuckDBPyConnection]):
                 return result
         raise AssertionError("unreachable")
 
+    def batches(self, statement: sql.Statement, schema: Any) -> Iterator[Any]:
+        """See the base class; as DuckDB has them."""
+        with self.errors("reading rows"), self.work.cursor() as rows:
+            for batch in rows.sql(self.dialect.text(statement)).to_arrow_reader(_BATCH_ROWS):
+                yield batch.rename_columns(schema.names).cast(schema)
+
     def stream(self, statement: sql.Statement) -> Iterator[tuple[Any, ...]]:
         """See the base class."""
         with self.errors("reading the history"), self.work.cursor() as rows:
-            rows.execute(*self.dialect.render(statement))
-            while batch := rows.fetchmany(_BATCH_ROWS):
-                yield from batch
+            yield from iter(rows.execute(*self.dialect.render(statement)).fetchone, None)

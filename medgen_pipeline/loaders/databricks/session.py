@@ -24,6 +24,7 @@ from medgen_pipeline.loaders.sql.names import schemas as schemas_of
 from medgen_pipeline.loaders.sql.session import TABLE, Relation, SqlSession
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from databricks.sql.client import Connection
 
 logger = logging.getLogger(__name__)
@@ -167,6 +168,16 @@ class Line:
         except driver_errors() as error:
             raise error_of(error) from error
 
+    def batches(self, text: str, parameters: Sequence[Any] | None) -> Iterator["pa.RecordBatch"]:
+        """The same as Arrow record batches."""
+        try:
+            with self.open().cursor() as cursor:
+                cursor.execute(text, parameters)
+                while (rows := cursor.fetchmany_arrow(_BATCH_ROWS)).num_rows:
+                    yield from rows.to_batches()
+        except driver_errors() as error:
+            raise error_of(error) from error
+
 
 def pause(config: DatabricksConfig, attempt: int) -> None:
     """Wait before the next attempt, twice as long each time, and not as long as everybody else."""
@@ -256,6 +267,12 @@ class DatabricksSession(SqlSession[Answer]):
         """See the base class."""
         with self.errors("reading the history"):
             yield from self.work.stream(*self.dialect.render(statement))
+
+    def batches(self, statement: sql.Statement, schema: "pa.Schema") -> Iterator["pa.RecordBatch"]:
+        """See the base class; as the driver has them."""
+        with self.errors("reading rows"):
+            for batch in self.work.batches(*self.dialect.render(statement)):
+                yield batch.rename_columns(schema.names).cast(schema)
 
     def relations(self, schemas: Sequence[str]) -> dict[str, dict[str, Relation]]:
         """See the base class; from the information schema, which shows what the user may see."""

@@ -3,7 +3,7 @@
 docs/changes.md shows the same queries for use from any client.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from medgen_pipeline.catalog import Column
@@ -12,6 +12,8 @@ from medgen_pipeline.loaders.records import Drift, LoaderError
 from medgen_pipeline.loaders.sql.guard import AnyGuard, Guard, read_content
 from medgen_pipeline.loaders.sql.names import TableNames
 from medgen_pipeline.loaders.sql.session import SqlSession
+
+EVERYTHING = sql.SQL("1 = 1")
 
 
 def find_drift(session: SqlSession[Any], names: TableNames, guard: Guard | None) -> Drift:
@@ -75,19 +77,29 @@ def read_as_of(
     session: SqlSession[Any], names: TableNames, guard: Guard | None, release: str
 ) -> Iterator[tuple[Any, ...]]:
     """The rows of the table as the last load of ``release`` left it: production, less every later change."""
-    after = _load_of(session, names, guard, release)
-    if not _feed_exists(session, names):
-        return session.stream(sql.SQL("SELECT {columns} FROM {production}").format(**names.parts))
-    rows = session.stream(
-        sql.SQL(
-            "SELECT {columns}, SUM(_one) FROM (SELECT {columns}, 1 AS _one FROM {production} UNION ALL"
-            " SELECT {values}, CASE WHEN _change_type IN ({removed}) THEN 1 ELSE -1 END AS _one"
-            " FROM {feed} WHERE _load_id > {after}) AS undone GROUP BY {identity} HAVING SUM(_one) <> 0"
-        ).format(
-            **names.parts, values=feed_values(session, names), after=sql.Literal(after), identity=names.identity()
-        ),
-    )
+    rows = session.stream(as_of(session, names, guard, release))
     return (row[:-1] for row in rows for _ in range(int(row[-1])))
+
+
+def as_of(
+    session: SqlSession[Any],
+    names: TableNames,
+    guard: Guard | None,
+    release: str,
+    columns: Sequence[str] = (),
+    where: sql.Statement = EVERYTHING,
+) -> sql.Statement:
+    """The query of these rows: columns, and how many copies there are of the row, which is not 0."""
+    after = _load_of(session, names, guard, release)
+    chosen = {**names.parts, "chosen": names.columns(None, columns or names.table.column_names), "where": where}
+    if not _feed_exists(session, names):
+        return sql.SQL("SELECT {chosen}, 1 FROM {production} WHERE {where}").format(**chosen)
+    return sql.SQL(
+        "SELECT {chosen}, CAST(SUM(_one) AS {integer_type}) FROM"
+        " (SELECT {columns}, 1 AS _one FROM {production} UNION ALL"
+        " SELECT {values}, CASE WHEN _change_type IN ({removed}) THEN 1 ELSE -1 END AS _one"
+        " FROM {feed} WHERE _load_id > {after}) AS undone WHERE {where} GROUP BY {identity} HAVING SUM(_one) > 0"
+    ).format(**chosen, values=feed_values(session, names), after=sql.Literal(after), identity=names.identity())
 
 
 def feed_values(session: SqlSession[Any], names: TableNames) -> sql.Statement:

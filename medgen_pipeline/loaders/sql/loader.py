@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, ClassVar, Generic, LiteralString
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, LiteralString
 
 from medgen_pipeline.catalog import Query, Table
 from medgen_pipeline.loaders import statement as sql
@@ -30,7 +30,7 @@ from medgen_pipeline.loaders.records import (
     Strategy,
     UnknownTableError,
 )
-from medgen_pipeline.loaders.sql import history, one_by_one
+from medgen_pipeline.loaders.sql import history, one_by_one, reading
 from medgen_pipeline.loaders.sql import query as queries
 from medgen_pipeline.loaders.sql.audit import SqlAudit
 from medgen_pipeline.loaders.sql.compare import (
@@ -54,6 +54,9 @@ from medgen_pipeline.loaders.sql.publish import (
 from medgen_pipeline.loaders.sql.session import TABLE, AnyCursor, SqlSession, require_made_by_loads
 from medgen_pipeline.loaders.sql.validity import keep_view
 from medgen_pipeline.rows.records import RejectedRow
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 logger = logging.getLogger(__name__)
 
@@ -535,6 +538,21 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         guard = self._guard_to_read_by(table)
         with self._session.errors(f"reading {table.name} as of {release}"):
             return history.read_as_of(self._session, self._names(table), guard, release)
+
+    def read(
+        self,
+        table: Table,
+        columns: Sequence[str] = (),
+        where: Mapping[str, Any] | None = None,
+        release: str | None = None,
+    ) -> Iterator["pa.RecordBatch"]:
+        """See the base class."""
+        schema, condition = reading.request(self.dialect, table, columns, where or {})
+        with self._session.errors(f"reading {table.name}"):
+            if release is None:
+                return reading.current(self._session, self._names(table), schema, condition)
+            guard = self._guard_to_read_by(table)
+            return reading.as_of(self._session, self._names(table), guard, release, schema, condition)
 
     def _guard_to_read_by(self, table: Table) -> Guard | None:
         self._audit.require_audit()

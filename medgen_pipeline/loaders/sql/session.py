@@ -9,14 +9,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, LiteralString, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, LiteralString, Protocol, TypeVar
 
 from medgen_pipeline.loaders import statement as sql
+from medgen_pipeline.loaders.arrow import batches_of
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
 from medgen_pipeline.loaders.dialect import Dialect
 from medgen_pipeline.loaders.records import LoaderError
 from medgen_pipeline.loaders.sql.names import MARK, TableNames
 from medgen_pipeline.loaders.sql.names import schemas as schemas_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def missing_right(message: str, role: str, schema: str) -> str:
@@ -165,6 +169,10 @@ class SqlSession(ABC, Generic[AnyCursor]):
     @abstractmethod
     def stream(self, statement: sql.Statement) -> Iterator[tuple[Any, ...]]:
         """The rows of a query on the work connection, in constant memory."""
+
+    def batches(self, statement: sql.Statement, schema: "pa.Schema") -> Iterator["pa.RecordBatch"]:
+        """The rows of a query as Arrow record batches, in constant memory."""
+        return batches_of(self.stream(statement), schema)
 
     def changed(self, statement: sql.Statement) -> int:
         """Execute on the work connection; returns how many rows that has written."""

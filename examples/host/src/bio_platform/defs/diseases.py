@@ -1,13 +1,12 @@
 """A table of the platform's own, downstream of MedGen's concepts."""
 
 import dagster as dg
+import polars as pl
 
-from medgen_pipeline.orchestration.io_manager import WarehouseTable
+CHOICE = {"columns": ["cui", "name"], "where": {"is_disease": True}}
 
 
-@dg.asset(key_prefix="bio", ins={"concept": dg.AssetIn(key=["bio", "medgen", "concept"])})
-def diseases(concept: WarehouseTable) -> dg.MaterializeResult[None]:
-    """What is known of a table: where it is, and its columns."""
-    return dg.MaterializeResult(
-        value=None, metadata={"made_of": f"{concept.schema}.{concept.name}", "columns": list(concept.columns)}
-    )
+@dg.asset(key_prefix="bio", ins={"concept": dg.AssetIn(key=["bio", "medgen", "concept"], metadata=CHOICE)})
+def diseases(concept: pl.DataFrame) -> dg.MaterializeResult[None]:
+    """The concepts that are diseases."""
+    return dg.MaterializeResult(value=None, metadata={"dagster/row_count": concept.height, "columns": concept.columns})

@@ -1,0 +1,99 @@
+"""``read``: a table's rows as Arrow record batches, as they are or as of an earlier release."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from medgen_pipeline.catalog import ColumnType
+from medgen_pipeline.loaders import LoaderError
+from medgen_pipeline.testing.backend import Backend, Row
+from medgen_pipeline.testing.loads import HISTORY, NAMES, PUBMED, RELEASES, A, B, C, D, load
+from medgen_pipeline.testing.tiers import Behaviour
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_AWKWARD: list[Row] = [
+    ("C1", "a\tb\\N\r", 'it\'s "quoted" %s {x}', None),
+    ("C2", "é ∞ 𝄞 ", None, "N"),
+    ("C3", None, None, None),
+    ("C4", "\\N", "\\", "."),
+]
+
+
+def rows_of(batches: "Iterable[pa.RecordBatch]") -> Counter[Row]:
+    """The rows of batches, with their copies."""
+    return Counter(row for batch in batches for row in zip(*(column.to_pylist() for column in batch), strict=True))
+
+
+class ReadContract(Behaviour):
+    """``read``."""
+
+    @pytest.fixture(autouse=True)
+    def _arrow(self) -> None:
+        pytest.importorskip("pyarrow")
+
+    def test_rows_are_read_as_they_are_with_every_character_and_null(self, backend: Backend) -> None:
+        load(backend.new_loader(), NAMES, _AWKWARD)
+        with backend.new_loader() as loader:
+            assert rows_of(loader.read(NAMES)) == Counter(_AWKWARD)
+
+    def test_numbers_are_numbers_and_the_columns_those_that_were_asked_for(self, backend: Backend) -> None:
+        import pyarrow as pa
+
+        rows: list[Row] = [(1, "C1", "one", 2**60), (2, "C2", None, None), (2, "C2", None, None)]
+        load(backend.new_loader(), PUBMED, rows)
+        types = {ColumnType.TEXT: pa.string(), ColumnType.INTEGER: pa.int64()}
+        with backend.new_loader() as loader:
+            (whole,) = [batch for batch in loader.read(PUBMED) if batch.num_rows]
+            assert whole.schema == pa.schema([(column.name, types[column.type]) for column in PUBMED.columns])
+            assert rows_of(loader.read(PUBMED, ["pmid", "cui"])) == Counter([(2**60, "C1"), (None, "C2"), (None, "C2")])
+
+    @pytest.mark.parametrize(
+        ("where", "cuis"),
+        [
+            ({"cui": "C2"}, "C2"),
+            ({"cui": ["C1", "C4", "C9"]}, "C1 C4"),
+            ({"source": None}, "C2 C3"),
+            ({"source": ["x", None], "suppress": "N"}, "C2 C4"),
+            ({"cui": []}, ""),
+            ({"name": "b' OR 1 = 1"}, ""),
+        ],
+    )
+    def test_rows_are_chosen_by_what_columns_hold(self, backend: Backend, where: dict[str, Any], cuis: str) -> None:
+        load(backend.new_loader(), NAMES, [A, B, C, D])
+        with backend.new_loader() as loader:
+            assert rows_of(loader.read(NAMES, ["cui"], where)) == Counter((cui,) for cui in cuis.split())
+
+    def test_an_earlier_release_is_read_as_it_was_with_rows_that_repeat(self, backend: Backend) -> None:
+        null, row = (None, None, None), ("C1", "C2", "Jan")
+        releases: list[list[Row]] = [[row, row, null], [row, null, null], [], [("C9", None, None), row]]
+        for release, rows in zip(RELEASES, releases, strict=True):
+            load(backend.new_loader(), HISTORY, rows, release)
+        with backend.new_loader() as loader:
+            for release, rows in zip(RELEASES, releases, strict=True):
+                assert rows_of(loader.read(HISTORY, release=release)) == Counter(rows), release
+            dates = rows_of(loader.read(HISTORY, ["date_of_action"], {"previous_cui": "C1"}, RELEASES[0]))
+            assert dates == Counter([("Jan",), ("Jan",)])
+
+    def test_what_does_not_exist_is_refused_at_once(self, backend: Backend) -> None:
+        load(backend.new_loader(), NAMES, [A])
+        with backend.new_loader() as loader:
+            for asked, said in (
+                ({"columns": ["cui", "nmae"]}, r"names has no columns \['nmae'\]; it has \['cui', 'name'"),
+                ({"where": {"nmae": "x"}}, r"names has no columns \['nmae'\]"),
+                ({"where": {"cui": 7}}, "cui holds str, and cannot be 7"),
+                ({"release": "1999-01-01"}, "not within reach"),
+            ):
+                with pytest.raises(LoaderError, match=said):
+                    loader.read(NAMES, **asked)
+
+    def test_a_read_that_is_given_up_leaves_the_loader_as_it_was(self, backend: Backend) -> None:
+        load(backend.new_loader(), NAMES, [A, B])
+        with backend.new_loader() as loader:
+            batches = loader.read(NAMES)
+            next(batches)
+            del batches
+            assert rows_of(loader.read(NAMES)) == Counter([A, B])
