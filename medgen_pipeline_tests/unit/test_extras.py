@@ -50,7 +50,7 @@ def names(requirements: list[str]) -> set[str]:
 
 def test_without_extras_only_what_every_load_needs_is_installed() -> None:
     core = {"certifi", "click", "dagster", "filelock", "isal", "psycopg", "pydantic", "pydantic-settings", "pyyaml"}
-    assert names(METADATA["dependencies"]) == core | {"requests", "urllib3"}
+    assert names(METADATA["dependencies"]) == core | {"requests", "tabulate", "urllib3"}
 
 
 def test_each_extra_adds_its_own_and_the_tests_take_all() -> None:
