@@ -16,6 +16,7 @@ from medgen_pipeline.loaders import LoaderError, LoaderFactory, LostConnectionEr
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.databricks.config import DatabricksConfig
 from medgen_pipeline.loaders.databricks.connect import Connector, ServicePrincipal, read_dsn
+from medgen_pipeline.loaders.databricks.failures import StatementError
 from medgen_pipeline.loaders.databricks.session import QUERY_SCRATCH, DatabricksSession
 from medgen_pipeline.loaders.databricks.volume import Volume
 from medgen_pipeline.loading.staging import stage
@@ -147,6 +148,16 @@ def test_a_load_that_lost_an_answer_of_every_kind_has_the_same_result(databricks
         assert not loader.find_drift(NAMES).found
 
 
+def test_a_table_that_exists_is_an_error_where_no_answer_was_lost(databricks: GatedDatabricks) -> None:
+    session, create = DatabricksSession(databricks.dsn, DatabricksConfig()), sql.SQL("CREATE TABLE other.t (x STRING)")
+    databricks.query("CREATE SCHEMA other")
+    session.open()
+    session.execute(create)
+    with pytest.raises(StatementError, match="ALREADY_EXISTS"):
+        session.execute(create)
+    session.close()
+
+
 def test_a_commit_that_did_not_arrive_or_met_others_is_tried_again(databricks: GatedDatabricks) -> None:
     databricks.gate.drop_before("^COMMIT", times=2)
     databricks.gate.conflict("^COMMIT", times=2)
@@ -264,9 +275,11 @@ def test_what_a_query_that_died_has_left_is_swept_a_day_later(databricks: GatedD
                 "CREATE TABLE {place} (x STRING) COMMENT 'Made by medgen_pipeline.'",
                 place=sql.Identifier("medgen_staging", f"{QUERY_SCRATCH}held__{number}"),
             )
+        theirs = f"{QUERY_SCRATCH}theirs__{old}"
+        databricks.run("CREATE TABLE {place} (x STRING)", place=sql.Identifier("medgen_staging", theirs))
         loader.initialize_staging(NAMES)
         loader.cleanup(NAMES)
-    assert databricks.relations("_staging") == {f"{QUERY_SCRATCH}held__{new}"}
+    assert databricks.relations("_staging") == {f"{QUERY_SCRATCH}held__{new}", theirs}
 
 
 def test_six_loads_of_six_tables_at_once_all_succeed_and_the_feeds_replay(databricks: GatedDatabricks) -> None:
