@@ -201,7 +201,7 @@ def test_a_run_config_is_one_that_dagster_takes(config: str) -> None:
 
 
 def test_the_gates_are_those_of_the_run_config() -> None:
-    words = {"none": [], "false": False}
+    words = {"none": [], "false": False, "what is published, or the release that the table is pinned to": ""}
     shown = {
         setting: words[value] if value in words else float(value)
         for _, setting, value in RUN.table_under("When a load refuses")
