@@ -1,12 +1,13 @@
-"""Metrics of a curated table as Markdown, which is what Dagster's UI shows of rows."""
+"""Rows as Markdown, which is how Dagster's UI shows them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from medgen_pipeline.catalog import Metric
 
 # Dagster shows Markdown without images, so a plot in it is made of characters.
 _BAR_BLOCKS = 8
+_PREVIEWED = 60  # characters of a value
 _EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 
 
@@ -21,7 +22,21 @@ def table_of(metric: Metric, rows: Sequence[tuple[Any, ...]]) -> str:
         columns = (*columns, "")
         rows = [(*row, _bar(value, most)) for row, value in zip(rows, drawn, strict=True)]
     pages = [metric.pages.get(column, "") for column in columns]
-    lines = [columns, ["---"] * len(columns), *(map(_linked, row, pages) for row in rows)]
+    return _table(columns, (map(_linked, row, pages) for row in rows))
+
+
+def preview_of(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> str:
+    """Some rows of a table in Markdown; a long value is cut, since all of it becomes part of Dagster's storage."""
+    return _table(columns, [tuple(map(_cut, row)) for row in rows]) if rows else "no rows"
+
+
+def _cut(value: Any) -> str:
+    text = "" if value is None else str(value)  # numbers are identifiers here
+    return text if len(text) <= _PREVIEWED else f"{text[: _PREVIEWED - 1]}…"
+
+
+def _table(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
 
 
