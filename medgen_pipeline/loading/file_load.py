@@ -99,12 +99,14 @@ class _FileLoad(Load):
         self._table: SourceTable = table
         self._source = source
         self._archive = archive
+        self._about = table.typical_rows
 
     def run(self) -> None:
         """Choose the cheapest strategy that is exact; fall back to comparing everything on any doubt."""
         last = self._loader.last_load(self._table)
         if last and last.pinned and self._options.pin is None:
             raise PinnedError(f"{self._table.name} was pinned to release {last.release} meanwhile. Load again.")
+        self._about = last.rows_after if last else self._about
         self._reason = self._why_compare_everything(last)
         if self._reason or last is None:
             self._from_the_whole_file()
@@ -152,7 +154,8 @@ class _FileLoad(Load):
             )
             self._report = framed.report
             with self._missing_columns_close_a_gate():
-                self._rows_moved += stage(self._loader, self._table, framed)
+                chunks = self._progress.counted(framed, lambda: framed.report.rows, self._about)
+                self._rows_moved += stage(self._loader, self._table, chunks)
         rejects.finish()
         self._rejected_left_out = rejects.left_out
         self._log_detail()

@@ -25,10 +25,14 @@ from medgen_pipeline.loaders import (
     Strategy,
     UnknownTableError,
 )
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loading.gates import ClosedGate, GateLimits, GatesClosedError, closed_gates
+from medgen_pipeline.loading.progress import Progress
 from medgen_pipeline.rows.records import FramingReport
 
 logger = logging.getLogger(__name__)
+
+_PREVIEWED_ROWS = 10
 
 
 class PinnedError(TransientError):
@@ -68,6 +72,7 @@ class LoadResult:
         load_seconds: From the table's lock to the end.
         metrics: What the catalog shows beside a load of a curated table: the rows of each metric, by its name.
         rejected_left_out: Rejected lines that the audit counts and does not keep.
+        preview: The first rows of production that the warehouse gives, in no order.
     """
 
     load_id: int
@@ -81,6 +86,7 @@ class LoadResult:
     load_seconds: float
     metrics: Mapping[str, Sequence[tuple[Any, ...]]] = field(default_factory=dict)
     rejected_left_out: int = 0
+    preview: Sequence[tuple[Any, ...]] = ()
 
 
 class Load:
@@ -100,6 +106,8 @@ class Load:
         self._staging_seconds = 0.0
         self._rejected_left_out = 0
         self._rows_moved = 0
+        self._preview: Sequence[tuple[Any, ...]] = ()
+        self._progress = Progress(table.name)
 
     def result(self, seconds: float) -> LoadResult:
         """What it did, in so many seconds."""
@@ -114,6 +122,7 @@ class Load:
             rows_moved=self._rows_moved,
             load_seconds=seconds,
             rejected_left_out=self._rejected_left_out,
+            preview=self._preview,
         )
 
     def _why_compare_everything(self, last: LoadRecord | None) -> str:
@@ -165,6 +174,7 @@ class Load:
 
     def _publish(self) -> None:
         """Compare, pass the gates, apply."""
+        self._progress.phase("comparing with production")
         self._counts = self._loader.execute_cdc(self._table)
         self._apply()
 
@@ -172,6 +182,7 @@ class Load:
         """Pass the gates and apply what was found."""
         self._pass_gates()
         self._mode = self._counts.mode
+        self._progress.phase(f"publishing {self._counts.changed:,} changes")
         self._loader.apply_changes(self._table, self._mode)
 
     def _pass_gates(self) -> None:
@@ -222,6 +233,20 @@ class Load:
             logger.warning("%s: the load is published, but what follows its commit failed: %s", self._table.name, error)
         with undisturbed():
             self._clean_up()
+        self._look()
+
+    def _look(self) -> None:
+        """Read the preview; a load without one has succeeded all the same."""
+        columns = sql.SQL(", ").join(map(sql.Identifier, self._table.column_names))
+        try:
+            self._preview = self._loader.query(
+                "SELECT {columns} FROM {table} LIMIT {most}",
+                columns=columns,
+                table=self._table,
+                most=sql.Literal(_PREVIEWED_ROWS),
+            )
+        except MedgenError as error:
+            logger.warning("%s: there is no preview: %s", self._table.name, error)
 
     def _fresh_connection(self) -> None:
         """The old one may be broken, inside a transaction, or busy with a statement nobody waits for.

@@ -13,7 +13,7 @@ from medgen_pipeline.catalog.query import LOAD_RUN
 from medgen_pipeline.loaders import LoadRecord
 from medgen_pipeline.loading.load import LoadResult
 from medgen_pipeline.orchestration import keys
-from medgen_pipeline.orchestration.markdown import table_of
+from medgen_pipeline.orchestration.markdown import preview_of, table_of
 from medgen_pipeline.release import FileVersion, SourceFile
 
 _TYPE_NAMES = {kind: "bigint" if kind is ColumnType.INTEGER else kind.value for kind in ColumnType}
@@ -94,14 +94,18 @@ def undo_metadata(load: LoadRecord) -> dict[str, Any]:
     return {keys.RELEASE: load.release, "medgen/source_sha256": load.source_sha256}
 
 
-def file_metadata(url: str, version: FileVersion, release: str) -> dict[str, Any]:
-    """What a probe knows of a published file."""
-    return {
+def file_event(key: dg.AssetKey, url: str, version: FileVersion, release: str) -> dg.AssetMaterialization:
+    """A version of a published file, for the UI.
+
+    No observation: dagster 1.13.27 then shows what is downstream of the file as out of date for ever.
+    """
+    metadata = {
         "dagster/uri": dg.MetadataValue.url(url),
         keys.RELEASE: release,
         keys.SOURCE_VERSION: str(version),
         keys.SOURCE_BYTES: version.size if version.size is not None else dg.MetadataValue.null(),
     }
+    return dg.AssetMaterialization(key, metadata=metadata, tags={"dagster/data_version": str(version)})
 
 
 def load_metadata(table: Table, schema: str, uri: str, result: LoadResult) -> dict[str, Any]:
@@ -125,6 +129,7 @@ def load_metadata(table: Table, schema: str, uri: str, result: LoadResult) -> di
         "medgen/repaired_rows": report.repaired,
         keys.LOAD_SECONDS: round(result.load_seconds, 3),
         "medgen/staging_seconds": round(result.staging_seconds, 3),
+        "medgen/preview": dg.MetadataValue.md(preview_of(table.column_names, result.preview)),
     }
     if result.rejected_left_out:
         metadata["medgen/rejected_rows_left_out"] = result.rejected_left_out

@@ -111,6 +111,24 @@ def test_one_run_of_the_job_materializes_every_table(sample: Sample) -> None:
         assert set(run.metadata) == {table.name for table in TABLES}
 
 
+def test_the_ui_shows_which_version_of_each_file_was_found_and_some_rows_of_its_table(
+    sample: Sample, instance: dg.DagsterInstance
+) -> None:
+    for table in TABLES:
+        event = instance.get_latest_materialization_event(dg.AssetKey(["ncbi", table.name]))
+        assert event is not None
+        assert event.asset_materialization is not None
+        shown = {key: value.value for key, value in event.asset_materialization.metadata.items()}
+        assert str(shown["dagster/uri"]).endswith(f"/{SUCCESSOR}/{table.file_name}")
+        found = sample.runs[2].metadata[table.name]
+        assert shown["medgen/source_version"] == found["medgen/source_version"]
+        header, _, *rows = str(found["medgen/preview"]).splitlines()
+        assert header == f"| {' | '.join(table.column_names)} |"
+        assert len(rows) == min(10, found["dagster/row_count"])
+    versions = instance.fetch_materializations(dg.AssetKey(["ncbi", "names"]), limit=10).records
+    assert len(versions) in {2, 4}  # of the one sample, or of both: the third run has found the second's version again
+
+
 @EVERY_TABLE
 def test_production_equals_the_file_after_each_release(table: SourceTable, sample: Sample) -> None:
     assert sample.after_base[table.name] == sample.file_rows(table, BASE)

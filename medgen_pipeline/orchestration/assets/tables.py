@@ -22,8 +22,9 @@ from medgen_pipeline.orchestration.asset_checks import check_table, is_to_load, 
 from medgen_pipeline.orchestration.failures import RETRIES, permanent_errors_as_failures
 from medgen_pipeline.orchestration.io_manager import PendingLoad, PendingUndo, WarehouseIOManager
 from medgen_pipeline.orchestration.keys import FILE_GROUP, PINNED, Names, step_name
-from medgen_pipeline.orchestration.metadata import definition_metadata, source_metadata, undo_metadata
+from medgen_pipeline.orchestration.metadata import definition_metadata, file_event, source_metadata, undo_metadata
 from medgen_pipeline.orchestration.resources import MedgenSource
+from medgen_pipeline.release import SourceFile
 
 OWNERS = ["team:medgen"]
 
@@ -176,10 +177,20 @@ def build_table_asset(table: SourceTable, names: Names, *, kind: str) -> dg.Asse
             source, warehouse = (getattr(context.resources, key) for key in (of_source.resource, names.warehouse))
             with permanent_errors_as_failures():
                 made = _to_publish(context, table, source, warehouse, config)
+            if isinstance(made.value, PendingLoad) and not made.value.options.pin:
+                _tell_of_file(context, names.file_key(table), made.value.source)
             yield made
         yield from check_table(context, table, names)
 
     return medgen_table
+
+
+def _tell_of_file(context: dg.AssetExecutionContext, key: dg.AssetKey, file: SourceFile) -> None:
+    """Show the file's version in the UI, unless it is the one shown. The run has only looked: it has not made it."""
+    event = context.instance.get_latest_materialization_event(key)
+    shown = event.asset_materialization if event else None
+    if shown is None or (shown.tags or {}).get("dagster/data_version") != str(file.version):
+        context.instance.report_runless_asset_event(file_event(key, file.url, file.version, file.release))
 
 
 def _to_publish(

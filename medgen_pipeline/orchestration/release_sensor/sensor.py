@@ -15,7 +15,7 @@ from medgen_pipeline.catalog import Source, SourceTable
 from medgen_pipeline.errors import MedgenError, TransientError
 from medgen_pipeline.loading.rollback import pins
 from medgen_pipeline.orchestration.keys import ATTEMPT_TAG, RELEASE_SPAN_TAG, RELEASE_TAG, Names
-from medgen_pipeline.orchestration.metadata import file_metadata
+from medgen_pipeline.orchestration.metadata import file_event
 from medgen_pipeline.orchestration.release_sensor import words
 from medgen_pipeline.orchestration.release_sensor.cursor import Cursor
 from medgen_pipeline.orchestration.release_sensor.decision import RETRY_AFTER, Followed, Published, Request, decide
@@ -139,16 +139,9 @@ def _span(context: dg.SensorEvaluationContext, versions: Iterable[FileVersion]) 
 def _new_versions(
     request: Request, tables: Sequence[SourceTable], published: Published, records: AssetRecords, names: Names
 ) -> list[dg.AssetMaterialization]:
-    """The files' new versions, for the UI.
-
-    Not observations: dagster 1.13.27 then shows what is downstream of the file as out of date for ever.
-    """
+    """The files' new versions, for the UI."""
     return [
-        dg.AssetMaterialization(
-            asset_key=names.file_key(table),
-            metadata=file_metadata(followed.url, version, request.release),
-            tags={"dagster/data_version": str(version)},
-        )
+        file_event(names.file_key(table), followed.url, version, request.release)
         for table, followed in zip(tables, published.tables, strict=True)
         if (version := request.versions.get(followed.asset)) and records.reported(names.file_key(table)) != str(version)
     ]
