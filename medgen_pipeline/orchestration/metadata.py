@@ -99,7 +99,7 @@ def file_event(key: dg.AssetKey, url: str, version: FileVersion, release: str) -
 
     No observation: dagster 1.13.27 then shows what is downstream of the file as out of date for ever.
     """
-    metadata = {
+    metadata: dict[str, Any] = {
         "dagster/uri": dg.MetadataValue.url(url),
         keys.RELEASE: release,
         keys.SOURCE_VERSION: str(version),
