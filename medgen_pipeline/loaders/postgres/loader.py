@@ -150,7 +150,8 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
     def _compare_lines(self, table: Table) -> Comparison[Any]:
         names = self._names(table)
         last = sql_history.required(self._guard_of(self._load.last), names)
-        return compare.compare_staged_lines(self._session, names, last)
+        # What a process killed in between would leave unmarked no later load would drop.
+        return self._session.together(lambda: compare.compare_staged_lines(self._session, names, last))
 
     def _compare_whole(self, table: Table) -> Comparison[Any]:
         last = self._guard_of(self._comparable)
