@@ -16,7 +16,6 @@ import pytest
 from medgen_pipeline.catalog import Query, any_table_by_name, table_by_name
 from medgen_pipeline.loaders import LoaderFactory
 from medgen_pipeline.release import Archive
-from medgen_pipeline_tests.loaders.cases import THOROUGH
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.support import new_loader
 
@@ -42,7 +41,6 @@ FROM {concept_xref} AS mondo JOIN {concept_xref} AS uid ON uid.cui = mondo.cui
 WHERE mondo.source = 'MONDO' AND uid.source = 'MedGen' AND mondo.cui NOT LIKE 'CN%'
 """
 )
-SLOW = pytest.mark.skipif(not os.environ.get(THOROUGH), reason=f"minutes through a gate: set {THOROUGH}")
 
 pytestmark = pytest.mark.real
 
@@ -72,17 +70,13 @@ def publish(folder: Path, mapping: bytes, version: str) -> None:
     os.utime(path, (stamp, stamp))
 
 
-@pytest.fixture(
-    params=["postgres", "duckdb", pytest.param("redshift", marks=SLOW), pytest.param("databricks", marks=SLOW)]
-)
+@pytest.fixture(params=["postgres", "duckdb"])
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> CuratedWarehouse:
     if request.param == "duckdb":
         dsn = f"duckdb://{tmp_path}/warehouse.duckdb"
         return CuratedWarehouse(lambda: LoaderFactory.create_loader(dsn, {}), dsn)
     database: str = request.getfixturevalue("database")
-    if request.param == "postgres":
-        return CuratedWarehouse(lambda: new_loader(database), database)
-    return CuratedWarehouse(request.getfixturevalue(request.param).new_loader, database)
+    return CuratedWarehouse(lambda: new_loader(database), database)
 
 
 def as_of(warehouse: CuratedWarehouse, version: str) -> Iterator[tuple[object, ...]]:
