@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, LiteralString, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,28 +12,8 @@ from medgen_pipeline.cli.rows import format_option, limit_option, write_rows
 
 if TYPE_CHECKING:
     from medgen_pipeline.catalog import Table
+    from medgen_pipeline.loaders.records import LoadRecord
     from medgen_pipeline.loaders.statement import Statement
-
-
-_LOADS: LiteralString = (
-    "SELECT table_name, status, release, started_at, finished_at, rows_inserted, rows_updated, rows_deleted,"
-    " rows_unchanged, error FROM {audit}.load_run ORDER BY load_id DESC"
-)
-
-
-class Load(NamedTuple):
-    """What ``medgen status`` asks of each load in the audit."""
-
-    table_name: str
-    status: str
-    release: str
-    started_at: datetime
-    finished_at: datetime | None
-    inserted: int | None
-    updated: int | None
-    deleted: int | None
-    unchanged: int | None
-    error: str | None
 
 
 @dataclass(frozen=True)
@@ -50,7 +30,7 @@ class TableState:
         inserted: Rows that came with that one; those of the first load of all count.
         updated: Rows that it altered.
         deleted: Rows that went with it.
-        note: What is wrong or under way: a load that runs, or how the last attempt ended.
+        note: That it is pinned, and what is wrong or under way: a load that runs, or how the last attempt ended.
     """
 
     table: str
@@ -70,10 +50,14 @@ class TableState:
 def status(form: str) -> None:
     """List the tables: release, age, rows, last change, and how the last load went if it did not succeed."""
     from medgen_pipeline.catalog import CURATED_TABLES, TABLES
+    from medgen_pipeline.loaders import statement as sql
+    from medgen_pipeline.loaders.records import LoadRecord
 
+    columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in fields(LoadRecord))
     with warehouse_to_read() as loader:
-        loads = [Load(*row) for row in loader.query(_LOADS)]
-    of_table: dict[str, list[Load]] = {}
+        rows = loader.query("SELECT {columns} FROM {audit}.load_run ORDER BY load_id DESC", columns=columns)
+        loads = [LoadRecord(*row) for row in rows]
+    of_table: dict[str, list[LoadRecord]] = {}
     for load in loads:
         of_table.setdefault(load.table_name, []).append(load)
     now = datetime.now(UTC)
@@ -130,7 +114,7 @@ def _condition(table: "Table", name: str, value: str) -> "Statement":
     return sql.SQL("{} = {}").format(column, sql.Literal(int(value) if is_number else value))
 
 
-def state_of(table: str, loads: Sequence[Load], now: datetime) -> TableState:
+def state_of(table: str, loads: "Sequence[LoadRecord]", now: datetime) -> TableState:
     """The state that the loads of one table, newest first, have left it in."""
     succeeded = [load for load in loads if load.status == "succeeded"]
     if not succeeded:
@@ -143,20 +127,20 @@ def state_of(table: str, loads: Sequence[Load], now: datetime) -> TableState:
         release=last.release,
         loaded=f"{ended:%Y-%m-%d %H:%M}",
         age=_age((now - ended).total_seconds()),
-        rows=(last.inserted or 0) + (last.updated or 0) + (last.unchanged or 0),
+        rows=last.rows_after,
         changed=change.release,
-        inserted=change.inserted,
-        updated=change.updated,
-        deleted=change.deleted,
-        note="" if loads[0] is last else _note(loads[0]),
+        inserted=change.rows_inserted,
+        updated=change.rows_updated,
+        deleted=change.rows_deleted,
+        note="; ".join(["pinned"] * last.pinned + [_note(loads[0])] * (loads[0] is not last)),
     )
 
 
-def _changes(load: Load) -> int:
-    return (load.inserted or 0) + (load.updated or 0) + (load.deleted or 0)
+def _changes(load: "LoadRecord") -> int:
+    return (load.rows_inserted or 0) + (load.rows_updated or 0) + (load.rows_deleted or 0)
 
 
-def _note(load: Load) -> str:
+def _note(load: "LoadRecord") -> str:
     """What became of a load that has not succeeded."""
     if load.status == "running":
         return f"release {load.release} is being loaded since {load.started_at.astimezone(UTC):%Y-%m-%d %H:%M}"

@@ -2,13 +2,17 @@
 
 import csv
 import io
+import json
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES
-from medgen_pipeline.cli.tables import Load, state_of
+from medgen_pipeline.cli.tables import state_of
+from medgen_pipeline.loaders.records import LoadRecord
 from medgen_pipeline.loading.gates import GateLimits, GatesClosedError
 from medgen_pipeline.testing import Mirror
 from medgen_pipeline.testing.files import GOOD
@@ -65,9 +69,12 @@ def test_status_as_a_table_keeps_a_line_for_each_table(mirror: Mirror, tmp_path:
     assert max(map(len, lines)) <= len(ruler)
 
 
-def load_of(status: str, *, minutes_ago: float, error: str | None = None, changed: int = 0) -> Load:
+def load_of(status: str, *, minutes_ago: float, changed: int = 0, pinned: bool = False) -> LoadRecord:
     began = NOW - timedelta(minutes=minutes_ago)
-    return Load("names", status, "2026-01-28", began, began, changed, 0, 0, 7, error)
+    unknown: dict[str, Any] = dict.fromkeys(field.name for field in fields(LoadRecord))
+    known = {"status": status, "release": "2026-01-28", "started_at": began, "finished_at": began}
+    counts = {"rows_inserted": changed, "rows_unchanged": 7, "guard": json.dumps({"pinned": pinned})}
+    return LoadRecord(**(unknown | known | counts))
 
 
 @pytest.mark.parametrize(("minutes", "age"), [(0.5, "30 s"), (59, "59 min"), (60, "1 h"), (60 * 47, "1 d")])
@@ -76,12 +83,12 @@ def test_the_age_of_a_table_is_that_of_its_last_load(minutes: float, age: str) -
 
 
 def test_a_load_at_work_is_told_beside_what_the_table_holds() -> None:
-    before = load_of("succeeded", minutes_ago=60, changed=3)
+    before = load_of("succeeded", minutes_ago=60, changed=3, pinned=True)
     state = state_of("names", [load_of("running", minutes_ago=2), before], NOW)
     assert (state.rows, state.inserted, state.note) == (
         10,
         3,
-        "release 2026-01-28 is being loaded since 2026-01-30 11:58",
+        "pinned; release 2026-01-28 is being loaded since 2026-01-30 11:58",
     )
     assert (
         state_of("names", [load_of("abandoned", minutes_ago=2)], NOW).note
