@@ -15,6 +15,7 @@ from mkdocs.structure.pages import Page
 
 from medgen_pipeline.catalog import (
     CURATED_TABLES,
+    SOURCES,
     TABLES,
     Column,
     ColumnType,
@@ -142,7 +143,8 @@ def _help_of(context: click.Context) -> Iterator[str]:
 
 def asset_graph() -> Iterator[str]:
     """What is made from what, as Dagster knows it, in the notation of Mermaid."""
-    graph = build_definitions(environment={}).resolve_asset_graph()
+    every_source = ",".join(source.name for source in SOURCES)
+    graph = build_definitions(environment={"MEDGEN_SOURCES": every_source}).resolve_asset_graph()
     groups: dict[str, list[dg.AssetKey]] = {}
     for node in graph.asset_nodes:
         groups.setdefault(node.group_name, []).append(node.key)

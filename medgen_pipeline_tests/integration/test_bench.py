@@ -130,7 +130,8 @@ def test_curated_tables_are_measured_first_unchanged_and_after_the_next_release(
     assert list(tables) == [table.name for table in CURATED_TABLES]
     for one in tables.values():
         assert one["rows"] > 0
-        assert one["changes"] > 0 or one["table"] == "concept_literature"
+        # So few of the links and relations differ that these two may be as they were.
+        assert one["changes"] > 0 or one["table"] in {"concept_literature", "concept_relation"}
         assert 0 <= one["once_s"] <= one["inputs_s"]
         assert 0 < one["load_s"] < one["build_s"]
         assert one["build_ratio"] == pytest.approx(one["build_s"] / one["inputs_s"])
