@@ -59,6 +59,7 @@ _PHASES = frozenset(
         "apply_changes",
         "_after_publishing",
         "cleanup",
+        "_look",  # the load's own: its preview
     }
 )
 _FILE_EVENTS = frozenset({"open", "os.rename", "os.remove", "os.mkdir", "os.chmod"})

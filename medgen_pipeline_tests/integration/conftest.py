@@ -12,9 +12,14 @@ import dagster as dg
 import pytest
 from dagster._core.storage.defs_state import base as defs_state  # no public way
 
+from medgen_pipeline.catalog import tables_of
 from medgen_pipeline.demo.embedded_postgres import EmbeddedPostgres
+from medgen_pipeline.orchestration.resources import sources_of
+from medgen_pipeline.settings import Settings
 
 PROJECT = Path(__file__).parents[2]
+LOADED = tuple(table for source in sources_of(Settings.read({})) for table in tables_of(source))
+"""The tables that are loaded where the environment does not choose the sources: the demo's."""
 
 # Of the make that runs the tests; and what would lead the demo elsewhere.
 _FOREIGN = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MEDGEN_DSN", "MEDGEN_SCHEMA", "MEDGEN_SOURCE_URL", "DAGSTER_HOME")

@@ -64,7 +64,7 @@ def job(installation: Installation, database: str, tmp_path: Path) -> Job:
 def test_everything_loaded_and_every_check_passed_is_0(job: Job) -> None:
     done = job.recipe()
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "medgen/names\n7 checks were made; 0 count as errors\n"
+    assert done.stdout == "medgen/names\n8 checks were made; 0 count as errors\n"
 
 
 def test_a_table_that_is_not_loaded_is_1(job: Job) -> None:
@@ -99,7 +99,7 @@ def test_a_failed_check_that_blocks_nothing_is_1_by_medgen_checks_alone(job: Job
     assert "Materialization failed" not in done.stderr
     _, failed, summary = done.stdout.splitlines()
     assert failed.startswith("error: medgen/names: required_columns_are_filled: Empty, of 51 rows: name in 1.")
-    assert summary == "7 checks were made; 1 count as errors"
+    assert summary == "8 checks were made; 1 count as errors"
 
 
 def test_a_warning_is_0_and_with_strict_1(job: Job) -> None:
@@ -108,7 +108,7 @@ def test_a_warning_is_0_and_with_strict_1(job: Job) -> None:
     assert done.returncode == 0, done.stderr
     assert "warning: medgen/merged: references_resolve: Rows whose to_cui is not in names.cui: 1" in done.stdout
     done = job.run('eval "$(.venv/bin/medgen env)"\n.venv/bin/medgen checks --strict')
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "14 checks were made; 1 count as errors")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "16 checks were made; 1 count as errors")
 
 
 def test_a_selection_of_nothing_is_1_and_runs_nothing(job: Job) -> None:

@@ -20,7 +20,7 @@ from medgen_pipeline.cli import main
 from medgen_pipeline.cli.common import typed
 from medgen_pipeline.loaders import LoadStatus
 from medgen_pipeline.testing import start_of
-from medgen_pipeline_tests.integration.conftest import Demo
+from medgen_pipeline_tests.integration.conftest import LOADED, Demo
 from medgen_pipeline_tests.loaders.support import new_loader, query
 from medgen_pipeline_tests.webserver import free_port
 
@@ -67,7 +67,7 @@ def test_sample_next_is_another_release_and_scale_its_size(tmp_path: Path) -> No
 
 def test_the_demo_reports_what_is_in_the_files_and_in_the_database(demo: Demo) -> None:
     dsn = demo.server.ensure_running()
-    for table in TABLES:
+    for table in LOADED:
         rows, inserted, updated, deleted, unchanged, _ = figures(demo.output, "2026-01-07", table.name)
         assert (inserted, updated, deleted, unchanged) == (rows, 0, 0, 0)
         after = figures(demo.output, "2026-01-14", table.name)
@@ -80,7 +80,7 @@ def test_the_demo_reports_what_is_in_the_files_and_in_the_database(demo: Demo) -
         )
         assert [tuple(after[1:])] == audit
         assert after[0] == rows + after[1] - after[3]
-    totals = [figures(demo.output, "2026-01-14", name) for name in (*(t.name for t in TABLES), f"{len(TABLES)} tables")]
+    totals = [figures(demo.output, "2026-01-14", name) for name in (*(t.name for t in LOADED), f"{len(LOADED)} tables")]
     assert totals.pop() == [sum(column) for column in zip(*totals, strict=True)]
 
 

@@ -19,7 +19,7 @@ from medgen_pipeline.orchestration.targets import PostgresTarget
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.settings import Settings
 from medgen_pipeline_tests.documents import Document
-from medgen_pipeline_tests.integration.conftest import PROJECT, Demo
+from medgen_pipeline_tests.integration.conftest import LOADED, PROJECT, Demo
 from medgen_pipeline_tests.loaders.support import query
 from medgen_pipeline_tests.webserver import ask, free_port, running
 
@@ -167,7 +167,7 @@ def test_make_ui_shows_the_demo_s_assets_and_their_history(demo: Demo, ui: str) 
             for entry in event["metadataEntries"]
             if entry["label"] == "medgen/release"
         }
-    for table in TABLES:
+    for table in LOADED:
         assert releases[f"medgen/{table.name}"] == {"2026-01-07", "2026-01-14"}
 
 

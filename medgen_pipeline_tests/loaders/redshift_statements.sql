@@ -417,7 +417,13 @@ SELECT "_change_type", "_release", "_commit_timestamp", "_load_id", "previous_cu
 
 SELECT "load_id", "dagster_run_id", "table_name", "release", "source_sha256", "content_sha256", "table_shape", "strategy", "mode", "status", "started_at", "finished_at", "rows_extracted", "rows_rejected", "rows_repaired", "rows_inserted", "rows_updated", "rows_deleted", "rows_unchanged", "guard", "error" FROM "medgen_audit".load_run WHERE table_name = $1 AND status = $2 ORDER BY load_id DESC LIMIT 1;
 
-SELECT "previous_cui", "current_cui", "date_of_action", SUM(_one) FROM (SELECT "previous_cui", "current_cui", "date_of_action", 1 AS _one FROM "medgen"."medgen_cui_history" UNION ALL SELECT "previous_cui", "current_cui", "date_of_action", CASE WHEN _change_type IN ('delete', 'update_preimage') THEN 1 ELSE -1 END AS _one FROM "medgen_changes"."medgen_cui_history" WHERE _load_id > LOAD_ID) AS undone GROUP BY "previous_cui", OCTET_LENGTH("previous_cui"), "current_cui", OCTET_LENGTH("current_cui"), "date_of_action", OCTET_LENGTH("date_of_action") HAVING SUM(_one) <> 0;
+SELECT "previous_cui" FROM "medgen"."medgen_cui_history" WHERE (("current_cui" = 'C2' AND OCTET_LENGTH("current_cui") = OCTET_LENGTH('C2')));
+
+SELECT "previous_cui", "current_cui", "date_of_action" FROM "medgen"."medgen_cui_history" LIMIT 10;
+
+SELECT "previous_cui", "current_cui", "date_of_action", CAST(SUM(_one) AS BIGINT) FROM (SELECT "previous_cui", "current_cui", "date_of_action", 1 AS _one FROM "medgen"."medgen_cui_history" UNION ALL SELECT "previous_cui", "current_cui", "date_of_action", CASE WHEN _change_type IN ('delete', 'update_preimage') THEN 1 ELSE -1 END AS _one FROM "medgen_changes"."medgen_cui_history" WHERE _load_id > LOAD_ID) AS undone WHERE 1 = 1 GROUP BY "previous_cui", OCTET_LENGTH("previous_cui"), "current_cui", OCTET_LENGTH("current_cui"), "date_of_action", OCTET_LENGTH("date_of_action") HAVING SUM(_one) > 0;
+
+SELECT "previous_cui", CAST(SUM(_one) AS BIGINT) FROM (SELECT "previous_cui", "current_cui", "date_of_action", 1 AS _one FROM "medgen"."medgen_cui_history" UNION ALL SELECT "previous_cui", "current_cui", "date_of_action", CASE WHEN _change_type IN ('delete', 'update_preimage') THEN 1 ELSE -1 END AS _one FROM "medgen_changes"."medgen_cui_history" WHERE _load_id > LOAD_ID) AS undone WHERE (("current_cui" = 'C2' AND OCTET_LENGTH("current_cui") = OCTET_LENGTH('C2'))) GROUP BY "previous_cui", OCTET_LENGTH("previous_cui"), "current_cui", OCTET_LENGTH("current_cui"), "date_of_action", OCTET_LENGTH("date_of_action") HAVING SUM(_one) > 0;
 
 SELECT 1 FROM "medgen"."mondo_cui_history" GROUP BY "mondo_id", OCTET_LENGTH("mondo_id"), "cui", OCTET_LENGTH("cui"), "date", OCTET_LENGTH("date") HAVING COUNT(*) > 1 OR MAX(CASE WHEN "mondo_id" IS NULL OR "cui" IS NULL OR "date" IS NULL THEN 1 ELSE 0 END) > 0 LIMIT 1;
 

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from medgen_pipeline.catalog import table_by_name
-from medgen_pipeline.catalog.sources.medgen import TABLES
+from medgen_pipeline.catalog import TABLES, table_by_name
 from medgen_pipeline.release import Archive
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.support import new_loader
@@ -28,4 +27,4 @@ def test_curated_tables_that_follow_real_releases_equal_their_rebuild(
             assert rebuilt.counts.unchanged == rebuilt.counts.rows_after == result.counts.rows_after, (release, name)
     reasons = {name: result.strategy_reason for name, result in followed.items()}
     assert [name for name, reason in reasons.items() if not reason.startswith(("followed", "nothing"))] == []
-    assert sum(reason.startswith("followed") for reason in reasons.values()) == 7
+    assert sum(reason.startswith("followed") for reason in reasons.values()) == 9

@@ -37,6 +37,7 @@ NOT_SENT = (
     "AS events) AS numbered",
     "DELETE FROM {feed} WHERE _load_id",
     "UPDATE {audit}.load_run SET status = {succeeded}, finished_at",
+    "SELECT {chosen}, 1 FROM {production}",  # of a table whose feed a load of this version has yet to make
 )
 _VERB = re.compile(
     r"(SELECT|INSERT INTO|UPDATE|DELETE FROM|CREATE|ALTER TABLE|DROP TABLE|COPY \{|LOCK|SET|GRANT|REVOKE|COMMENT ON)"
@@ -73,6 +74,8 @@ def send_everything(redshift: GatedRedshift, home: Path) -> None:
         loader.find_drift(HISTORY)
         list(loader.read_changes(HISTORY, "2026-01-07", "2026-01-14"))
         list(loader.read_as_of(HISTORY, "2026-01-07"))
+        list(loader.read(HISTORY, ["previous_cui"], {"current_cui": "C2"}))
+        list(loader.read(HISTORY, ["previous_cui"], {"current_cui": "C2"}, "2026-01-07"))
         loader.log_run_start(start_of(MONDO))
         with pytest.raises(TableBusyError):
             waiting.log_run_start(start_of(MONDO))

@@ -202,6 +202,8 @@ def _to_publish(
 ) -> dg.MaterializeResult[PendingLoad | PendingUndo]:
     """What is published now, or the release that was asked for, or that the table is pinned to."""
     options, archive = config.options(source.gone_from(table)), source.archive()
+    if config.release in {"", NEWEST}:
+        source.release_source()  # a URL that cannot be used is told before anybody waits for the warehouse
     with warehouse.target.loader() as loader:
         release = config.release or pinned_to(loader, table)
         going_back = release not in {"", NEWEST}
