@@ -84,7 +84,9 @@ class Engine:
     def __init__(self) -> None:
         os.environ.setdefault("RUST_LOG", "error")
         os.environ.setdefault("SAIL_EXECUTION__DEFAULT_PARALLELISM", "1")  # tables of a few rows
-        from pysail.spark import SparkConnectServer  # it reads both when it is imported
+        # It ends a session after 15 minutes without a question, and a test process may do other tests for so long.
+        os.environ.setdefault("SAIL_SPARK__SESSION_TIMEOUT_SECS", "86400")
+        from pysail.spark import SparkConnectServer  # it reads these when it is imported
 
         self._server = SparkConnectServer(port=0)
         self._server.start()
