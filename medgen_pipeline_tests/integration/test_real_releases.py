@@ -13,7 +13,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +41,7 @@ from medgen_pipeline_tests.loaders.support import session
 NAMES, MGREL = table_by_name("names"), table_by_name("mgrel")
 PROJECT = Path(__file__).parents[2]
 AUGUST, NOVEMBER, DECEMBER = "2021-08-20", "2021-11-11", "2021-12-02"
+SEPTEMBER = "2025-09-06"  # of which there is one file, NAMES
 AUDIT = (
     "release", "status", "mode", "rows_extracted", "rows_rejected", "rows_repaired",
     "rows_inserted", "rows_updated", "rows_deleted", "rows_unchanged",
@@ -53,7 +53,7 @@ each_table = pytest.mark.parametrize("table", [NAMES, MGREL], ids=["names", "mgr
 
 @dataclass(frozen=True)
 class History:
-    """The three releases of 2021, loaded one after the other."""
+    """The three releases of 2021 and the one of 2025, loaded one after the other."""
 
     dsn: str
     releases: Path
@@ -90,6 +90,7 @@ def history(real_releases: Path, postgres_server: str, tmp_path_factory: pytest.
         runs[DECEMBER] = deployment.materialize(
             real_releases / DECEMBER, NAMES, MGREL, config={"force_warehouse": True}
         )
+        runs[SEPTEMBER] = deployment.materialize(real_releases / SEPTEMBER, NAMES)
         expected = json.loads((real_releases / "expected_changes.json").read_text())
         yield History(dsn, real_releases, runs, expected)
 
@@ -171,12 +172,12 @@ def test_the_first_release_is_the_baseline(table: SourceTable, history: History)
     assert (found["dagster/row_count"], found["cdc/inserted"], found["medgen/mode"]) == (rows, rows, "first")
     audit = [row[1:] for row in load_runs(history.dsn, "table_name", *AUDIT) if row[0] == table.name]
     assert audit[0] == (AUGUST, "succeeded", "first", rows, 0, 0, rows, 0, 0, 0)
-    assert [row[0] for row in audit] == [AUGUST, NOVEMBER, DECEMBER]
+    assert [row[0] for row in audit[:3]] == [AUGUST, NOVEMBER, DECEMBER]
 
 
 @each_table
 def test_the_feed_rebuilds_each_earlier_release_to_the_row(table: SourceTable, history: History) -> None:
-    december = multiset(history.dsn, table)
+    december = earlier_release(history.dsn, table, SEPTEMBER, multiset(history.dsn, table))
     assert december.total() == history.changes(table, NOVEMBER, DECEMBER)["after"]
     assert december == history.file_rows(table, DECEMBER)
     november = earlier_release(history.dsn, table, DECEMBER, december)
@@ -184,8 +185,11 @@ def test_the_feed_rebuilds_each_earlier_release_to_the_row(table: SourceTable, h
     assert earlier_release(history.dsn, table, NOVEMBER, november) == history.file_rows(table, AUGUST)
 
 
-@each_table
-@pytest.mark.parametrize("release", [AUGUST, NOVEMBER, DECEMBER])
+@pytest.mark.parametrize(
+    ("table", "release"),
+    [*((table, release) for table in (NAMES, MGREL) for release in (AUGUST, NOVEMBER, DECEMBER)), (NAMES, SEPTEMBER)],
+    ids=lambda one: getattr(one, "name", one),
+)
 def test_the_view_of_the_history_has_the_rows_of_every_release(
     table: SourceTable, release: str, history: History
 ) -> None:
@@ -199,25 +203,15 @@ def test_the_view_of_the_history_has_the_rows_of_every_release(
         assert found == Counter(loader.read_as_of(table, release))
 
 
-def test_every_field_of_the_names_of_2025_is_in_the_database(
-    database: str, real_releases: Path, tmp_path: Path
-) -> None:
-    release = real_releases / "2025-09-06"
-    with dg.DagsterInstance.ephemeral() as instance:
-        run = Deployment(database, tmp_path / "home", instance).materialize(release, NAMES)
-    found = run.metadata["names"]
+def test_every_field_of_the_names_of_2025_is_in_the_database(history: History) -> None:
+    found = history.runs[SEPTEMBER].metadata["names"]
     assert (found["dagster/row_count"], found["medgen/rejected_rows"], found["medgen/repaired_rows"]) == (234_073, 0, 0)
-    compared = 0
-    with session(database) as connection, connection.cursor("names") as cursor:
-        cursor.itersize = 20_000
-        in_database = cursor.execute('SELECT cui, name, source, suppress FROM medgen.names ORDER BY cui COLLATE "C"')
-        for row, expected in zip_longest(in_database, sorted(rows_of(NAMES, release / NAMES.file_name), key=by_cui)):
-            assert row == expected
-            compared += 1
-    assert compared == 234_073
+    in_database = multiset(history.dsn, NAMES)
+    assert in_database == history.file_rows(NAMES, SEPTEMBER)
+    assert in_database.total() == 234_073
 
 
-@pytest.mark.parametrize("release", [AUGUST, NOVEMBER, DECEMBER, "2025-09-06"])
+@pytest.mark.parametrize("release", [AUGUST, NOVEMBER, DECEMBER, SEPTEMBER])
 def test_real_names_pass_the_gate_for_repaired_rows_and_the_same_in_latin_1_do_not(
     real_releases: Path, release: str
 ) -> None:
@@ -234,7 +228,3 @@ def test_real_names_pass_the_gate_for_repaired_rows_and_the_same_in_latin_1_do_n
     assert (as_published, no_gate) == (0, [])
     assert 100 < wrong < 150
     assert gate == ["max_repaired_rows"]
-
-
-def by_cui(row: Row) -> str:
-    return str(row[0])

@@ -15,6 +15,7 @@ import pytest
 
 from medgen_pipeline.catalog import Query, any_table_by_name, table_by_name
 from medgen_pipeline.loaders import LoaderFactory
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.release import Archive
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.support import new_loader
@@ -40,6 +41,10 @@ SELECT mondo.curie, mondo.cui, uid.source_id
 FROM {concept_xref} AS mondo JOIN {concept_xref} AS uid ON uid.cui = mondo.cui
 WHERE mondo.source = 'MONDO' AND uid.source = 'MedGen' AND mondo.cui NOT LIKE 'CN%'
 """
+)
+VALID = (
+    "SELECT {columns} FROM {view} WHERE valid_from_release <= {release}"
+    " AND (valid_to_release > {release} OR valid_to_release IS NULL)"
 )
 
 pytestmark = pytest.mark.real
@@ -80,9 +85,13 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> CuratedWarehous
 
 
 def as_of(warehouse: CuratedWarehouse, version: str) -> Iterator[tuple[object, ...]]:
-    """The triples as they were after a version, from production and the change feed."""
+    """The triples as they were after a version, from production and the change feed; the view of the history agrees."""
     with warehouse.new_loader() as loader:
         rows = list(loader.read_as_of(XREF, version))
+        for table, as_read in ((XREF, rows), (MAPPINGS, list(loader.read_as_of(MAPPINGS, version)))):
+            names = sql.SQL(", ").join(map(sql.Identifier, table.column_names))
+            view = sql.Identifier("medgen_history", table.name)
+            assert Counter(loader.query(VALID, columns=names, view=view, release=version)) == Counter(as_read)
     uids = {cui: identifier for cui, source, _, identifier, _ in rows if source == "MedGen"}
     return ((curie, cui, uids[cui]) for cui, source, _, _, curie in rows if source == "MONDO")
 
