@@ -115,6 +115,7 @@ class Column:
             of the others is guaranteed.
         nullable: False where a missing value means a damaged row. A hint for checks and the UI, not a constraint.
         aliases: Other spellings of the header that NCBI has used.
+        absence: What a header without the column means, where such files are known: for whoever is to accept that.
         max_bytes: Declared width in UTF-8 bytes on warehouses that need one; PostgreSQL ignores it.
     """
 
@@ -124,6 +125,7 @@ class Column:
     type: ColumnType = ColumnType.TEXT
     nullable: bool = True
     aliases: tuple[str, ...] = ()
+    absence: str = ""
     max_bytes: int = 255
 
 

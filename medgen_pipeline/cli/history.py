@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from medgen_pipeline.cli.common import any_table, warehouse_to_read
 from medgen_pipeline.cli.rows import format_option, limit_option, write_rows
+
+if TYPE_CHECKING:
+    from medgen_pipeline.catalog import Table
 
 _KINDS = ("insert", "update_postimage", "delete")
 
@@ -35,7 +38,7 @@ def changes(table: str, since: str, until: str | None, *, summary: bool, form: s
         elif form == "csv":
             write_rows((*FEED_COLUMNS, *entry.column_names), feed, form, limit)
         else:
-            write_rows(("change", "release", *entry.column_names), side_by_side(feed), form, limit)
+            write_rows(("change", "release", *entry.column_names), side_by_side(entry, feed), form, limit)
 
 
 @click.command()
@@ -59,14 +62,19 @@ def _counts(feed: Iterable[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
         yield (release, *(found[kind] for kind in _KINDS))
 
 
-def side_by_side(feed: Iterable[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
-    """The feed with a line for each change: in one of an update, ``before → after`` where the two differ."""
-    before: Sequence[Any] = ()
+def side_by_side(table: "Table", feed: Iterable[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
+    """The feed with a line for each change: in one of an update, ``before → after`` where the two differ.
+
+    Two keys that differ in case alone may be one to the order of the feed, so the two rows are told by their key.
+    """
+    places = [table.column_names.index(name) for name in table.key]
+    before: dict[tuple[Any, ...], Sequence[Any]] = {}
     for kind, release, _, _, *values in feed:
+        key = tuple(values[place] for place in places)
         if kind == "update_preimage":
-            before = values
+            before[key] = values
         elif kind == "update_postimage":
-            yield ("update", release, *map(_before_and_after, before, values))
+            yield ("update", release, *map(_before_and_after, before.pop(key, values), values))
         else:
             yield (kind, release, *values)
 

@@ -50,15 +50,23 @@ def _of_file(known: "KnownRelease", digits: int | None) -> tuple[object, ...]:
 @click.argument("release")
 @click.argument("tables", nargs=-1, metavar="[TABLE]...")
 def rollback(release: str, tables: tuple[str, ...]) -> None:
-    """Bring each TABLE to RELEASE and pin it there; without TABLE, all that were loaded.
+    """Bring each TABLE to RELEASE and pin it there; without TABLE, all that were loaded, of sources that are on.
 
     As a run of `refresh_medgen` in this process, with what is made from the tables. `medgen releases` lists the
     releases. `newest` for RELEASE brings tables to what is published now and lets them go.
     """
     from medgen_pipeline.loading.rollback import NEWEST, find_release
     from medgen_pipeline.orchestration.local import LocalRunError, go_to, open_instance
+    from medgen_pipeline.orchestration.resources import sources_of
 
-    chosen = source_tables(tables)
+    asked, on = source_tables(tables), sources_of(settings_of_runs())
+    chosen = [table for table in asked if table.source in on]
+    if tables and chosen != asked:  # a table of a source that is off has no asset
+        off = dict.fromkeys(table.source.name for table in asked if table not in chosen)
+        raise click.ClickException(
+            f"{', '.join(off)}: a source that is switched off has no tables to load. Switch it on for this command: "
+            f"MEDGEN_SOURCES={','.join((*(source.name for source in on), *off))}."
+        )
     with warehouse() as loader:
         if not tables:
             chosen = [table for table in chosen if loader.last_load(table)]

@@ -128,10 +128,11 @@ class FramedFile:
         refused = tuple(name for name in layout.missing if name not in self.accept_missing)
         if refused:
             for_good = ",".join(f"{self.table.name}.{name}" for name in refused)
+            known = " ".join(column.absence for column in self.table.columns if column.name in refused)
             raise MissingColumnError(
                 f"{self.table.file_name}: the header lacks {', '.join(refused)}: found "
-                f"{header[:200].decode('utf-8', 'replace').rstrip()!r}. If NCBI has removed it, accept that for this "
-                f"load, or for good: MEDGEN_MISSING_COLUMNS={for_good}.",
+                f"{header[:200].decode('utf-8', 'replace').rstrip()!r}. {known.strip() or 'Perhaps NCBI removed it.'} "
+                f"Accept that for this load, or for good: MEDGEN_MISSING_COLUMNS={for_good}.",
                 refused,
             )
         return layout

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES
+from medgen_pipeline.cli.history import side_by_side
 from medgen_pipeline.cli.tables import state_of
 from medgen_pipeline.loaders.records import LoadRecord
 from medgen_pipeline.loading.gates import GateLimits, GatesClosedError
@@ -158,6 +159,13 @@ def test_an_update_is_one_line_with_before_and_after(form: str, line: str, mirro
     written = out(mirror, tmp_path, "changes", "names", "2026-01-07", "--format", form)
     assert line in written
     assert written.count("C0000001") == 1
+
+
+def test_before_and_after_are_told_by_their_key_whatever_their_order() -> None:
+    """A collation that knows no case gives the rows of C1 and c1 in no order."""
+    images = [("pre", "C1", "one"), ("pre", "c1", "two"), ("post", "c1", "2"), ("post", "C1", "1")]
+    feed = [(f"update_{side}image", "2026-01-14", None, 7, cui, name, None, None) for side, cui, name in images]
+    assert [line[2:4] for line in side_by_side(NAMES, feed)] == [("c1", "two → 2"), ("C1", "one → 1")]
 
 
 def test_a_summary_counts_what_each_release_changed(mirror: Mirror, tmp_path: Path) -> None:

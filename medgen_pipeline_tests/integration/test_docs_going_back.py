@@ -14,6 +14,10 @@ from medgen_pipeline_tests.loaders.support import query
 
 PAGE = Document("docs/going-back.md")
 RELEASES, ROLLBACK, FORTH, UNPIN = PAGE.blocks("sh")
+OFF = (
+    "clinvar: a source that is switched off has no tables to load. Switch it on for this command: "
+    "MEDGEN_SOURCES=medgen,gene,clinvar."
+)
 HELD = (
     "SELECT release, guard::json ->> 'pinned' FROM medgen_audit.load_run"
     " WHERE table_name = 'medgen_pubmed_lnk' AND status = 'succeeded' ORDER BY load_id DESC LIMIT 1"
@@ -63,9 +67,11 @@ def test_the_commands_of_the_page_go_back_and_forth_again(demo: Demo, environmen
 
 
 def test_what_cannot_go_back_is_said_before_anything_is_touched(demo: Demo, environment: dict[str, str]) -> None:
+    environment["MEDGEN_SOURCES"] = "medgen,gene"
     for command, said in (
         ("rollback 1999-01-01", f"{TABLES[0].name}: release '1999-01-01' is neither in the archive"),
         ("rollback 2026-01-07 concept", "concept: expected tables that NCBI publishes"),
+        ("rollback 2026-01-07 names disease_names", OFF),
     ):
         done = demo.shell(f".venv/bin/medgen {command}", **environment)
         assert (done.returncode, done.stdout) == (1, "")

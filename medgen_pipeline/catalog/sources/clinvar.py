@@ -27,13 +27,17 @@ _GENE_CONDITION = SourceTable(
             "associated_genes",
             "AssociatedGenes",
             "Symbol of the gene where variants of it cause the condition; else missing.",
-            aliases=("GeneSymbol",),  # of NCBI's README, with eight columns
+            aliases=("GeneSymbol",),  # of the older layout, where it is the symbol of every gene
             max_bytes=255,
         ),
         Column(
             "related_genes",
             "RelatedGenes",
             "Symbol of the gene where the two are related in another way. One of the two columns is filled.",
+            absence=(
+                "This is the older layout of NCBI's README. Its GeneSymbol has the symbols of both kinds and goes to "
+                "associated_genes, so gene_disease calls all of them causal."
+            ),
             max_bytes=255,
         ),
         Column("concept_id", "ConceptID", "Concept of the condition; a few rows have none.", max_bytes=64),
@@ -68,8 +72,9 @@ _GENE_CONDITION = SourceTable(
         "NCBI MedGen.\n\n"
         "- Hundreds of rows repeat exactly: use `select distinct` to count pairs.\n"
         "- A condition has a row for each gene and each source that names it.\n"
-        "- NCBI's README describes an older file with eight columns. Its one column of symbols, `GeneSymbol`, becomes "
-        "`associated_genes`; accept that `related_genes` is missing.\n"
+        "- NCBI's README describes an older layout with eight columns. Its `GeneSymbol` is the symbol of either kind "
+        "of gene and becomes `associated_genes`, so such a file is only loaded once it is accepted that "
+        "`related_genes` is missing.\n"
         "- Its day is another one than that of `names`: about one concept in a hundred is missing there."
     ),
     typical_rows=12_800,
