@@ -19,6 +19,8 @@ def read(
     columns: Sequence[str] = (),
     where: Mapping[str, Any] | None = None,
     release: str | None = None,
+    *,
+    ordered: bool = False,
 ) -> "pa.RecordBatchReader":
     """A stream of a table's rows. The connection is closed when it has ended, or when nobody holds it any more.
 
@@ -28,13 +30,14 @@ def read(
         columns: Those of its columns to read, in this order; none: all.
         where: What columns must hold: a value, or one of several in a list; None is NULL.
         release: As the table was after the last load of this release; None: as it is.
+        ordered: By the table's key and then by its other columns; otherwise in no order.
 
     Raises:
         MedgenError: The warehouse cannot be reached, or has no such table, column or release; the message says it.
     """
     with ExitStack() as opened:
         loader = opened.enter_context(new_loader())
-        batches = loader.read(table, columns, where, release)
+        batches = loader.read(table, columns, where, release, ordered=ordered)
         until_read = opened.pop_all()
 
     def stream() -> Iterator["pa.RecordBatch"]:

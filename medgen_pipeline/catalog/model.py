@@ -55,6 +55,21 @@ WEEKLY = Cadence("weekly", "0 6 * * 4", late=timedelta(days=12), missed=timedelt
 DAILY = Cadence("daily", "0 6 * * *", late=timedelta(days=4), missed=timedelta(days=8))
 
 
+@dataclass(frozen=True)
+class Licence:
+    """What whoever uses a source's content has to know.
+
+    Attributes:
+        title: For people.
+        url: Of its text.
+        note: What of the content it is about.
+    """
+
+    title: str
+    url: str
+    note: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """A directory of NCBI's whose files become tables.
@@ -64,6 +79,7 @@ class Source:
         title: For people.
         url: NCBI's own.
         cadence: How often it publishes.
+        licences: Of its content.
         shares_release: Whether its files are made together, so that files of different days are of two releases.
         null_markers: Texts that stand for a missing value; one counts where a field is exactly that.
         on: Whether it is loaded without being asked for.
@@ -73,6 +89,7 @@ class Source:
     title: str
     url: str
     cadence: Cadence
+    licences: tuple[Licence, ...]
     shares_release: bool = False
     null_markers: tuple[str, ...] = ()
     on: bool = True

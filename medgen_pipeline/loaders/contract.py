@@ -248,8 +248,10 @@ class AbstractNativeLoader(ABC):
         columns: Sequence[str] = (),
         where: Mapping[str, Any] | None = None,
         release: str | None = None,
+        *,
+        ordered: bool = False,
     ) -> Iterator["pa.RecordBatch"]:
-        """The rows of a table as Arrow record batches, in constant memory, in no order, and as of one moment.
+        """The rows of a table as Arrow record batches, in constant memory and as of one moment.
 
         Text is ``string``, an integer ``int64``, a boolean ``bool``, a date ``date32``. What can be refused is refused
         at once, before the first batch.
@@ -259,8 +261,10 @@ class AbstractNativeLoader(ABC):
             columns: Those of its columns to read, in this order; none: all.
             where: What columns must hold: a value, or one of several in a list; None is NULL.
             release: As the table was after the last load of this release; None: as it is.
+            ordered: By the table's key and then by its other columns, text by its bytes and NULL last; otherwise in no
+                order.
         """
-        del columns, where, release
+        del columns, where, release, ordered
         raise LoaderError(f"{table.name}: the backend {self.capabilities.backend} gives no rows out.")
 
     @abstractmethod

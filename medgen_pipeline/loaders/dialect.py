@@ -176,6 +176,11 @@ class Dialect(ABC):
         del kind
         return value
 
+    def sort_key(self, value: sql.Statement, kind: ColumnType) -> sql.Statement:
+        """What to sort by so that text is in the order of its bytes."""
+        del kind
+        return value
+
     @abstractmethod
     def row_hash(self, values: Sequence[tuple[sql.Statement, ColumnType]]) -> sql.Statement:
         """A 64-bit hash of a whole row as a number whose sum over a table cannot overflow.

@@ -23,9 +23,14 @@ _AWKWARD: list[Row] = [
 ]
 
 
+def in_turn(batches: "Iterable[pa.RecordBatch]") -> list[Row]:
+    """The rows of batches, in their order."""
+    return [row for batch in batches for row in zip(*(column.to_pylist() for column in batch), strict=True)]
+
+
 def rows_of(batches: "Iterable[pa.RecordBatch]") -> Counter[Row]:
     """The rows of batches, with their copies."""
-    return Counter(row for batch in batches for row in zip(*(column.to_pylist() for column in batch), strict=True))
+    return Counter(in_turn(batches))
 
 
 class ReadContract(Behaviour):
@@ -77,6 +82,17 @@ class ReadContract(Behaviour):
                 assert rows_of(loader.read(HISTORY, release=release)) == Counter(rows), release
             dates = rows_of(loader.read(HISTORY, ["date_of_action"], {"previous_cui": "C1"}, RELEASES[0]))
             assert dates == Counter([("Jan",), ("Jan",)])
+
+    def test_rows_that_are_read_in_order_are_sorted_by_key_and_bytes_with_null_last(self, backend: Backend) -> None:
+        texts = ["B", "a", "é", "Z z", "\u20ac", "10", "9"]  # no language's order, but that of UTF-8
+        rows: list[Row] = [("C2", None, None, "N"), *(("C1", text, "x", "N") for text in texts), ("C1", None, "x", "N")]
+        load(backend.new_loader(), NAMES, rows)
+        load(backend.new_loader(), NAMES, rows[1:], RELEASES[1])
+        expected: list[Row] = [*(("C1", text, "x", "N") for text in sorted(texts)), ("C1", None, "x", "N")]
+        with backend.new_loader() as loader:
+            assert in_turn(loader.read(NAMES, ordered=True)) == expected
+            assert in_turn(loader.read(NAMES, release=RELEASES[0], ordered=True)) == [*expected, rows[0]]
+            assert in_turn(loader.read(NAMES, ["name"], ordered=True)) == [(name,) for _, name, _, _ in expected]
 
     def test_what_does_not_exist_is_refused_at_once(self, backend: Backend) -> None:
         load(backend.new_loader(), NAMES, [A])

@@ -13,9 +13,11 @@ from medgen_pipeline.errors import PermanentError
 from medgen_pipeline.loaders import LoaderError, LoaderFactory, LostConnectionError, TableBusyError
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.postgres.config import PostgresConfig
+from medgen_pipeline.loaders.postgres.dialect import DIALECT
 from medgen_pipeline.loaders.postgres.session import PostgresSession
+from medgen_pipeline.loaders.sql.reading import order_of
 from medgen_pipeline.testing import Row, canonical, load, start_of
-from medgen_pipeline.testing.loads import MERGED, NAMES, RELEASES, A, B, C
+from medgen_pipeline.testing.loads import MERGED, NAMES, PUBMED, RELEASES, A, B, C
 from medgen_pipeline_tests.loaders.support import new_loader, query, read, role_that_loads, session
 
 
@@ -74,6 +76,13 @@ def test_cancel_ends_the_running_statement_and_the_loader_goes_on(database: str)
 def test_descriptions_of_the_catalog_are_comments_in_the_database(database: str) -> None:
     load(new_loader(database), NAMES, [A])
     assert query(database, "SELECT obj_description('medgen.names'::regclass)") == [(NAMES.description,)]
+
+
+def test_rows_in_order_are_in_that_of_bytes_whatever_the_database_s_collation_is() -> None:
+    # In words: not every machine has another collation to try it with.
+    assert DIALECT.text(order_of(DIALECT, PUBMED)) == (
+        ' ORDER BY "uid" NULLS LAST, "pmid" NULLS LAST, "cui" COLLATE "C" NULLS LAST, "name" COLLATE "C" NULLS LAST'
+    )
 
 
 def test_the_publication_alone_waits_as_the_server_demands(database: str) -> None:

@@ -12,6 +12,7 @@ from medgen_pipeline.catalog import (
     ColumnType,
     Framing,
     Reference,
+    Source,
     SourceTable,
     source_by_name,
     table_by_name,
@@ -19,6 +20,7 @@ from medgen_pipeline.catalog import (
 )
 from medgen_pipeline.catalog.sources import medgen
 from medgen_pipeline.settings import Settings
+from medgen_pipeline_tests.instance import PROJECT
 
 GENE_INFO = (
     "tax_id|GeneID|Symbol|LocusTag|Synonyms|dbXrefs|chromosome|map_location|description|type_of_gene|"
@@ -101,6 +103,14 @@ def test_each_source_is_a_directory_of_ncbi_s_with_a_setting_of_its_own() -> Non
     assert [table for source in SOURCES for table in tables_of(source)] == list(TABLES)
     with pytest.raises(LookupError, match="no source 'gnee'; known sources: medgen, gene, gene_info, clinvar"):
         source_by_name("gnee")
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_the_page_about_licences_has_those_of_every_source(source: Source) -> None:
+    page = " ".join((PROJECT / "docs" / "licence.md").read_text().split())
+    assert source.licences
+    for licence in source.licences:
+        assert f"({licence.url})" in page
 
 
 def test_a_key_whose_fields_may_hold_a_marker_of_null_is_not_proven() -> None:

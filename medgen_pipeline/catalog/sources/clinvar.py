@@ -4,8 +4,15 @@ Facts only, as in ``medgen``.
 """
 
 from medgen_pipeline.catalog.model import DAILY, Column, ColumnType, Framing, Source, SourceTable
+from medgen_pipeline.catalog.sources.licences import NCBI, UMLS
 
-CLINVAR = Source(name="clinvar", title="ClinVar", url="https://ftp.ncbi.nlm.nih.gov/pub/clinvar/", cadence=DAILY)
+CLINVAR = Source(
+    name="clinvar",
+    title="ClinVar",
+    url="https://ftp.ncbi.nlm.nih.gov/pub/clinvar/",
+    cadence=DAILY,
+    licences=(NCBI, UMLS),
+)
 
 _NAME = 4096
 

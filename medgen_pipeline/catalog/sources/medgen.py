@@ -5,12 +5,14 @@ Headers are matched by lower-case letters and digits alone: ``to CUI`` and ``toC
 """
 
 from medgen_pipeline.catalog.model import WEEKLY, Column, ColumnType, Framing, Reference, Source, SourceTable
+from medgen_pipeline.catalog.sources.licences import NCBI, UMLS
 
 MEDGEN = Source(
     name="medgen",
     title="MedGen",
     url="https://ftp.ncbi.nlm.nih.gov/pub/medgen/",
     cadence=WEEKLY,
+    licences=(NCBI, UMLS),
     shares_release=True,
 )
 

@@ -21,6 +21,10 @@ class PostgresDialect(Dialect):
     # In place, so that indexes, grants and comments of the column stay.
     retype: ClassVar[Sequence[LiteralString]] = ("ALTER TABLE {relation} ALTER COLUMN {old} TYPE {type} USING {value}",)
 
+    def sort_key(self, value: sql.Statement, kind: ColumnType) -> sql.Statement:
+        """See the base class, whatever the database's own collation is."""
+        return sql.SQL('{} COLLATE "C"').format(value) if kind is ColumnType.TEXT else value
+
     def row_hash(self, values: Sequence[tuple[sql.Statement, ColumnType]]) -> sql.Statement:
         """See the base class.
 

@@ -545,14 +545,17 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         columns: Sequence[str] = (),
         where: Mapping[str, Any] | None = None,
         release: str | None = None,
+        *,
+        ordered: bool = False,
     ) -> Iterator["pa.RecordBatch"]:
         """See the base class."""
         schema, condition = reading.request(self.dialect, table, columns, where or {})
+        order = reading.order_of(self.dialect, table) if ordered else sql.SQL("")
         with self._session.errors(f"reading {table.name}"):
             if release is None:
-                return reading.current(self._session, self._names(table), schema, condition)
+                return reading.current(self._session, self._names(table), schema, condition, order)
             guard = self._guard_to_read_by(table)
-            return reading.as_of(self._session, self._names(table), guard, release, schema, condition)
+            return reading.as_of(self._session, self._names(table), guard, release, schema, condition, order)
 
     def _guard_to_read_by(self, table: Table) -> Guard | None:
         self._audit.require_audit()

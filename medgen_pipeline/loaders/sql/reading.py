@@ -60,13 +60,21 @@ def _value(dialect: Dialect, column: Column, value: Any) -> sql.Statement:
     return sql.SQL("CAST({} AS {})").format(sql.Literal(value.isoformat()), dialect.column_type(column))
 
 
+def order_of(dialect: Dialect, table: Table) -> sql.Statement:
+    """Behind a query: in the order of the key and, for rows that have the same, of the other columns."""
+    kinds = {column.name: column.type for column in table.columns}
+    names = dict.fromkeys((*table.index_columns, *table.column_names))
+    keys = (dialect.sort_key(sql.Identifier(name), kinds[name]) for name in names)
+    return sql.SQL(" ORDER BY {}").format(sql.SQL(", ").join(sql.SQL("{} NULLS LAST").format(key) for key in keys))
+
+
 def current(
-    session: SqlSession[Any], names: TableNames, columns: Sequence[Column], where: sql.Statement
+    session: SqlSession[Any], names: TableNames, columns: Sequence[Column], where: sql.Statement, order: sql.Statement
 ) -> Iterator["pa.RecordBatch"]:
     """The rows that production has."""
     chosen = names.columns(None, [column.name for column in columns])
-    statement = sql.SQL("SELECT {chosen} FROM {production} WHERE {where}")
-    return session.batches(statement.format(**names.parts, chosen=chosen, where=where), schema_of(columns))
+    statement = sql.SQL("SELECT {chosen} FROM {production} WHERE {where}{order}")
+    return session.batches(statement.format(**names.parts, chosen=chosen, where=where, order=order), schema_of(columns))
 
 
 def as_of(
@@ -76,7 +84,9 @@ def as_of(
     release: str,
     columns: Sequence[Column],
     where: sql.Statement,
+    order: sql.Statement,
 ) -> Iterator["pa.RecordBatch"]:
     """The rows that it had after the last load of ``release``."""
-    statement = history.as_of(session, names, guard, release, [column.name for column in columns], where)
+    rows = history.as_of(session, names, guard, release, [column.name for column in columns], where)
+    statement = sql.SQL("{}{}").format(rows, order)
     return repeated(session.batches(statement, schema_of([*columns, _COPIES])))

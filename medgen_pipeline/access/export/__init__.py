@@ -1,0 +1,6 @@
+"""Tables as files: a folder of Parquet, local or in S3, with a data dictionary, or one DuckDB file."""
+
+from medgen_pipeline.access.export.errors import ExportError
+from medgen_pipeline.access.export.export import Export, export
+
+__all__ = ["Export", "ExportError", "export"]

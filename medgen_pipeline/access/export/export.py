@@ -1,0 +1,130 @@
+"""An export: the tables that have changed since the last one are written, all of them are published at once."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from medgen_pipeline.access.export import package, parquet
+from medgen_pipeline.access.export.errors import MovingTablesError
+from medgen_pipeline.access.export.held import Held, held
+from medgen_pipeline.access.export.package import Resource
+from medgen_pipeline.access.export.places import Place, place_of
+from medgen_pipeline.loaders import AbstractNativeLoader
+
+# Loads that end while tables are written make these be written again; so often.
+_ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Export:
+    """What an export has made.
+
+    Attributes:
+        path: The release's folder, or the file.
+        release: The newest release of its tables.
+        rows: Of all tables.
+        size: Bytes of all files.
+        written: Tables that were written.
+        kept: Tables that are as they were in the export before.
+    """
+
+    path: str
+    release: str
+    rows: int
+    size: int
+    written: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def export(
+    new_loader: Callable[[], AbstractNativeLoader],
+    place: str,
+    tables: Sequence[str] = (),
+    told: Callable[[str], None] = lambda _: None,
+) -> Export:
+    """Export tables as they are in the warehouse at one moment.
+
+    Args:
+        new_loader: Makes a loader that is not connected yet.
+        place: A local folder, or ``s3://BUCKET/PREFIX``.
+        tables: Their names; none: all that were loaded.
+        told: Is told of each table.
+
+    Raises:
+        LookupError: There is no such table.
+        MedgenError: The warehouse cannot be read, or the place not be written; the message says it.
+    """
+    target = place_of(place)
+    with new_loader() as loader, target.draft() as draft:
+        before = target.latest
+        release = _Draft(draft, package.by_path(target.read(f"{before}/{package.FILE}") if before else None))
+        now = _settled(loader, tables, lambda table: told(release.bring(loader, table)))
+        name = max(table.release for table in now)
+        files = [file for table in now for file in release.files[table.table.name]]
+        (draft / package.FILE).write_text(package.package(files, [table.table for table in now], name))
+        folder = _publish(target, draft, {file["path"]: file for file in files}, quote(name, safe=""))
+        written = tuple(table.table.name for table in now if table.table.name in release.written)
+    return Export(
+        f"{target.url}/{folder}",
+        name,
+        sum(file.get("rows", 0) for file in files),
+        sum(file["bytes"] for file in files),
+        written,
+        tuple(table.table.name for table in now if table.table.name not in release.written),
+    )
+
+
+def _settled(loader: AbstractNativeLoader, names: Sequence[str], bring: Callable[[Held], None]) -> list[Held]:
+    """Bring tables until none of them has been loaded since: then they are as all of them are at one moment."""
+    brought: dict[str, Held] = {}
+    for _ in range(_ROUNDS):
+        found = held(loader, names)
+        changed = [table for table in found if brought.get(table.table.name) != table]
+        if not changed:
+            return found
+        for table in changed:
+            bring(table)
+            brought[table.table.name] = table
+    raise MovingTablesError(f"{changed[0].table.name} was loaded again and again while it was exported. Try later.")
+
+
+class _Draft:
+    """The files of a release to be."""
+
+    def __init__(self, folder: Path, before: dict[str, Resource]) -> None:
+        self._folder = folder
+        self._before = before
+        self.files: dict[str, list[Resource]] = {}
+        self.written: set[str] = set()
+
+    def bring(self, loader: AbstractNativeLoader, table: Held) -> str:
+        """Write a table, or keep what the release before has of it; returns what was done, for people."""
+        name = table.table.name
+        kept = [file for file in self._before.values() if file.get("rowsVersion") == table.version]
+        if kept and name not in self.written:
+            self.files[name] = [{**file, "release": table.release} for file in kept]
+            return f"{name}: as before"
+        path = self._folder / f"{name}.parquet"
+        rows = parquet.write(loader.read(table.table, ordered=True), table, path)
+        self.files[name] = [package.table_resource(table, path, rows)]
+        self.written.add(name)
+        return f"{name}: {rows:,} rows, {self.files[name][0]['bytes']:,} bytes"
+
+
+def _publish(target: Place, draft: Path, files: dict[str, Resource], name: str) -> str:
+    """Put the release into a folder that is free, unless there is one that has it; returns the folder's name."""
+    folders = itertools.chain([name], (f"{name}.{number}" for number in itertools.count(2)))
+    before = target.latest
+    for folder in folders:
+        if not target.has(folder):
+            kept = {path: before for path in files if not (draft / path).exists()}
+            target.publish(draft, kept, folder)
+            break
+        there = package.by_path(target.read(f"{folder}/{package.FILE}"))
+        if package.versions(there) == package.versions(files):
+            break
+    if folder != before:
+        target.point(folder)
+    return folder

@@ -1,0 +1,332 @@
+"""Tables as files: Parquet in a folder for each release, local and in S3, with a data dictionary."""
+
+import hashlib
+import json
+import multiprocessing
+import signal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pytest
+from frictionless import Package
+from pyarrow import parquet
+
+from medgen_pipeline.access.export import Export, ExportError, export
+from medgen_pipeline.access.export.errors import MovingTablesError, PlaceUnavailableError
+from medgen_pipeline.loaders import LoaderError
+from medgen_pipeline.testing import load
+from medgen_pipeline.testing.loads import HISTORY, NAMES, PUBMED, RELEASES, A, B, C, D
+from medgen_pipeline_tests.integration.killed_export import export_until
+from medgen_pipeline_tests.integration.test_cli import medgen
+from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
+from medgen_pipeline_tests.loaders.support import new_loader, query
+from medgen_pipeline_tests.redgate.s3server import BUCKET, S3Fault, S3Server
+
+LINKS = [(2, "C2", None, 7), (1, "C1", "one", 11), (1, "C1", "one", 9)]
+TABLES = (NAMES, PUBMED, HISTORY)
+# Of a process that is killed: imported once.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload([export_until.__module__])
+
+
+@pytest.fixture
+def warehouse(database: str) -> str:
+    load(new_loader(database), NAMES, [B, A, C])
+    load(new_loader(database), PUBMED, LINKS)
+    load(new_loader(database), HISTORY, [])
+    return database
+
+
+def exported(dsn: str, place: object, *tables: str, **more: Any) -> Export:
+    return export(lambda: new_loader(dsn), str(place), tables, **more)
+
+
+def next_week(dsn: str) -> None:
+    """``names`` changes, the links are the same, and the history is not published."""
+    load(new_loader(dsn), NAMES, [B, A, D], RELEASES[1])
+    load(new_loader(dsn), PUBMED, LINKS, RELEASES[1])
+
+
+def latest(place: Path) -> Path:
+    """Where a reader looks: the folder that ``latest`` names, in which all is as its dictionary says."""
+    folder = place / (place / "latest").read_text().strip()
+    files = {path.name for path in folder.iterdir()} - {"datapackage.json"}
+    resources = json.loads((folder / "datapackage.json").read_text())["resources"]
+    assert {resource["path"] for resource in resources} == files
+    for resource in resources:
+        data = (folder / resource["path"]).read_bytes()
+        assert resource["hash"] == f"sha256:{hashlib.sha256(data).hexdigest()}"
+        assert resource["bytes"] == len(data)
+    return folder
+
+
+def rows_of(path: Path) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in parquet.read_table(path).to_pylist()]
+
+
+# What is in a release
+
+
+def test_a_release_is_a_folder_with_every_loaded_table_as_parquet_that_is_sorted(
+    warehouse: str, tmp_path: Path
+) -> None:
+    done = exported(warehouse, tmp_path)
+    folder = latest(tmp_path)
+    assert folder.name == RELEASES[0]
+    assert done.path == str(folder)
+    assert rows_of(folder / "names.parquet") == [A, B, C]
+    assert rows_of(folder / "medgen_pubmed_lnk.parquet") == sorted(LINKS, key=lambda row: (row[0], row[3]))
+    assert rows_of(folder / "medgen_cui_history.parquet") == []
+    assert (done.rows, done.release, set(done.written)) == (6, RELEASES[0], {table.name for table in TABLES})
+    assert done.size == sum(path.stat().st_size for path in folder.glob("*.parquet"))
+
+
+def test_a_file_has_types_meanings_licences_and_says_how_it_is_sorted_and_packed(
+    warehouse: str, tmp_path: Path
+) -> None:
+    exported(warehouse, tmp_path, "medgen_pubmed_lnk")
+    file = parquet.ParquetFile(latest(tmp_path) / "medgen_pubmed_lnk.parquet")
+    fields = {field.name: (str(field.type), field.metadata[b"comment"].decode()) for field in file.schema_arrow}
+    types = {"uid": "int64", "cui": "string", "name": "string", "pmid": "int64"}
+    assert fields == {column.name: (types[column.name], column.description) for column in PUBMED.columns}
+    about = file.schema_arrow.metadata
+    assert about[b"comment"].decode() == PUBMED.description
+    assert b"https://www.nlm.nih.gov/research/umls/" in about[b"licences"]
+    group = file.metadata.row_group(0)
+    assert [group.sorting_columns[k].column_index for k in range(2)] == [0, 3]
+    assert group.column(0).compression == "ZSTD"
+
+
+def test_pandas_polars_and_duckdb_read_it(warehouse: str, tmp_path: Path) -> None:
+    exported(warehouse, tmp_path)
+    path = str(latest(tmp_path) / "names.parquet")
+    assert pl.read_parquet(path).rows() == duckdb.connect().read_parquet(path).fetchall() == [A, B, C]
+    assert pd.read_parquet(path)["cui"].tolist() == ["C1", "C2", "C3"]
+
+
+def test_curated_tables_come_first_and_only_those_that_are_named(database: str, tmp_path: Path) -> None:
+    curated = CuratedWarehouse(lambda: new_loader(database), database)
+    curated.give_names("C1", "C2")
+    curated.make("concept_name")
+    told: list[str] = []
+    assert exported(database, tmp_path, told=told.append).written[0] == "concept_name"
+    assert told[0].startswith("concept_name: ")
+    assert exported(database, tmp_path / "some", "names").written == ("names",)
+    assert [path.name for path in latest(tmp_path / "some").glob("*.parquet")] == ["names.parquet"]
+
+
+def test_the_dictionary_is_a_valid_data_package_made_from_the_catalog(warehouse: str, tmp_path: Path) -> None:
+    exported(warehouse, tmp_path)
+    path = latest(tmp_path) / "datapackage.json"
+    package = Package(str(path))  # reads it, and raises where it is none
+    (names,) = [resource for resource in package.resources if resource.name == "names"]
+    assert [(field.name, field.type) for field in names.schema.fields] == [
+        (name, "string") for name in NAMES.column_names
+    ]
+    assert names.schema.primary_key == ["cui"]
+    assert "Refers to `names.cui`." in str(
+        package.get_resource("medgen_pubmed_lnk").schema.get_field("cui").description
+    )
+    described = json.loads(path.read_text())
+    assert [source["title"] for source in described["sources"]] == ["MedGen"]
+    assert [licence["path"] for licence in described["licenses"]] == [
+        "https://www.ncbi.nlm.nih.gov/home/about/policies/",
+        "https://www.nlm.nih.gov/research/umls/knowledge_sources/metathesaurus/release/license_agreement.html",
+    ]
+
+
+# From release to release
+
+
+def test_the_next_release_is_a_folder_of_its_own_in_which_unchanged_tables_are_the_same_files(
+    warehouse: str, tmp_path: Path
+) -> None:
+    exported(warehouse, tmp_path)
+    before = latest(tmp_path)
+    next_week(warehouse)
+    done = exported(warehouse, tmp_path)
+    after = latest(tmp_path)
+    assert (before.name, after.name) == RELEASES[:2]
+    assert rows_of(before / "names.parquet") == [A, B, C]
+    assert rows_of(after / "names.parquet") == [A, B, D]
+    assert done.written == ("names",)
+    assert (after / "medgen_pubmed_lnk.parquet").samefile(before / "medgen_pubmed_lnk.parquet")
+    resources = {one["name"]: one for one in json.loads((after / "datapackage.json").read_text())["resources"]}
+    assert [resources[table.name]["release"] for table in TABLES] == [RELEASES[1], RELEASES[1], RELEASES[0]]
+    assert resources["medgen_pubmed_lnk"]["changedIn"] == RELEASES[0]
+
+
+def test_where_nothing_has_changed_nothing_is_written(warehouse: str, tmp_path: Path) -> None:
+    first = exported(warehouse, tmp_path)
+    states = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("[!.]*")}
+    again = exported(warehouse, tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("[!.]*")} == states
+    assert (again.path, again.rows, again.size, again.written) == (first.path, first.rows, first.size, ())
+
+
+def test_other_rows_of_the_same_release_are_a_second_folder_and_the_first_stays(warehouse: str, tmp_path: Path) -> None:
+    exported(warehouse, tmp_path)
+    load(new_loader(warehouse), NAMES, [A], RELEASES[0])
+    exported(warehouse, tmp_path)
+    assert latest(tmp_path).name == f"{RELEASES[0]}.2"
+    assert rows_of(latest(tmp_path) / "names.parquet") == [A]
+    assert rows_of(tmp_path / RELEASES[0] / "names.parquet") == [A, B, C]
+
+
+def test_a_table_that_is_loaded_meanwhile_is_written_again_so_that_all_are_of_one_moment(
+    warehouse: str, tmp_path: Path
+) -> None:
+    def load_once(line: str) -> None:
+        if line.startswith("medgen_cui_history") and not query(
+            warehouse, "SELECT 1 FROM medgen_audit.load_run WHERE release = %s", RELEASES[1]
+        ):
+            next_week(warehouse)
+
+    done = exported(warehouse, tmp_path, told=load_once)
+    assert done.release == RELEASES[1]
+    assert rows_of(latest(tmp_path) / "names.parquet") == [A, B, D]
+
+    def load_always(line: str) -> None:
+        load(new_loader(warehouse), NAMES, [A, (line[-9:], str(len(told)), None, None)], RELEASES[2])
+        told.append(line)
+
+    told: list[str] = []
+    with pytest.raises(MovingTablesError, match="names was loaded again and again"):
+        exported(warehouse, tmp_path, "names", told=load_always)
+
+
+# Interruption
+
+
+def test_readers_of_latest_see_a_whole_release_wherever_an_export_is_killed(warehouse: str, tmp_path: Path) -> None:
+    exported(warehouse, tmp_path)
+    next_week(warehouse)
+    killed = 0
+    while True:
+        process = PROCESSES.Process(target=partial(export_until, killed + 1, warehouse, tmp_path))
+        process.start()
+        process.join()
+        found = latest(tmp_path).name
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -signal.SIGKILL
+        assert found in RELEASES[:2]
+        killed += 1
+    assert killed >= 10
+    assert found == RELEASES[1]
+    assert {path.name for path in tmp_path.iterdir()} - {".lock"} == {*RELEASES[:2], "latest"}
+    assert rows_of(tmp_path / found / "names.parquet") == [A, B, D]
+
+
+# S3
+
+PLACE = f"s3://{BUCKET}/some where"
+
+
+def objects(s3: S3Server) -> dict[str, bytes]:
+    client = s3.client()
+    found = client.list_objects_v2(Bucket=BUCKET, Prefix="some where/").get("Contents", [])
+    return {
+        item["Key"].removeprefix("some where/"): client.get_object(Bucket=BUCKET, Key=item["Key"])["Body"].read()
+        for item in found
+    }
+
+
+def of_latest(s3: S3Server) -> dict[str, bytes]:
+    """The files of the release that ``latest`` names, which are as its dictionary says."""
+    found = objects(s3)
+    folder = found["latest"].decode().strip() + "/"
+    files = {name.removeprefix(folder): data for name, data in found.items() if name.startswith(folder)}
+    resources = {one["path"]: one["hash"] for one in json.loads(files.pop("datapackage.json"))["resources"]}
+    assert resources == {name: f"sha256:{hashlib.sha256(data).hexdigest()}" for name, data in files.items()}
+    return files
+
+
+def test_a_release_in_s3_has_the_same_files_and_what_is_unchanged_is_copied_there(
+    warehouse: str, s3: S3Server, tmp_path: Path
+) -> None:
+    assert exported(warehouse, PLACE).path == f"{PLACE}/{RELEASES[0]}"
+    exported(warehouse, tmp_path)
+    assert of_latest(s3) == {path.name: path.read_bytes() for path in latest(tmp_path).glob("*.parquet")}
+    next_week(warehouse)
+    s3.requests.clear()
+    exported(warehouse, PLACE)
+    exported(warehouse, tmp_path)
+    assert of_latest(s3) == {path.name: path.read_bytes() for path in latest(tmp_path).glob("*.parquet")}
+    folder = f"{RELEASES[1]}/"
+    sent = [request.rpartition("/")[2] for request in s3.requests if request.startswith("PUT")]
+    assert sent[-2:] == ["datapackage.json", "latest"]
+    assert {f"{folder}{name}" for name in of_latest(s3)} < objects(s3).keys()
+    s3.requests.clear()
+    assert exported(warehouse, PLACE).written == ()
+    assert not [request for request in s3.requests if request.startswith("PUT")]
+
+
+def test_readers_of_latest_in_s3_see_a_whole_release_wherever_an_export_breaks(warehouse: str, s3: S3Server) -> None:
+    exported(warehouse, PLACE)
+    first = of_latest(s3)
+    next_week(warehouse)
+    broken = 0
+    while True:
+        s3.order(S3Fault("PUT ", status=403, skip=broken, times=1))
+        try:
+            exported(warehouse, PLACE)
+        except ExportError:
+            assert of_latest(s3) == first
+            broken += 1
+        else:
+            break
+    assert broken == 5  # a changed table, two copies, the dictionary, latest
+    assert of_latest(s3).keys() == first.keys()
+    assert of_latest(s3) != first
+
+
+# What is refused
+
+
+def test_what_cannot_be_exported_is_said_in_one_line(warehouse: str, tmp_path: Path) -> None:
+    for place, tables, error, said in (
+        (tmp_path, ["concept"], ExportError, "concept: never loaded"),
+        (tmp_path, ["nmaes"], LookupError, "nmaes"),
+        ("ftp://host/folder", [], ExportError, r"a local folder, s3://BUCKET/PREFIX or a file that ends in \.duckdb"),
+        ("s3://me:s3cr3t@bucket/", [], ExportError, "names a bucket and no user"),
+    ):
+        with pytest.raises(error, match=said) as refusal:
+            exported(warehouse, place, *tables)
+        assert "s3cr3t" not in str(refusal.value)
+    assert not (tmp_path / "latest").exists()
+
+
+def test_a_bucket_that_is_not_there_or_does_not_answer_is_named(warehouse: str, s3: S3Server) -> None:
+    with pytest.raises(ExportError, match=r"s3://nobody-s-bucket/latest: .*there is no such bucket"):
+        exported(warehouse, "s3://nobody-s-bucket")
+    s3.order(S3Fault("GET ", status=503))
+    with pytest.raises(PlaceUnavailableError, match="Try again later"):
+        exported(warehouse, PLACE)
+
+
+def test_nothing_was_ever_loaded_is_an_error(database: str, tmp_path: Path) -> None:
+    with pytest.raises(LoaderError, match="expected the record of loads"):
+        exported(database, tmp_path)
+
+
+# medgen export
+
+
+def test_the_command_says_what_it_has_written(warehouse: str, tmp_path: Path) -> None:
+    def said(*arguments: str) -> list[str]:
+        done = medgen("export", str(tmp_path / "out"), *arguments, home=tmp_path, MEDGEN_DSN=warehouse)
+        assert done.exit_code == 0, done.output
+        return list(done.stdout.splitlines())
+
+    first, *_, last = said()
+    assert first.startswith("names: 3 rows, ")
+    assert last.startswith(f"{tmp_path / 'out' / RELEASES[0]}: release {RELEASES[0]}, 3 written, 0 as before, 6 rows, ")
+    assert said("names")[0] == "names: as before"
+    refused = medgen("export", str(tmp_path / "out"), "nmaes", home=tmp_path, MEDGEN_DSN=warehouse)
+    assert (refused.exit_code, refused.output.count("\n")) == (1, 1)
+    assert "nmaes" in refused.output
