@@ -44,19 +44,42 @@ defs = dg.Definitions(assets=[steady, again, gone, after_it], executor=executor)
 """
 
 
-@pytest.mark.parametrize(("threads", "copied"), [(0, sys.platform == "linux"), (1, False)])
+# A launched run is one of a code server, as the UI and the daemon start them.
+MATERIALIZE = ["asset", "materialize", "-m", "location", "--select", "*"]
+LAUNCH = ["job", "launch", "-m", "location", "-j", "__ASSET_JOB"]
+INSTANCE = """
+telemetry: {enabled: false}
+run_coordinator: {module: dagster._core.run_coordinator, class: DefaultRunCoordinator}
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "threads", "copied"),
+    [(MATERIALIZE, 0, sys.platform == "linux"), (LAUNCH, 0, sys.platform == "linux"), (MATERIALIZE, 1, False)],
+    ids=["by command", "by a code server", "unknown threads"],
+)
 def test_a_killed_step_is_a_failure_of_its_own_and_the_others_are_made(
-    commands: Path, tmp_path: Path, threads: int, copied: bool
+    commands: Path, tmp_path: Path, command: list[str], threads: int, copied: bool
 ) -> None:
     (tmp_path / "location.py").write_text(LOCATION.format(threads=threads))
-    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    command = [str(commands / "dagster"), "asset", "materialize", "-m", "location", "--select", "*"]
+    (tmp_path / "dagster.yaml").write_text(INSTANCE)
     environment = {**os.environ, "DAGSTER_HOME": str(tmp_path), "PYTHONPATH": f"{tmp_path}:{PROJECT}"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 1, done.stderr
+    done = subprocess.run(
+        [str(commands / "dagster"), *command],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == (command is MATERIALIZE), done.stderr
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         (record,) = instance.get_run_records()
-        events = [entry.dagster_event for entry in instance.all_logs(record.dagster_run.run_id) if entry.dagster_event]
+        run_id = record.dagster_run.run_id
+        deadline = time.monotonic() + 120
+        while not instance.get_run_records()[0].dagster_run.is_finished and time.monotonic() < deadline:
+            time.sleep(0.1)
+        events = [entry.dagster_event for entry in instance.all_logs(run_id) if entry.dagster_event]
     ended = {(event.step_key, event.event_type) for event in events}
     kinds = dg.DagsterEventType
     assert {step for step, kind in ended if kind is kinds.STEP_SUCCESS} == {"steady", "again"}
