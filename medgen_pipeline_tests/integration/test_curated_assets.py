@@ -131,15 +131,15 @@ def test_the_report_is_markdown_with_numbers_beside_it(weeks: Weeks) -> None:
         assert bar.count("█") == pytest.approx(full, abs=1), name
         assert bool(bar) == (changed != "0"), name
     releases = metadata["report/releases"].splitlines()
-    assert releases[0].startswith("| release | new disease | renamed | merged | retired | rows changed |")
-    assert [row.split(" | ")[2] for row in releases[2:]] == ["50", "0"]
+    assert releases[0].startswith("| release | new disease | new concept | renamed | merged | retired | rows changed |")
+    assert [row.split(" | ")[3] for row in releases[2:]] == ["50", "0"]
     assert metadata["report/rows_inserted"] > 0
 
 
 # Every metric, against a count that uses neither the package's SQL nor its reading of files
 
 DISEASE_TYPES = {"T019", "T020", "T047", "T048", "T049", "T190", "T191"}
-TOPICS = ("new disease", "renamed", "merged", "retired")
+TOPICS = ("new disease", "new concept", "renamed", "merged", "retired")
 
 
 def changes(table: Table, before: Sequence[Row], after: Sequence[Row]) -> ChangeCounts:
@@ -179,6 +179,7 @@ def topics_of(base: Path, successor: Path) -> dict[str, set[Row]]:
     gone = set(old) - set(new)
     return {
         "new disease": {(cui, new[cui]) for cui in set(new) - set(old) if cui in diseases},
+        "new concept": {(cui, new[cui]) for cui in set(new) - set(old) if cui not in diseases},
         "renamed": {(cui, new[cui], old[cui]) for cui in set(new) & set(old) if new[cui] != old[cui]},
         "merged": {(cui, old[cui]) for cui in gone if is_merged(cui)},
         "retired": {(cui, old[cui]) for cui in gone if not is_merged(cui)},

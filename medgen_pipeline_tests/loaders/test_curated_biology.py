@@ -669,13 +669,14 @@ def test_a_report_lists_what_a_release_brought(curated_warehouse: CuratedWarehou
     found = [row for row in warehouse.rows("release_report", columns) if row[1] not in {"table", "total"}]
     assert found == [
         ("2026-01-14", "merged", 1, "C3", "Three", "C1"),
+        ("2026-01-14", "new concept", 1, "C6", "New finding", None),
         ("2026-01-14", "new disease", 1, "C7", "New and much published", None),
         ("2026-01-14", "new disease", 2, "C5", "New disease", None),
         ("2026-01-14", "renamed", 1, "C2", "Two, renamed", "Two"),
         ("2026-01-14", "retired", 1, "C4", "Four", "not explained"),
     ]
     totals = {row[2]: row[9] for row in warehouse.rows("release_report") if row[:2] == ("2026-01-14", "total")}
-    assert totals == {"new disease": 2, "renamed": 1, "merged": 1, "retired": 1}
+    assert totals == {"new disease": 2, "new concept": 1, "renamed": 1, "merged": 1, "retired": 1}
     tables = {row[2]: row[5:] for row in warehouse.rows("release_report") if row[:2] == ("2026-01-14", "table")}
     assert tables == {
         "names": ("delta", 3, 2, 2, 5),
@@ -688,6 +689,7 @@ def test_a_report_lists_what_a_release_brought(curated_warehouse: CuratedWarehou
     assert [row[:2] for row in metrics["report/concepts"]] == [
         ("new disease", "C7"),
         ("new disease", "C5"),
+        ("new concept", "C6"),
         ("renamed", "C2"),
         ("merged", "C3"),
         ("retired", "C4"),

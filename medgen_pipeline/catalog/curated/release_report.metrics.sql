@@ -10,6 +10,9 @@ FROM {release_report} AS report
 -- name: report/new_disease
 SELECT COALESCE(SUM(total), 0) AS found FROM {newest} WHERE topic = 'total' AND subject = 'new disease';
 
+-- name: report/new_concept
+SELECT COALESCE(SUM(total), 0) AS found FROM {newest} WHERE topic = 'total' AND subject = 'new concept';
+
 -- name: report/renamed
 SELECT COALESCE(SUM(total), 0) AS found FROM {newest} WHERE topic = 'total' AND subject = 'renamed';
 
@@ -48,6 +51,7 @@ FROM {newest} WHERE topic = 'table' ORDER BY position;
 -- name: report/releases
 SELECT release,
     COALESCE(MAX(CASE WHEN topic = 'total' AND subject = 'new disease' THEN total END), 0),
+    COALESCE(MAX(CASE WHEN topic = 'total' AND subject = 'new concept' THEN total END), 0),
     COALESCE(MAX(CASE WHEN topic = 'total' AND subject = 'renamed' THEN total END), 0),
     COALESCE(MAX(CASE WHEN topic = 'total' AND subject = 'merged' THEN total END), 0),
     COALESCE(MAX(CASE WHEN topic = 'total' AND subject = 'retired' THEN total END), 0),

@@ -12,24 +12,31 @@ FROM (
 ) AS numbered
 WHERE numbered.place = 1;
 
--- One row per release and concept whose row in names came, went or changed its name. Where the key of names repeats, an
--- update is in the feed as a delete and an insert; so what counts is which sides of it there are.
+-- One row per release and concept whose row in names came, went or changed its name. What its loads have put in and
+-- taken out is added up, so that a name that was changed back is none, and an update may be a delete and an insert.
 CREATE TEMP TABLE {change} AS
-SELECT run.release, changed.cui,
-    MAX(CASE WHEN changed._change_type IN ('delete', 'update_preimage') THEN TRIM(changed.name) END) AS old_name,
-    MAX(CASE WHEN changed._change_type IN ('insert', 'update_postimage') THEN TRIM(changed.name) END) AS new_name
-FROM {changes_of_names} AS changed JOIN {run} AS run
-    ON run.load_id = changed._load_id AND run.table_name = 'names'
-GROUP BY run.release, changed.cui;
+SELECT named.release, named.cui,
+    MAX(CASE WHEN named.copies < 0 THEN named.name END) AS old_name,
+    MAX(CASE WHEN named.copies > 0 THEN named.name END) AS new_name
+FROM (
+    SELECT run.release, changed.cui, TRIM(changed.name) AS name,
+        SUM(CASE WHEN changed._change_type IN ('insert', 'update_postimage') THEN 1 ELSE -1 END) AS copies
+    FROM {changes_of_names} AS changed JOIN {run} AS run
+        ON run.load_id = changed._load_id AND run.table_name = 'names'
+    GROUP BY run.release, changed.cui, TRIM(changed.name)
+) AS named
+WHERE named.copies <> 0
+GROUP BY named.release, named.cui;
 
 -- The concepts worth a look, in the order in which they are listed.
 CREATE TEMP TABLE {item} AS
-SELECT sorted.release, sorted.topic, sorted.cui, sorted.label, sorted.detail,
+SELECT sorted.release, sorted.topic, sorted.cui, sorted.label, sorted.detail, sorted.links,
     ROW_NUMBER() OVER (PARTITION BY sorted.release, sorted.topic ORDER BY sorted.links DESC, sorted.cui) AS position
 FROM (
     SELECT change.release, change.cui, COALESCE(literature.link_count, 0) AS links,
         CASE
-            WHEN change.old_name IS NULL THEN 'new disease'
+            WHEN change.old_name IS NULL AND disease.cui IS NOT NULL THEN 'new disease'
+            WHEN change.old_name IS NULL THEN 'new concept'
             WHEN change.new_name IS NOT NULL THEN 'renamed'
             WHEN redirect.status = 'current' THEN 'merged'
             ELSE 'retired'
@@ -51,8 +58,7 @@ FROM (
             ) AS typed JOIN {disease_types} AS disease ON disease.tui = typed.tui
             GROUP BY typed.cui
         ) AS disease ON disease.cui = change.cui
-    WHERE change.old_name IS NOT NULL AND (change.new_name IS NULL OR change.new_name <> change.old_name)
-        OR change.old_name IS NULL AND disease.cui IS NOT NULL
+    WHERE change.old_name IS NULL OR change.new_name IS NULL OR change.new_name <> change.old_name
 ) AS sorted;
 
 SELECT release, 'table' AS topic, table_name AS subject,

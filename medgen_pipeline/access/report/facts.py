@@ -1,0 +1,352 @@
+"""Gathers what happened between two releases, from the audit and the change feeds: what the report's page shows.
+
+The concepts are those of the table ``release_report``, by the same SQL. All of it is netted: what changed and changed
+back between the two is no change. What is counted is exact, whatever is listed of it.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import groupby
+from typing import Any
+
+from medgen_pipeline.catalog import ALL_TABLES, Query, Table, any_table_by_name, upstream_of
+from medgen_pipeline.catalog.curated import release_report
+from medgen_pipeline.catalog.curated.release_report import CONCEPT_TOPICS, FACT_TOPICS
+from medgen_pipeline.errors import PermanentError
+from medgen_pipeline.loaders import AbstractNativeLoader, LoadRecord
+from medgen_pipeline.loaders import statement as sql
+from medgen_pipeline.loaders.records import ADDED
+
+LISTED = 2000
+"""Concepts of each topic that are listed, at most."""
+_FACTS = 10_000  # of each topic
+_RELEASES = 53  # a year of weeks
+_TOTALS = "SELECT subject, release, total FROM {release_report} AS report WHERE topic = 'total'"
+_CHANGING = ("rows_inserted", "rows_updated", "rows_deleted")
+
+
+class NothingToReportError(PermanentError):
+    """There are no two such releases."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """An identifier, a gene or a phenotype of a concept.
+
+    Attributes:
+        id: In its vocabulary: a CURIE, a gene's number, an HPO term.
+        note: The kind of identifier, how the gene goes with the disease, whether the phenotype is denied.
+        label: Its name, or that of its vocabulary.
+    """
+
+    id: str
+    note: str
+    label: str | None
+
+
+@dataclass(frozen=True)
+class Item:
+    """A concept of a topic.
+
+    Attributes:
+        cui: Its identifier.
+        name: Its name in the later release or its last one; of facts its present one. None where it has none.
+        links: To PubMed.
+        detail: As in ``release_report``: the name before, the concept it was merged into, why it was retired.
+        target: The name of the concept it was merged into.
+        gone: Facts that the earlier release alone has.
+        came: Facts that the later one alone has.
+    """
+
+    cui: str
+    name: str | None
+    links: int
+    detail: str | None = None
+    target: str | None = None
+    gone: tuple[Fact, ...] = ()
+    came: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True)
+class Topic:
+    """What happened to concepts in one respect.
+
+    Attributes:
+        name: One of ``CONCEPT_TOPICS`` or ``FACT_TOPICS``.
+        concepts: How many there are.
+        items: The first of them, most published first.
+        history: How many there were in each release; of facts, how many rows of their table changed.
+        gone: How many facts the earlier release alone has.
+        came: How many facts the later one alone has.
+    """
+
+    name: str
+    concepts: int
+    items: tuple[Item, ...]
+    history: Mapping[str, int]
+    gone: int = 0
+    came: int = 0
+
+
+@dataclass(frozen=True)
+class TableChange:
+    """What happened to the rows of a table.
+
+    Attributes:
+        table: The table.
+        release: Whose rows the later state has; a table of another source has releases of its own.
+        before: Rows it had; None where it was not loaded yet, or the change feed does not reach back.
+        rows: Rows it has.
+        inserted: Rows that came.
+        updated: Rows whose key stayed and whose other values did not.
+        deleted: Rows that went.
+        history: How many rows each release changed.
+    """
+
+    table: Table
+    release: str
+    before: int | None
+    rows: int
+    inserted: int
+    updated: int
+    deleted: int
+    history: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What happened between two releases.
+
+    Attributes:
+        since: The earlier one.
+        until: The later one.
+        releases: Those there are up to the later one, the oldest first: the axis of what has a history.
+        topics: In the order in which they are shown.
+        tables: In the order of the catalog.
+    """
+
+    since: str
+    until: str
+    releases: tuple[str, ...]
+    topics: tuple[Topic, ...]
+    tables: tuple[TableChange, ...]
+
+    @property
+    def between(self) -> tuple[str, ...]:
+        """The releases after the earlier one up to the later one."""
+        return self.releases[self.releases.index(self.since) + 1 :] if self.since in self.releases else self.releases
+
+
+def gather(
+    loader: AbstractNativeLoader, since: str | None = None, until: str | None = None, *, listed: int = LISTED
+) -> Report:
+    """What happened after release ``since`` up to release ``until``.
+
+    Args:
+        loader: Connected.
+        since: None: the release before ``until``.
+        until: None: the newest.
+        listed: How many concepts of each topic are listed, at most.
+
+    Raises:
+        NothingToReportError: There are no two such releases, or a table that the report is made from is missing.
+    """
+    loads = _Loads(loader)
+    since, until = loads.chosen(since, until)
+    shown = loads.releases[: loads.releases.index(until) + 1][-_RELEASES:]
+    windows = {table.name: window for table in ALL_TABLES if (window := loads.window(table.name, since, until))}
+    bounds = {name: (first.load_id, last.load_id) for name, (first, last) in windows.items() if first is not None}
+    counted = _history(loader, shown)
+    topics = list(_concepts(loader, bounds, until, listed, counted))
+    for topic, table in FACT_TOPICS.items():
+        if table in bounds:
+            topics.append(_facts(loader, topic, bounds, until, listed, loads.history(table, shown)))
+    tables = [
+        _change(loader, any_table_by_name(name), *window, loads, shown)
+        for name, window in windows.items()
+        if name != release_report.TABLE.name
+    ]
+    return Report(since, until, tuple(shown), tuple(topics), tuple(tables))
+
+
+class _Loads:
+    """The successful loads of every table, in their order."""
+
+    def __init__(self, loader: AbstractNativeLoader) -> None:
+        columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in fields(LoadRecord))
+        rows = loader.query(
+            "SELECT {columns} FROM {audit}.load_run WHERE status = 'succeeded' ORDER BY load_id", columns=columns
+        )
+        self._of_table: dict[str, list[LoadRecord]] = {}
+        for load in (LoadRecord(*row) for row in rows):
+            self._of_table.setdefault(load.table_name, []).append(load)
+        needed = ["names", release_report.TABLE.name, *(table.name for table in upstream_of(release_report.TABLE))]
+        if missing := [name for name in dict.fromkeys(needed) if name not in self._of_table]:
+            raise NothingToReportError(
+                f"A report is made from tables of which {', '.join(missing)} was never loaded. Load everything first."
+            )
+
+    @property
+    def releases(self) -> list[str]:
+        """Those of MedGen that the feed reaches back to, in the order of their last loads."""
+        names = self._within_reach("names")
+        return list(dict.fromkeys(load.release for load in reversed(names)))[::-1]
+
+    def chosen(self, since: str | None, until: str | None) -> tuple[str, str]:
+        """The two releases, in their order."""
+        known = self.releases
+        for release in (since, until):
+            if release is not None and release not in known:
+                raise NothingToReportError(
+                    f"Release {release!r} is not within reach of the change feed. Known releases, newest first: "
+                    f"{', '.join(reversed(known))}."
+                )
+        until = until or known[-1]
+        place = known.index(until)
+        if since is None and place == 0:
+            raise NothingToReportError(
+                f"Release {until} is the first that was loaded: there is none before it to compare with."
+            )
+        since = since or known[place - 1]
+        if known.index(since) >= place:
+            raise NothingToReportError(f"Release {until} was not loaded after {since}; give the earlier one first.")
+        return since, until
+
+    def window(self, name: str, since: str, until: str) -> tuple[LoadRecord | None, LoadRecord] | None:
+        """The loads that left a table's states at the two releases; None where it was not loaded by then.
+
+        The earlier one is None where the change feed does not reach back to it.
+        """
+        last = self._at(name, until)
+        if last is None:
+            return None
+        first = self._at(name, since, last)
+        return (first if first in self._within_reach(name) else None), last
+
+    def _at(self, name: str, release: str, latest: LoadRecord | None = None) -> LoadRecord | None:
+        """The last load of the release, no later than that one. A table of another source has releases of its own.
+
+        There it is what the table held when the next release of MedGen's came.
+        """
+        loads = [load for load in self._of_table.get(name, []) if latest is None or load.load_id <= latest.load_id]
+        if not (own := [load for load in loads if load.release == release]):
+            names = self._of_table["names"]
+            last = max(load.load_id for load in names if load.release == release)
+            next_one = min((load.load_id for load in names if load.load_id > last), default=None)
+            own = [load for load in loads if next_one is None or load.load_id < next_one]
+        return own[-1] if own else None
+
+    def _within_reach(self, name: str) -> list[LoadRecord]:
+        loads = self._of_table.get(name, [])
+        reach = loads[-1].feed_since if loads else None
+        return [load for load in loads if load.load_id >= (reach or 0)]
+
+    def changing(self, name: str, first: LoadRecord, last: LoadRecord) -> list[LoadRecord]:
+        """The loads after the one up to the other that changed something."""
+        return [load for load in self._of_table[name] if first.load_id < load.load_id <= last.load_id and _rows(load)]
+
+    def history(self, name: str, releases: Sequence[str]) -> dict[str, int]:
+        """How many rows each release changed; that a table was loaded for the first time is no change."""
+        found = dict.fromkeys(releases, 0)
+        for load in self._within_reach(name)[1:]:
+            if load.release in found:
+                found[load.release] += _rows(load)
+        return found
+
+
+def _rows(load: LoadRecord) -> int:
+    return sum(getattr(load, name) or 0 for name in _CHANGING)
+
+
+def _history(loader: AbstractNativeLoader, releases: Sequence[str]) -> dict[str, dict[str, int]]:
+    """By topic, how many concepts of it each release had."""
+    found = {topic: dict.fromkeys(releases, 0) for topic in CONCEPT_TOPICS}
+    for topic, release, total in loader.read_query(Query(text=_TOTALS), 1_000_000):
+        if release in releases:
+            found[topic][release] = int(total)
+    return found
+
+
+def _concepts(
+    loader: AbstractNativeLoader,
+    bounds: Mapping[str, tuple[int, int]],
+    release: str,
+    listed: int,
+    history: Mapping[str, Mapping[str, int]],
+) -> Iterator[Topic]:
+    query = release_report.concepts_between(bounds, release, listed)
+    counts: Counter[str] = Counter()
+    items: dict[str, list[Item]] = {topic: [] for topic in CONCEPT_TOPICS}
+    for topic, position, cui, name, detail, target, number in loader.read_query(query, (listed + 1) * len(items)):
+        if position == 0:
+            counts[topic] = int(number)
+        else:
+            items[topic].append(Item(cui, name, int(number), detail, target))
+    for topic, found in items.items():
+        yield Topic(topic, counts[topic], tuple(found), history[topic])
+
+
+def _facts(
+    loader: AbstractNativeLoader,
+    topic: str,
+    bounds: Mapping[str, tuple[int, int]],
+    release: str,
+    listed: int,
+    history: Mapping[str, int],
+) -> Topic:
+    query = release_report.facts_between(topic, bounds, release, listed)
+    (_, _, _, _, _, _, gone, came, concepts), *rows = loader.read_query(query, _FACTS + 1)
+    items = [_item(list(of_one)) for _, of_one in groupby(rows, key=lambda row: row[0])]
+    # The last one may have more facts than were read.
+    items = items[:-1] if len(rows) == _FACTS else items
+    return Topic(topic, int(concepts), tuple(items), history, int(gone), int(came))
+
+
+def _item(rows: Sequence[tuple[Any, ...]]) -> Item:
+    _, cui, name, *_, links = rows[0]
+    gone, came = (
+        tuple(Fact(id_, note, label) for _, _, _, id_, note, label, before, _, _ in rows if bool(before) is side)
+        for side in (True, False)
+    )
+    return Item(cui, name, int(links or 0), gone=gone, came=came)
+
+
+def _change(
+    loader: AbstractNativeLoader,
+    table: Table,
+    first: LoadRecord | None,
+    last: LoadRecord,
+    loads: _Loads,
+    releases: Sequence[str],
+) -> TableChange:
+    changing = loads.changing(table.name, first, last) if first else []
+    if first is None or not changing:
+        counts = (0, 0, 0)
+    elif len(changing) == 1:
+        load = changing[0]
+        counts = (load.rows_inserted or 0, load.rows_updated or 0, load.rows_deleted or 0)
+    else:
+        counts = net_counts(table, loader.read_changes(table, first.release, last.release))
+    before = first.rows_after if first else None
+    return TableChange(table, last.release, before, last.rows_after, *counts, loads.history(table.name, releases))
+
+
+def net_counts(table: Table, feed: Iterable[tuple[Any, ...]]) -> tuple[int, int, int]:
+    """How many rows came, changed and went in the end, by a feed of several loads.
+
+    Args:
+        table: The table. Its rows are matched by its key, where it has one.
+        feed: Four feed columns, then the table's.
+    """
+    places = [table.column_names.index(name) for name in table.key]
+    # A hash of 64 bits stands for a row: there may be millions of them.
+    copies: Counter[tuple[int, int]] = Counter()
+    for kind, _, _, _, *row in feed:
+        copies[hash(tuple(row[place] for place in places)), hash(tuple(row))] += 1 if kind in ADDED else -1
+    came: Counter[int] = Counter()
+    went: Counter[int] = Counter()
+    for (key, _), number in copies.items():
+        (came if number > 0 else went)[key] += abs(number)
+    updated = sum(min(number, went[key]) for key, number in came.items()) if places else 0
+    return came.total() - updated, updated, went.total() - updated

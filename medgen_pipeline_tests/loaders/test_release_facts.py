@@ -1,0 +1,185 @@
+"""What a report says of two releases, against sets of what the tables held after each of them."""
+
+import random
+
+import pytest
+
+from medgen_pipeline.access.report import facts
+from medgen_pipeline.access.report.facts import NothingToReportError, Report, gather, net_counts
+from medgen_pipeline.catalog import CURATED_TABLES, TABLES, any_table_by_name, upstream_of
+from medgen_pipeline.catalog.curated.release_report import CONCEPT_TOPICS, FACT_TOPICS
+from medgen_pipeline.testing import Row
+from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
+from medgen_pipeline_tests.loaders.support import new_loader
+from medgen_pipeline_tests.loaders.test_curated_increments import World
+
+A, B, C = "2026-01-07", "2026-01-14", "2026-01-21"
+READ = {
+    "identifiers": ("concept_xref", "cui", "kind", "source_id", "curie"),
+    "genes": ("gene_disease", "cui", "association", "gene_id"),
+    "phenotypes": ("disease_phenotype", "disease_cui", "kind", "phenotype_id", "is_negated"),
+}
+State = dict[str, list[Row]]
+
+
+@pytest.fixture
+def warehouse(database: str) -> CuratedWarehouse:
+    """PostgreSQL: a release of the Redshift behind the gate takes a minute to load."""
+    return CuratedWarehouse(lambda: new_loader(database), database)
+
+
+def needed() -> list[str]:
+    """The curated tables that a report reads, and those that these are made from."""
+    found = {"release_report", *FACT_TOPICS.values()}
+    for table in reversed(CURATED_TABLES):
+        if table.name in found:
+            found |= {upstream.name for upstream in upstream_of(table)}
+    return [table.name for table in CURATED_TABLES if table.name in found]
+
+
+def publish(warehouse: CuratedWarehouse, release: str, content: dict[str, list[Row]]) -> State:
+    """Load a release; what the tables then hold."""
+    for table in TABLES:
+        rows = content.get(table.name, [])
+        if rows or table.name not in warehouse.given:
+            warehouse.give(table.name, rows, release)
+    for name in needed():
+        warehouse.make_alone(name)
+    return {table: warehouse.rows(table, names) for table, *names in [("names", "cui", "name"), *READ.values()]}
+
+
+def report(warehouse: CuratedWarehouse, since: str | None = None, until: str | None = None, listed: int = 99) -> Report:
+    with warehouse.new_loader() as loader:
+        return gather(loader, since, until, listed=listed)
+
+
+def expected(before: State, after: State) -> dict[str, set[Row]]:
+    """What is to be listed of each topic."""
+    old, new = ({str(cui): str(name).strip() for cui, name in state["names"]} for state in (before, after))
+    found: dict[str, set[Row]] = {
+        "new": {(cui, new[cui]) for cui in new.keys() - old.keys()},
+        "gone": {(cui, old[cui]) for cui in old.keys() - new.keys()},
+        "renamed": {(cui, new[cui], old[cui]) for cui in new.keys() & old.keys() if new[cui] != old[cui]},
+    }
+    moved = new.keys() ^ old.keys()
+    for topic, (table, *_) in READ.items():
+        one, other = ({shortened(topic, row) for row in state[table]} for state in (before, after))
+        sides = (("gone", one - other), ("came", other - one))
+        found[topic] = {(side, *row) for side, rows in sides for row in rows if row[0] not in moved}
+    return found
+
+
+def shortened(topic: str, row: Row) -> Row:
+    """A fact as the report has it: the concept, what it is, and how."""
+    cui, note, identifier, *more = row
+    if topic == "identifiers":
+        return cui, more[0] or identifier, note
+    return cui, str(identifier), "denied" if more == [True] else note
+
+
+def told(found: Report) -> dict[str, set[Row]]:
+    """What a report lists of each topic."""
+    items = {topic.name: topic.items for topic in found.topics}
+    listed: dict[str, set[Row]] = {
+        "new": {(item.cui, item.name) for name in ("new disease", "new concept") for item in items[name]},
+        "gone": {(item.cui, item.name) for name in ("merged", "retired") for item in items[name]},
+        "renamed": {(item.cui, item.name, item.detail) for item in items["renamed"]},
+    }
+    for topic in READ:
+        listed[topic] = {
+            (side, item.cui, fact.id, fact.note)
+            for item in items[topic]
+            for side in ("gone", "came")
+            for fact in getattr(item, side)
+        }
+    return listed
+
+
+def test_a_report_on_any_two_releases_has_what_differs_between_them_and_nothing_that_changed_back(
+    warehouse: CuratedWarehouse,
+) -> None:
+    world, contents = World(7), []
+    for _ in range(3):
+        contents.append(world.content())
+        world.next_week(30)
+    # What half of the tables have in the third release they had in the first.
+    contents[2] |= {name: contents[0][name] for name in random.Random(1).sample(sorted(contents[0]), 6)}
+    contents[2]["names"] = contents[0]["names"]
+    states = {
+        release: publish(warehouse, release, content) for release, content in zip((A, B, C), contents, strict=True)
+    }
+    for since, until in ((A, B), (B, C), (A, C)):
+        found = report(warehouse, since, until)
+        assert told(found) == expected(states[since], states[until])
+        for topic in found.topics:
+            assert topic.concepts == len(topic.items)
+            assert [topic.gone, topic.came] == [
+                sum(len(getattr(item, side)) for item in topic.items) for side in ("gone", "came")
+            ]
+    assert expected(states[A], states[C])["renamed"] == set()
+    assert all(expected(states[A], states[B])[topic] for topic in ("new", "gone", "renamed", *READ))
+    # Of neighbours, the concepts are those of the table, which the asset's page shows.
+    totals = {(row[0], row[2]): row[9] for row in warehouse.rows("release_report") if row[1] == "total"}
+    latest = report(warehouse)
+    assert (latest.since, latest.until) == (B, C)
+    for topic in latest.topics[: len(CONCEPT_TOPICS)]:
+        assert topic.concepts == totals[C, topic.name]
+        assert topic.history == {release: totals[release, topic.name] for release in (A, B, C)}
+
+
+def test_of_a_topic_the_most_published_concepts_are_listed_and_all_counted(
+    curated_warehouse: CuratedWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [(f"C{number}", "Old name", "GTR", "N") for number in range(6)]
+    ids = [(f"C{number}", "Any", f"{number}{place}", "MedGen") for number in range(6) for place in range(2)]
+    links = [(1, "C4", "Any", number) for number in range(3)] + [(1, "C2", "Any", 1)]
+    content: dict[str, list[Row]] = {"names": [*names], "medgen_id_mappings": [*ids], "medgen_pubmed_lnk": [*links]}
+    publish(curated_warehouse, A, content)
+    content["names"] = [(cui, "New name", *rest) for cui, _, *rest in names]
+    content["medgen_id_mappings"] = [*ids[::2]]
+    publish(curated_warehouse, B, content)
+    topics = {topic.name: topic for topic in report(curated_warehouse, listed=2).topics}
+    assert [item.cui for item in topics["renamed"].items] == ["C4", "C2"]
+    assert [item.links for item in topics["renamed"].items] == [3, 1]
+    assert topics["renamed"].concepts == 6
+    assert [item.cui for item in topics["identifiers"].items] == ["C4", "C2"]
+    assert [(topic.concepts, topic.gone, topic.came) for topic in [topics["identifiers"]]] == [(6, 6, 0)]
+    monkeypatch.setattr(facts, "_FACTS", 4)
+    topics = {topic.name: topic for topic in report(curated_warehouse).topics}
+    assert len(topics["identifiers"].items) == 3  # the fourth may have more facts than were read
+    assert topics["identifiers"].concepts == 6
+
+
+def test_two_releases_that_there_are_not_are_a_clear_error(warehouse: CuratedWarehouse) -> None:
+    warehouse.give_names("C1")
+    with pytest.raises(NothingToReportError, match=r"release_report.* was never loaded"):
+        report(warehouse)
+    warehouse.make("release_report")
+    with pytest.raises(NothingToReportError, match=f"Release {A} is the first"):
+        report(warehouse)
+    warehouse.give("names", [("C1", "One", "GTR", "N")], B)
+    for since, until, message in (
+        ("1999-01-01", None, f"Known releases, newest first: {B}, {A}"),
+        (B, A, f"Release {A} was not loaded after {B}; give the earlier one first"),
+        (B, B, f"Release {B} was not loaded after {B}"),
+    ):
+        with pytest.raises(NothingToReportError, match=message):
+            report(warehouse, since, until)
+
+
+def test_rows_of_several_loads_are_counted_as_what_they_add_up_to() -> None:
+    table = any_table_by_name("names")
+    one, uno, ein, two, tre = (("C1", name, "S", "N") for name in ("One", "Uno", "Ein", "Two", "Tre"))
+    other = ("C2", "Two", "S", "N")
+
+    def of(kind: str, row: Row) -> Row:
+        return kind, A, None, 1, *row
+
+    feed = [of("update_preimage", one), of("update_postimage", uno), of("insert", other)]
+    assert net_counts(table, feed) == (1, 1, 0)
+    feed += [of("update_preimage", uno), of("update_postimage", ein), of("delete", other)]
+    assert net_counts(table, feed) == (0, 1, 0)
+    feed += [of("delete", ein), of("insert", one)]
+    assert net_counts(table, feed) == (0, 0, 0)
+    feed += [of("delete", ("C3", *tre[1:])), of("insert", ("C4", *two[1:]))]
+    assert net_counts(table, feed) == (1, 0, 1)
