@@ -95,6 +95,23 @@ def text_of(page: str) -> str:
     return (PROJECT / "docs" / page).read_text()
 
 
+# docs/adr
+
+
+def test_a_decision_has_one_number_in_name_title_list_and_links() -> None:
+    folder = PROJECT / "docs" / "adr"
+    titles = {path.name: path.read_text().splitlines()[0] for path in sorted(folder.glob("0*.md"))}
+    assert [int(name[:4]) for name in titles] == list(range(1, len(titles) + 1))
+    listed = re.findall(r"^(\d+\. )\[(.+)\]\((.+)\)$", (folder / "README.md").read_text(), re.MULTILINE)
+    assert {name: f"# {number}{title}" for number, title, name in listed} == titles
+    assert all(title.startswith(f"# {int(name[:4])}. ") for name, title in titles.items())
+    in_order = re.findall(r"adr/(0.+\.md)$", (PROJECT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert in_order == list(titles)
+    for page in (*PROJECT.glob("docs/**/*.md"), *PROJECT.glob("*.md")):
+        for name, number in re.findall(r"\[(\w+ \d+)\]\((?:docs/)?(?:adr/)?(\d{4})-", page.read_text()):
+            assert name == f"decision {int(number)}", page
+
+
 # docs/settings.md
 
 
