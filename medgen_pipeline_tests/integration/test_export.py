@@ -1,5 +1,6 @@
 """Tables as files: Parquet in a folder for each release, local and in S3, with a data dictionary."""
 
+import csv
 import hashlib
 import json
 import multiprocessing
@@ -12,6 +13,7 @@ import duckdb
 import pandas as pd
 import polars as pl
 import pytest
+import yaml
 from frictionless import Package
 from pyarrow import parquet
 
@@ -136,6 +138,73 @@ def test_the_dictionary_is_a_valid_data_package_made_from_the_catalog(warehouse:
     assert [licence["path"] for licence in described["licenses"]] == [
         "https://www.ncbi.nlm.nih.gov/home/about/policies/",
         "https://www.nlm.nih.gov/research/umls/knowledge_sources/metathesaurus/release/license_agreement.html",
+    ]
+
+
+MAPPED = {
+    "mgconso": [
+        {"cui": "C0000001", "sab": "NCI", "scui": "C34537"},
+    ],
+    "medgen_id_mappings": [
+        {"cui": "C0000001", "source": "MedGen", "source_id": "11"},
+        {"cui": "C0000001", "source": "MONDO", "source_id": "MONDO:0000002"},
+        {"cui": "C0000001", "source": "OMIM", "source_id": "600001"},
+        {"cui": "C0000001", "source": "OMIM Phenotypic Series", "source_id": "PS600000"},
+        {"cui": "C0000001", "source": "OMIM Allelic Variant", "source_id": "600001.0001"},
+        {"cui": "C0000001", "source": "Something new", "source_id": "7"},
+        {"cui": "C0000009", "source": "MedGen", "source_id": "9"},
+        {"cui": "C0000009", "source": "MONDO", "source_id": "MONDO:0000001"},
+        {"cui": "CN000003", "source": "MedGen", "source_id": "33"},
+        {"cui": "CN000003", "source": "MONDO", "source_id": "MONDO:0000003"},
+    ],
+}
+
+
+@pytest.fixture
+def mapped(database: str, tmp_path: Path) -> Path:
+    """A release with ``concept_xref``."""
+    curated = CuratedWarehouse(lambda: new_loader(database), database)
+    for name, rows in MAPPED.items():
+        curated.give(name, rows)
+    curated.make("concept_xref")
+    exported(database, tmp_path)
+    return latest(tmp_path)
+
+
+def test_identifiers_are_there_as_sssom_with_what_the_specification_demands(mapped: Path) -> None:
+    text = (mapped / "concept_xref.sssom.tsv").read_text()
+    head = yaml.safe_load("".join(line[1:] for line in text.splitlines(keepends=True) if line[0] == "#"))
+    rows = list(csv.DictReader((line for line in text.splitlines() if line[0] != "#"), delimiter="\t"))
+    assert {"mapping_set_id", "license"} <= head.keys()
+    assert head["mapping_set_version"] == RELEASES[0]
+    assert {"subject_id", "predicate_id", "object_id", "mapping_justification"} == rows[0].keys()
+    told = {curie.partition(":")[0] for row in rows for curie in (row["subject_id"], row["object_id"])}
+    assert told <= head["curie_map"].keys()
+    assert len(set(head["curie_map"].values())) == len(head["curie_map"])
+    triples = [(row["subject_id"], row["predicate_id"], row["object_id"]) for row in rows]
+    assert triples == [
+        ("UMLS:C0000001", "skos:broadMatch", "OMIMPS:600000"),
+        ("UMLS:C0000001", "skos:exactMatch", "MEDGEN:11"),
+        ("UMLS:C0000001", "skos:exactMatch", "MONDO:0000002"),
+        ("UMLS:C0000001", "skos:exactMatch", "NCIT:C34537"),
+        ("UMLS:C0000001", "skos:exactMatch", "OMIM:600001"),
+        ("UMLS:C0000001", "skos:relatedMatch", "OMIM:600001.0001"),
+        ("UMLS:C0000009", "skos:exactMatch", "MEDGEN:9"),
+        ("UMLS:C0000009", "skos:exactMatch", "MONDO:0000001"),
+        ("medgen.cid:CN000003", "skos:exactMatch", "MEDGEN:33"),
+        ("medgen.cid:CN000003", "skos:exactMatch", "MONDO:0000003"),
+    ]
+
+
+def test_mondo_s_template_is_there_without_concepts_made_by_ncbi(mapped: Path) -> None:
+    # Its bytes on real data: loaders/test_mondo_versions.py.
+    described = [resource.path for resource in Package(str(mapped / "datapackage.json")).resources]
+    assert described[:3] == ["concept_xref.parquet", "concept_xref.sssom.tsv", "mondo-medgen.robot.tsv"]
+    assert [line.split("\t")[:3] for line in (mapped / "mondo-medgen.robot.tsv").read_text().splitlines()[2:]] == [
+        ["MONDO:0000002", "MEDGEN:11", ""],
+        ["MONDO:0000001", "MEDGEN:9", ""],
+        ["MONDO:0000002", "UMLS:C0000001", "MEDGEN:11"],
+        ["MONDO:0000001", "UMLS:C0000009", "MEDGEN:9"],
     ]
 
 

@@ -7,13 +7,14 @@ changed from version to version was counted without this package.
 import gzip
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from medgen_pipeline.catalog import Query, any_table_by_name, table_by_name
+from medgen_pipeline.access.export.mappings import Xref, robot, xrefs
+from medgen_pipeline.catalog import any_table_by_name, table_by_name
 from medgen_pipeline.loaders import LoaderFactory
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.release import Archive
@@ -31,17 +32,6 @@ VERSIONS = {
 }
 MAPPINGS = table_by_name("medgen_id_mappings")
 XREF = any_table_by_name("concept_xref")
-HEADER = (
-    "mondo_id\txref_id\tsource_id\tsource_medgen_id\tmapping_predicate\n"
-    "ID\tA oboInOwl:hasDbXref\t>A oboInOwl:source\t>A oboInOwl:source\t>A oboInOwl:source\n"
-)
-TRIPLES = Query(
-    text="""
-SELECT mondo.curie, mondo.cui, uid.source_id
-FROM {concept_xref} AS mondo JOIN {concept_xref} AS uid ON uid.cui = mondo.cui
-WHERE mondo.source = 'MONDO' AND uid.source = 'MedGen' AND mondo.cui NOT LIKE 'CN%'
-"""
-)
 VALID = (
     "SELECT {columns} FROM {view} WHERE valid_from_release <= {release}"
     " AND (valid_to_release > {release} OR valid_to_release IS NULL)"
@@ -50,14 +40,9 @@ VALID = (
 pytestmark = pytest.mark.real
 
 
-def mapping_of(triples: Iterable[tuple[object, ...]]) -> bytes:
-    """Mondo's file, from Mondo id, CUI and UID of each concept."""
-    rows = []
-    for mondo, cui, uid in triples:
-        rows.append((f"MEDGEN:{uid}", mondo, ""))
-        rows.append((f"UMLS:{cui}", mondo, f"MEDGEN:{uid}"))
-    lines = (f"{mondo}\t{xref}\t{source}\tMONDO:MEDGEN\tMONDO:equivalentTo\n" for xref, mondo, source in sorted(rows))
-    return (HEADER + "".join(lines)).encode()
+def mapping_of(rows: Iterable[Xref]) -> bytes:
+    """Mondo's file, as an export makes it."""
+    return "".join(robot(rows)).encode()
 
 
 def publish(folder: Path, mapping: bytes, version: str) -> None:
@@ -84,16 +69,15 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> CuratedWarehous
     return CuratedWarehouse(lambda: new_loader(database), database)
 
 
-def as_of(warehouse: CuratedWarehouse, version: str) -> Iterator[tuple[object, ...]]:
-    """The triples as they were after a version, from production and the change feed; the view of the history agrees."""
+def as_of(warehouse: CuratedWarehouse, version: str) -> list[Xref]:
+    """The rows as they were after a version, from production and the change feed; the view of the history agrees."""
     with warehouse.new_loader() as loader:
         rows = list(loader.read_as_of(XREF, version))
         for table, as_read in ((XREF, rows), (MAPPINGS, list(loader.read_as_of(MAPPINGS, version)))):
             names = sql.SQL(", ").join(map(sql.Identifier, table.column_names))
             view = sql.Identifier("medgen_history", table.name)
             assert Counter(loader.query(VALID, columns=names, view=view, release=version)) == Counter(as_read)
-    uids = {cui: identifier for cui, source, _, identifier, _ in rows if source == "MedGen"}
-    return ((curie, cui, uids[cui]) for cui, source, _, _, curie in rows if source == "MONDO")
+    return sorted(Xref(*row) for row in rows)
 
 
 def test_every_version_is_rebuilt_byte_for_byte_and_its_changes_are_the_known_ones(
@@ -110,10 +94,10 @@ def test_every_version_is_rebuilt_byte_for_byte_and_its_changes_are_the_known_on
         made = warehouse.make_alone("concept_xref")
         assert not before or made.strategy_reason.startswith("followed"), made.strategy_reason
         with warehouse.new_loader() as loader:
-            triples = loader.read_query(TRIPLES, 99_999)
+            rows = list(xrefs(loader.read(XREF, ordered=True)))
             changes: list[tuple[object, ...]] = list(loader.read_changes(XREF, before, version)) if before else []
-        assert len(triples) == pairs
-        assert mapping_of(triples) == mapping
+        assert Counter(row.source for row in rows) == {"MONDO": pairs, "MedGen": pairs}
+        assert mapping_of(rows) == mapping
         kinds = Counter(str(row[0]) for row in changes if row[5] == "MONDO")
         assert (kinds["delete"], kinds["insert"], kinds.total()) == (gone, come, gone + come)
         published[version], before = mapping, version

@@ -9,7 +9,7 @@ import pytest
 
 import medgen_pipeline.catalog.curated as curated_package
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, any_table_by_name, table_by_name, upstream_of
-from medgen_pipeline.catalog.curated import sql_files
+from medgen_pipeline.catalog.curated import concept_xref, sql_files
 from medgen_pipeline.catalog.query import LOAD_RUN, Constant, Query, Scratch
 from medgen_pipeline.catalog.sources import medgen
 
@@ -212,3 +212,9 @@ def test_an_entry_that_contradicts_itself_is_refused() -> None:
     assert isinstance(table, CuratedTable)
     with pytest.raises(ValueError, match=r"lineage and columns of concept_parent do not match: \['source'\]"):
         replace(table, lineage={name: sources for name, sources in table.lineage.items() if name != "source"})
+
+
+def test_every_prefix_of_an_identifier_is_spelled_out() -> None:
+    (vocabularies,) = concept_xref.TABLE.query.constants
+    known = {row[vocabularies.columns.index("prefix")] for row in vocabularies.rows}
+    assert known | {"UMLS", "medgen.cid"} == concept_xref.PREFIXES.keys()

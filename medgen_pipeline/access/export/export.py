@@ -1,7 +1,7 @@
 """An export: the tables that have changed since the last one are written, all of them are published at once."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -9,6 +9,7 @@ from urllib.parse import quote
 from medgen_pipeline.access.export import package, parquet
 from medgen_pipeline.access.export.errors import MovingTablesError
 from medgen_pipeline.access.export.held import Held, held
+from medgen_pipeline.access.export.mappings import MAPPINGS, xrefs
 from medgen_pipeline.access.export.package import Resource
 from medgen_pipeline.access.export.places import Place, place_of
 from medgen_pipeline.loaders import AbstractNativeLoader
@@ -108,9 +109,16 @@ class _Draft:
             return f"{name}: as before"
         path = self._folder / f"{name}.parquet"
         rows = parquet.write(loader.read(table.table, ordered=True), table, path)
-        self.files[name] = [package.table_resource(table, path, rows)]
+        self.files[name] = [package.table_resource(table, path, rows), *self._mappings(table, path)]
         self.written.add(name)
         return f"{name}: {rows:,} rows, {self.files[name][0]['bytes']:,} bytes"
+
+    def _mappings(self, table: Held, rows: Path) -> Iterator[Resource]:
+        for name, (description, lines) in MAPPINGS.get(table.table.name, {}).items():
+            path = self._folder / name
+            with path.open("w", encoding="utf-8", newline="") as file:
+                file.writelines(lines(xrefs(parquet.read(rows)), table.changed))
+            yield package.mapping_resource(table, path, description)
 
 
 def _publish(target: Place, draft: Path, files: dict[str, Resource], name: str) -> str:

@@ -40,6 +40,14 @@ def write(batches: "Iterable[pa.RecordBatch]", held: Held, path: Path) -> int:
     return rows
 
 
+def read(path: Path) -> "Iterator[pa.RecordBatch]":
+    """The rows of such a file."""
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        yield from file.iter_batches()
+
+
 def described(held: Held) -> "pa.Schema":
     """The table's columns with their meanings, and what the whole is."""
     schema = schema_of(held.table.columns)

@@ -41,6 +41,22 @@ _VOCABULARIES = Constant(
     ),
 )
 
+# What each prefix stands for, those of the concept itself included. As Mondo's and Bioregistry's files have them.
+PREFIXES = {
+    "GARD": "http://purl.obolibrary.org/obo/GARD_",
+    "HP": "http://purl.obolibrary.org/obo/HP_",
+    "MEDGEN": "https://www.ncbi.nlm.nih.gov/medgen/",
+    "MESH": "http://id.nlm.nih.gov/mesh/",
+    "MONDO": "http://purl.obolibrary.org/obo/MONDO_",
+    "NCIT": "http://purl.obolibrary.org/obo/NCIT_",
+    "OMIM": "https://omim.org/entry/",
+    "OMIMPS": "https://omim.org/phenotypicSeries/PS",
+    "ORPHA": "http://www.orpha.net/ORDO/Orphanet_",
+    "SNOMEDCT": "http://snomed.info/id/",
+    "UMLS": "https://uts.nlm.nih.gov/uts/umls/concept/",
+    "medgen.cid": "https://www.ncbi.nlm.nih.gov/medgen/?term=",
+}
+
 # Vocabularies of terms whose identifiers are not in medgen_id_mappings.
 _ONLY_TERMS = ("NCI",)
 
