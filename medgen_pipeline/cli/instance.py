@@ -37,6 +37,14 @@ def prepared_dagster_home() -> Path:
     return folder
 
 
+def existing_dagster_home() -> Path | None:
+    """The same for commands that only read: nothing is made."""
+    from medgen_pipeline.settings import dagster_home
+
+    home = dagster_home() or settings().directory / "dagster"
+    return home if (home / "dagster.yaml").exists() else None
+
+
 def variables() -> dict[str, str]:
     """What Dagster's commands need to work on the demo's instance."""
     from medgen_pipeline.catalog import SOURCES

@@ -1,13 +1,14 @@
 """What is in the warehouse now: the state of each table, and rows of one."""
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from medgen_pipeline.cli.common import any_table, warehouse_to_read
+from medgen_pipeline.cli.instance import existing_dagster_home
 from medgen_pipeline.cli.rows import format_option, limit_option, write_rows
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class TableState:
         inserted: Rows that came with that one; those of the first load of all count.
         updated: Rows that it altered.
         deleted: Rows that went with it.
+        checks: How many of its checks came out how when they were last made, as this machine's Dagster has it.
         note: That it is pinned, and what is wrong or under way: a load that runs, or how the last attempt ended.
     """
 
@@ -42,13 +44,14 @@ class TableState:
     inserted: int | None = None
     updated: int | None = None
     deleted: int | None = None
+    checks: str = ""
     note: str = "never loaded"
 
 
 @click.command()
 @format_option("table")
 def status(form: str) -> None:
-    """List the tables: release, age, rows, last change, and how the last load went if it did not succeed."""
+    """List the tables: release, age, rows, last change, checks, and how the last load went if it did not succeed."""
     from medgen_pipeline.catalog import CURATED_TABLES, TABLES
     from medgen_pipeline.loaders import statement as sql
     from medgen_pipeline.loaders.records import LoadRecord
@@ -62,7 +65,21 @@ def status(form: str) -> None:
         of_table.setdefault(load.table_name, []).append(load)
     now = datetime.now(UTC)
     states = [state_of(table.name, of_table.get(table.name, ()), now) for table in (*TABLES, *CURATED_TABLES)]
+    checks = _checks()
+    states = [replace(state, checks=checks.get(state.table, "")) for state in states]
     write_rows([field.name for field in fields(TableState)], map(astuple, states), form)
+
+
+def _checks() -> dict[str, str]:
+    """How the checks of each table came out; none where no Dagster has run here."""
+    home = existing_dagster_home()
+    if home is None:
+        return {}
+    from medgen_pipeline.orchestration.check_report import counts_by_table, last_results
+    from medgen_pipeline.orchestration.local import open_instance
+
+    with open_instance(home) as instance:
+        return counts_by_table(last_results(instance))
 
 
 @click.command()

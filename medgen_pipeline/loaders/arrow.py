@@ -39,7 +39,10 @@ def batches_of(rows: Iterable[tuple[Any, ...]], schema: "pa.Schema") -> Iterator
 
     rows = iter(rows)
     while chunk := list(islice(rows, BATCH_ROWS)):
-        arrays = [pa.array(values, field.type) for values, field in zip(zip(*chunk, strict=True), schema, strict=True)]
+        # Cast, because SQLite's drivers and others give 0 and 1 for truth values, and days as text.
+        arrays = [
+            pa.array(values).cast(field.type) for values, field in zip(zip(*chunk, strict=True), schema, strict=True)
+        ]
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 

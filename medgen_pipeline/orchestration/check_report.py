@@ -1,12 +1,14 @@
 """How each check came out when it was last made, as the instance has it."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
 from dagster._core.storage.asset_check_execution_record import COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
 
 from medgen_pipeline.orchestration.build import build_definitions
+from medgen_pipeline.orchestration.keys import table_name
 
 
 @dataclass(frozen=True)
@@ -22,11 +24,13 @@ class LastResult:
     """The last that is known of one check.
 
     Attributes:
+        table: Its table.
         name: The asset's and the check's.
         was_made: Whether it ever was.
         problems: Empty where it passed.
     """
 
+    table: str
     name: str
     was_made: bool
     problems: Sequence[Problem]
@@ -40,7 +44,22 @@ def last_results(instance: dg.DagsterInstance) -> Iterator[LastResult]:
         if evaluation is not None and not evaluation.passed:
             said = evaluation.description or "no reason given"
             problems.append(Problem(said, evaluation.severity is dg.AssetCheckSeverity.ERROR))
-        yield LastResult(f"{key.asset_key.to_user_string()}: {key.name}", evaluation is not None, problems)
+        name = f"{key.asset_key.to_user_string()}: {key.name}"
+        yield LastResult(table_name(key.asset_key), name, evaluation is not None, problems)
+
+
+def counts_by_table(results: Iterable[LastResult]) -> dict[str, str]:
+    """For each table that was ever checked, how many of its checks failed, warned and passed."""
+    counted: dict[str, Counter[str]] = {}
+    for result in results:
+        if result.was_made or result.problems:
+            outcome = "failed" if any(problem.is_error for problem in result.problems) else "warned"
+            counted.setdefault(result.table, Counter())[outcome if result.problems else "passed"] += 1
+    outcomes = ("failed", "warned", "passed")
+    return {
+        table: ", ".join(f"{counts[outcome]} {outcome}" for outcome in outcomes if counts[outcome])
+        for table, counts in counted.items()
+    }
 
 
 def _run_that_only_planned(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> str:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from medgen_pipeline.catalog import ColumnType
 from medgen_pipeline.loaders import LoaderError
 from medgen_pipeline.testing.backend import Backend, Row
-from medgen_pipeline.testing.loads import HISTORY, NAMES, PUBMED, RELEASES, A, B, C, D, load
+from medgen_pipeline.testing.loads import HISTORY, NAMES, PUBMED, RELEASES, YES_OR_NO, A, B, C, D, load
 from medgen_pipeline.testing.tiers import Behaviour
 
 if TYPE_CHECKING:
@@ -55,6 +56,22 @@ class ReadContract(Behaviour):
             (whole,) = [batch for batch in loader.read(PUBMED) if batch.num_rows]
             assert whole.schema == pa.schema([(column.name, types[column.type]) for column in PUBMED.columns])
             assert rows_of(loader.read(PUBMED, ["pmid", "cui"])) == Counter([(2**60, "C1"), (None, "C2"), (None, "C2")])
+
+    def test_truth_values_and_days_are_such_and_can_be_asked_for(self, backend: Backend) -> None:
+        import pyarrow as pa
+
+        first, second = date(2026, 1, 7), date(1969, 12, 31)
+        rows: list[Row] = [("C1", True, first), ("C2", False, second), ("C3", None, None)]
+        load(backend.new_loader(), YES_OR_NO, rows)
+        load(backend.new_loader(), YES_OR_NO, [("C1", False, None), *rows[1:]], RELEASES[1])
+        with backend.new_loader() as loader:
+            assert rows_of(loader.read(YES_OR_NO, release=RELEASES[0])) == Counter(rows)
+            (whole,) = [batch for batch in loader.read(YES_OR_NO, where={"is_so": False}) if batch.num_rows]
+            assert whole.schema.types == [pa.string(), pa.bool_(), pa.date32()]
+            assert rows_of([whole]) == Counter([("C1", False, None), ("C2", False, second)])
+            assert rows_of(loader.read(YES_OR_NO, ["cui"], {"day": [second, None]})) == Counter(
+                [("C1",), ("C2",), ("C3",)]
+            )
 
     @pytest.mark.parametrize(
         ("where", "cuis"),

@@ -16,6 +16,7 @@ from medgen_pipeline.cli import main
 from medgen_pipeline.loaders.records import LostConnectionError
 from medgen_pipeline.loading.findings import ACROSS_TABLES, OF_ONE_TABLE, judge_row_count
 from medgen_pipeline.orchestration.build import build_definitions
+from medgen_pipeline.orchestration.check_report import counts_by_table, last_results
 from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
 from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
 from medgen_pipeline.orchestration.resources import MedgenSource
@@ -256,6 +257,7 @@ def test_a_check_that_was_planned_and_not_made_is_a_warning_beside_what_it_found
 
     with dg.DagsterInstance.from_config(str(tmp_path / "dagster")) as instance:
         checks = len(run(definitions, instance, NAMES_KEY).get_asset_check_evaluations())
+        assert counts_by_table(last_results(instance)) == {"names": f"{checks} passed"}
         published = (release / NAMES.file_name).read_bytes()
         (release / NAMES.file_name).write_bytes(b"no gzip")
         failed = run(definitions, instance, NAMES_KEY)
@@ -272,6 +274,7 @@ def test_a_check_that_was_planned_and_not_made_is_a_warning_beside_what_it_found
         run(definitions, instance, NAMES_KEY)
         status, lines = asked()
         assert (status, len(lines), lines[-1]) == (1, checks + 2, f"{checks} checks were made; 1 count as errors")
+        assert counts_by_table(last_results(instance)) == {"names": f"1 failed, {checks - 1} warned"}
 
 
 # docs/checks.md

@@ -114,6 +114,7 @@ def test_the_commands_that_look_show_each_table_and_the_rows_asked_for(demo: Dem
     demo.server.ensure_running()
     status, shown = (demo.shell(command).stdout.splitlines()[2:] for command in LOOK.splitlines())
     assert [line.split()[0] for line in status] == [table.name for table in (*TABLES, *CURATED_TABLES)]
+    assert next(line for line in status if line.startswith("names ")).endswith(" passed")
     assert [" ".join(line.split()) for line in shown] == ["C0024796 Marfan syndrome NCI N"]
 
 
