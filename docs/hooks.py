@@ -116,7 +116,10 @@ def _source_facts(table: SourceTable) -> Iterator[str]:
 
 
 def _curated_facts(table: CuratedTable) -> Iterator[str]:
-    yield f"Made from {', '.join(_link(upstream, upstream.name) for upstream in upstream_of(table))}"
+    links = {one.name: _link(one, one.name) for one in upstream_of(table)}
+    yield f"Made from {', '.join(link for name, link in links.items() if name not in table.optional)}"
+    if table.optional:
+        yield f"where they are loaded, from {', '.join(links[name] for name in table.optional)}, too"
 
 
 def _key(table: Table) -> str:

@@ -1,15 +1,17 @@
 """The shape of a catalog entry. No table is described here (``sources`` and ``curated`` do), and nothing is read."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum, StrEnum
 
-from medgen_pipeline.catalog.query import FEED_PREFIX, LOAD_RUN, Parameter, Query, Scratch
+from medgen_pipeline.catalog.query import FEED_PREFIX, LOAD_RUN, Absent, Parameter, Query, Scratch
 
 AFFECTED = "affected"
 RECENT_PREFIX = "recent_"
+# A parameter of this prefix and an optional table's name is 1, or 0 where that table is not loaded.
+LOADED_PREFIX = "has_"
 
 # To be raised where the same bytes of a file become other rows than before.
 _READING = 2
@@ -356,6 +358,7 @@ class CuratedTable(Table):
     Attributes:
         query: Gives the rows, with the table's columns by name.
         lineage: For each column, the columns it is made from, as ``table.column``.
+        optional: Upstream tables that it is made without where they are not loaded, as if they had no rows.
         increment: How it is brought up to date without reading its upstream whole; None: it is always rebuilt.
         settings: Parameters of the query that users may choose.
         rules: What must hold in it.
@@ -364,6 +367,7 @@ class CuratedTable(Table):
 
     query: Query
     lineage: Mapping[str, tuple[str, ...]] = field(hash=False)
+    optional: tuple[str, ...] = ()
     increment: Increment | None = None
     settings: tuple[Setting, ...] = ()
     rules: tuple[Rule, ...] = ()
@@ -377,6 +381,25 @@ class CuratedTable(Table):
             raise ValueError(f"catalog: lineage and columns of {self.name} do not match: {wrong}")
         if unknown := {setting.parameter for setting in self.settings} - set(self.query.parameters):
             raise ValueError(f"catalog: the query of {self.name} has no parameters {sorted(unknown)}")
+
+    def without(self, absent: Collection[Table]) -> "CuratedTable":
+        """The table as it is made where some of its optional upstream tables are not loaded."""
+        if not absent:
+            return self
+        nothing = [Absent(table.name, tuple((one.name, one.type.value) for one in table.columns)) for table in absent]
+        feeds = [Absent(RECENT_PREFIX + one.name, (("_change_type", "text"), *one.columns)) for one in nothing]
+        names = {table.name for table in absent}
+        lost = {LOADED_PREFIX + name: 0 for name in names}
+        query = replace(
+            self.query,
+            absent=(*nothing, *feeds),
+            parameters={name: lost.get(name, value) for name, value in self.query.parameters.items()},
+        )
+        lineage = {
+            column: tuple(one for one in sources if one.partition(".")[0] not in names)
+            for column, sources in self.lineage.items()
+        }
+        return replace(self, query=query, lineage=lineage)
 
     @property
     def version(self) -> str:
@@ -393,7 +416,9 @@ class CuratedTable(Table):
         """
         if self.increment is None:
             raise ValueError(f"catalog: {self.name} has no increment")
-        made = replace(self.increment.query, parameters=query.parameters) if self.increment.query else query
+        made = query
+        if self.increment.query:
+            made = replace(self.increment.query, parameters=query.parameters, absent=query.absent)
         key = self.increment.key
         affected = f"{{{AFFECTED}}} AS affected ON " + " AND ".join(f"affected.{name} = part.{name}" for name in key)
         columns = ", ".join(f"part.{name}" for name in self.column_names)
@@ -420,7 +445,9 @@ class CuratedTable(Table):
             f"SELECT '-' AS _sign, {columns} FROM {{replaced}} AS part"  # noqa: S608  # the catalog's names
             f" UNION ALL SELECT '+', {columns} FROM ({made.text}) AS part JOIN {affected}"
         )
-        whole = Query(text=text, scratch=scratch, constants=made.constants, parameters=query.parameters)
+        whole = Query(
+            text=text, scratch=scratch, constants=made.constants, parameters=query.parameters, absent=made.absent
+        )
         recent = [name for name in whole.relations if name.startswith(RECENT_PREFIX)]
         bounds: dict[str, Parameter] = {}
         for name, (since, until) in windows.items():

@@ -29,6 +29,19 @@ class Constant:
 
 
 @dataclass(frozen=True)
+class Absent:
+    """A relation without rows, in the place of a table that is not loaded.
+
+    Attributes:
+        name: What the query calls it, in braces.
+        columns: Its columns by name, each with its kind as ``ColumnType`` has it.
+    """
+
+    name: str
+    columns: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class Scratch:
     """A temporary table of a build: it goes when the query has run.
 
@@ -67,6 +80,7 @@ class Query:
         scratch: Temporary tables it is made from, in the order they are made.
         constants: Small relations.
         parameters: Values by name; a tuple is a list of values for IN.
+        absent: Tables, and feeds of theirs, that it names and that are not loaded.
         source: The same as people read it, with comments; empty where nobody wrote it down.
     """
 
@@ -74,12 +88,13 @@ class Query:
     scratch: tuple[Scratch, ...] = ()
     constants: tuple[Constant, ...] = ()
     parameters: Mapping[str, Parameter] = field(default_factory=dict, hash=False)
+    absent: tuple[Absent, ...] = ()
     source: str = field(default="", compare=False, repr=False)
 
     @property
     def relations(self) -> tuple[str, ...]:
         """The tables, feeds and record of loads that it reads, in the order they are first named."""
-        own = {"round", *self.parameters, *(one.name for one in self.constants)}
+        own = {"round", *self.parameters, *(one.name for one in self.constants), *(one.name for one in self.absent)}
         read: dict[str, None] = {}
         for scratch in self.scratch:
             read |= dict.fromkeys(name for name in _names_in(scratch.query) if name not in own)
@@ -116,7 +131,7 @@ class Query:
     @property
     def fingerprint(self) -> str:
         """A hash of all that decides the answer besides the tables it reads."""
-        parts = (self.text, self.scratch, self.constants, sorted(self.parameters.items()))
+        parts = (self.text, self.scratch, self.constants, sorted(self.parameters.items()), *self.absent)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 

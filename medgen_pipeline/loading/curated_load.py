@@ -137,7 +137,8 @@ def read_inputs(loader: AbstractNativeLoader, table: CuratedTable, options: Cura
         SettingError: A setting has a value out of range.
     """
     found = {upstream.name: loader.last_load(upstream) for upstream in upstream_of(table)}
-    if missing := sorted(name for name, load in found.items() if load is None):
+    absent = {name for name, load in found.items() if load is None}
+    if missing := sorted(absent - set(table.optional)):
         raise MissingUpstreamError(
             f"{table.name} cannot be made: {', '.join(missing)} {'was' if len(missing) == 1 else 'were'} never loaded. "
             f"Materialize {'it' if len(missing) == 1 else 'them'} first, for example with the job refresh_medgen. "
@@ -145,8 +146,9 @@ def read_inputs(loader: AbstractNativeLoader, table: CuratedTable, options: Cura
             missing,
         )
     _check_settings(loader, table, options)
-    query = table.query.with_parameters(options.parameters)
-    return CuratedInputs(table, query, {name: load for name, load in found.items() if load is not None})
+    made = table.without([any_table_by_name(name) for name in sorted(absent)])
+    query = made.query.with_parameters(options.parameters)
+    return CuratedInputs(made, query, {name: load for name, load in found.items() if load is not None})
 
 
 def _check_settings(loader: AbstractNativeLoader, table: CuratedTable, options: CuratedOptions) -> None:
@@ -300,6 +302,8 @@ class _CuratedLoad(Load):
         unknown = sorted(self._inputs.upstream.keys() - last.made_from.keys()) if last else []
         if not unknown:
             return ""
+        if set(unknown) <= set(self._curated.optional):
+            return f"the last load was made without {', '.join(unknown)}, or from rows that somebody else had written"
         return f"the last load was made from rows of {', '.join(unknown)} that somebody else had written, or says not"
 
     def _publish_changes(self, last: LoadRecord) -> bool:

@@ -119,13 +119,14 @@ def _chosen(known: Sequence[T], names: Collection[str] | None) -> tuple[T, ...]:
 def _curated(
     sources: Sequence[SourceTable], wanted: bool | Collection[str] | None, capabilities: LoaderCapabilities | None
 ) -> tuple[CuratedTable, ...]:
-    """The curated tables that are wanted and whose inputs are all there."""
+    """The curated tables that are wanted and whose inputs are all there, but for optional ones."""
     if wanted is None:
         wanted = capabilities is None or capabilities.curated
     there = {table.name for table in sources}
     made: list[CuratedTable] = []
     for table in _chosen(CURATED_TABLES, None if isinstance(wanted, bool) else wanted) if wanted else ():
-        if all(upstream.name in there for upstream in upstream_of(table)):
+        absent = [upstream for upstream in upstream_of(table) if upstream.name not in there]
+        if all(upstream.name in table.optional for upstream in absent):
             there.add(table.name)
-            made.append(table)
+            made.append(table.without(absent))
     return tuple(made)

@@ -161,7 +161,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             loader = self.target.loader()
             result = load_curated(loader, table, pending.options, context.run_id, pending.inputs)
         self._report(context, table, loader, result)
-        context.add_output_metadata(curated_metadata(table, context.asset_key.path[:-1], result.metrics))
+        context.add_output_metadata(curated_metadata(pending.inputs.table, context.asset_key.path[:-1], result.metrics))
 
     def _report(
         self, context: dg.OutputContext, table: Table, loader: AbstractNativeLoader, result: LoadResult

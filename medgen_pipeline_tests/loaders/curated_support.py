@@ -83,12 +83,12 @@ class CuratedWarehouse:
         self.give("names", [{"cui": cui, "name": f"Name of {cui}", "source": "GTR"} for cui in cuis])
 
     def make(self, name: str, **parameters: Parameter) -> LoadResult:
-        """Make a curated table, and before it whatever it is made from: empty where it was not given."""
+        """Make a curated table, and before it what it cannot be made without: empty where it was not given."""
         table = curated(name)
         for upstream in upstream_of(table):
             if isinstance(upstream, CuratedTable):
                 self.make(upstream.name)
-            elif upstream.name not in self.given:
+            elif upstream.name not in self.given and upstream.name not in table.optional:
                 self.give(upstream.name, [])
         return load_curated(self.new_loader(), table, CuratedOptions(parameters))
 

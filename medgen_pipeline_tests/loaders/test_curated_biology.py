@@ -168,8 +168,15 @@ def test_a_setting_that_cannot_be_meant_is_refused(curated_warehouse: CuratedWar
 
 
 def redirects(
-    warehouse: CuratedWarehouse, current: Sequence[str], merged: Sequence[Row], history: Sequence[Row]
+    warehouse: CuratedWarehouse,
+    current: Sequence[str],
+    merged: Sequence[Row],
+    history: Sequence[Row],
+    clinvar: Sequence[Row] | None = None,
 ) -> list[Row]:
+    """What is made of MedGen's two tables, and of ClinVar's where that is loaded."""
+    if clinvar is not None:
+        warehouse.give("concept_id_history", [(*row, "Feb 16 2016") for row in clinvar])
     warehouse.give_names(*current)
     warehouse.give("merged", merged)
     warehouse.give("medgen_cui_history", [(*row, "Jan 2020") for row in history])
@@ -181,9 +188,9 @@ def redirects(
 def test_a_chain_through_both_tables_is_followed_to_the_current_concept(curated_warehouse: CuratedWarehouse) -> None:
     found = redirects(curated_warehouse, ["C9"], [("C1", "C2"), ("C3", "C9")], [("C2", "C3")])
     assert found == [
-        ("C1", "C9", "current", 3, 1),
-        ("C2", "C9", "current", 2, 1),
-        ("C3", "C9", "current", 1, 1),
+        ("C1", "C9", "current", 3, 1, "MedGen"),
+        ("C2", "C9", "current", 2, 1, "MedGen"),
+        ("C3", "C9", "current", 1, 1, "MedGen"),
     ]
 
 
@@ -191,7 +198,7 @@ def test_a_concept_that_is_current_again_is_not_redirected_and_ends_the_way(
     curated_warehouse: CuratedWarehouse,
 ) -> None:
     found = redirects(curated_warehouse, ["C2", "C3"], [("C1", "C2"), ("C2", "C3")], [("C3", "No longer reported")])
-    assert found == [("C1", "C2", "current", 1, 1)]
+    assert found == [("C1", "C2", "current", 1, 1, "MedGen")]
 
 
 def test_dead_ends_say_why(curated_warehouse: CuratedWarehouse) -> None:
@@ -202,14 +209,14 @@ def test_dead_ends_say_why(curated_warehouse: CuratedWarehouse) -> None:
         [("C6", "No longer reported"), ("C7", "C6"), ("CN1", None)],
     )
     assert found == [
-        ("C1", None, "cycle", None, 0),
-        ("C2", None, "cycle", None, 0),
-        ("C3", None, "cycle", None, 0),
-        ("C4", None, "unknown target", None, 0),
-        ("C6", None, "not reported", None, 0),
-        ("C7", None, "not reported", None, 0),
-        ("C8", None, "unknown target", None, 0),
-        ("CN1", None, "not reported", None, 0),
+        ("C1", None, "cycle", None, 0, "MedGen"),
+        ("C2", None, "cycle", None, 0, "MedGen"),
+        ("C3", None, "cycle", None, 0, "MedGen"),
+        ("C4", None, "unknown target", None, 0, "MedGen"),
+        ("C6", None, "not reported", None, 0, "MedGen"),
+        ("C7", None, "not reported", None, 0, "MedGen"),
+        ("C8", None, "unknown target", None, 0, "MedGen"),
+        ("CN1", None, "not reported", None, 0, "MedGen"),
     ]
 
 
@@ -221,10 +228,42 @@ def test_a_way_out_of_a_cycle_is_found_and_a_split_counts_its_targets(curated_wa
         [("C3", "No longer reported")],
     )
     assert found == [
-        ("C1", "C9", "current", 2, 1),
-        ("C2", "C9", "current", 1, 1),
-        ("C3", "C7", "current", 1, 2),
-        ("C4", "C9", "current", 1, 3),
+        ("C1", "C9", "current", 2, 1, "MedGen"),
+        ("C2", "C9", "current", 1, 1, "MedGen"),
+        ("C3", "C7", "current", 1, 2, "MedGen"),
+        ("C4", "C9", "current", 1, 3, "MedGen"),
+    ]
+
+
+def test_clinvar_s_word_is_taken_where_medgen_s_leads_to_no_current_concept(
+    curated_warehouse: CuratedWarehouse,
+) -> None:
+    found = redirects(
+        curated_warehouse,
+        ["C7", "C8", "C9"],
+        [("C1", "C2"), ("C2", "C9"), ("C3", "C20"), ("C6", "C21"), ("C10", "C8")],
+        [("C4", "No longer reported")],
+        [
+            ("C1", "C8"),  # nearer, but MedGen's leads on
+            ("C3", "C8"),  # MedGen's leads to an unknown concept
+            ("C4", "C8"),  # MedGen has given it up
+            ("C5", "C1"),  # MedGen does not have it, but what it has become
+            ("C21", "C7"),  # MedGen's way ends where ClinVar's goes on
+            ("C10", "C8"),  # both tell the same
+            ("CN1", "No longer reported"),
+            ("C9", "C7"),  # current
+        ],
+    )
+    assert found == [
+        ("C1", "C9", "current", 2, 1, "MedGen"),
+        ("C10", "C8", "current", 1, 1, "MedGen"),
+        ("C2", "C9", "current", 1, 1, "MedGen"),
+        ("C21", "C7", "current", 1, 1, "ClinVar"),
+        ("C3", "C8", "current", 1, 1, "ClinVar"),
+        ("C4", "C8", "current", 1, 1, "ClinVar"),
+        ("C5", "C9", "current", 3, 1, "ClinVar"),
+        ("C6", "C7", "current", 2, 1, "ClinVar"),
+        ("CN1", None, "not reported", None, 0, "ClinVar"),
     ]
 
 
@@ -444,6 +483,39 @@ def test_genes_of_both_files_are_followed_to_current_concepts_and_no_source_is_l
     )
 
 
+def test_the_approved_symbol_of_a_gene_goes_before_the_published_one(curated_warehouse: CuratedWarehouse) -> None:
+    curated_warehouse.give(
+        "gene_info",
+        [
+            {"gene_id": 1, "symbol": "NCBIS", "symbol_from_nomenclature_authority": "APPROVED"},
+            {"gene_id": 2, "symbol": "LOC2"},
+            {"gene_id": 3, "symbol": "THREE"},
+        ],
+    )
+    curated_warehouse.give("mim2gene_medgen", [gene_row(3, "C1", " GeneMap")])
+    listed = [condition(1, "A", "C1"), condition(2, "Z", "C1"), condition(4, "FOUR", "C1")]
+    curated_warehouse.give("gene_condition_source_id", listed)
+    curated_warehouse.make("gene_disease")
+    symbols = [(1, "APPROVED"), (2, "LOC2"), (3, "THREE"), (4, "FOUR")]
+    assert curated_warehouse.rows("gene_disease", ["gene_id", "symbol"]) == symbols
+
+
+def test_genes_of_a_concept_are_counted_once_with_those_of_what_was_merged_into_it(
+    curated_warehouse: CuratedWarehouse,
+) -> None:
+    curated_warehouse.give_names("C1", "C2", "C3")
+    curated_warehouse.give("merged", [("C9", "C1")])
+    listed = [gene_row(1, "C1", None), gene_row(2, "C9", None), gene_row(None, "C2", None), gene_row(3, None, None)]
+    curated_warehouse.give("mim2gene_medgen", listed)
+    curated_warehouse.make("concept")
+    counts = [("C1", None), ("C2", None), ("C3", None)]  # one of the two lists says nothing
+    assert curated_warehouse.rows("concept", ["cui", "gene_count"]) == counts
+    listed = [condition(1, "A", "C1"), condition(1, "A", "C9"), condition(4, "D", "C9"), condition(4, "D", "C2")]
+    curated_warehouse.give("gene_condition_source_id", listed)
+    curated_warehouse.make("concept")
+    assert curated_warehouse.rows("concept", ["cui", "gene_count"]) == [("C1", 3), ("C2", 1), ("C3", 0)]
+
+
 def test_a_well_known_gene_that_is_not_the_cause_is_an_error_and_so_are_many_lost_concepts(
     curated_warehouse: CuratedWarehouse,
 ) -> None:
@@ -576,7 +648,7 @@ def test_a_concept_has_one_row_with_the_best_definition_its_types_and_its_counts
     mapped = [("C1", "Any", "9", "MedGen"), ("C1", "Any", "10", "MedGen"), ("C2", "Any", "none yet", "MedGen")]
     curated_warehouse.give("medgen_id_mappings", mapped)
     curated_warehouse.make("concept")
-    nothing = (False, False, 0, 0)
+    nothing = (False, False, 0, 0, None)
     assert curated_warehouse.rows("concept") == [
         (
             "C1",
@@ -591,6 +663,7 @@ def test_a_concept_has_one_row_with_the_best_definition_its_types_and_its_counts
             False,
             2,
             2,
+            None,
         ),
         ("C2", "UMLS:C2", None, "Name of C2", "GTR", "By nobody that is listed.", "SOMEBODY", "Finding", *nothing),
         ("C3", "UMLS:C3", None, "Name of C3", "GTR", None, None, None, *nothing),
@@ -802,12 +875,15 @@ def test_many_identifiers_of_no_current_concept_are_counted_in_one_scan(curated_
         "SELECT seq_scan + coalesce(idx_scan, 0) FROM pg_stat_user_tables WHERE relid = 'medgen.concept_xref'::regclass"
     )
     others = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    while query(curated_warehouse.database, others):  # what a session has scanned counts when it has ended
-        time.sleep(0.01)
-    ((before,),) = query(curated_warehouse.database, scans)
+
+    def counted() -> int:
+        while query(curated_warehouse.database, others):  # what a session has scanned counts when it has ended
+            time.sleep(0.01)
+        return int(str(query(curated_warehouse.database, scans)[0][0]))
+
+    before = counted()
     assert len(curated_warehouse.findings("concept_xref", "concepts_are_current")) == 100
-    ((after,),) = query(curated_warehouse.database, scans)
-    assert int(str(after)) - int(str(before)) == 2  # the rows, and how many there are
+    assert counted() - before == 2  # the rows, and how many there are
 
 
 def test_phenotypes_of_no_current_concept_and_contradictions_are_found(curated_warehouse: CuratedWarehouse) -> None:

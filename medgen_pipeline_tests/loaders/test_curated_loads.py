@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from medgen_pipeline.catalog import ColumnType, CuratedTable, upstream_of
+from medgen_pipeline.catalog import ColumnType, CuratedTable, table_by_name, upstream_of
 from medgen_pipeline.loaders import ApplyMode, LoaderError, LostConnectionError, Strategy
 from medgen_pipeline.loading.curated_load import (
     CuratedOptions,
@@ -51,6 +51,8 @@ def test_a_table_is_kept_without_a_query_as_long_as_nothing_it_is_made_from_chan
 def test_a_change_of_any_table_that_it_is_made_from_is_followed(database: str) -> None:
     warehouse = CuratedWarehouse(lambda: new_loader(database), database)
     for name in ("cui_redirect", "concept", "concept_parent"):
+        for optional in curated(name).optional:
+            warehouse.give(optional, [])
         warehouse.make(name)
         for upstream in upstream_of(curated(name)):
             if not isinstance(upstream, CuratedTable):
@@ -253,6 +255,29 @@ def test_following_gives_what_a_rebuild_gives_behind_the_gate_too(curated_wareho
         reason = curated_warehouse.make_alone("concept_literature").strategy_reason
         assert number == 0 or reason.startswith("followed")
         assert curated_warehouse.rows("concept_literature") == expected_literature(rows)
+
+
+def test_a_table_that_it_can_be_made_without_counts_from_its_first_load_on_and_no_longer_where_its_source_is_off(
+    database: str,
+) -> None:
+    warehouse = CuratedWarehouse(lambda: new_loader(database), database)
+    warehouse.give("merged", [("C1", "C9")])
+    warehouse.give_names("C9")
+    assert warehouse.make("cui_redirect").counts.rows_after == 1
+    assert warehouse.make_alone("cui_redirect").strategy_reason.startswith("nothing")
+    history = [("C2", "C9", "Feb 16 2016")]
+    warehouse.give("concept_id_history", history)
+    made = warehouse.make_alone("cui_redirect")
+    assert made.strategy_reason.startswith("the last load was made without concept_id_history")
+    assert warehouse.rows("cui_redirect", ["cui", "source"]) == [("C1", "MedGen"), ("C2", "ClinVar")]
+    warehouse.give("concept_id_history", [*history, ("C3", "C9", "Feb 16 2016")], "2026-01-14")
+    assert warehouse.make_alone("cui_redirect").strategy_reason.startswith("followed")
+    off = curated("cui_redirect").without([table_by_name("concept_id_history")])
+    made = load_curated(warehouse.new_loader(), off)
+    assert made.strategy_reason == "its query or a setting has changed since the last load"
+    warehouse.give("merged", [("C1", "C9"), ("C4", "C9")], "2026-01-14")
+    assert load_curated(warehouse.new_loader(), off).strategy_reason.startswith("followed the changes of merged")
+    assert warehouse.rows("cui_redirect", ["cui", "source"]) == [("C1", "MedGen"), ("C4", "MedGen")]
 
 
 # Refused and failed

@@ -113,6 +113,19 @@ def test_a_source_that_is_switched_off_takes_what_is_made_from_it_along_and_noth
     assert made == set(CURATED_NAMES) - {"gene_disease"}
 
 
+def test_what_can_be_made_without_a_source_is_downstream_of_it_only_where_it_is_loaded() -> None:
+    def upstream(name: str, sources: str) -> set[str]:
+        graph = build_definitions(environment={"MEDGEN_SOURCES": sources}).resolve_asset_graph()
+        return {key.path[-1] for key in graph.get(dg.AssetKey(["medgen", name])).parent_keys}
+
+    assert upstream("cui_redirect", "medgen") == {"names", "merged", "medgen_cui_history"}
+    assert upstream("cui_redirect", "medgen,clinvar") - upstream("cui_redirect", "medgen") == {"concept_id_history"}
+    assert upstream("concept", "medgen,gene") - upstream("concept", "medgen") == {"mim2gene_medgen"}
+    whole = "medgen,gene,gene_info,clinvar"
+    assert upstream("gene_disease", whole) - upstream("gene_disease", "medgen,gene,clinvar") == {"gene_info"}
+    assert "gene_disease" not in upstream("concept", whole)
+
+
 @pytest.mark.parametrize(
     "environment", [{"MEDGEN_CURATED": "false"}, {"MEDGEN_CURATED": "False"}, {"MEDGEN_DSN": "duckdb:///w.duckdb"}]
 )

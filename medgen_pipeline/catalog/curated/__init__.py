@@ -23,13 +23,13 @@ from medgen_pipeline.catalog.sources import TABLES, medgen
 CURATED_TABLES: tuple[CuratedTable, ...] = (
     concept_literature.TABLE,
     concept_name.TABLE,
+    cui_redirect.TABLE,
     concept.TABLE,
     concept_xref.TABLE,
     concept_parent.TABLE,
     concept_relation.TABLE,
     concept_ancestor.TABLE,
     disease_phenotype.TABLE,
-    cui_redirect.TABLE,
     gene_disease.TABLE,
     release_report.TABLE,
 )
@@ -50,7 +50,7 @@ def any_table_by_name(name: str) -> Table:
 
 
 def upstream_of(table: CuratedTable) -> tuple[Table, ...]:
-    """The tables that must exist before ``table`` can be made, and whose loads make it out of date."""
+    """The tables that ``table`` is made from, and whose loads make it out of date."""
     names = dict.fromkeys(table.query.tables)
     if table.query.reads_loads:
         names |= dict.fromkeys(source.name for source in medgen.TABLES)
@@ -58,12 +58,13 @@ def upstream_of(table: CuratedTable) -> tuple[Table, ...]:
 
 
 def sources_behind(table: Table) -> frozenset[Source]:
-    """The sources of all files that ``table`` is made from."""
+    """The sources of all files that ``table`` cannot be made without."""
     if isinstance(table, SourceTable):
         return frozenset({table.source})
-    return (
-        frozenset().union(*map(sources_behind, upstream_of(table))) if isinstance(table, CuratedTable) else frozenset()
-    )
+    if not isinstance(table, CuratedTable):
+        return frozenset()
+    needed = (one for one in upstream_of(table) if one.name not in table.optional)
+    return frozenset().union(*map(sources_behind, needed))
 
 
 def rows_ahead(table: Table) -> int:
@@ -74,7 +75,8 @@ def rows_ahead(table: Table) -> int:
     """
     read = (table,) if isinstance(table, SourceTable) else _read_by(table)
     own = max((other.typical_rows for other in read if isinstance(other, SourceTable)), default=0)
-    return own + max((rows_ahead(other) for other in CURATED_TABLES if table in _read_by(other)), default=0)
+    readers = (other for other in CURATED_TABLES if table.name in other.query.tables and other.name != table.name)
+    return own + max(map(rows_ahead, readers), default=0)
 
 
 def _read_by(table: Table) -> tuple[Table, ...]:

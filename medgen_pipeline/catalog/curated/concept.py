@@ -12,11 +12,13 @@ One row per CUI of `names`, that is, per current concept. Retired ones are in `c
 - `is_disease` goes by semantic types: diseases, neoplasms, mental disorders, malformations, cell dysfunctions.
   Findings, signs and injuries are not among them, so a phenotype of HPO can be one or not.
 - `synonym_count` counts names apart from the preferred one, `link_count` links to PubMed.
+- `gene_count` counts genes as `gene_disease` lists them, whatever the association; 0 where it lists none. It is empty
+  where the sources `gene` and `clinvar` are not both loaded.
 """
 
 from medgen_pipeline.catalog.curated.columns import ID, LONG, NAME, flag, integer, text
-from medgen_pipeline.catalog.curated.sql_files import read, read_named
-from medgen_pipeline.catalog.model import CuratedTable, Rule, by_column
+from medgen_pipeline.catalog.curated.sql_files import read, read_increment, read_named
+from medgen_pipeline.catalog.model import CuratedTable, Rule
 from medgen_pipeline.catalog.query import Constant
 
 # Whose definition to show, best first. MedGen's own pages begin with GeneReviews and MedlinePlus Genetics, too.
@@ -98,21 +100,21 @@ TABLE = CuratedTable(
         flag("is_placeholder", "Whether it stands for no concept at all, such as `not provided`."),
         integer("synonym_count", "Names apart from the preferred one."),
         integer("link_count", "Links to PubMed."),
+        integer("gene_count", "Genes, as in `gene_disease`; empty where that is not made.", nullable=True),
     ),
     key=("cui",),
     lookups=("curie",),
     key_proven=True,
     description=__doc__,
-    query=read("concept.sql", [_SOURCES, DISEASES, _PLACEHOLDERS]),
-    increment=by_column(
-        "cui",
-        names="cui",
-        mgdef="cui",
-        mgsty="cui",
-        concept_name="cui",
-        medgen_id_mappings="cui",
-        concept_literature="cui",
+    query=read(
+        "concept.sql",
+        [_SOURCES, DISEASES, _PLACEHOLDERS],
+        has_mim2gene_medgen=1,
+        has_gene_condition_source_id=1,
     ),
+    # Not gene_disease, which cannot be made before both lists were loaded: it would hold up all concepts until then.
+    optional=("mim2gene_medgen", "gene_condition_source_id"),
+    increment=read_increment("concept.increment.sql", "cui"),
     lineage={
         "cui": ("names.cui",),
         "curie": ("names.cui",),
@@ -126,6 +128,13 @@ TABLE = CuratedTable(
         "is_placeholder": ("names.name",),
         "synonym_count": ("concept_name.name", "concept_name.is_preferred"),
         "link_count": ("concept_literature.link_count",),
+        "gene_count": (
+            "mim2gene_medgen.gene_id",
+            "mim2gene_medgen.medgen_cui",
+            "gene_condition_source_id.gene_id",
+            "gene_condition_source_id.concept_id",
+            "cui_redirect.current_cui",
+        ),
     },
     rules=(
         Rule(

@@ -50,13 +50,23 @@ CREATE TEMP TABLE {uids} AS
 SELECT cui, MIN(CASE WHEN source_id ~ '^[0-9]+$' THEN CAST(source_id AS BIGINT) END) AS uid
 FROM {medgen_id_mappings} WHERE source = 'MedGen' GROUP BY cui;
 
+-- Genes are listed by the concept of their day.
+CREATE TEMP TABLE {genes} AS
+SELECT COALESCE(redirect.current_cui, listed.cui) AS cui, COUNT(DISTINCT listed.gene_id) AS genes
+FROM (
+    SELECT medgen_cui AS cui, gene_id FROM {mim2gene_medgen}
+    UNION SELECT concept_id, gene_id FROM {gene_condition_source_id}
+) AS listed LEFT JOIN {cui_redirect} AS redirect ON redirect.cui = listed.cui
+GROUP BY COALESCE(redirect.current_cui, listed.cui);
+
 SELECT living.cui, CASE WHEN living.cui ~ '^C[0-9]+$' THEN 'UMLS:' ELSE 'medgen.cid:' END || living.cui AS curie,
     uids.uid, living.name, living.source AS name_source,
     definition.def AS definition, definition.source AS definition_source,
     COALESCE(several.semantic_types, typed.sty) AS semantic_types,
     COALESCE(typed.is_disease = 1, FALSE) AS is_disease,
     placeholder.name IS NOT NULL AS is_placeholder,
-    COALESCE(synonyms.names, 0) AS synonym_count, COALESCE(literature.link_count, 0) AS link_count
+    COALESCE(synonyms.names, 0) AS synonym_count, COALESCE(literature.link_count, 0) AS link_count,
+    CASE WHEN {has_mim2gene_medgen} + {has_gene_condition_source_id} = 2 THEN COALESCE(genes.genes, 0) END AS gene_count
 FROM {names} AS living
     LEFT JOIN {placeholders} AS placeholder ON placeholder.name = LOWER(TRIM(living.name))
     LEFT JOIN {uids} AS uids ON uids.cui = living.cui
@@ -64,4 +74,5 @@ FROM {names} AS living
     LEFT JOIN {typed} AS typed ON typed.cui = living.cui
     LEFT JOIN {several_types} AS several ON several.cui = living.cui
     LEFT JOIN {synonyms} AS synonyms ON synonyms.cui = living.cui
+    LEFT JOIN {genes} AS genes ON genes.cui = living.cui
     LEFT JOIN {concept_literature} AS literature ON literature.cui = living.cui;

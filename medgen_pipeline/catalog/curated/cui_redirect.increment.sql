@@ -2,11 +2,14 @@
 
 CREATE TEMP TABLE {step} AS
 SELECT cui, to_cui FROM {merged} AS own
-UNION SELECT previous_cui, current_cui FROM {medgen_cui_history} AS own WHERE current_cui ~ {cui_form};
+UNION SELECT previous_cui, current_cui FROM {medgen_cui_history} AS own WHERE current_cui ~ {cui_form}
+UNION SELECT previous_concept_id, current_concept_id FROM {concept_id_history} AS own
+    WHERE current_concept_id ~ {cui_form};
 
 CREATE TEMP TABLE {affected} AS
 SELECT cui FROM {recent_merged} AS feed
 UNION SELECT previous_cui FROM {recent_medgen_cui_history} AS feed
+UNION SELECT previous_concept_id FROM {recent_concept_id_history} AS feed
 UNION SELECT cui FROM {recent_names} AS feed WHERE _change_type IN ('insert', 'delete');
 
 INSERT INTO {affected}
@@ -31,6 +34,9 @@ SELECT own.* FROM {merged} AS own WHERE own.cui IN (SELECT cui FROM {led_to});
 
 CREATE TEMP TABLE {medgen_cui_history} AS
 SELECT own.* FROM {medgen_cui_history} AS own WHERE own.previous_cui IN (SELECT cui FROM {led_to});
+
+CREATE TEMP TABLE {concept_id_history} AS
+SELECT own.* FROM {concept_id_history} AS own WHERE own.previous_concept_id IN (SELECT cui FROM {led_to});
 
 CREATE TEMP TABLE {names} AS
 SELECT own.* FROM {names} AS own WHERE own.cui IN (SELECT cui FROM {led_to});

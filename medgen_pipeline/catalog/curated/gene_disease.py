@@ -9,7 +9,8 @@ retired since is followed through `cui_redirect`.
 - `source` is whose word it is, such as `GeneMap`, `GeneReviews`, `NCBI curation`, `MONDO`, `Orphanet`. A pair with
   several has a row for each, so that a filter by one source loses none. Count pairs with `DISTINCT`.
 - `listed_in` is the file. `last_updated` is ClinVar's day; the other file has none.
-- `symbol` comes from ClinVar's file and is empty for a gene that it does not list.
+- `symbol` is the approved one, of HGNC, as `gene_info` has it; else what NCBI calls the gene there. For a gene that is
+  not there, or where the source `gene_info` is off, it is ClinVar's, and empty where ClinVar does not list the gene.
 - Rows without a gene or without a concept are left out. A concept that is current in neither file's day nor through a
   redirect is kept, and the check `concepts_are_current` lists it.
 - It is made where both sources, `gene` and `clinvar`, are loaded.
@@ -45,7 +46,7 @@ TABLE = CuratedTable(
     columns=(
         text("cui", "The disease's concept, or what it was merged into.", ID),
         integer("gene_id", "The gene, by its number in NCBI Gene."),
-        text("symbol", "Its symbol, e.g. `FBN1`.", ID, nullable=True),
+        text("symbol", "Its approved symbol, e.g. `FBN1`.", ID, nullable=True),
         text(
             "association",
             "`causal`, `related`, `susceptibility`, `somatic`, `question`, `nondisease` or `other`.",
@@ -62,11 +63,17 @@ TABLE = CuratedTable(
     references=(Reference("cui", "names", "cui"),),
     lookups=("gene_id", "symbol"),
     query=read("gene_disease.sql", [_MONTHS, _PLACES]),
+    optional=("gene_info",),
     increment=read_increment("gene_disease.increment.sql", "gene_id"),
     lineage={
         "cui": ("mim2gene_medgen.medgen_cui", "gene_condition_source_id.concept_id", "cui_redirect.current_cui"),
         "gene_id": ("mim2gene_medgen.gene_id", "gene_condition_source_id.gene_id"),
-        "symbol": ("gene_condition_source_id.associated_genes", "gene_condition_source_id.related_genes"),
+        "symbol": (
+            "gene_info.symbol_from_nomenclature_authority",
+            "gene_info.symbol",
+            "gene_condition_source_id.associated_genes",
+            "gene_condition_source_id.related_genes",
+        ),
         "association": ("mim2gene_medgen.comment", "gene_condition_source_id.associated_genes"),
         "source": ("mim2gene_medgen.source", "gene_condition_source_id.source_name"),
         "mim_number": ("mim2gene_medgen.mim_number", "gene_condition_source_id.disease_mim"),

@@ -19,10 +19,15 @@ FROM {written_day}
 WHERE CAST(day AS BIGINT) BETWEEN 1
     AND days + CASE WHEN month = '02' AND MOD(CAST(year AS BIGINT), 4) = 0 THEN 1 ELSE 0 END;
 
--- Symbols are in ClinVar's file alone; a gene has one.
+-- A gene has one symbol. That of gene_info goes before ClinVar's.
 CREATE TEMP TABLE {symbol} AS
-SELECT gene_id, MIN(COALESCE(associated_genes, related_genes)) AS symbol
-FROM {gene_condition_source_id} GROUP BY gene_id;
+SELECT told.gene_id, COALESCE(MIN(CASE WHEN told.is_gene_info = 1 THEN told.symbol END), MIN(told.symbol)) AS symbol
+FROM (
+    SELECT gene_id, 0 AS is_gene_info, COALESCE(associated_genes, related_genes) AS symbol
+    FROM {gene_condition_source_id}
+    UNION SELECT gene_id, 1, COALESCE(symbol_from_nomenclature_authority, symbol) FROM {gene_info}
+) AS told
+GROUP BY told.gene_id;
 
 -- Both files. The sources of mim2gene_medgen are a list, " GeneMap; GeneReviews", of which each becomes a row.
 CREATE TEMP TABLE {listed} AS

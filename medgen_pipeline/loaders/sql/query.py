@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from medgen_pipeline.catalog.query import FEED_PREFIX, LOAD_RUN, Constant, Parameter, Query, Scratch
+from medgen_pipeline.catalog import ColumnType
+from medgen_pipeline.catalog.query import FEED_PREFIX, LOAD_RUN, Absent, Constant, Parameter, Query, Scratch
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import LoaderError, TooMuchAffectedError
 from medgen_pipeline.loaders.sql.names import TableNames, schemas
@@ -154,6 +155,7 @@ class QueryPlace:
         return {
             **{name: self._relation(name) for name in query.relations},
             **{constant.name: self._relation_of(constant) for constant in query.constants},
+            **{absent.name: self._nothing(absent) for absent in query.absent},
             **{name: _values(value) for name, value in query.parameters.items()},
         }
 
@@ -167,6 +169,15 @@ class QueryPlace:
         if self.session.columns(changes, table):
             return sql.Identifier(changes, table)
         return sql.SQL(_EMPTY_FEED).format(**self.session.dialect.words, table=sql.Identifier(production, table))
+
+    def _nothing(self, absent: Absent) -> sql.Statement:
+        """A relation without rows."""
+        types = {**self.session.dialect.types, ColumnType.TEXT: self.session.dialect.name_type}
+        columns = (
+            sql.SQL("CAST(NULL AS {}) AS {}").format(sql.SQL(types[ColumnType(kind)]), sql.Identifier(name))
+            for name, kind in absent.columns
+        )
+        return sql.SQL("(SELECT {} WHERE 1 = 0)").format(sql.SQL(", ").join(columns))
 
     def _relation_of(self, constant: Constant) -> sql.Statement:
         """A relation of literals. Each has its type, because Redshift does not guess those of a UNION."""
