@@ -11,8 +11,9 @@ from medgen_pipeline.cli.common import warehouse_to_read
 def export(place: str, tables: tuple[str, ...]) -> None:
     """Write each TABLE to PLACE; without TABLE, all that were loaded.
 
-    PLACE is a folder, or `s3://BUCKET/PREFIX`. Each release gets a folder in it, with a Parquet file for each table and
-    a data dictionary; the file `latest` holds that folder's name. What has not changed is not written again.
+    PLACE is a folder, or `s3://BUCKET/PREFIX`: each release gets a folder in it, with a Parquet file for each table and
+    a data dictionary, and the file `latest` holds that folder's name. Or it is a file that ends in `.duckdb`. What has
+    not changed is not written again.
     """
     from medgen_pipeline.access.export import export as export_tables
 

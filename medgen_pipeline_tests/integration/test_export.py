@@ -5,6 +5,7 @@ import hashlib
 import json
 import multiprocessing
 import signal
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from pyarrow import parquet
 
 from medgen_pipeline.access.export import Export, ExportError, export
 from medgen_pipeline.access.export.errors import MovingTablesError, PlaceUnavailableError
+from medgen_pipeline.catalog import any_table_by_name
+from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.loaders import LoaderError
 from medgen_pipeline.testing import load
 from medgen_pipeline.testing.loads import HISTORY, NAMES, PUBMED, RELEASES, A, B, C, D
@@ -352,6 +355,121 @@ def test_readers_of_latest_in_s3_see_a_whole_release_wherever_an_export_breaks(w
     assert broken == 5  # a changed table, two copies, the dictionary, latest
     assert of_latest(s3).keys() == first.keys()
     assert of_latest(s3) != first
+
+
+# One DuckDB file
+
+
+def in_file(path: Path, statement: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(path, read_only=True) as found:
+        return found.execute(statement).fetchall()
+
+
+def test_a_duckdb_file_has_the_rows_comments_keys_and_indexes_of_the_catalog(database: str, tmp_path: Path) -> None:
+    load(new_loader(database), PUBMED, LINKS)
+    curated = CuratedWarehouse(lambda: new_loader(database), database)
+    curated.give_names("C2", "C1")
+    curated.make("concept_name")
+    curated.make("concept_xref")
+    path = tmp_path / "new" / "medgen.duckdb"
+    done = exported(database, path)
+    assert (done.path, done.size, done.written[:2]) == (
+        str(path),
+        path.stat().st_size,
+        ("concept_name", "concept_xref"),
+    )
+    assert [cui for (cui,) in in_file(path, "SELECT cui FROM names")] == ["C1", "C2"]
+    assert in_file(path, "FROM medgen_pubmed_lnk") == sorted(LINKS, key=lambda row: (row[0], row[3]))
+    assert done.rows == sum(rows for (rows,) in in_file(path, "SELECT row_count FROM medgen_export"))
+    tables = {name: comment for name, comment in in_file(path, "SELECT table_name, comment FROM duckdb_tables()")}
+    assert tables["concept_name"] == any_table_by_name("concept_name").description
+    of_pmid = "SELECT data_type, comment FROM duckdb_columns() WHERE column_name = 'pmid'"
+    assert in_file(path, of_pmid) == [("BIGINT", PUBMED.columns[3].description)]
+    keys = "SELECT table_name, constraint_column_names FROM duckdb_constraints() WHERE constraint_type = 'PRIMARY KEY'"
+    assert in_file(path, f"{keys} ORDER BY ALL") == [
+        ("concept_xref", ["cui", "source", "kind", "source_id"]),
+        ("medgen_export", ["table_name"]),
+        ("names", ["cui"]),
+    ]
+    assert in_file(path, "SELECT index_name FROM duckdb_indexes() ORDER BY ALL") == [
+        ("concept_name_by_normalized_name",),
+        ("concept_xref_by_curie",),
+    ]
+    (licences,) = in_file(path, "SELECT licences FROM medgen_export WHERE table_name = 'names'")[0]
+    assert "UMLS Metathesaurus License Agreement: https://" in licences
+
+
+def test_what_is_unchanged_in_a_duckdb_file_stays_and_so_do_tables_of_the_user_s_own(
+    warehouse: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "medgen.duckdb"
+    exported(warehouse, path)
+    with duckdb.connect(path) as own:
+        own.execute("CREATE TABLE mine AS SELECT 7 AS seven")
+        own.execute("UPDATE medgen_pubmed_lnk SET name = 'as it was' WHERE uid = 2")
+    before = path.stat()
+    assert exported(warehouse, path).written == ()
+    assert path.stat() == before
+    next_week(warehouse)
+    assert exported(warehouse, path).written == ("names",)
+    assert in_file(path, "FROM names") == [A, B, D]
+    assert in_file(path, "SELECT name FROM medgen_pubmed_lnk WHERE uid = 2") == [("as it was",)]
+    assert in_file(path, "FROM mine") == [(7,)]
+    of = "SELECT table_name, release, changed_in FROM medgen_export WHERE table_name LIKE 'm%k'"
+    assert in_file(path, of) == [("medgen_pubmed_lnk", RELEASES[1], RELEASES[0])]
+    exported(warehouse, path, "names")
+    assert in_file(path, "SELECT table_name FROM duckdb_tables() ORDER BY ALL") == [
+        ("medgen_export",),
+        ("mine",),
+        ("names",),
+    ]
+
+
+def test_readers_of_a_duckdb_file_see_one_release_wherever_an_export_is_killed(warehouse: str, tmp_path: Path) -> None:
+    path = tmp_path / "medgen.duckdb"
+    exported(warehouse, path)
+    next_week(warehouse)
+    killed = 0
+    while True:
+        process = PROCESSES.Process(target=partial(export_until, killed + 1, warehouse, path))
+        process.start()
+        process.join()
+        releases = {release for (release,) in in_file(path, "SELECT DISTINCT changed_in FROM medgen_export")}
+        found = in_file(path, "FROM names")
+        if process.exitcode == 0:
+            break
+        assert (found, releases) == ([A, B, C], {RELEASES[0]})
+        killed += 1
+    assert killed >= 5
+    assert (found, releases) == ([A, B, D], set(RELEASES[:2]))
+    assert {one.name for one in tmp_path.iterdir()} == {path.name, f".{path.name}.lock"}
+
+
+def test_a_database_that_no_export_has_made_is_left_alone(warehouse: str, tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(path) as own:
+        own.execute("CREATE TABLE names AS SELECT 7 AS seven")
+        with pytest.raises(ExportError, match=r"warehouse.duckdb: this database was not made by an export"):
+            exported(warehouse, path)
+    assert in_file(path, "FROM names") == [(7,)]
+
+
+@pytest.mark.parametrize(
+    ("missing", "place", "said"),
+    [
+        ("duckdb", "medgen.duckdb", r"A DuckDB file needs duckdb: pip install 'medgen_pipeline\[duckdb\]'\.$"),
+        ("pyarrow", "folder", r"Reading rows needs pyarrow: pip install 'medgen_pipeline\[arrow\]'\.$"),
+        ("boto3", "s3://bucket", r"AWS needs boto3: pip install 'medgen_pipeline\[s3\]'\.$"),
+    ],
+)
+def test_a_library_that_is_missing_is_one_clear_line(
+    warehouse: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, place: str, said: str
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == missing]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(MedgenError, match=said):
+        exported(warehouse, place if "://" in place else tmp_path / place)
 
 
 # What is refused

@@ -2,41 +2,15 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from medgen_pipeline.access.export import package, parquet
-from medgen_pipeline.access.export.errors import MovingTablesError
-from medgen_pipeline.access.export.held import Held, held
+from medgen_pipeline.access.export import database, package, parquet
+from medgen_pipeline.access.export.held import Export, Held, settled
 from medgen_pipeline.access.export.mappings import MAPPINGS, xrefs
 from medgen_pipeline.access.export.package import Resource
 from medgen_pipeline.access.export.places import Place, place_of
 from medgen_pipeline.loaders import AbstractNativeLoader
-
-# Loads that end while tables are written make these be written again; so often.
-_ROUNDS = 5
-
-
-@dataclass(frozen=True)
-class Export:
-    """What an export has made.
-
-    Attributes:
-        path: The release's folder, or the file.
-        release: The newest release of its tables.
-        rows: Of all tables.
-        size: Bytes of all files.
-        written: Tables that were written.
-        kept: Tables that are as they were in the export before.
-    """
-
-    path: str
-    release: str
-    rows: int
-    size: int
-    written: tuple[str, ...]
-    kept: tuple[str, ...]
 
 
 def export(
@@ -49,7 +23,7 @@ def export(
 
     Args:
         new_loader: Makes a loader that is not connected yet.
-        place: A local folder, or ``s3://BUCKET/PREFIX``.
+        place: A local folder, ``s3://BUCKET/PREFIX``, or a file that ends in ``.duckdb``.
         tables: Their names; none: all that were loaded.
         told: Is told of each table.
 
@@ -57,38 +31,23 @@ def export(
         LookupError: There is no such table.
         MedgenError: The warehouse cannot be read, or the place not be written; the message says it.
     """
-    target = place_of(place)
-    with new_loader() as loader, target.draft() as draft:
+    with new_loader() as loader:
+        if place.endswith(database.SUFFIX) and "://" not in place:
+            return database.export(loader, Path(place), tables, told)
+        return _export(loader, place_of(place), tables, told)
+
+
+def _export(loader: AbstractNativeLoader, target: Place, tables: Sequence[str], told: Callable[[str], None]) -> Export:
+    with target.draft() as draft:
         before = target.latest
         release = _Draft(draft, package.by_path(target.read(f"{before}/{package.FILE}") if before else None))
-        now = _settled(loader, tables, lambda table: told(release.bring(loader, table)))
+        now = settled(loader, tables, lambda table: told(release.bring(loader, table)))
         name = max(table.release for table in now)
         files = [file for table in now for file in release.files[table.table.name]]
-        (draft / package.FILE).write_text(package.package(files, [table.table for table in now], name))
+        (draft / package.FILE).write_text(package.package(files, [table.table for table in now], name), "utf-8")
         folder = _publish(target, draft, {file["path"]: file for file in files}, quote(name, safe=""))
-        written = tuple(table.table.name for table in now if table.table.name in release.written)
-    return Export(
-        f"{target.url}/{folder}",
-        name,
-        sum(file.get("rows", 0) for file in files),
-        sum(file["bytes"] for file in files),
-        written,
-        tuple(table.table.name for table in now if table.table.name not in release.written),
-    )
-
-
-def _settled(loader: AbstractNativeLoader, names: Sequence[str], bring: Callable[[Held], None]) -> list[Held]:
-    """Bring tables until none of them has been loaded since: then they are as all of them are at one moment."""
-    brought: dict[str, Held] = {}
-    for _ in range(_ROUNDS):
-        found = held(loader, names)
-        changed = [table for table in found if brought.get(table.table.name) != table]
-        if not changed:
-            return found
-        for table in changed:
-            bring(table)
-            brought[table.table.name] = table
-    raise MovingTablesError(f"{changed[0].table.name} was loaded again and again while it was exported. Try later.")
+    rows, size = (sum(file.get(number, 0) for file in files) for number in ("rows", "bytes"))
+    return Export.of(now, release.written, f"{target.url}/{folder}", rows, size)
 
 
 class _Draft:

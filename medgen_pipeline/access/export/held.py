@@ -1,15 +1,52 @@
 """What the tables hold, by the audit: whether a table has changed since it was exported is told from that alone."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Self
 
-from medgen_pipeline.access.export.errors import ExportError
+from medgen_pipeline.access.export.errors import ExportError, MovingTablesError
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, Table, any_table_by_name
 from medgen_pipeline.loaders import AbstractNativeLoader
 
 # To be raised where the same rows of the same catalog become another file than before.
 _FORMAT = 1
+# Loads that end while tables are written make these be written again; so often.
+_ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Export:
+    """What an export has made.
+
+    Attributes:
+        path: The release's folder, or the file.
+        release: The newest release of its tables.
+        rows: Of all tables.
+        size: Bytes of all files.
+        written: Tables that were written.
+        kept: Tables that are as they were in the export before.
+    """
+
+    path: str
+    release: str
+    rows: int
+    size: int
+    written: tuple[str, ...]
+    kept: tuple[str, ...]
+
+    @classmethod
+    def of(cls, tables: "Sequence[Held]", written: Collection[str], path: str, rows: int, size: int) -> Self:
+        """Of these tables, in their order."""
+        names = [held.table.name for held in tables]
+        return cls(
+            path,
+            max(held.release for held in tables),
+            rows,
+            size,
+            tuple(name for name in names if name in written),
+            tuple(name for name in names if name not in written),
+        )
 
 
 @dataclass(frozen=True)
@@ -58,3 +95,17 @@ def held(loader: AbstractNativeLoader, names: Sequence[str] = ()) -> list[Held]:
     if not tables:
         raise ExportError("No table was loaded yet, so there is nothing to export.")
     return [Held(table, *found[table.name]) for table in tables]
+
+
+def settled(loader: AbstractNativeLoader, names: Sequence[str], bring: Callable[[Held], None]) -> list[Held]:
+    """Bring tables until none of them has been loaded since: then they are as all of them are at one moment."""
+    brought: dict[str, Held] = {}
+    for _ in range(_ROUNDS):
+        found = held(loader, names)
+        changed = [table for table in found if brought.get(table.table.name) != table]
+        if not changed:
+            return found
+        for table in changed:
+            bring(table)
+            brought[table.table.name] = table
+    raise MovingTablesError(f"{changed[0].table.name} was loaded again and again while it was exported. Try later.")

@@ -67,6 +67,14 @@ def versions(resources: Mapping[str, Resource]) -> dict[str, str]:
     return {path: str(resource.get("rowsVersion")) for path, resource in resources.items()}
 
 
+def licences_of(table: Table) -> str:
+    """The same of one table in words, a line each."""
+    return "\n".join(
+        f"{licence['title']}: {licence['path']} {licence['description']}"
+        for licence in _origin(sources_behind(table))["licenses"]
+    )
+
+
 def _field(table: Table, column: Column) -> dict[str, Any]:
     refers = [f"{one.to_table}.{one.to_column}" for one in table.references if one.column == column.name]
     said = f"{column.description} Refers to `{refers[0]}`." if refers else column.description

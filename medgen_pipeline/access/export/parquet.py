@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medgen_pipeline.access.export.held import Held
-from medgen_pipeline.catalog import sources_behind
+from medgen_pipeline.access.export.package import licences_of
 from medgen_pipeline.loaders.arrow import schema_of
 
 if TYPE_CHECKING:
@@ -57,15 +57,10 @@ def described(held: Held) -> "pa.Schema":
         field.with_metadata({"comment": column.description})
         for field, column in zip(schema, held.table.columns, strict=True)
     ]
-    licences = dict.fromkeys(
-        licence
-        for source in sorted(sources_behind(held.table), key=lambda source: source.name)
-        for licence in source.licences
-    )
     about = {
         "comment": held.table.description,
         "release": held.changed,
-        "licences": "\n".join(f"{licence.title}: {licence.url} {licence.note}" for licence in licences),
+        "licences": licences_of(held.table),
     }
     return pa.schema(fields, about)
 

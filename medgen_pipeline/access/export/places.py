@@ -24,7 +24,7 @@ from medgen_pipeline.urls import split_url
 
 LATEST = "latest"
 _DRAFT, _LOCK = ".draft", ".lock"
-_LOCK_SECONDS = 3600
+LOCK_SECONDS = 3600
 
 
 class Place(ABC):
@@ -76,7 +76,7 @@ class Folder(Place):
         self._root.mkdir(parents=True, exist_ok=True)
         folder = self._root / _DRAFT
         try:
-            with FileLock(self._root / _LOCK, timeout=_LOCK_SECONDS):
+            with FileLock(self._root / _LOCK, timeout=LOCK_SECONDS):
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir()
                 try:
@@ -100,21 +100,21 @@ class Folder(Place):
     def publish(self, draft: Path, kept: Mapping[str, str], folder: str) -> None:
         """See the base class."""
         for path in draft.iterdir():
-            _flush(path)
+            flush(path)
         for name, other in kept.items():
             try:
                 os.link(self._root / other / name, draft / name)
             except OSError:  # some file systems have no hard links
                 shutil.copyfile(self._root / other / name, draft / name)
-        _flush(draft)
+        flush(draft)
         draft.rename(self._root / folder)
-        _flush(self._root)
+        flush(self._root)
 
     def point(self, folder: str) -> None:
         """See the base class."""
         new = self._root / f".{LATEST}"
         new.write_text(f"{folder}\n", encoding="utf-8")
-        _flush(new)
+        flush(new)
         new.replace(self._root / LATEST)
 
 
@@ -220,7 +220,7 @@ def place_of(text: str) -> Place:
     return Folder(Path(text))
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Have the disk hold what is written, so that a machine that fails does not leave ``latest`` and not the rest."""
     file = os.open(path, os.O_RDONLY)
     try:
