@@ -381,7 +381,7 @@ def test_a_duckdb_file_has_the_rows_comments_keys_and_indexes_of_the_catalog(dat
     assert [cui for (cui,) in in_file(path, "SELECT cui FROM names")] == ["C1", "C2"]
     assert in_file(path, "FROM medgen_pubmed_lnk") == sorted(LINKS, key=lambda row: (row[0], row[3]))
     assert done.rows == sum(rows for (rows,) in in_file(path, "SELECT row_count FROM medgen_export"))
-    tables = {name: comment for name, comment in in_file(path, "SELECT table_name, comment FROM duckdb_tables()")}
+    tables = dict(in_file(path, "SELECT table_name, comment FROM duckdb_tables()"))
     assert tables["concept_name"] == any_table_by_name("concept_name").description
     of_pmid = "SELECT data_type, comment FROM duckdb_columns() WHERE column_name = 'pmid'"
     assert in_file(path, of_pmid) == [("BIGINT", PUBMED.columns[3].description)]
@@ -449,8 +449,8 @@ def test_a_database_that_no_export_has_made_is_left_alone(warehouse: str, tmp_pa
     path = tmp_path / "warehouse.duckdb"
     with duckdb.connect(path) as own:
         own.execute("CREATE TABLE names AS SELECT 7 AS seven")
-        with pytest.raises(ExportError, match=r"warehouse.duckdb: this database was not made by an export"):
-            exported(warehouse, path)
+    with pytest.raises(ExportError, match=r"warehouse.duckdb: this database was not made by an export"):
+        exported(warehouse, path)
     assert in_file(path, "FROM names") == [(7,)]
 
 
