@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from medgen_pipeline.cli import checks, demo, export, history, releases, server, tables, ui
+from medgen_pipeline.cli import checks, demo, export, history, releases, report, server, tables, ui
 from medgen_pipeline.errors import MedgenError
 
 
@@ -40,6 +40,7 @@ for _command in (
     checks.checks,
     history.changes,
     history.as_of,
+    report.report,
     export.export,
     releases.releases,
     releases.rollback,

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from collections import Counter
 from typing import Any
@@ -15,7 +16,7 @@ from medgen_pipeline_tests.loaders.support import query
 
 PAGE = Document("docs/changes.md")
 NAMES = table_by_name("names")
-CHANGES, OTHER_FORMATS, AS_OF = PAGE.blocks("sh")
+CHANGES, OTHER_FORMATS, REPORT, AS_OF = PAGE.blocks("sh")
 
 
 def csv_of(demo: Demo, command: str) -> list[dict[str, str]]:
@@ -44,6 +45,25 @@ def test_the_changes_to_read_have_a_line_for_each_and_the_summary_their_number(d
     assert len(lines) == min(20, sum(changes.values()) - changes["update_preimage"])
     counts = [cell.strip() for cell in summary[-1].strip("|").split("|")]
     assert counts == ["2026-01-14", *(str(changes[kind]) for kind in ("insert", "update_postimage", "delete"))]
+
+
+def test_the_page_of_what_changed_has_the_renames_of_the_change_feed(demo: Demo) -> None:
+    newest, between = REPORT.splitlines()
+    said = demo.shell(between)
+    assert said.returncode == 0, said.stderr
+    page = demo.directory / "changes.html"
+    assert said.stdout == (f"What changed from 2026-01-07 to 2026-01-14: changes.html, {page.stat().st_size:,} bytes\n")
+    data = page.read_text().partition('id="data">')[2].partition("</script>")[0]
+    renamed = next(topic["items"] for topic in json.loads(data) if topic["name"] == "renamed")
+    changes = csv_of(demo, CHANGES)
+    before, after = (
+        {row["cui"]: row["name"].strip() for row in changes if row["_change_type"] == kind}
+        for kind in ("update_preimage", "update_postimage")
+    )
+    assert {cui: (old, new) for cui, new, _, old, _ in renamed} == {cui: (before[cui], after[cui]) for cui in before}
+    made = page.read_text()
+    assert demo.shell(newest).stdout == said.stdout
+    assert page.read_text() == made
 
 
 def test_the_sql_of_the_page_says_what_the_commands_say(demo: Demo) -> None:

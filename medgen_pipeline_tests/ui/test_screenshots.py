@@ -1,11 +1,14 @@
 """The pictures of docs/: ``make screenshots``. Ordinary runs leave them alone."""
 
 import os
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
+from medgen_pipeline.access.report.page import write_page
 from medgen_pipeline_tests.instance import PROJECT
+from medgen_pipeline_tests.reports import sample_report
 from medgen_pipeline_tests.ui.conftest import Window
 from medgen_pipeline_tests.ui.deployment import UiDeployment
 from medgen_pipeline_tests.webserver import run_job
@@ -75,3 +78,17 @@ def test_the_report_of_a_release(window: Window) -> None:
     row.get_by_text("[Show Markdown]").click()
     expect(page.get_by_text("█").first).to_be_visible(timeout=20_000)
     keep(window, "report")
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "height", "scheme"), [("release", 1280, 1000, "light"), ("release-phone", 375, 780, "dark")]
+)
+def test_the_page_of_a_release(
+    browser: Browser, tmp_path: Path, name: str, width: int, height: int, scheme: str
+) -> None:
+    write_page(sample_report(), tmp_path / "page.html")
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]  # one of its words
+    page.goto((tmp_path / "page.html").as_uri() + ("#topic=genes" if scheme == "dark" else "#topic=renamed"))
+    page.screenshot(path=IMAGES / f"{name}.png")
+    page.close()
+    assert (IMAGES / f"{name}.png").stat().st_size < MOST_BYTES

@@ -121,7 +121,7 @@ class Report:
     Attributes:
         since: The earlier one.
         until: The later one.
-        releases: Those there are up to the later one, the oldest first: the axis of what has a history.
+        releases: Those that changed something up to the later one, the oldest first: the axis of what has a history.
         topics: In the order in which they are shown.
         tables: In the order of the catalog.
     """
@@ -154,7 +154,8 @@ def gather(
     """
     loads = _Loads(loader)
     since, until = loads.chosen(since, until)
-    shown = loads.releases[: loads.releases.index(until) + 1][-_RELEASES:]
+    # The first one changed nothing: there was nothing before it.
+    shown = loads.releases[1 : loads.releases.index(until) + 1][-_RELEASES:]
     windows = {table.name: window for table in ALL_TABLES if (window := loads.window(table.name, since, until))}
     bounds = {name: (first.load_id, last.load_id) for name, (first, last) in windows.items() if first is not None}
     counted = _history(loader, shown)
