@@ -901,16 +901,80 @@ def test_missing_and_strange_concepts_and_lost_types_are_found(curated_warehouse
     curated_warehouse.give_names("C0024796", "C1")
     curated_warehouse.give("mgsty", [{"cui": "C0024796", "tui": "T033", "sty": "Finding"}])
     curated_warehouse.make("concept")
-    assert [row[:2] for row in curated_warehouse.findings("concept", "well_known_diseases_are_diseases")] == [
-        ("ERROR", "C0024796"),
-        ("WARN", "C0010674"),
-        ("WARN", "C0443147"),
-    ]
+    wrong = [("ERROR", "C0024796")]
+    missing = [("WARN", "C0010674"), ("WARN", "C0011859"), ("WARN", "C0023467"), ("WARN", "C0443147")]
+    for full_release, expected in ((3, wrong), (2, wrong + missing)):
+        found = curated_warehouse.findings("concept", "well_known_diseases_are_diseases", full_release=full_release)
+        assert [row[:2] for row in found] == expected
     curated_warehouse.edit("UPDATE medgen.concept SET cui = 'C2' WHERE cui = 'C1'")
     assert curated_warehouse.findings("concept", "every_current_concept_is_here") == [
         ("ERROR", "C1", "Name of C1", "missing"),
         ("ERROR", "C2", "Name of C1", "not in names"),
     ]
+
+
+KNOWN = "known_identifiers_are_here"
+# Lines of NCBI's files, of 2025 and 2026, and what Mondo, RDF Portal and MyDisease publish of the same concepts.
+RECORDS = {
+    "names": ["C0011859|Lipoatrophic diabetes|GTR|N", "C0023467|Acute myeloid leukemia|GTR|N",
+              "C0024796|Marfan syndrome|GTR|N"],
+    "mgsty": ["C0011859|T047||Disease or Syndrome|", "C0023467|T191||Neoplastic Process|",
+              "C0024796|T047||Disease or Syndrome|"],
+    "mgconso": ["C0011859|S|VO|N|A1||C34537||NCI|PT|C34537|Lipoatrophic Diabetes|N"],
+    "medgen_id_mappings": ["C0011859||4256|MedGen", "C0011859||MONDO:0005827|MONDO", "C0011859||D003923|MeSH",
+                           "C0011859||127012008|SNOMEDCT_US", "C0023467||9730|MedGen",
+                           "C0023467||MONDO:0018874|MONDO", "C0023467||HP:0004808|HPO", "C0023467||D015470|MeSH",
+                           "C0023467||601626|OMIM", "C0023467||Orphanet_519|Orphanet", "C0024796||44287|MedGen",
+                           "C0024796||MONDO:0007947|MONDO", "C0024796||D008382|MeSH", "C0024796||154700|OMIM",
+                           "C0024796||19346006|SNOMEDCT_US", "C0024796||6975|GARD"],
+    "mim2gene_medgen": ["154700|2200|phenotype| GeneMap; GeneReviews|C0024796|",
+                        "601626|1050|phenotype| GeneMap; GeneReviews|C0023467|",
+                        "601626|2624|phenotype| GeneMap|C0023467|susceptibility"],
+    "gene_condition_source_id": [
+        "2200|FBN1||C0024796|Marfan syndrome|MONDO|MONDO:0007947|154700|Feb 16 2016",
+        "1050|CEBPA||C0023467|Acute myeloid leukemia|Orphanet|ORPHA519|601626|Feb 16 2016",
+        "1050|CEBPA||C0023467|Acute myeloid leukemia|MONDO|MONDO:0018874|601626|Feb 16 2016",
+        "2624|GATA2||C0023467|Acute myeloid leukemia|MONDO|MONDO:0018874|601626|Feb 16 2016",
+    ],
+}  # fmt: skip
+CONCEPTS = [
+    ("C0011859", "UMLS:C0011859", 4256, "Lipoatrophic diabetes", "Disease or Syndrome", True, 0),
+    ("C0023467", "UMLS:C0023467", 9730, "Acute myeloid leukemia", "Neoplastic Process", True, 2),
+    ("C0024796", "UMLS:C0024796", 44287, "Marfan syndrome", "Disease or Syndrome", True, 1),
+]
+IDENTIFIERS = {
+    "C0011859": "MEDGEN:4256 MESH:D003923 MONDO:0005827 NCIT:C34537 SNOMEDCT:127012008",
+    "C0023467": "HP:0004808 MEDGEN:9730 MESH:D015470 MONDO:0018874 OMIM:601626 ORPHA:519",
+    "C0024796": "GARD:0006975 MEDGEN:44287 MESH:D008382 MONDO:0007947 OMIM:154700 SNOMEDCT:19346006",
+}
+GENES = [
+    ("C0023467", 1050, "CEBPA", "causal", "GeneMap", "601626"),
+    ("C0023467", 1050, "CEBPA", "causal", "GeneReviews", "601626"),
+    ("C0023467", 1050, "CEBPA", "causal", "MONDO", "601626"),
+    ("C0023467", 1050, "CEBPA", "causal", "Orphanet", "601626"),
+    ("C0023467", 2624, "GATA2", "causal", "MONDO", "601626"),
+    ("C0023467", 2624, "GATA2", "susceptibility", "GeneMap", "601626"),
+    ("C0024796", 2200, "FBN1", "causal", "GeneMap", "154700"),
+    ("C0024796", 2200, "FBN1", "causal", "GeneReviews", "154700"),
+    ("C0024796", 2200, "FBN1", "causal", "MONDO", "154700"),
+]
+
+
+def test_three_diseases_are_as_a_whole_what_others_publish_of_them(curated_warehouse: CuratedWarehouse) -> None:
+    for name, lines in RECORDS.items():
+        curated_warehouse.give(name, [tuple(field or None for field in line.split("|")) for line in lines])
+    for name in ("concept", "concept_xref", "gene_disease"):
+        curated_warehouse.make(name)
+    columns = ["cui", "curie", "uid", "name", "semantic_types", "is_disease", "gene_count"]
+    assert curated_warehouse.rows("concept", columns) == CONCEPTS
+    found = curated_warehouse.rows("concept_xref", ["cui", "curie"])
+    curies = {cui: " ".join(sorted(str(curie) for own, curie in found if own == cui)) for cui, _ in found}
+    assert curies == IDENTIFIERS
+    columns = ["cui", "gene_id", "symbol", "association", "source", "mim_number"]
+    assert curated_warehouse.rows("gene_disease", columns) == GENES
+    assert curated_warehouse.findings("concept_xref", KNOWN, full_release=1) == []
+    known = curated_warehouse.findings("concept", "well_known_diseases_are_diseases", full_release=1)
+    assert {row[0] for row in known} == {"WARN"}  # those that are not among the three
 
 
 def test_counts_and_facts_of_real_releases_are_held_against_full_releases_alone(
@@ -921,15 +985,19 @@ def test_counts_and_facts_of_real_releases_are_held_against_full_releases_alone(
     curated_warehouse.give("medgen_id_mappings", [(cui, "Any", given, source) for cui, given, source in mapped])
     curated_warehouse.make("concept")
     curated_warehouse.make("concept_xref")
-    for name, rule in (("concept", "counts_are_plausible"), ("concept_xref", "known_identifiers_are_here")):
+    curated_warehouse.give("mgrel", [related("C1", "PAR", "C0024796"), related("C1", "RO", "C0024796", rela="isa")])
+    curated_warehouse.make("concept_relation")
+    counted = "counts_are_plausible"
+    for name, rule in (("concept", counted), ("concept_relation", counted), ("concept_xref", KNOWN)):
         assert curated_warehouse.findings(name, rule) == []
+    assert curated_warehouse.findings("concept_relation", counted, full_release=2) == [
+        ("WARN", "rows of mgrel", 1_130_420, 2),
+        ("WARN", "rows of mgrel without a name of the relation", 80_226, 1),
+    ]
     counts = curated_warehouse.findings("concept", "counts_are_plausible", full_release=2)
     assert ("WARN", "concepts", 233_939, 2) in counts
-    assert len(counts) == 5
-    found = {
-        row[3]: (row[0], row[4])
-        for row in curated_warehouse.findings("concept_xref", "known_identifiers_are_here", full_release=2)
-    }
+    assert len(counts) == 6
+    found = {row[3]: (row[0], row[4]) for row in curated_warehouse.findings("concept_xref", KNOWN, full_release=2)}
     assert found["OMIM:154700"] == ("ERROR", "of C1")
     assert found["GARD:0006975"] == ("WARN", "missing")
     assert "MONDO:0007947" not in found

@@ -18,6 +18,7 @@ from medgen_pipeline.catalog import any_table_by_name, table_by_name
 from medgen_pipeline.loaders import LoaderFactory
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.release import Archive
+from medgen_pipeline_tests.loaders.cases import skip_what_others_stand_for
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.support import new_loader
 
@@ -60,13 +61,16 @@ def publish(folder: Path, mapping: bytes, version: str) -> None:
     os.utime(path, (stamp, stamp))
 
 
-@pytest.fixture(params=["postgres", "duckdb"])
+@pytest.fixture(params=["postgres", "duckdb", "redshift", "databricks"])
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> CuratedWarehouse:
+    skip_what_others_stand_for(request, {request.function.__name__: ("postgres", "duckdb")})
     if request.param == "duckdb":
         dsn = f"duckdb://{tmp_path}/warehouse.duckdb"
         return CuratedWarehouse(lambda: LoaderFactory.create_loader(dsn, {}), dsn)
     database: str = request.getfixturevalue("database")
-    return CuratedWarehouse(lambda: new_loader(database), database)
+    if request.param == "postgres":
+        return CuratedWarehouse(lambda: new_loader(database), database)
+    return CuratedWarehouse(request.getfixturevalue(request.param).new_loader, database)
 
 
 def as_of(warehouse: CuratedWarehouse, version: str) -> list[Xref]:

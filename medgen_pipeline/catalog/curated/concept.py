@@ -62,6 +62,8 @@ _KNOWN = Constant(
     (
         ("C0024796", "Marfan syndrome", 1),
         ("C0010674", "Cystic fibrosis", 1),
+        ("C0023467", "Acute myeloid leukemia", 1),
+        ("C0011859", "Lipoatrophic diabetes", 1),
         ("C0443147", "Autosomal dominant inheritance", 0),
     ),
 )
@@ -73,6 +75,7 @@ _ANCHORS = Constant(
     (
         ("concepts", 233_939),
         ("concepts with a definition", 78_578),
+        ("semantic types, one for each concept that has it", 235_010),
         ("T033 Finding", 106_477),
         ("T047 Disease or Syndrome", 64_364),
         ("T191 Neoplastic Process", 26_706),
@@ -153,8 +156,9 @@ TABLE = CuratedTable(
         ),
         Rule(
             name="well_known_diseases_are_diseases",
-            description="Marfan syndrome and cystic fibrosis are diseases, autosomal dominant inheritance is "
-            "none: otherwise semantic types are not what they were. A warning where the concept is not in the release.",
+            description="Marfan syndrome, cystic fibrosis, acute myeloid leukemia and lipoatrophic diabetes are "
+            "diseases, autosomal dominant inheritance is none: otherwise semantic types are not what they were. A "
+            "warning where the concept is not in a full release.",
             columns=("CUI", "name", "semantic types", "finding"),
             query=_RULES["well_known_diseases_are_diseases"],
         ),

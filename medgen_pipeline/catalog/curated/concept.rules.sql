@@ -13,7 +13,8 @@ SELECT CASE WHEN own.cui IS NULL THEN 'WARN' ELSE 'ERROR' END AS severity, known
         ELSE 'is_disease is false'
     END AS finding
 FROM {known} AS known LEFT JOIN {concept} AS own ON own.cui = known.cui
-WHERE own.cui IS NULL OR CASE WHEN own.is_disease THEN 1 ELSE 0 END <> known.is_disease
+WHERE CASE WHEN own.is_disease THEN 1 ELSE 0 END <> known.is_disease AND own.cui IS NOT NULL
+    OR own.cui IS NULL AND (SELECT COUNT(*) FROM {concept}) >= {full_release}
 ORDER BY 1, 2;
 
 -- name: counts_are_plausible
@@ -22,6 +23,8 @@ FROM {anchors} AS anchor LEFT JOIN (
     SELECT 'concepts' AS what, COUNT(*) AS found FROM {concept}
     UNION ALL
     SELECT 'concepts with a definition', COUNT(definition) FROM {concept}
+    UNION ALL
+    SELECT 'semantic types, one for each concept that has it', COUNT(*) FROM {mgsty}
     UNION ALL
     SELECT tui || ' ' || sty, COUNT(*) FROM {mgsty} GROUP BY tui, sty
 ) AS counted ON counted.what = anchor.what

@@ -70,10 +70,10 @@ _FACTS = Constant(
         ("C0023467", "Acute myeloid leukemia", "MESH:D015470"),
         ("C0023467", "Acute myeloid leukemia", "OMIM:601626"),
         ("C0023467", "Acute myeloid leukemia", "ORPHA:519"),
-        ("C0011859", "Type 1 diabetes, a variant", "MONDO:0005827"),
-        ("C0011859", "Type 1 diabetes, a variant", "MESH:D003923"),
-        ("C0011859", "Type 1 diabetes, a variant", "NCIT:C34537"),
-        ("C0011859", "Type 1 diabetes, a variant", "SNOMEDCT:127012008"),
+        ("C0011859", "Lipoatrophic diabetes", "MONDO:0005827"),
+        ("C0011859", "Lipoatrophic diabetes", "MESH:D003923"),
+        ("C0011859", "Lipoatrophic diabetes", "NCIT:C34537"),
+        ("C0011859", "Lipoatrophic diabetes", "SNOMEDCT:127012008"),
         ("C0024796", "Marfan syndrome", "MONDO:0007947"),
         ("C0024796", "Marfan syndrome", "MESH:D008382"),
         ("C0024796", "Marfan syndrome", "OMIM:154700"),
@@ -136,8 +136,8 @@ TABLE = CuratedTable(
         ),
         Rule(
             name="known_identifiers_are_here",
-            description="In a full release Marfan syndrome, acute myeloid leukemia and a type 1 diabetes have "
-            "the identifiers that others have of them. An error where one is another concept's; a warning where it is "
+            description="In a full release Marfan syndrome, acute myeloid leukemia and lipoatrophic diabetes have the "
+            "identifiers that others have of them. An error where one is another concept's; a warning where it is "
             "missing. It says nothing of a sample.",
             columns=("CUI", "name", "identifier", "finding"),
             query=_RULES["known_identifiers_are_here"],
