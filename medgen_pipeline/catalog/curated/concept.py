@@ -106,7 +106,7 @@ TABLE = CuratedTable(
         integer("gene_count", "Genes, as in `gene_disease`; empty where that is not made.", nullable=True),
     ),
     key=("cui",),
-    lookups=("curie",),
+    lookups=("curie", "link_count"),
     key_proven=True,
     description=__doc__,
     query=read(
