@@ -90,6 +90,11 @@ class Settings(BaseSettings):
         description="`false` leaves curated tables out, for a mirror that has not all 17 files; empty: `true` where "
         "the backend can make them.",
     )
+    export: str = Field(
+        default="",
+        description="Where every run exports the tables to: a folder or an `s3://` prefix, and, after a comma, a file "
+        "that ends in `.duckdb`.",
+    )
     s3_bucket: str = Field(default="", description="With a `redshift://` DSN: bucket for the rows on their way.")
     s3_prefix: str = Field(default="medgen", description="Key prefix in that bucket.")
     aws_region: str = Field(default="", description="Region of that bucket.")

@@ -38,7 +38,13 @@ def pytest_configure() -> None:
 
 
 # Tests that ask for the fixture ``demo``, which takes as long as many tests.
-ON_THE_DEMO = ("test_cli.py", "test_docs_changes.py", "test_docs_going_back.py", "test_readme.py")
+ON_THE_DEMO = (
+    "test_cli.py",
+    "test_docs_changes.py",
+    "test_docs_export.py",
+    "test_docs_going_back.py",
+    "test_readme.py",
+)
 
 
 class _FilesAndSingleTests(LoadFileScheduling):  # type: ignore[misc]  # ships no types

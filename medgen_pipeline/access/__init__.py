@@ -1,1 +1,1 @@
-"""Rows out of the warehouse: ``read`` gives them as Arrow, ``frames`` as what people work with."""
+"""Rows out of the warehouse: ``read`` gives them as Arrow, ``frames`` as what people work with, ``export`` as files."""

@@ -12,6 +12,7 @@ from medgen_pipeline.catalog import CURATED_TABLES, SOURCES, TABLES, CuratedTabl
 from medgen_pipeline.loaders import LoaderCapabilities
 from medgen_pipeline.orchestration.asset_checks import build_shared_step
 from medgen_pipeline.orchestration.assets.curated import build_curated_asset
+from medgen_pipeline.orchestration.assets.exports import build_export_asset, places_of
 from medgen_pipeline.orchestration.assets.tables import build_ncbi_files, build_table_asset
 from medgen_pipeline.orchestration.executor import looking_first
 from medgen_pipeline.orchestration.hooks import FailureNotifier, build_failure_hook
@@ -92,6 +93,10 @@ def build_definitions(
     assets = [
         *(build_table_asset(table, names, kind=kind) for table in loaded),
         *(build_curated_asset(table, names, kind=kind, automation=condition) for table in made_of),
+        *(
+            build_export_asset(form, place, (*loaded, *made_of), names, condition)
+            for form, place in places_of(settings.export).items()
+        ),
     ]
     return dg.Definitions(
         assets=[*build_ncbi_files(loaded, names), *(asset.with_hooks({hook}) for asset in assets)],

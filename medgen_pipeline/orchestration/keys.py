@@ -87,6 +87,15 @@ class Names:
         """The asset of one of NCBI's files: ``ncbi`` takes the place of the prefix's last part."""
         return dg.AssetKey([*self.key_prefix[:-1], "ncbi", table.name])
 
+    def export_key(self, form: str) -> dg.AssetKey:
+        """The asset of what tables are exported as."""
+        return dg.AssetKey([*self.key_prefix[:-1], f"{self.key_prefix[-1]}_export", form])
+
+    @property
+    def export_group(self) -> str:
+        """Of these."""
+        return f"{self.group_prefix}_export"
+
     @property
     def curated_group(self) -> str:
         """Of the tables made from them."""

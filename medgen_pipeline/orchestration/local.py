@@ -125,7 +125,9 @@ def _run(
     ended: JobFailureData | None = None
     for event in execute_run_iterator(InMemoryJob(job), run, instance):
         if event.is_step_materialization:
-            yield _load(event.step_materialization_data.materialization)
+            made = event.step_materialization_data.materialization
+            if keys.INSERTED in made.metadata:  # an export has none
+                yield _load(made)
         elif event.is_step_failure:
             failures.append(f"{event.step_key}: {reason_of(event.step_failure_data)}")
         elif event.event_type is dg.DagsterEventType.RUN_FAILURE:

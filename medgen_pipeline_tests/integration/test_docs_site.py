@@ -29,6 +29,7 @@ TESTED_IN = {
     "docs/changes.md": "integration/test_docs_changes.py",
     "docs/ci.md": "integration/test_ci.py",
     "docs/deployment.md": "integration/test_deploy.py",
+    "docs/export.md": "integration/test_docs_export.py",
     "docs/embedding.md": "integration/test_embedding.py",
     "docs/extending.md": "integration/test_docs_extending.py",
     "docs/databricks.md": "integration/test_docs_databricks.py",

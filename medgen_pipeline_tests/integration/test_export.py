@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import duckdb
 import pandas as pd
 import polars as pl
@@ -23,6 +24,10 @@ from medgen_pipeline.access.export.errors import MovingTablesError, PlaceUnavail
 from medgen_pipeline.catalog import any_table_by_name
 from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.loaders import LoaderError
+from medgen_pipeline.orchestration.assets.exports import build_export_asset
+from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
+from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
+from medgen_pipeline.orchestration.targets import DatabaseTarget
 from medgen_pipeline.testing import load
 from medgen_pipeline.testing.loads import HISTORY, NAMES, PUBMED, RELEASES, A, B, C, D
 from medgen_pipeline_tests.integration.killed_export import export_until
@@ -499,6 +504,37 @@ def test_a_bucket_that_is_not_there_or_does_not_answer_is_named(warehouse: str, 
 def test_nothing_was_ever_loaded_is_an_error(database: str, tmp_path: Path) -> None:
     with pytest.raises(LoaderError, match="expected the record of loads"):
         exported(database, tmp_path)
+
+
+# As assets
+
+
+def materialized(dsn: str, place: Path) -> dg.ExecuteInProcessResult:
+    asset = build_export_asset("parquet", str(place), TABLES, DEFAULT_NAMES)
+    resources = {DEFAULT_NAMES.warehouse: WarehouseIOManager(target=DatabaseTarget(dsn=dsn))}
+    with dg.DagsterInstance.ephemeral() as instance:
+        return dg.materialize([asset], resources=resources, instance=instance, raise_on_error=False)
+
+
+def test_an_export_is_an_asset_that_says_where_it_is_and_how_much(warehouse: str, tmp_path: Path) -> None:
+    (event,) = materialized(warehouse, tmp_path).get_asset_materialization_events()
+    assert event.asset_key == dg.AssetKey(["medgen_export", "parquet"])
+    shown = {name: value.value for name, value in event.materialization.metadata.items()}
+    folder = latest(tmp_path)
+    assert shown == {
+        "medgen/release": RELEASES[0],
+        "medgen/path": str(folder),
+        "dagster/row_count": 6,
+        "medgen/bytes": sum(path.stat().st_size for path in folder.glob("*.parquet")),
+        "medgen/tables_written": 3,
+        "medgen/tables_kept": 0,
+    }
+
+
+def test_an_export_that_cannot_succeed_fails_without_retries(database: str, tmp_path: Path) -> None:
+    done = materialized(database, tmp_path)
+    (failure,) = [event for event in done.all_events if event.is_step_failure]
+    assert "expected the record of loads" in str(failure.step_failure_data.user_failure_data)
 
 
 # medgen export

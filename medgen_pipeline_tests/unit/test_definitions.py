@@ -106,6 +106,25 @@ def test_keys_jobs_and_resources_are_the_promised_ones(definitions: dg.Definitio
     assert isinstance((definitions.resources or {})["medgen_warehouse"], WarehouseIOManager)
 
 
+def test_exports_are_downstream_of_every_table_and_in_every_job_that_refreshes_some() -> None:
+    made = build_definitions(
+        key_prefix=["bio", "medgen"], environment={"MEDGEN_EXPORT": "out, s3.duckdb", "MEDGEN_SOURCES": "medgen,gene"}
+    )
+    graph = made.resolve_asset_graph()
+    tables = {key for key in graph.get_all_asset_keys() if key.path[:2] == ["bio", "medgen"]}
+    for form in ("parquet", "duckdb"):
+        export = dg.AssetKey(["bio", "medgen_export", form])
+        assert graph.get(export).parent_keys == tables
+        assert graph.get(export).group_name == "medgen_export"
+        for job in ("refresh_medgen", "refresh_gene"):
+            assert export in made.resolve_job_def(job).asset_layer.selected_asset_keys
+
+
+def test_two_exports_of_one_kind_are_refused() -> None:
+    with pytest.raises(SettingError, match="MEDGEN_EXPORT names two places for parquet, expected at most"):
+        build_definitions(environment={"MEDGEN_EXPORT": "out,s3://bucket/prefix"})
+
+
 @pytest.mark.parametrize("sources", ["medgen", "medgen,gene", "medgen,clinvar"])
 def test_a_source_that_is_switched_off_takes_what_is_made_from_it_along_and_nothing_else(sources: str) -> None:
     graph = build_definitions(environment={"MEDGEN_SOURCES": sources}).resolve_asset_graph()

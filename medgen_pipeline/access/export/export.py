@@ -32,9 +32,14 @@ def export(
         MedgenError: The warehouse cannot be read, or the place not be written; the message says it.
     """
     with new_loader() as loader:
-        if place.endswith(database.SUFFIX) and "://" not in place:
+        if form_of(place) == "duckdb":
             return database.export(loader, Path(place), tables, told)
         return _export(loader, place_of(place), tables, told)
+
+
+def form_of(place: str) -> str:
+    """What is written to a place: ``duckdb`` or ``parquet``."""
+    return "duckdb" if place.endswith(database.SUFFIX) and "://" not in place else "parquet"
 
 
 def _export(loader: AbstractNativeLoader, target: Place, tables: Sequence[str], told: Callable[[str], None]) -> Export:
