@@ -95,6 +95,10 @@ class Settings(BaseSettings):
         description="Where every run exports the tables to: a folder or an `s3://` prefix, and, after a comma, a file "
         "that ends in `.duckdb`.",
     )
+    reports: str = Field(
+        default="",
+        description="Folder that gets a page of what each release has changed.",
+    )
     s3_bucket: str = Field(default="", description="With a `redshift://` DSN: bucket for the rows on their way.")
     s3_prefix: str = Field(default="medgen", description="Key prefix in that bucket.")
     aws_region: str = Field(default="", description="Region of that bucket.")

@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 import dagster as dg
 
 from medgen_pipeline.catalog import CURATED_TABLES, SOURCES, TABLES, CuratedTable, Source, SourceTable, upstream_of
+from medgen_pipeline.catalog.curated import release_report
 from medgen_pipeline.loaders import LoaderCapabilities
 from medgen_pipeline.orchestration.asset_checks import build_shared_step
 from medgen_pipeline.orchestration.assets.curated import build_curated_asset
 from medgen_pipeline.orchestration.assets.exports import build_export_asset, places_of
+from medgen_pipeline.orchestration.assets.report import build_report_asset
 from medgen_pipeline.orchestration.assets.tables import build_ncbi_files, build_table_asset
 from medgen_pipeline.orchestration.executor import looking_first
 from medgen_pipeline.orchestration.hooks import FailureNotifier, build_failure_hook
@@ -98,6 +100,8 @@ def build_definitions(
             for form, place in places_of(settings.export).items()
         ),
     ]
+    if settings.reports and release_report.TABLE in made_of:
+        assets.append(build_report_asset(settings.reports, made_of, names, condition))
     return dg.Definitions(
         assets=[*build_ncbi_files(loaded, names), *(asset.with_hooks({hook}) for asset in assets)],
         asset_checks=[build_shared_step((*loaded, *made_of), names)],

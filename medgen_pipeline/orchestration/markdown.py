@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from medgen_pipeline.access.report.facts import Item, Report
 from medgen_pipeline.catalog import Metric
+from medgen_pipeline.catalog.curated.release_report import CONCEPT_PAGE, SHOWN
 
 # Dagster shows Markdown without images, so a plot in it is made of characters.
 _BAR_BLOCKS = 8
@@ -28,6 +30,22 @@ def table_of(metric: Metric, rows: Sequence[tuple[Any, ...]]) -> str:
 def preview_of(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> str:
     """Some rows of a table in Markdown; a long value is cut, since all of it becomes part of Dagster's storage."""
     return _table(columns, [tuple(map(_cut, row)) for row in rows]) if rows else "no rows"
+
+
+def changes_of(report: Report) -> str:
+    """The first concepts of each topic of a report in Markdown, and how many more there are."""
+    lines: list[tuple[Any, ...]] = []
+    for topic in report.topics:
+        shown = topic.items[:SHOWN]
+        lines += [(topic.name, _linked(item.cui, CONCEPT_PAGE), _cut(item.name), _change(item)) for item in shown]
+        if beyond := topic.concepts - len(shown):
+            lines.append((topic.name, "", f"{beyond:,} more", ""))
+    return _table(("what", "CUI", "name", "change"), lines) if lines else "none"
+
+
+def _change(item: Item) -> str:
+    facts = [f"{sign} {fact.id} {fact.note}" for sign, side in (("−", item.gone), ("+", item.came)) for fact in side]  # noqa: RUF001  # a minus sign
+    return _cut(item.detail or ", ".join(facts))
 
 
 def _cut(value: Any) -> str:

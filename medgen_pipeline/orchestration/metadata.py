@@ -8,12 +8,13 @@ from typing import Any
 
 import dagster as dg
 
+from medgen_pipeline.access.report.facts import Report
 from medgen_pipeline.catalog import Column, ColumnType, CuratedTable, SourceTable, Table
 from medgen_pipeline.catalog.query import LOAD_RUN
 from medgen_pipeline.loaders import LoadRecord
 from medgen_pipeline.loading.load import LoadResult
 from medgen_pipeline.orchestration import keys
-from medgen_pipeline.orchestration.markdown import preview_of, table_of
+from medgen_pipeline.orchestration.markdown import changes_of, preview_of, table_of
 from medgen_pipeline.release import FileVersion, SourceFile
 
 _TYPE_NAMES = {kind: "bigint" if kind is ColumnType.INTEGER else kind.value for kind in ColumnType}
@@ -154,3 +155,9 @@ def curated_metadata(
         else:
             metadata[metric.name] = int(rows[0][0])
     return metadata
+
+
+def report_metadata(report: Report) -> dict[str, Any]:
+    """The report of a release, for the materialization event of its page: numbers plot, what changed is Markdown."""
+    counts = {f"report/{topic.name.replace(' ', '_')}": topic.concepts for topic in report.topics}
+    return {"report/since": report.since, **counts, "report/changes": dg.MetadataValue.md(changes_of(report))}

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -14,6 +15,10 @@ from medgen_pipeline.catalog import CuratedTable, Table, any_table_by_name, tabl
 from medgen_pipeline.catalog.curated.release_report import SHOWN
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.loaders import ChangeCounts
+from medgen_pipeline.orchestration.build import build_definitions
+from medgen_pipeline.orchestration.failures import reason_of
+from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
+from medgen_pipeline.orchestration.targets import DatabaseTarget
 from medgen_pipeline.testing import Row
 from medgen_pipeline.testing.loads import differences
 from medgen_pipeline_tests.integration.support import Deployment, Run, exists, fresh_database, rows_of
@@ -22,6 +27,7 @@ from medgen_pipeline_tests.loaders.support import new_loader, query, read
 from medgen_pipeline_tests.medgen import CURATED_TABLES, TABLES
 
 BASE, SUCCESSOR = "2026-01-07", "2026-01-14"
+REPORT = dg.AssetKey(["medgen_export", "report"])
 MGREL, NAMES = table_by_name("mgrel"), table_by_name("names")
 EACH = pytest.mark.parametrize("table", CURATED_TABLES, ids=lambda table: table.name)
 
@@ -134,6 +140,57 @@ def test_the_report_is_markdown_with_numbers_beside_it(weeks: Weeks) -> None:
     assert releases[0].startswith("| release | new disease | new concept | renamed | merged | retired | rows changed |")
     assert [row.split(" | ")[3] for row in releases[2:]] == ["50", "0"]
     assert metadata["report/rows_inserted"] > 0
+
+
+# The report's page
+
+
+def made_report(dsn: str, folder: Path, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    """A run of the asset alone."""
+    definitions = build_definitions(
+        environment={"MEDGEN_DSN": dsn, "MEDGEN_REPORTS": str(folder)},
+        resources={
+            "medgen_warehouse": WarehouseIOManager(target=DatabaseTarget(dsn=dsn)),
+        },
+    )
+    job = definitions.resolve_implicit_global_asset_job_def()
+    return job.execute_in_process(asset_selection=[REPORT], instance=instance, raise_on_error=False)
+
+
+def test_the_asset_writes_the_page_of_the_newest_release_with_the_numbers_of_the_report(
+    weeks: Weeks, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    folder = tmp_path / "to" / "pages"
+    run = made_report(weeks.deployment.dsn, folder, instance)
+    (made,) = run.asset_materializations_for_node("medgen_export__report")
+    found: dict[str, Any] = {name: value.value for name, value in made.metadata.items()}
+    page = folder / f"{SUCCESSOR}.html"
+    assert sorted(path.name for path in folder.iterdir()) == [page.name, "latest.html"]
+    assert page.read_bytes() == (folder / "latest.html").read_bytes()
+    assert (found["medgen/path"], found["medgen/bytes"]) == (str(page), page.stat().st_size)
+    assert (found["report/since"], found["medgen/release"]) == (BASE, SUCCESSOR)
+    shown = weeks.successor.metadata["release_report"]
+    for topic in TOPICS:
+        name = f"report/{topic.replace(' ', '_')}"
+        assert found[name] == shown[name]
+        assert f'<option value="{topic}">' in page.read_text() or not found[name]
+    of_concepts = [row for row in cells(found["report/changes"]) if row[0] in TOPICS and row[1]]
+    assert [row[1:3] for row in of_concepts] == [row[1:3] for row in cells(shown["report/concepts"]) if row[1]]
+    assert {row[0] for row in cells(found["report/changes"])} >= {"identifiers", "phenotypes"}
+
+
+def test_of_the_first_release_there_is_no_page_and_a_folder_that_cannot_be_is_a_clear_error(
+    weeks: Weeks, instance: dg.DagsterInstance, database: str, tmp_path: Path
+) -> None:
+    CuratedWarehouse(lambda: new_loader(database), database).make("release_report")
+    run = made_report(database, tmp_path / "pages", instance)
+    assert run.success
+    assert run.asset_materializations_for_node("medgen_export__report") == []
+    assert not (tmp_path / "pages").exists()
+    (tmp_path / "file").touch()
+    failed = made_report(weeks.deployment.dsn, tmp_path / "file", instance)
+    (failure,) = failed.get_step_failure_events()
+    assert reason_of(failure.step_failure_data).startswith(f"MEDGEN_REPORTS is {tmp_path / 'file'}, and no page can be")
 
 
 # Every metric, against a count that uses neither the package's SQL nor its reading of files

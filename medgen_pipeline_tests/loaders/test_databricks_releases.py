@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from medgen_pipeline.access.report.facts import Report, gather
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, SourceTable, table_by_name, upstream_of
 from medgen_pipeline.loading.file_load import load_table
 from medgen_pipeline.loading.load import LoadOptions
@@ -17,6 +18,11 @@ from medgen_pipeline_tests.loaders.support import new_loader, outcome, read
 
 REAL = ("2021-08-20", "2021-11-11", "2021-12-02")
 ALL = tuple(table.name for table in CURATED_TABLES)
+
+
+def report(warehouse: CuratedWarehouse) -> Report:
+    with warehouse.new_loader() as loader:
+        return gather(loader)
 
 
 def load_both(
@@ -70,6 +76,8 @@ def test_curated_tables_their_rules_and_metrics_are_the_same_as_on_postgresql(
             found = [sorted(one.findings(table.name, rule.name), key=repr) for one in (here, there)]
             assert found[1] == found[0], rule.name
         assert there.metrics(table.name) == here.metrics(table.name)
+    if names is ALL:
+        assert report(there) == report(here)
     assert databricks.leftovers([*TABLES, *CURATED_TABLES]) == []
 
 

@@ -125,6 +125,22 @@ def test_two_exports_of_one_kind_are_refused() -> None:
         build_definitions(environment={"MEDGEN_EXPORT": "out,s3://bucket/prefix"})
 
 
+def test_the_report_is_downstream_of_every_curated_table_and_there_where_a_folder_is_named_for_it() -> None:
+    environment = {"MEDGEN_REPORTS": "pages", "MEDGEN_SOURCES": "medgen,gene"}
+    made = build_definitions(key_prefix=["bio", "medgen"], environment=environment)
+    graph = made.resolve_asset_graph()
+    report = dg.AssetKey(["bio", "medgen_export", "report"])
+    curated = {key for key in graph.get_all_asset_keys() if graph.get(key).group_name == "medgen_curated"}
+    assert curated
+    assert graph.get(report).parent_keys == curated
+    assert graph.get(report).group_name == "medgen_export"
+    for job in ("refresh_medgen", "refresh_gene"):
+        assert report in made.resolve_job_def(job).asset_layer.selected_asset_keys
+    for others in ({"MEDGEN_REPORTS": ""}, {"MEDGEN_CURATED": "false"}):
+        keys = build_definitions(environment=environment | others).resolve_all_asset_keys()
+        assert dg.AssetKey(["medgen_export", "report"]) not in keys
+
+
 @pytest.mark.parametrize("sources", ["medgen", "medgen,gene", "medgen,clinvar"])
 def test_a_source_that_is_switched_off_takes_what_is_made_from_it_along_and_nothing_else(sources: str) -> None:
     graph = build_definitions(environment={"MEDGEN_SOURCES": sources}).resolve_asset_graph()

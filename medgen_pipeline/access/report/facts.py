@@ -30,6 +30,10 @@ class NothingToReportError(PermanentError):
     """There are no two such releases."""
 
 
+class FirstReleaseError(NothingToReportError):
+    """There is no release before it."""
+
+
 @dataclass(frozen=True)
 class Fact:
     """An identifier, a gene or a phenotype of a concept.
@@ -206,7 +210,7 @@ class _Loads:
         until = until or known[-1]
         place = known.index(until)
         if since is None and place == 0:
-            raise NothingToReportError(
+            raise FirstReleaseError(
                 f"Release {until} is the first that was loaded: there is none before it to compare with."
             )
         since = since or known[place - 1]

@@ -26,6 +26,7 @@ from medgen_pipeline.catalog.query import Constant, Parameter, Query, Scratch
 from medgen_pipeline.catalog.sources.medgen import TABLES
 
 LISTED = 100
+CONCEPT_PAGE = "https://www.ncbi.nlm.nih.gov/medgen/{}"
 SHOWN = 10  # of those in the asset's dialog, which is to fit a screen
 # Further topics, which need more tables than every installation has: by their names, the one they are about.
 FACT_TOPICS = {"identifiers": "concept_xref", "genes": "gene_disease", "phenotypes": "disease_phenotype"}
@@ -85,7 +86,7 @@ TABLE = CuratedTable(
         Metric(
             name="report/concepts",
             columns=("what", "CUI", "name", "before, or now"),
-            pages={"CUI": "https://www.ncbi.nlm.nih.gov/medgen/{}"},
+            pages={"CUI": CONCEPT_PAGE},
             query=_METRICS["report/concepts"],
         ),
         Metric(
