@@ -16,7 +16,7 @@ On Debian and Ubuntu: apt-get install python3 python3-venv. Another one: make de
 endef
 export NO_PYTHON
 
-.PHONY: help demo ui psql stop test test-histories lint bench-run bench bench-delta bench-curated bench-upload docs screenshots lock clean
+.PHONY: help demo ui psql stop test test-histories lint bench-run bench bench-delta bench-curated bench-upload bench-read docs screenshots lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1#/p' Makefile | awk -F'#' '{ printf "make %-13s %s\n", $$1, $$2 }'
@@ -64,6 +64,9 @@ bench-curated: $(TEST) ## Compare the curated tables of a full-size release with
 
 bench-upload: $(TEST) ## Compare the uploads of a 1 GB table for Redshift and Databricks with bare ones
 	@$(BIN)/python -m medgen_pipeline_tests.bench.upload $(ARGS)
+
+bench-read: $(TEST) ## Compare reading and exporting the tables of a full-size release with binary COPY
+	@$(BIN)/python -m medgen_pipeline_tests.bench.read $(ARGS)
 
 docs: $(TEST) ## Build the documentation into site/; a broken link fails
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -62,7 +62,7 @@ class RawCopy:
             self._ground.execute(f"CREATE TABLE {_SCHEMA}.{self._table.name} ({', '.join(columns)})")
             self._ground.settle()
             started = time.monotonic()
-            printed = _shell(self._pipeline())
+            printed = shell(self._pipeline())
             copied = time.monotonic()
             self._build(indexes)
             return RawLoad(int(re.findall(r"COPY (\d+)", printed)[0]), copied - started, time.monotonic() - copied)
@@ -96,7 +96,7 @@ class RawCopy:
         """
         target = self._ground.home / self._path.name
         fields = len(self._table.columns) + self._is_pipe
-        _shell(
+        shell(
             f"{self._read()} | tr '\\r' ' ' | iconv -c -f UTF-8 -t UTF-8"
             f" | awk -F'{_DELIMITERS[self._table.framing]}' 'NF == {fields}'"
             f" | {'gzip -1' if self._table.is_gzip else 'cat'} > {shlex.quote(str(target))}"
@@ -105,7 +105,7 @@ class RawCopy:
         self.note = "raw copy of a filtered file"
 
 
-def _shell(command: str) -> str:
+def shell(command: str) -> str:
     """Run a pipeline as people would type it, and return what it prints."""
     environment = {**os.environ, "LC_ALL": "C"}
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False, env=environment)

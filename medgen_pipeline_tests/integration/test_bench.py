@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from medgen_pipeline.catalog import SourceTable, table_by_name
 from medgen_pipeline.loading.file_load import open_published
-from medgen_pipeline_tests.bench import curated, delta, load, run, tree, upload
+from medgen_pipeline_tests.bench import curated, delta, load, read, run, tree, upload
 from medgen_pipeline_tests.bench.baseline import RawCopy
 from medgen_pipeline_tests.bench.ground import Ground, sample_weeks
 from medgen_pipeline_tests.bench.report import total
@@ -65,7 +65,7 @@ def weeks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return sample_weeks(tmp_path_factory.mktemp("releases"), scale=0.05)
 
 
-def read(table: SourceTable, path: Path) -> list[bytes]:
+def published(table: SourceTable, path: Path) -> list[bytes]:
     with open_published(table, path) as lines:
         return list(lines)
 
@@ -260,9 +260,28 @@ def test_a_file_that_csv_cannot_read_is_filtered_and_keeps_its_good_rows(databas
     assert (raw_copy.run().rows, raw_copy.note) == (2, "raw copy of a filtered file")
 
 
+def test_rows_are_read_and_exported_in_processes_of_their_own_and_limits_named(
+    weeks: tuple[Path, Path], tmp_path: Path
+) -> None:
+    written = run_bench(
+        read.main, tmp_path, "--release", str(weeks[0]), *("--tables", "names,medgen_sources", "--repeat", "1")
+    )
+    assert [one["table"] for one in written["tables"]] == ["names", "medgen_sources"]
+    for one in written["tables"]:
+        assert (
+            one["rows"]
+            == len(published(table_by_name(one["table"]), weeks[0] / table_by_name(one["table"]).file_name)) - 1
+        )
+        assert min(one["copy_s"], one["read_s"], one["export_s"], one["parquet_mb"], one["export_rss_mb"]) > 0
+    record = written["tables"][0] | {"copy_s": 1.0, "read_s": 1.3, "export_s": 2.6, "rows": 1_000_001}
+    record |= {"read_ratio": 1.31, "read_rss_mb": 100.0, "export_rss_mb": 401.0}
+    limits = list(read.verdicts([record]))
+    assert [line.partition(": ")[2] for line in limits] == ["NO: names 1.31", "yes", "NO: names 401.00"]
+
+
 def test_the_two_weeks_differ_in_every_table_and_keep_the_header(weeks: tuple[Path, Path]) -> None:
     for table in TABLES:
-        old, new = (read(table, week / table.file_name) for week in weeks)
+        old, new = (published(table, week / table.file_name) for week in weeks)
         assert old[0] == new[0]
         assert set(old) != set(new)
 
