@@ -171,10 +171,12 @@ def databricks_gate(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Datab
 
 
 @pytest.fixture
-def databricks(databricks_gate: "DatabricksGate") -> "GatedDatabricks":
+def databricks(databricks_gate: "DatabricksGate", monkeypatch: pytest.MonkeyPatch) -> "GatedDatabricks":
     """An empty Databricks."""
     from medgen_pipeline_tests.dbxgate.backend import GatedDatabricks
+    from medgen_pipeline_tests.dbxgate.client import quicken
 
+    quicken(monkeypatch)
     databricks_gate.reset()
     return GatedDatabricks(databricks_gate)
 

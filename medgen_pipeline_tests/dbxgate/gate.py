@@ -3,7 +3,7 @@
     with Gate(folder) as gate:
         databricks.sql.connect(**gate.connect_arguments())
 
-Thrift over HTTPS in front of Delta tables. One thread a connection, one more for a statement that runs.
+Thrift over HTTPS in front of Parquet files. One thread a connection, one more for a statement that runs.
 """
 
 import base64
@@ -19,7 +19,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from databricks.sql.thrift_api.TCLIService import TCLIService
-from thrift.protocol.TBinaryProtocol import TBinaryProtocol
+from thrift.protocol.TBinaryProtocol import TBinaryProtocolAccelerated
 from thrift.transport.TTransport import TMemoryBuffer
 
 from medgen_pipeline_tests.dbxgate.catalog import CATALOG
@@ -183,7 +183,6 @@ class Gate:
         self.cut()
         self.heal()
         self.log.clear()
-        self._engine.clear()
         shutil.rmtree(self.root / f"warehouse{self._generation}", ignore_errors=True)
         self._open()
 
@@ -287,7 +286,7 @@ class Gate:
 
     def answer(self, call: bytes, out: TMemoryBuffer) -> None:
         """Answer a call of Thrift."""
-        self._processor.process(TBinaryProtocol(TMemoryBuffer(call)), TBinaryProtocol(out))
+        self._processor.process(*map(TBinaryProtocolAccelerated, (TMemoryBuffer(call), out)))
 
     def new_token(self, authorization: str, form: dict[str, list[str]]) -> tuple[int, bytes]:
         """OAuth from machine to machine; the status and the answer."""

@@ -1,15 +1,21 @@
 """The declared lineage against what PostgreSQL says that each query reads."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, Query
+from medgen_pipeline.loaders import AbstractNativeLoader
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.postgres.config import PostgresConfig
 from medgen_pipeline.loaders.postgres.session import PostgresSession
 from medgen_pipeline.loaders.sql.query import QueryPlace
 from medgen_pipeline_tests.integration.support import fresh_database
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
+from medgen_pipeline_tests.loaders.redshift_support import ROLE, GatedRedshift
 from medgen_pipeline_tests.loaders.support import new_loader
+from medgen_pipeline_tests.redgate.gate import Gate
+from medgen_pipeline_tests.redgate.s3server import S3Server
 
 # What a view reads, column by column, through the views it reads itself.
 _READ = """
@@ -41,16 +47,29 @@ def test_every_column_of_the_lineage_is_one_that_the_query_reads(table: CuratedT
     assert declared <= columns_read(empty_tables, table.query)
 
 
+@pytest.fixture(params=["postgres", "redshift"])
+def loader(request: pytest.FixtureRequest, empty_tables: str) -> Iterator[AbstractNativeLoader]:
+    if request.param == "postgres":
+        with new_loader(empty_tables) as loader:
+            yield loader
+        return
+    s3: S3Server = request.getfixturevalue("s3")
+    with (
+        Gate(empty_tables, s3.client_settings, roles=[ROLE]) as gate,
+        GatedRedshift(empty_tables, gate, s3).new_loader() as loader,
+    ):
+        yield loader
+
+
 @pytest.mark.parametrize("table", CURATED_TABLES, ids=lambda table: table.name)
-def test_every_rule_metric_and_setting_runs_on_empty_tables(table: CuratedTable, empty_tables: str) -> None:
-    with new_loader(empty_tables) as loader:
-        for rule in table.rules:
-            assert all(len(row) == 1 + len(rule.columns) for row in loader.read_query(rule.query, 9))
-        for metric in table.metrics:
-            rows = loader.read_query(metric.query, 9)
-            assert rows == [] if metric.columns else rows == [(0,)]
-        for setting in table.settings:
-            assert setting.known is None or loader.read_query(setting.known, 9) == []
+def test_every_rule_metric_and_setting_runs_on_empty_tables(table: CuratedTable, loader: AbstractNativeLoader) -> None:
+    for rule in table.rules:
+        assert all(len(row) == 1 + len(rule.columns) for row in loader.read_query(rule.query, 9))
+    for metric in table.metrics:
+        rows = loader.read_query(metric.query, 9)
+        assert rows == [] if metric.columns else rows == [(0,)]
+    for setting in table.settings:
+        assert setting.known is None or loader.read_query(setting.known, 9) == []
 
 
 def columns_read(database: str, asked: Query) -> set[str]:
