@@ -8,7 +8,12 @@ PORT ?= 3000
 BIN := .venv/bin
 RUNTIME := .venv/.runtime
 TEST := .venv/.test
-INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+CONSTRAINED := --constraint constraints.txt
+# uv takes a tenth of pip's time. It reads other settings: where a package index is set for pip alone, pip installs.
+INSTALL = install() { \
+	{ $(PIP) uv && $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(CONSTRAINED) "$$@"; } \
+		2> /dev/null || $(PIP) $(CONSTRAINED) "$$@"; }; install
 FITS := import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 define NO_PYTHON
 Found no Python 3.11 to 3.14 that can make a virtual environment (tried: $(PYTHON)).
