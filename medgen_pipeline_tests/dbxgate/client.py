@@ -4,6 +4,7 @@ By itself it asks urllib3 for each byte or two, which takes more time than the g
 sends, and what it makes of an answer, stays as it is; ``test_wire.py`` and loads of other processes use it unchanged.
 """
 
+import logging
 import os
 from io import BytesIO
 from typing import Any
@@ -40,5 +41,7 @@ def quicken(patch: pytest.MonkeyPatch) -> None:
     """Let connections of this process be such."""
     patch.setattr(_http, "THttpClient", _InOnePiece)
     patch.setattr(TBinaryProtocol, "TBinaryProtocol", TBinaryProtocol.TBinaryProtocolAccelerated)
+    # pytest takes every call and answer that the connector logs, written out.
+    patch.setattr(logging.getLogger("databricks.sql.unsafe"), "disabled", True)
     # A connection reads the system's authorities, which takes 20 ms, though the gate's is another.
     patch.setenv("SSL_CERT_FILE", os.devnull)
