@@ -417,6 +417,7 @@ def test_what_is_unchanged_in_a_duckdb_file_stays_and_so_do_tables_of_the_user_s
     assert path.stat() == before
     next_week(warehouse)
     assert exported(warehouse, path).written == ("names",)
+    assert path.stat().st_ino != before.st_ino  # who has the old file open goes on with that
     assert in_file(path, "FROM names") == [A, B, D]
     assert in_file(path, "SELECT name FROM medgen_pubmed_lnk WHERE uid = 2") == [("as it was",)]
     assert in_file(path, "FROM mine") == [(7,)]
