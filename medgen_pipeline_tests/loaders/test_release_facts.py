@@ -8,7 +8,9 @@ from medgen_pipeline.access.report import facts
 from medgen_pipeline.access.report.facts import NothingToReportError, Report, gather, net_counts
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, any_table_by_name, upstream_of
 from medgen_pipeline.catalog.curated.release_report import CONCEPT_TOPICS, FACT_TOPICS
+from medgen_pipeline.catalog.sources.medgen import MEDGEN
 from medgen_pipeline.testing import Row
+from medgen_pipeline.testing.loads import differences
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.support import new_loader
 from medgen_pipeline_tests.loaders.test_curated_increments import World
@@ -19,6 +21,8 @@ READ = {
     "genes": ("gene_disease", "cui", "association", "gene_id"),
     "phenotypes": ("disease_phenotype", "disease_cui", "kind", "phenotype_id", "is_negated"),
 }
+COUNTED = {"names": 1, "gene_disease": 0}
+"""Tables whose rows are counted, and how many columns their key has."""
 State = dict[str, list[Row]]
 
 
@@ -38,14 +42,15 @@ def needed() -> list[str]:
 
 
 def publish(warehouse: CuratedWarehouse, release: str, content: dict[str, list[Row]]) -> State:
-    """Load a release; what the tables then hold."""
+    """Load a release, of other sources one a day later; what the tables then hold."""
     for table in TABLES:
         rows = content.get(table.name, [])
         if rows or table.name not in warehouse.given:
-            warehouse.give(table.name, rows, release)
+            warehouse.give(table.name, rows, release if table.source is MEDGEN else f"{release} and a day")
     for name in needed():
         warehouse.make_alone(name)
-    return {table: warehouse.rows(table, names) for table, *names in [("names", "cui", "name"), *READ.values()]}
+    held = {table: warehouse.rows(table, names) for table, *names in [("names", "cui", "name"), *READ.values()]}
+    return held | {f"whole {name}": warehouse.rows(name) for name in COUNTED}
 
 
 def report(warehouse: CuratedWarehouse, since: str | None = None, until: str | None = None, listed: int = 99) -> Report:
@@ -116,6 +121,16 @@ def test_a_report_on_any_two_releases_has_what_differs_between_them_and_nothing_
             assert [topic.gone, topic.came] == [
                 sum(len(getattr(item, side)) for item in topic.items) for side in ("gone", "came")
             ]
+        for change in found.tables:
+            if (name := change.table.name) in COUNTED:
+                one, other = (states[release][f"whole {name}"] for release in (since, until))
+                counts = differences(one, other, COUNTED[name])
+                assert (change.before, change.rows) == (len(one), len(other))
+                assert (change.inserted, change.updated, change.deleted) == (
+                    counts.inserted,
+                    counts.updated,
+                    counts.deleted,
+                )
     assert expected(states[A], states[C])["renamed"] == set()
     assert all(expected(states[A], states[B])[topic] for topic in ("new", "gone", "renamed", *READ))
     # Of neighbours, the concepts are those of the table, which the asset's page shows.
