@@ -122,6 +122,8 @@ def test_a_report_on_any_two_releases_has_what_differs_between_them_and_nothing_
                 sum(len(getattr(item, side)) for item in topic.items) for side in ("gone", "came")
             ]
         for change in found.tables:
+            if since != A or until != C:  # of neighbours, what changed is what the later one's bar shows
+                assert change.history[until] == change.inserted + change.updated + change.deleted
             if (name := change.table.name) in COUNTED:
                 one, other = (states[release][f"whole {name}"] for release in (since, until))
                 counts = differences(one, other, COUNTED[name])
@@ -180,6 +182,10 @@ def test_two_releases_that_there_are_not_are_a_clear_error(warehouse: CuratedWar
     ):
         with pytest.raises(NothingToReportError, match=message):
             report(warehouse, since, until)
+    warehouse.edit("DROP TABLE medgen.names")
+    warehouse.give("names", [("C1", "Uno", "GTR", "N")], C)
+    with pytest.raises(NothingToReportError, match=f"Release {C} is the first"):  # that the feed reaches back to
+        report(warehouse)
 
 
 def test_rows_of_several_loads_are_counted_as_what_they_add_up_to() -> None:

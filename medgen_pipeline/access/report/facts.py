@@ -7,7 +7,7 @@ back between the two is no change. What is counted is exact, whatever is listed 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from medgen_pipeline.catalog import ALL_TABLES, Query, Table, any_table_by_name, upstream_of
@@ -254,9 +254,11 @@ class _Loads:
     def history(self, name: str, releases: Sequence[str]) -> dict[str, int]:
         """How many rows each release changed; that a table was loaded for the first time is no change."""
         found = dict.fromkeys(releases, 0)
-        for load in self._within_reach(name)[1:]:
-            if load.release in found:
-                found[load.release] += _rows(load)
+        first = self.releases[self.releases.index(releases[0]) - 1]
+        for since, until in pairwise((first, *releases)):
+            before, after = self.window(name, since, until) or (None, None)
+            if before and after:
+                found[until] = sum(map(_rows, self.changing(name, before, after)))
         return found
 
 
