@@ -253,15 +253,17 @@ def test_clinvar_s_word_is_taken_where_medgen_s_leads_to_no_current_concept(
         curated_warehouse,
         ["C7", "C8", "C9"],
         [("C1", "C2"), ("C2", "C9"), ("C3", "C20"), ("C6", "C21"), ("C10", "C8")],
-        [("C4", "No longer reported")],
+        [("C4", "No longer reported"), ("CN2", "No longer reported")],
         [
             ("C1", "C8"),  # nearer, but MedGen's leads on
+            ("C1", "C9"),  # nearer to the same
             ("C3", "C8"),  # MedGen's leads to an unknown concept
             ("C4", "C8"),  # MedGen has given it up
             ("C5", "C1"),  # MedGen does not have it, but what it has become
             ("C21", "C7"),  # MedGen's way ends where ClinVar's goes on
             ("C10", "C8"),  # both tell the same
             ("CN1", "No longer reported"),
+            ("CN2", "No longer reported"),
             ("C9", "C7"),  # current
         ],
     )
@@ -275,6 +277,7 @@ def test_clinvar_s_word_is_taken_where_medgen_s_leads_to_no_current_concept(
         ("C5", "C9", "current", 3, 1, "ClinVar"),
         ("C6", "C7", "current", 2, 1, "ClinVar"),
         ("CN1", None, "not reported", None, 0, "ClinVar"),
+        ("CN2", None, "not reported", None, 0, "MedGen"),
     ]
 
 

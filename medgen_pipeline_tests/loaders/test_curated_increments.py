@@ -208,6 +208,52 @@ def test_every_curated_table_follows_random_weeks_as_its_rebuild_would(database:
     follow(database, seed)
 
 
+def gene_info(**symbols: str) -> list[Row]:
+    return [(9606, int(gene[1:]), symbol, *[None] * 13) for gene, symbol in symbols.items()]
+
+
+def listed(gene: int, cui: str) -> Row:
+    return "1", gene, "phenotype", " GeneMap", cui, None
+
+
+def condition(gene: int, cui: str) -> Row:
+    return gene, f"G{gene}", None, cui, "Name", None, None, None, None
+
+
+def test_a_change_that_only_a_sibling_has_is_followed_wherever_it_leads(database: str) -> None:
+    """Each concept and gene has one reason to be other than before, so that none can do another's work."""
+    place = Deployment(database)
+    names: list[Row] = [(f"C{number}", "Name", "GTR", "N") for number in range(10, 20)]
+    merged: list[Row] = [("C1", "C2"), ("C3", "C13"), ("C4", "C14")]
+    genes, conditions = [listed(1, "C1"), listed(3, "C3")], [condition(2, "C2"), condition(4, "C4")]
+    empty: dict[str, list[Row]] = {name: [] for name in World(1).rows}
+    history: list[Row] = [("C2", "C10", None), ("C5", "C1", None)]
+    place.publish(
+        empty | {"names": names, "merged": merged, "mim2gene_medgen": genes, "gene_condition_source_id": conditions}
+        | {"concept_id_history": history, "gene_info": gene_info(g1="A", g4="B")}
+    )  # fmt: skip
+    for name in ("concept_literature", "concept_name"):
+        place.make(curated(name))
+    weeks: list[dict[str, list[Row]]] = [
+        {},
+        # All that leads to C2 leads elsewhere, and a gene is called otherwise.
+        {"concept_id_history": [("C2", "C11", None), *history[1:]], "gene_info": gene_info(g1="A", g4="X")},
+        # A new way goes on by ClinVar's word; genes are listed by a retired concept and by a current one, in each list.
+        {
+            "merged": [*merged, ("C6", "C2")],
+            "mim2gene_medgen": [*genes, listed(5, "C3"), listed(6, "C15")],
+            "gene_condition_source_id": [*conditions, condition(7, "C4"), condition(8, "C16")],
+        },
+        # Concepts are called otherwise, whose genes are listed by retired ones.
+        {"names": [(cui, f"New name of {cui}", *rest) for cui, _, *rest in names]},
+    ]
+    for week in weeks:
+        place.publish(week)
+        for name in ("cui_redirect", "concept", "gene_disease"):
+            first = name not in place.first
+            assert place.make(curated(name)).strategy_reason.startswith("followed" if week and not first else ""), name
+
+
 def follow_with_doubts(database: str, seed: int) -> None:
     """Weeks in which others write to tables, a release is skipped or taken back, a setting changes, a table is lost.
 
