@@ -1,6 +1,7 @@
 """Back to an earlier release and forth again, from files and from the feed, on every backend; and who stays there."""
 
 import os
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -101,7 +102,24 @@ def test_a_file_that_was_never_loaded_is_a_release_and_one_that_was_loaded_has_t
     history.backend.run("UPDATE {load_run} SET release = '2025-12-31' WHERE release = '2026-01-07'")
     with history.backend.new_loader() as loader:
         found = {one.release: one for one in known_releases(loader, NAMES, archive)}
-    assert found["2025-12-31"].file == found["2026-01-07"].file
+        assert found["2025-12-31"].file == found["2026-01-07"].file
+        assert find_release(loader, NAMES, archive, "2025-12-31").release == "2025-12-31"
+        for record in (archive.root / "records").iterdir():  # as one that an earlier version has noted
+            record.write_text(re.sub(r'"modified": ".+"', '"modified": ""', record.read_text()))
+        known = {one.release for one in known_releases(loader, NAMES, archive)}
+    assert known == {"2025-12-31", *RELEASES[1:]}
+
+
+def test_a_file_that_is_damaged_is_not_gone_back_to_and_the_feed_is(history: History) -> None:
+    history.keep_files = True
+    archive = Archive(history.archive)
+    with history.backend.new_loader() as loader:
+        (first,) = (one.file for one in known_releases(loader, NAMES, archive) if one.release == FIRST)
+        assert first is not None
+        path = archive.address_of(first)
+        path.chmod(0o600)
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+        assert isinstance(find_release(loader, NAMES, archive, FIRST), LoadRecord)
 
 
 def test_an_unknown_release_is_an_error_that_lists_what_there_is(history: History) -> None:

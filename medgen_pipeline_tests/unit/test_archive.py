@@ -372,6 +372,7 @@ def test_a_version_that_came_back_counts_as_new(tmp_path: Path) -> None:
     archive = Archive(tmp_path, keep=2)
     for number in (0, 1, 0, 2):
         put(archive, version(number))
+    assert kept_versions(archive, 3) == [2, 0, 1]
     archive.prune(URL)
     assert archived(archive, 0, 1, 2) == [True, False, True]
 
@@ -442,11 +443,11 @@ def test_what_was_deleted_here_is_still_listed_and_had_from_the_second_tier(tmp_
 # Records of an earlier version: what the URL last gave, and the hashes of what it gave before.
 
 
-def make_old_record(root: Path, *numbers: int) -> None:
+def make_old_record(root: Path, *numbers: int, url: str = URL) -> None:
     """Put versions into the archive, and a record as an earlier version of the package has written it."""
     archive = Archive(root)
     for number in numbers:
-        newest = put(archive, version(number))
+        newest = put(archive, version(number), url=url)
     (path,) = (root / "records").iterdir()
     old = {
         "fingerprint": asdict(newest.fingerprint),
@@ -473,6 +474,11 @@ def test_an_old_record_is_completed_from_the_files_when_it_is_first_used(tmp_pat
     assert found.fetched > datetime(2020, 1, 1, tzinfo=UTC)
     (path,) = (tmp_path / "records").iterdir()
     assert "earlier" not in path.read_text()
+
+
+def test_the_release_of_an_old_version_is_the_date_that_names_its_folder(tmp_path: Path) -> None:
+    make_old_record(tmp_path, 1, 2, url="https://mirror.test/2025-12-31/NAMES.RRF.gz")
+    assert Archive(tmp_path).versions_of("NAMES.RRF.gz")[1].release == "2025-12-31"
 
 
 def test_a_new_version_and_a_clean_up_keep_what_an_old_record_knows(tmp_path: Path) -> None:
