@@ -46,11 +46,20 @@ def forget_files(deployment: Deployment) -> None:
     shutil.rmtree(deployment.home / "archive" / "sha256")
 
 
+def version_shown(deployment: Deployment) -> str:
+    """The version of NCBI's file in the UI."""
+    event = deployment.instance.get_latest_materialization_event(dg.AssetKey(["ncbi", "names"]))
+    assert event is not None
+    assert event.asset_materialization is not None
+    return str(event.asset_materialization.tags)
+
+
 @pytest.mark.parametrize("kept", [True, False], ids=["from the archive", "by the feed"])
 def test_a_table_goes_back_stays_there_and_is_let_go(deployment: Deployment, kept: bool) -> None:
     if not kept:
         forget_files(deployment)
     third = deployment.home.parent / THIRD
+    published = version_shown(deployment)
     back = deployment.materialize(third, NAMES, config={"release": FIRST})
     assert back.success, back.failure
     made = back.metadata["names"]
@@ -59,6 +68,7 @@ def test_a_table_goes_back_stays_there_and_is_let_go(deployment: Deployment, kep
     check = back.checks["names.is_not_pinned"]
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert multiset(deployment.dsn, NAMES) == file_of(deployment, FIRST)
+    assert version_shown(deployment) == published  # what NCBI has, not what was gone back to
 
     plain = deployment.materialize(third, NAMES)  # as the schedule does
     made = plain.metadata["names"]
@@ -127,5 +137,5 @@ def test_the_run_config_of_the_page_goes_back_and_needs_no_source(deployment: De
     assert _goes_back(ops["medgen__names"])
     others: list[object] = [None, {}, {"config": {}}, {"config": {"release": "newest"}}, {"config": 7}]
     assert not any(map(_goes_back, others))
-    run = deployment.materialize("http://127.0.0.1:9/", NAMES, config=ops["medgen__names"]["config"])
+    run = deployment.materialize("gopher://127.0.0.1/", NAMES, config=ops["medgen__names"]["config"])
     assert run.metadata["names"][RELEASE] == FIRST

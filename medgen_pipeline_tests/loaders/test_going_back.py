@@ -17,7 +17,7 @@ from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing import Backend
 from medgen_pipeline.testing.files import OPEN_GATES
 from medgen_pipeline.testing.loads import HISTORY, NAMES, RELEASES, differences
-from medgen_pipeline_tests.faults.support import rows_of
+from medgen_pipeline_tests.faults.support import publish, rows_of
 from medgen_pipeline_tests.loaders.cases import THOROUGH
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.going_back import History
@@ -84,6 +84,8 @@ def test_releases_are_listed_with_where_they_are(postgres: PostgresBackend, tmp_
     assert known(history) == dict.fromkeys(reversed(RELEASES), "archive, feed")
     history.keep_files = False
     assert known(history) == dict.fromkeys(reversed(RELEASES), "feed")
+    postgres.run("UPDATE {load_run} SET status = 'failed' WHERE release = '2026-01-14'")
+    assert "2026-01-14" not in known(history)
 
 
 @pytest.fixture
@@ -129,22 +131,33 @@ def test_an_unknown_release_is_an_error_that_lists_what_there_is(history: Histor
 
 
 def test_the_feed_leads_back_no_further_than_to_where_others_have_written(history: History) -> None:
+    first = load_of(history, FIRST)
     history.backend.run("DELETE FROM {production} WHERE cui = 'C0000010'", NAMES)
     history.keep_files = True
     history.go_to(NEWEST)  # repairs it
     assert history.backend.production(NAMES) == history.rows[NEWEST]
     history.keep_files = False
     assert known(history) == {NEWEST: "feed"}
+    with pytest.raises(LoaderError, match=r"names: load \d+ \(release 2026-01-07\) is no longer within reach"):
+        undo(history.backend.new_loader(), NAMES, first)
+
+
+def load_of(history: History, release: str) -> LoadRecord:
+    """What a table whose files are gone is brought to a release by."""
+    with history.backend.new_loader() as loader:
+        found = find_release(loader, history.table, Archive(history.archive), release)
+    assert isinstance(found, LoadRecord)
+    return found
 
 
 def test_what_others_have_written_is_not_taken_for_what_loads_have_left(history: History) -> None:
-    with history.backend.new_loader() as loader:
-        found = find_release(loader, NAMES, Archive(history.archive), FIRST)
-    assert isinstance(found, LoadRecord)
+    first, newest = load_of(history, FIRST), load_of(history, NEWEST)
+    undo(history.backend.new_loader(), NAMES, newest)  # one more load, which changes nothing
     history.backend.run("UPDATE {production} SET name = 'by hand' WHERE cui = 'C0000010'", NAMES)
     before = history.backend.production(NAMES)
-    with pytest.raises(LoaderError, match=r"cannot be brought back by the change feed.*release: newest first"):
-        undo(history.backend.new_loader(), NAMES, found)
+    for found in (first, newest, history.last_load()):
+        with pytest.raises(LoaderError, match=r"cannot be brought back by the change feed.*release: newest first"):
+            undo(history.backend.new_loader(), NAMES, found)
     assert history.backend.production(NAMES) == before
     assert history.backend.leftovers([NAMES]) == []
 
@@ -153,6 +166,27 @@ def test_a_feed_that_somebody_has_edited_leads_nowhere(history: History) -> None
     history.backend.run("DELETE FROM {feed} WHERE _change_type = 'insert' AND _release = '2026-01-14'", NAMES)
     with pytest.raises(LoaderError, match=r"does not lead back to the .* rows that it left.*Was the feed edited"):
         history.go_to(FIRST)
+    assert history.backend.production(NAMES) == history.rows[NEWEST]
+
+
+def test_a_load_that_goes_back_by_the_feed_is_recorded_as_the_one_it_goes_back_to(history: History) -> None:
+    history.backend.run("UPDATE {load_run} SET rows_rejected = 3 WHERE release = '2026-01-07'")
+    first = load_of(history, FIRST)
+    undo(history.backend.new_loader(), NAMES, first, "run 7")
+    last = history.last_load()
+    assert (last.rows_rejected, last.source_sha256, last.content_sha256) == (
+        3,
+        first.source_sha256,
+        first.content_sha256,
+    )
+    assert history.backend.loads("dagster_run_id")[-1] == ("run 7",)
+
+
+def test_the_feed_leads_back_over_any_change_of_size(history: History) -> None:
+    folder = publish(history.home / "2026-02-04", NAMES, rows_of(NAMES, 1, count=60)[:6], bad_lines=0)
+    source = ReleaseSource(folder.as_uri(), Archive(history.home / "archive")).fetch(NAMES)
+    load_table(history.backend.new_loader(), NAMES, source, Archive(history.archive), LoadOptions(OPEN_GATES))
+    history.go_to(NEWEST)
     assert history.backend.production(NAMES) == history.rows[NEWEST]
 
 
