@@ -54,6 +54,14 @@ def version_shown(deployment: Deployment) -> str:
     return str(event.asset_materialization.tags)
 
 
+def test_a_table_is_made_from_the_version_that_the_ui_shows_of_its_file(deployment: Deployment) -> None:
+    event = deployment.instance.get_latest_materialization_event(dg.AssetKey(["medgen", "names"]))
+    assert event is not None
+    assert event.asset_materialization is not None
+    made_from = (event.asset_materialization.tags or {})["dagster/input_data_version/ncbi/names"]
+    assert made_from in version_shown(deployment)
+
+
 @pytest.mark.parametrize("kept", [True, False], ids=["from the archive", "by the feed"])
 def test_a_table_goes_back_stays_there_and_is_let_go(deployment: Deployment, kept: bool) -> None:
     if not kept:

@@ -188,11 +188,16 @@ def build_table_asset(table: SourceTable, names: Names, *, kind: str) -> dg.Asse
 
 
 def _tell_of_file(context: dg.AssetExecutionContext, key: dg.AssetKey, file: SourceFile) -> None:
-    """Show the file's version in the UI, unless it is the one shown. The run has only looked: it has not made it."""
+    """Show the file's version in the UI, unless it is the one shown. The run has only looked: it has not made it.
+
+    What the table is made from Dagster has looked up when the step began. It must look again, or it would show the
+    table as out of date.
+    """
     event = context.instance.get_latest_materialization_event(key)
     shown = event.asset_materialization if event else None
     if shown is None or (shown.tags or {}).get("dagster/data_version") != str(file.version):
         context.instance.report_runless_asset_event(file_event(key, file.url, file.version, file.release))
+        context.get_step_execution_context().wipe_input_asset_version_info(key)
 
 
 def _to_publish(
