@@ -282,7 +282,7 @@ def test_every_metric_of_the_report_agrees_with_the_files(weeks: Weeks) -> None:
             linked = {(f"[{cui}](https://www.ncbi.nlm.nih.gov/medgen/{cui})", name) for cui, name, *_ in concepts}
             assert {concept[:2] for concept in of_topic} <= linked
         releases.insert(0, [release, *map(str, totals.values()), f"{sum(sums):,}"])
-        assert [row[:6] for row in cells(shown["report/releases"])] == releases
+        assert [row[:7] for row in cells(shown["report/releases"])] == releases
     assert all(len(concepts) < 100 for concepts in topics.values())  # so that all of them are listed
     assert topics["merged"]
     assert len(held[table_by_name("merged")][1]) != len(topics["merged"])  # which was once shown in its place
