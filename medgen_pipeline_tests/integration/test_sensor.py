@@ -21,7 +21,7 @@ from medgen_pipeline.orchestration.keys import DEFAULT_NAMES, SOURCE_URL, SOURCE
 from medgen_pipeline.orchestration.release_sensor.cursor import Cursor
 from medgen_pipeline.orchestration.release_sensor.decision import RETRY_AFTER
 from medgen_pipeline.orchestration.resources import MedgenSource
-from medgen_pipeline.release import UnusableSourceError
+from medgen_pipeline.release import SourceMemory, UnusableSourceError
 from medgen_pipeline.release.transport.connections import counted_connection
 from medgen_pipeline.rows.published import content_of
 from medgen_pipeline.settings import Settings
@@ -314,8 +314,11 @@ def test_a_release_that_somebody_loaded_by_hand_is_not_loaded_again(follow: Foll
 
 def test_a_cursor_that_is_damaged_counts_as_lost() -> None:
     lost = Cursor.read(None, "https://a.test/", WEDNESDAY)
-    assert lost.write()
-    for text in ("", "{", "[]", '{"source": "x"}', '"text"'):
+    assert lost.memory == SourceMemory("https://a.test/", WEDNESDAY)
+    no_files = lost.write().replace('"files": {}', '"files": []')
+    of_another = Cursor(SourceMemory("https://b.test/", WEDNESDAY)).write()
+    no_zone = lost.write().replace("Z", "")
+    for text in ("", "{", "[]", '{"source": "x"}', '"text"', no_files, no_zone, of_another):
         assert Cursor.read(text, "https://a.test/", WEDNESDAY) == lost, text
 
 
