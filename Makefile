@@ -102,7 +102,7 @@ $(RUNTIME): pyproject.toml constraints.txt
 	@$(INSTALL) --editable '.[local,ui]'
 	@touch $@
 
-$(TEST): $(RUNTIME) examples/duckdb/pyproject.toml
+$(TEST): $(RUNTIME) examples/sqlite/pyproject.toml
 	@echo "Installing what the tests need into .venv"
-	@$(INSTALL) --editable '.[test]' --editable examples/duckdb
+	@$(INSTALL) --editable '.[test]' --editable examples/sqlite
 	@touch $@

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 # The directory's name is the release's, see ``release.fetch``. A week apart, as NCBI publishes.
 _RELEASES = ("2026-01-07", "2026-01-14")
 
+# What one queries with, by the scheme of MEDGEN_DSN.
+_CLIENTS = {
+    **dict.fromkeys(("postgres", "postgresql"), 'psql "$MEDGEN_DSN"'),
+    "duckdb": 'duckdb "${MEDGEN_DSN#duckdb:///}"',
+}
+
 
 @click.command()
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
@@ -63,8 +69,9 @@ def demo() -> None:
     for line in _first_answer():
         click.echo(line)
     click.echo(f"See the assets with their metrics and history:  {typed('ui')}")
-    psql = 'psql "$MEDGEN_DSN"' if settings().dsn else typed("server psql")
-    click.echo(f"Query the tables:  {psql}")
+    client = _CLIENTS.get(settings().dsn.partition(":")[0])
+    if client or not settings().dsn:
+        click.echo(f"Query the tables:  {client or typed('server psql')}")
 
 
 def _refuse_to_replace_real_data(loader: "AbstractNativeLoader") -> None:

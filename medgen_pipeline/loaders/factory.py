@@ -14,6 +14,7 @@ ENTRY_POINT_GROUP = "medgen_pipeline.loaders"
 # Named, not imported: one backend must work without the drivers of the others.
 _BUILT_IN = {
     "databricks": "medgen_pipeline.loaders.databricks:DatabricksNativeLoader",
+    "duckdb": "medgen_pipeline.loaders.duckdb:DuckDBNativeLoader",
     "postgres": "medgen_pipeline.loaders.postgres:PostgresNativeLoader",
     "postgresql": "medgen_pipeline.loaders.postgres:PostgresNativeLoader",
     "redshift": "medgen_pipeline.loaders.redshift:RedshiftNativeLoader",

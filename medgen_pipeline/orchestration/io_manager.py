@@ -181,7 +181,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             result.mode,
             result.load_seconds,
         )
-        context.add_output_metadata(load_metadata(table, self.target.schema_, loader.table_uri(table), result))
+        context.add_output_metadata(load_metadata(table, self.target.schema, loader.table_uri(table), result))
 
     def load_input(self, context: dg.InputContext) -> Any:
         """The upstream table as what the argument is annotated with: one of ``FRAMES``, or else its handle.
@@ -192,7 +192,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         wanted = context.dagster_type.typing_type
         chosen = {name: value for name, value in (context.definition_metadata or {}).items() if name in _CHOICES}
         handle = WarehouseTable(
-            self.target.schema_,
+            self.target.schema,
             table.name,
             table.column_names,
             chosen.get("release"),

@@ -14,6 +14,7 @@ from medgen_pipeline.home import home_directory
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderCapabilities, LoaderError, LoaderFactory
 from medgen_pipeline.loaders.config import DEFAULT_SCHEMA, settings_of
 from medgen_pipeline.loaders.databricks.config import DatabricksConfig
+from medgen_pipeline.loaders.duckdb.config import DuckDBConfig
 from medgen_pipeline.loaders.postgres.config import PostgresConfig
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.settings import Settings
@@ -93,6 +94,17 @@ class DatabricksTarget(DatabricksConfig, dg.Config):
         return _create_loader(self.dsn, settings_of(DatabricksConfig, self))
 
 
+class DuckDBTarget(DuckDBConfig, dg.Config):
+    """A DuckDB file, which one process at a time has open: steps wait for each other."""
+
+    kind: Literal["duckdb"] = "duckdb"
+    dsn: str = _dsn("duckdb:///FILE, or duckdb:////FOLDER/FILE from the root")
+
+    def loader(self) -> AbstractNativeLoader:
+        """A loader for the file."""
+        return _create_loader(self.dsn, settings_of(DuckDBConfig, self))
+
+
 class DatabaseTarget(dg.Config):
     """Any database that a loader is installed for; the DSN's scheme picks it."""
 
@@ -101,12 +113,17 @@ class DatabaseTarget(dg.Config):
     schema_: str = Field(default=DEFAULT_SCHEMA, alias="schema", description="Schema of the tables.")
     options: dict[str, Any] = Field(default={}, description="Further settings of the loader, by name.")
 
+    @property
+    def schema(self) -> str:  # type: ignore[override]  # pydantic's own is deprecated, and not for this
+        """Schema of the tables."""
+        return self.schema_
+
     def loader(self) -> AbstractNativeLoader:
         """A loader for the DSN."""
         return _create_loader(self.dsn, {"schema": self.schema_, **self.options})
 
 
-Target = EmbeddedTarget | PostgresTarget | RedshiftTarget | DatabricksTarget | DatabaseTarget
+Target = EmbeddedTarget | PostgresTarget | RedshiftTarget | DatabricksTarget | DuckDBTarget | DatabaseTarget
 
 
 def target_of(settings: Settings) -> Target:
@@ -124,6 +141,8 @@ def target_of(settings: Settings) -> Target:
         return PostgresTarget(dsn=dsn, schema=settings.warehouse_schema)
     if scheme == "databricks":
         return DatabricksTarget(dsn=dsn, schema=settings.warehouse_schema)
+    if scheme == "duckdb":
+        return DuckDBTarget(dsn=dsn, schema=settings.warehouse_schema)
     if scheme.partition("+")[0] != "redshift":
         return DatabaseTarget(dsn=dsn, schema=settings.warehouse_schema)
     return RedshiftTarget(

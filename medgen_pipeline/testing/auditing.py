@@ -252,7 +252,7 @@ class HistoryContract(Behaviour):
                     getattr(loader, method)(NAMES, release)
             with pytest.raises(LoaderError, match="no load is recorded"):
                 loader.find_drift(NAMES)
-        assert not backend.schemas() & {f"{backend.schema}{part}" for part in ("", *_BESIDE)}
+        assert not backend.schemas() & {backend.place(part) for part in ("", *_BESIDE)}
         assert backend.left_outside() == []
 
     def test_releases_in_the_wrong_order_are_refused(self, backend: Backend) -> None:
@@ -317,7 +317,7 @@ class QueryContract(Behaviour):
                 "SELECT COUNT(*) FROM {any} WHERE {column} = {cui}", any=NAMES, column=sql.SQL("cui"), cui="C7"
             ) == [(1,)]
             assert loader.query("SELECT table_name, status FROM {audit}.load_run") == [("names", "succeeded")]
-            assert loader.query("SELECT MAX({schema}) FROM {any}", any=NAMES) == [(backend.schema,)]
+            assert loader.query("SELECT MAX({schema}) FROM {any}", any=NAMES) == [(backend.place(),)]
 
     def test_a_query_that_fails_is_an_error_of_the_contract(self, backend: Backend) -> None:
         with backend.new_loader() as loader, pytest.raises(LoaderError, match="answering a query"):

@@ -46,6 +46,10 @@ class Backend(ABC):
         """What loads have left outside the database: objects in a bucket, files."""
         return []
 
+    def place(self, part: str = "") -> str:
+        """The schema where the tables are, or another one with it, such as ``_staging``."""
+        return f"{self.schema}{part}"
+
     # --- words of the standard; a warehouse with others overrides them ------------------------------------------------
 
     def schemas(self) -> set[str]:
@@ -60,7 +64,7 @@ class Backend(ABC):
         """The tables and views of the schema, or of another one with it, such as ``_staging``."""
         found = self.run(
             "SELECT table_name FROM information_schema.tables WHERE table_schema = {name}",
-            name=sql.Literal(self.schema + part),
+            name=sql.Literal(self.place(part)),
         )
         return {str(name) for (name,) in found}
 
@@ -83,7 +87,7 @@ class Backend(ABC):
     def run(self, statement: LiteralString, table: Table | None = None, **parts: sql.Statement) -> list[Row]:
         """Run a statement with the names of the warehouse and of one table filled in, and the dialect's words."""
         production, staging, changes, audit, history = (
-            f"{self.schema}{part}" for part in ("", "_staging", "_changes", "_audit", "_history")
+            self.place(part) for part in ("", "_staging", "_changes", "_audit", "_history")
         )
         dialect = self.new_loader().dialect
         named: dict[str, sql.Statement] = {

@@ -54,7 +54,7 @@ class ConcurrencyContract(Behaviour):
     def test_a_second_load_of_a_table_waits_and_then_says_for_what(self, backend: Backend) -> None:
         with backend.new_loader() as holder, backend.new_loader(lock_timeout_seconds=0.3) as other:
             holder.log_run_start(start_of(NAMES))
-            with pytest.raises(TableBusyError, match=rf"{backend.schema}\.names: waited 0\.3 s for another load"):
+            with pytest.raises(TableBusyError, match=rf"{backend.place()}\.names: waited 0\.3 s for another load"):
                 other.log_run_start(start_of(NAMES))
             other.log_run_start(start_of(MERGED))  # another table is free
             holder.close()

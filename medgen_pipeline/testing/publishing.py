@@ -169,7 +169,7 @@ class OthersTablesContract(Behaviour):
             assert Counter(backend.run("SELECT cui FROM {schema}.only_cuis")) == Counter((row[0],) for row in rows)
 
     def test_a_table_of_the_users_under_the_same_name_is_not_touched(self, backend: Backend) -> None:
-        backend.create_schema(backend.schema)
+        backend.create_schema(backend.place())
         backend.run("CREATE TABLE {production} (cui VARCHAR(10), mine INTEGER)", NAMES)
         backend.run("INSERT INTO {production} VALUES ('C1', 7)", NAMES)
         with pytest.raises(LoaderError, match=r"names exists, but not as the catalog has it: missing"):

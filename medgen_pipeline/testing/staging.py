@@ -58,7 +58,7 @@ class StagingContract(Behaviour):
     def test_the_uri_of_a_table_names_it_and_no_secret(self, backend: Backend) -> None:
         uri = backend.new_loader().table_uri(NAMES)
         assert uri.startswith(f"{backend.dsn.partition(':')[0].partition('+')[0]}")
-        assert uri.endswith(f"/{backend.schema}/{NAMES.name}")
+        assert uri.endswith(f"/{backend.place()}/{NAMES.name}")
         assert "@" not in uri
 
     def test_close_twice_and_connect_after_close_are_harmless(self, backend: Backend) -> None:

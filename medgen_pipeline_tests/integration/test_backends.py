@@ -5,18 +5,23 @@ import re
 import subprocess
 import sys
 import uuid
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import distribution, requires
 from pathlib import Path
 from urllib.parse import unquote
 
 import dagster as dg
+import duckdb
+import pandas as pd
+import pyarrow as pa
 import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline import connect
+from medgen_pipeline.catalog import any_table_by_name, table_by_name
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.loading.findings import DRIFT_CHECK
 from medgen_pipeline.orchestration.build import build_definitions
@@ -83,7 +88,7 @@ def seen_through(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
     )
 
 
-def test_redshift_and_an_installed_backend_are_a_dsn_and_nothing_else_changes(
+def test_redshift_and_duckdb_are_a_dsn_and_nothing_else_changes(
     redshift: GatedRedshift, release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = {"MEDGEN_SOURCE_URL": release.as_uri(), "MEDGEN_HOME": str(tmp_path / "home")}
@@ -97,7 +102,7 @@ def test_redshift_and_an_installed_backend_are_a_dsn_and_nothing_else_changes(
     warehouses = {
         "postgres": {"MEDGEN_DSN": redshift.database},
         "redshift": redshift_by_name,
-        "duckdb": {"MEDGEN_DSN": f"duckdb://{tmp_path}/warehouse.duckdb"},
+        "duckdb": {"MEDGEN_DSN": f"duckdb:///{tmp_path}/medgen.duckdb"},
     }
     seen = {name: seen_through({**source, **settings}, monkeypatch) for name, settings in warehouses.items()}
     first = seen["postgres"]
@@ -119,6 +124,30 @@ def test_redshift_and_an_installed_backend_are_a_dsn_and_nothing_else_changes(
             same = [key for key in metadata if key.startswith(("cdc/", "dagster/row_count", "medgen/re", "medgen/mo"))]
             assert [metadata[key] for key in same] == [first.run.metadata[table][key] for key in same], table
     assert redshift.left_outside() == []
+    assert_read_alike(tmp_path / "medgen.duckdb", first.run.metadata)
+
+
+def assert_read_alike(path: Path, tables: Iterable[str]) -> None:
+    """What DuckDB, polars and pandas find in the file is what the warehouse gives, row by row."""
+    warehouse = connect(dsn=f"duckdb:///{path}", schema="medgen")
+    with duckdb.connect(path, read_only=True) as file:
+        assert {name for (name,) in file.execute("SHOW TABLES").fetchall()} == set(tables)
+        for table in tables:
+            columns = any_table_by_name(table).column_names
+            rows = Counter(rows_of(warehouse.read(table, columns)))
+            found = file.table(table).select(*columns)
+            assert rows == Counter(found.fetchall()) == Counter(found.pl().iter_rows()), table
+            assert rows == Counter(rows_of_pandas(found.df())), table
+
+
+def rows_of(reader: pa.RecordBatchReader) -> Iterator[tuple[object, ...]]:
+    return zip(*reader.read_all().to_pydict().values(), strict=True)
+
+
+def rows_of_pandas(frame: pd.DataFrame) -> Iterator[tuple[object, ...]]:
+    """The rows of a frame, whose signs for what is missing are several."""
+    for row in frame.astype(object).where(frame.notna(), None).itertuples(index=False, name=None):
+        yield tuple(value.date() if isinstance(value, pd.Timestamp) else value for value in row)
 
 
 @dataclass(frozen=True)
@@ -206,12 +235,6 @@ def test_a_profile_of_the_aws_configuration_is_used(
     assert redshift.production(table_by_name("merged")).total() > 0
 
 
-def test_the_command_line_loads_an_installed_backend_found_by_its_entry_point(location: Location) -> None:
-    file = location.folder / "warehouse.duckdb"
-    location.materialize(MEDGEN_DSN=f"duckdb://{file}")
-    assert file.exists()
-
-
 @pytest.fixture(scope="module")
 def plain_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of a fresh environment with ``pip install .``: no extras, and not this source tree.
@@ -270,7 +293,8 @@ def test_installed_without_extras_postgres_loads_and_whatever_is_missing_is_name
     embedded = {"MEDGEN_PG_BIN": str(plain.folder)}  # as on a machine without a PostgreSQL
     listed = plain.run(*plain.dagster, "asset", "list", "-m", "medgen_pipeline.definitions", **redshift)
     assert listed.stdout.split() == sorted(f"medgen/{table.name}" for table in (*TABLES, *CURATED_TABLES))
-    for environment, extra in ((redshift, "redshift"), (embedded, "local")):
+    duckdb = {"MEDGEN_DSN": "duckdb:///medgen.duckdb"}
+    for environment, extra in ((redshift, "redshift"), (embedded, "local"), (duckdb, "duckdb")):
         with pytest.raises(AssertionError, match=rf"pip install 'medgen_pipeline\[{extra}\]'"):
             plain.materialize(None, **environment)
     ui = plain.run(plain_python, "-c", "from medgen_pipeline.cli import main; main(['ui'])")

@@ -33,6 +33,7 @@ TESTED_IN = {
     "docs/embedding.md": "integration/test_embedding.py",
     "docs/extending.md": "integration/test_docs_extending.py",
     "docs/databricks.md": "integration/test_docs_databricks.py",
+    "docs/duckdb.md": "integration/test_docs_duckdb.py",
     "docs/redshift.md": "integration/test_docs_redshift.py",
     "docs/questions.md": "loaders/test_docs_questions.py",
     "docs/going-back.md": "integration/test_docs_going_back.py",

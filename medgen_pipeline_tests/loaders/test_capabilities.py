@@ -9,17 +9,18 @@ from typing import TypeVar
 
 import duckdb
 import pytest
-from medgen_pipeline_duckdb.loader import DuckDBNativeLoader
-from medgen_pipeline_duckdb.session import DuckDBSession
 
 import medgen_pipeline
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderCapabilities, LoaderError
 from medgen_pipeline.loaders import statement as sql
-from medgen_pipeline.testing import Backend, Row, load
+from medgen_pipeline.loaders.duckdb import DuckDBNativeLoader
+from medgen_pipeline.loaders.duckdb.session import DuckDBSession
+from medgen_pipeline.testing import Row, load
 from medgen_pipeline.testing.comparing import ComparisonContract
 from medgen_pipeline.testing.curated import CuratedContract
 from medgen_pipeline.testing.loads import CHANGED_B, NAMES, RELEASES, A, B, compared
 from medgen_pipeline.testing.publishing import ColumnsContract, OthersTablesContract, PublicationContract
+from medgen_pipeline_tests.loaders.duckdb_backend import DuckDBFile
 
 T = TypeVar("T")
 
@@ -45,7 +46,7 @@ class StrictSession(DuckDBSession):
             raise duckdb.NotImplementedException(text)
         return super().execute(statement)
 
-    def transaction(self, body: Callable[[], T]) -> T:
+    def transaction(self, body: Callable[[], T], attempts: int = 5) -> T:
         def inside() -> T:
             self._began = True
             try:
@@ -53,23 +54,15 @@ class StrictSession(DuckDBSession):
             finally:
                 self._began = False
 
-        return super().transaction(inside)
-
-
-class StrictDuckDB(Backend):
-    no_connections = "DuckDB runs in the loader's process: there is no connection to lose"
-
-    def query(self, statement: str) -> list[Row]:
-        with duckdb.connect(self.dsn.removeprefix("duckdb://")) as connection:
-            return connection.execute(statement).fetchall()
+        return super().transaction(inside, attempts)
 
 
 @pytest.fixture
-def backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StrictDuckDB:
+def backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DuckDBFile:
     says = replace(DuckDBNativeLoader.capabilities, transactional_ddl=False, delete_join="exists")
     monkeypatch.setattr(DuckDBNativeLoader, "capabilities", says)
-    monkeypatch.setattr("medgen_pipeline_duckdb.loader.DuckDBSession", StrictSession)
-    return StrictDuckDB(f"duckdb://{tmp_path}/warehouse.duckdb")
+    monkeypatch.setattr("medgen_pipeline.loaders.duckdb.loader.DuckDBSession", StrictSession)
+    return DuckDBFile.of(tmp_path)
 
 
 class TestWithoutDdlInTransactions:
@@ -98,17 +91,17 @@ class TestWithoutDdlInTransactions:
     test_a_failing_publication = PublicationContract.test_a_publication_that_fails_half_way_changes_nothing
 
 
-def test_a_first_load_that_died_before_its_rows_were_in_is_made_again(backend: StrictDuckDB) -> None:
+def test_a_first_load_that_died_before_its_rows_were_in_is_made_again(backend: DuckDBFile) -> None:
     with killed_while_publishing(backend, [A, B]) as loader:
         assert loader.last_load(NAMES) is None
     assert backend.run("SELECT COUNT(*) FROM {production}", NAMES) == [(0,)]
     counts = load(backend.new_loader(), NAMES, [A, CHANGED_B], RELEASES[1])
     assert (counts.inserted, counts.baseline) == (2, True)
-    said = backend.run("SELECT comment FROM duckdb_tables() WHERE table_name = 'names' AND schema_name = 'medgen'")
+    said = backend.run("SELECT comment FROM duckdb_tables() WHERE table_name = 'names' AND schema_name = 'main'")
     assert said == [(NAMES.description,)]
 
 
-def test_a_table_with_rows_is_never_taken_for_what_a_dead_load_left(backend: StrictDuckDB) -> None:
+def test_a_table_with_rows_is_never_taken_for_what_a_dead_load_left(backend: DuckDBFile) -> None:
     with killed_while_publishing(backend, [A, B]):
         pass
     backend.run("INSERT INTO {production} (cui) VALUES ('mine')", NAMES)
@@ -118,7 +111,7 @@ def test_a_table_with_rows_is_never_taken_for_what_a_dead_load_left(backend: Str
 
 
 @contextmanager
-def killed_while_publishing(backend: StrictDuckDB, rows: list[Row]) -> Iterator[AbstractNativeLoader]:
+def killed_while_publishing(backend: DuckDBFile, rows: list[Row]) -> Iterator[AbstractNativeLoader]:
     """A loader whose first load of ``names`` ended when its table was there, and no row in it."""
     with backend.new_loader() as loader, pytest.MonkeyPatch.context() as patch:
         counts = compared(loader, NAMES, rows)

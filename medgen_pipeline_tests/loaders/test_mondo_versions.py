@@ -65,7 +65,7 @@ def publish(folder: Path, mapping: bytes, version: str) -> None:
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> CuratedWarehouse:
     skip_what_others_stand_for(request, {request.function.__name__: ("postgres", "duckdb")})
     if request.param == "duckdb":
-        dsn = f"duckdb://{tmp_path}/warehouse.duckdb"
+        dsn = f"duckdb:///{tmp_path}/medgen.duckdb"
         return CuratedWarehouse(lambda: LoaderFactory.create_loader(dsn, {}), dsn)
     database: str = request.getfixturevalue("database")
     if request.param == "postgres":

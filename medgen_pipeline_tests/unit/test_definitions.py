@@ -11,11 +11,11 @@ from dagster._core.execution.api import create_execution_plan
 from dagster._core.execution.plan.active import ActiveExecution
 from dagster._core.execution.retries import RetryMode
 from dagster._core.remote_representation.external_data import RepositorySnap  # what a code server sends to the UI
-from medgen_pipeline_duckdb import DuckDBNativeLoader
 
 from medgen_pipeline.catalog import TABLES, SourceTable, table_by_name
 from medgen_pipeline.catalog.sources import medgen
 from medgen_pipeline.errors import SettingError
+from medgen_pipeline.loaders.duckdb import DuckDBNativeLoader
 from medgen_pipeline.orchestration.assets.tables import LoadConfig
 from medgen_pipeline.orchestration.build import build_definitions
 from medgen_pipeline.orchestration.io_manager import WarehouseIOManager

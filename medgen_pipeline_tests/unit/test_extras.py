@@ -24,6 +24,7 @@ ADDED = {
     "deploy": {"dagster-postgres", "sqlalchemy"},
     "redshift": {"boto3", "dagster-aws"},
     "databricks": {"databricks-sql-connector", "pyarrow", "sqlglot"},
+    "duckdb": {"duckdb", "pyarrow"},
     "arrow": {"adbc-driver-postgresql", "pyarrow"},
     "s3": {"boto3"},
     "testing": {"pytest"},

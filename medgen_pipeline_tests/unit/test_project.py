@@ -85,7 +85,7 @@ def test_every_python_version_is_named_that_the_metadata_allow() -> None:
     named = [text.rsplit(" ", 1)[1] for text in METADATA["classifiers"] if "Python :: 3" in text]
     assert named == ["3.11", "3.12", "3.13", "3.14"]
     assert METADATA["requires-python"] == ">=3.11,<3.15"
-    example = tomllib.loads((PROJECT / "examples" / "duckdb" / "pyproject.toml").read_text())
+    example = tomllib.loads((PROJECT / "examples" / "sqlite" / "pyproject.toml").read_text())
     assert example["project"]["requires-python"] == METADATA["requires-python"]
     makefile = (PROJECT / "Makefile").read_text()
     assert "(3, 11) <= sys.version_info[:2] <= (3, 14)" in makefile

@@ -10,7 +10,7 @@ from medgen_pipeline.loaders import Dialect, LoaderError
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.postgres.dialect import DIALECT as POSTGRES
 from medgen_pipeline.loaders.redshift.dialect import DIALECT as REDSHIFT
-from medgen_pipeline.loaders.sql import TableNames
+from medgen_pipeline.loaders.sql import TableNames, schemas
 
 EVIL = "x'; DROP TABLE names; -- \"`%s{}"
 
@@ -91,7 +91,7 @@ def test_braces_take_statements_by_place_by_number_and_by_name() -> None:
 
 def test_a_table_is_written_in_the_words_of_its_warehouse() -> None:
     pubmed = table_by_name("medgen_pubmed_lnk")
-    names = TableNames(BACKTICKS, "medgen", pubmed)
+    names = TableNames(BACKTICKS, schemas("medgen"), pubmed)
     written: dict[str, Any] = {part: BACKTICKS.text(statement) for part, statement in names.parts.items()}
     assert written["production"] == "`medgen`.`medgen_pubmed_lnk`"
     assert "`cui` STRING" in written["definitions"]

@@ -12,10 +12,17 @@ from pydantic import ValidationError
 from medgen_pipeline.errors import SettingError
 from medgen_pipeline.loaders.config import LoaderConfig, expectation
 from medgen_pipeline.loaders.databricks.config import DatabricksConfig
+from medgen_pipeline.loaders.duckdb.config import DuckDBConfig
 from medgen_pipeline.loaders.postgres.config import PostgresConfig
 from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
-from medgen_pipeline.orchestration.targets import DatabaseTarget, DatabricksTarget, PostgresTarget, RedshiftTarget
+from medgen_pipeline.orchestration.targets import (
+    DatabaseTarget,
+    DatabricksTarget,
+    DuckDBTarget,
+    PostgresTarget,
+    RedshiftTarget,
+)
 from medgen_pipeline_tests.documents import Document
 
 MODELS: Mapping[str, type[LoaderConfig]] = {
@@ -23,6 +30,7 @@ MODELS: Mapping[str, type[LoaderConfig]] = {
     "postgres": PostgresConfig,
     "redshift": RedshiftConfig,
     "databricks": DatabricksConfig,
+    "duckdb": DuckDBConfig,
 }
 OTHER_THAN_BY_DEFAULT: dict[str, Any] = {
     "s3_bucket": "stage",
@@ -72,13 +80,20 @@ def test_every_setting_of_a_target_reaches_its_loader() -> None:
     assert set(given) == set(DatabricksConfig.settings())
     shipped: Any = DatabricksTarget(dsn="databricks://token:s@h/p?catalog=main", **given).loader()
     assert shipped._session.config == DatabricksConfig(**given)
+    local: Any = DuckDBTarget(dsn="duckdb:///f", schema="x", lock_timeout_seconds=7, memory_limit="1GB").loader()
+    assert local._session.config == DuckDBConfig(schema="x", lock_timeout_seconds=7, memory_limit="1GB")
     free: Any = DatabaseTarget(dsn="postgresql://h/d", schema="mirror", options={"work_mem": "1GB"}).loader()
     assert free._config == PostgresConfig(schema="mirror", work_mem="1GB")
 
 
 @pytest.mark.parametrize(
     ("heading", "model"),
-    [("PostgreSQL", PostgresConfig), ("Redshift", RedshiftConfig), ("Databricks", DatabricksConfig)],
+    [
+        ("PostgreSQL", PostgresConfig),
+        ("Redshift", RedshiftConfig),
+        ("Databricks", DatabricksConfig),
+        ("DuckDB", DuckDBConfig),
+    ],
 )
 def test_the_page_of_settings_has_each_with_meaning_expectation_and_default(
     heading: str, model: type[LoaderConfig]

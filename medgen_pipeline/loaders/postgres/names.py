@@ -11,7 +11,7 @@ class TableNames(names.TableNames):
 
     def __init__(self, schema: str, table: Table) -> None:
         """Derive the names."""
-        super().__init__(DIALECT, schema, table)
+        super().__init__(DIALECT, names.schemas(schema), table)
         self.unique_index = f"{table.name}_key"
         self.plain_index = f"{table.name}_idx"
 

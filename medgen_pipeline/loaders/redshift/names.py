@@ -11,6 +11,6 @@ class TableNames(names.TableNames):
 
     def __init__(self, schema: str, table: Table) -> None:
         """Derive the names."""
-        super().__init__(DIALECT, schema, table)
+        super().__init__(DIALECT, names.schemas(schema), table)
         self.scratch["new"] = (schema, f"{table.name}__new")
         self.parts["new"] = sql.Identifier(*self.scratch["new"])

@@ -77,7 +77,7 @@ class SqlAudit(Generic[AnyCursor]):
     def __init__(self, session: SqlSession[AnyCursor]) -> None:
         """Nothing is opened."""
         self._session = session
-        self._schema = schemas(session.schema).audit
+        self._schema = session.schemas.audit
         self._parts = {
             **session.dialect.words,
             "audit": sql.Identifier(self._schema),
@@ -135,11 +135,11 @@ class SqlAudit(Generic[AnyCursor]):
             self._adopt(found, unmarked)
 
     def _found(self) -> dict[str, dict[str, Relation]]:
-        return self._session.relations(schemas(self._session.schema))
+        return self._session.relations(self._session.schemas)
 
     def _missing(self, found: Mapping[str, Collection[str]]) -> tuple[list[str], list[str]]:
         """The schemas and the tables of the audit that do not exist."""
-        names = schemas(self._session.schema)
+        names = self._session.schemas
         unused = {names.history} if self._session.capabilities.views == "none" else set()
         return [name for name in names if name not in {*found, *unused}], sorted(
             self.tables.keys() - set(found.get(names.audit, ()))
@@ -151,7 +151,7 @@ class SqlAudit(Generic[AnyCursor]):
         Loads leave behind what they staged where they end without success. Where the tables of another installation
         may be in the schema for staging, nothing there is taken for a load's.
         """
-        production, staging, _, audit, _ = schemas(self._session.schema)
+        production, staging, _, audit, _ = self._session.schemas
         scratch = ("", "__changes", "__difference", "__kept")
         try:
             with self._session.errors("marking what an earlier version has made"):

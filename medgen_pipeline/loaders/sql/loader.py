@@ -114,7 +114,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
 
     def _names(self, table: Table) -> TableNames:
         """The names of a table's relations."""
-        return TableNames(self.dialect, self._session.schema, table)
+        return TableNames(self.dialect, self._session.schemas, table)
 
     @abstractmethod
     def _take_lock(self, table: Table) -> None:
@@ -148,7 +148,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
 
     def table_uri(self, table: Table) -> str:
         """See the base class."""
-        return f"{self.scheme}://{self._session.where}/{self._session.schema}/{table.name}"
+        return f"{self.scheme}://{self._session.where}/{self._session.schemas.tables}/{table.name}"
 
     # --- audit ---------------------------------------------------------------------------------------------------
 
@@ -516,7 +516,7 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         """See the base class."""
         wanted = {column.name: column.type for column in table.columns}
         with self._session.errors(f"looking at {table.name}"):
-            found = self._session.columns(self._session.schema, table.name)
+            found = self._session.columns(self._session.schemas.tables, table.name)
         return {
             name: FoundColumn(words, name not in wanted or self.dialect.is_reported(wanted[name], words))
             for name, words in found.items()
@@ -568,4 +568,4 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         if "{audit}" in statement:
             self._audit.require_audit()
         with self._session.errors("answering a query"):
-            return self._session.execute(fill(statement, self._session.schema, parts)).fetchall()
+            return self._session.execute(fill(statement, self._session.schemas, parts)).fetchall()

@@ -53,15 +53,16 @@ def require_schema(schema: str, max_identifier_bytes: int) -> None:
     raise ValueError(f"The schema {schema!r} {wrong}. Choose another name in MEDGEN_SCHEMA, such as medgen.")
 
 
-def fill(statement: LiteralString, schema: str, parts: Mapping[str, Any]) -> sql.Statement:
+def fill(statement: LiteralString, names: Schemas, parts: Mapping[str, Any]) -> sql.Statement:
     """A statement of ``AbstractNativeLoader.query`` with its names filled in."""
     named = {
-        name: sql.Identifier(schema, part.name) if isinstance(part, Table) else part for name, part in parts.items()
+        name: sql.Identifier(names.tables, part.name) if isinstance(part, Table) else part
+        for name, part in parts.items()
     }
     return sql.SQL(statement).format(
-        schema=sql.Literal(schema),
-        audit=sql.Identifier(schemas(schema).audit),
-        changes=sql.Identifier(schemas(schema).changes),
+        schema=sql.Literal(names.tables),
+        audit=sql.Identifier(names.audit),
+        changes=sql.Identifier(names.changes),
         **named,
     )
 
@@ -78,13 +79,13 @@ class TableNames:
         scratch: Schema and name of what a load makes for itself and nobody else needs, by its name in ``parts``.
     """
 
-    def __init__(self, dialect: Dialect, schema: str, table: Table) -> None:
+    def __init__(self, dialect: Dialect, names: Schemas, table: Table) -> None:
         """Derive the names; see ``schemas``."""
         self.dialect = dialect
-        self.schema = schema
+        self.schema = names.tables
         self.table = table
         self.changes_name = f"{table.name}__changes"
-        self.schemas = schemas(schema)
+        self.schemas = names
         self._columns = {column.name: column for column in table.columns}
         staging = self.schemas.staging
         # What a load makes for itself and nobody else needs.
@@ -94,7 +95,7 @@ class TableNames:
             "difference": (staging, f"{table.name}__difference"),
             "kept": (staging, f"{table.name}__kept"),
         }
-        self.production = sql.Identifier(schema, table.name)
+        self.production = sql.Identifier(names.tables, table.name)
         self.staging = sql.Identifier(staging, table.name)
         self.feed = sql.Identifier(self.schemas.changes, table.name)
         self.history = sql.Identifier(self.schemas.history, table.name)

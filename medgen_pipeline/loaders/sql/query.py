@@ -12,7 +12,7 @@ from medgen_pipeline.catalog import ColumnType
 from medgen_pipeline.catalog.query import FEED_PREFIX, LOAD_RUN, Absent, Constant, Parameter, Query, Scratch
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import LoaderError, TooMuchAffectedError
-from medgen_pipeline.loaders.sql.names import TableNames, schemas
+from medgen_pipeline.loaders.sql.names import TableNames
 from medgen_pipeline.loaders.sql.session import SqlSession
 
 T = TypeVar("T")
@@ -160,7 +160,7 @@ class QueryPlace:
         }
 
     def _relation(self, name: str) -> sql.Statement:
-        production, _, changes, audit, _ = schemas(self.session.schema)
+        production, _, changes, audit, _ = self.session.schemas
         if name == LOAD_RUN:
             return sql.Identifier(audit, LOAD_RUN)
         if not name.startswith(FEED_PREFIX):

@@ -16,7 +16,7 @@ from medgen_pipeline.loaders.arrow import batches_of
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
 from medgen_pipeline.loaders.dialect import Dialect
 from medgen_pipeline.loaders.records import LoaderError
-from medgen_pipeline.loaders.sql.names import MARK, TableNames
+from medgen_pipeline.loaders.sql.names import MARK, Schemas, TableNames
 from medgen_pipeline.loaders.sql.names import schemas as schemas_of
 
 if TYPE_CHECKING:
@@ -108,15 +108,18 @@ class SqlSession(ABC, Generic[AnyCursor]):
 
     Attributes:
         dialect: The warehouse's.
-        descriptions: Where comments on tables are, in the form of ``pg_description``.
         capabilities: The loader's, which sets them.
         schema: Schema of the tables.
     """
 
     dialect: ClassVar[Dialect]
-    descriptions: ClassVar[LiteralString] = "pg_description"
     capabilities: LoaderCapabilities
     schema: str
+
+    @property
+    def schemas(self) -> Schemas:
+        """That one and those beside it."""
+        return schemas_of(self.schema)
 
     @abstractmethod
     def open(self) -> None:
@@ -194,15 +197,15 @@ class SqlSession(ABC, Generic[AnyCursor]):
     def relations(self, schemas: Sequence[str]) -> dict[str, dict[str, Relation]]:
         """The schemas of these that exist, each with its tables and views by name.
 
-        From PostgreSQL's catalog, which Redshift and DuckDB have too, and which every role can read.
+        From PostgreSQL's catalog, which Redshift has too, and which every role can read.
         """
         found: dict[str, dict[str, Relation]] = {}
         for schema, name, kind, comment in self.execute(
             sql.SQL(
                 "SELECT n.nspname, c.relname, c.relkind, d.description FROM pg_namespace n"
                 " LEFT JOIN pg_class c ON c.relnamespace = n.oid"
-                " LEFT JOIN {} d ON d.objoid = c.oid AND d.objsubid = 0 WHERE n.nspname IN ({})"
-            ).format(sql.SQL(self.descriptions), sql.SQL(", ").join(map(sql.Literal, schemas)))
+                " LEFT JOIN pg_description d ON d.objoid = c.oid AND d.objsubid = 0 WHERE n.nspname IN ({})"
+            ).format(sql.SQL(", ").join(map(sql.Literal, schemas)))
         ).fetchall():
             relations = found.setdefault(str(schema), {})
             if name is not None:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from medgen_pipeline.catalog import ColumnType
-from medgen_pipeline.loaders import Dialect
 from medgen_pipeline.loaders import statement as sql
+from medgen_pipeline.loaders.dialect import Dialect
 
 
 class DuckDBDialect(Dialect):

@@ -1,16 +1,17 @@
-"""A warehouse that is nobody's keeps the contract: SQLite, and one whose tables are atomic one by one."""
+"""A warehouse whose tables are atomic one by one keeps the contract."""
 
-import sqlite3
 from collections import Counter
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from medgen_pipeline_sqlite.session import SqliteSession
+from medgen_pipeline_sqlite.testing import SqliteFolder
 
 from medgen_pipeline.catalog import Table
 from medgen_pipeline.loaders import statement as sql
-from medgen_pipeline.testing import Backend, LoaderConformance, Row, compared, load
+from medgen_pipeline.testing import Backend, Row, compared, load
 from medgen_pipeline.testing.auditing import AuditContract, HistoryContract
 from medgen_pipeline.testing.comparing import ComparisonContract
 from medgen_pipeline.testing.conformance import ByCapability
@@ -18,70 +19,17 @@ from medgen_pipeline.testing.files import RepairContract
 from medgen_pipeline.testing.loads import CHANGED_B, HISTORY, NAMES, RELEASES, A, B, C, D, undone
 from medgen_pipeline.testing.processes import ConcurrencyContract, InterruptionContract
 from medgen_pipeline.testing.publishing import ColumnsContract, OthersTablesContract, PublicationContract
-from medgen_pipeline_tests.loaders.sqlite_backend import (
-    SqliteLoader,
-    SqliteOneByOneLoader,
-    SqliteSession,
-    attach,
-    connect,
-    typed_row,
-)
-
-_PATIENCE_SECONDS = 0.2
-_ATTEMPTS = 100
-
-
-class SqliteFolder(Backend):
-    """A folder without a file in it."""
-
-    no_connections = "SQLite runs in the loader's process: there is no connection to lose"
-
-    @property
-    def path(self) -> Path:
-        return Path(self.dsn.partition("://")[2])
-
-    def query(self, statement: str) -> list[Row]:
-        """Again where a writer waits for this reader, and this reader for the writer."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                connection = connect(self.path, self.schema, _PATIENCE_SECONDS)
-                connection.row_factory = typed_row
-                try:
-                    return connection.execute(statement).fetchall()
-                finally:
-                    connection.close()
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or attempt == _ATTEMPTS - 1:
-                    raise
-        raise AssertionError("unreachable")
-
-    def schemas(self) -> set[str]:
-        return {file.stem for file in self.path.glob("*.db")}
-
-    def create_schema(self, name: str) -> None:
-        connection = sqlite3.connect(":memory:")
-        attach(connection, self.path, name, create=True)
-        connection.close()
-
-    def relations(self, part: str = "") -> set[str]:
-        if f"{self.schema}{part}" not in self.schemas():
-            return set()
-        master = sql.Identifier(f"{self.schema}{part}", "sqlite_master")
-        found = self.run("SELECT name FROM {master} WHERE type IN ('table', 'view')", master=master)
-        return {str(name) for (name,) in found}
-
-    def left_outside(self) -> list[str]:
-        return [file.name for file in self.path.glob("*-journal")]
+from medgen_pipeline_tests.loaders.sqlite_one_by_one import SqliteOneByOneLoader
 
 
 @pytest.fixture(autouse=True)
 def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The two loaders as an installed package would register them, for processes that are started too."""
-    package = tmp_path / "site" / "medgen_sqlite-1.dist-info"
+    """The loader as an installed package would register it, for processes that are started too."""
+    package = tmp_path / "site" / "medgen_one_by_one-1.dist-info"
     package.mkdir(parents=True)
-    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: medgen_sqlite\nVersion: 1\n")
-    lines = (f"{kind.scheme} = {kind.__module__}:{kind.__name__}\n" for kind in (SqliteLoader, SqliteOneByOneLoader))
-    (package / "entry_points.txt").write_text("[medgen_pipeline.loaders]\n" + "".join(lines))
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: medgen_one_by_one\nVersion: 1\n")
+    line = f"{SqliteOneByOneLoader.scheme} = {SqliteOneByOneLoader.__module__}:{SqliteOneByOneLoader.__name__}\n"
+    (package / "entry_points.txt").write_text(f"[medgen_pipeline.loaders]\n{line}")
     monkeypatch.syspath_prepend(str(package.parent))
 
 
@@ -90,12 +38,6 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "warehouse"
     folder.mkdir()
     return folder
-
-
-class TestSqlite(LoaderConformance):
-    @pytest.fixture
-    def backend(self, folder: Path) -> SqliteFolder:
-        return SqliteFolder(f"{SqliteLoader.scheme}://{folder}")
 
 
 class TestSqliteOneByOne(
@@ -110,7 +52,7 @@ class TestSqliteOneByOne(
     RepairContract,
     ByCapability,
 ):
-    """What depends on it; the rest is as above."""
+    """What depends on it; the rest is as in examples/sqlite."""
 
     @pytest.fixture
     def backend(self, folder: Path) -> SqliteFolder:
