@@ -2,8 +2,9 @@
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from filelock import FileLock, Timeout
 
@@ -12,14 +13,10 @@ from medgen_pipeline.access.export.held import Export, Held, held, settled
 from medgen_pipeline.access.export.package import licences_of
 from medgen_pipeline.access.export.places import LOCK_SECONDS, flush
 from medgen_pipeline.catalog import Column, ColumnType, Table
-from medgen_pipeline.errors import missing_extra
 from medgen_pipeline.loaders import AbstractNativeLoader
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.arrow import reader_of
 from medgen_pipeline.loaders.dialect import Dialect
-
-if TYPE_CHECKING:
-    import duckdb
 
 SUFFIX = ".duckdb"
 _MEMORY = "1GB"
@@ -57,9 +54,9 @@ def export(
         ExportError: duckdb is not installed, or something is there that no export has made.
     """
     try:
-        import duckdb
+        duckdb: Any = import_module("duckdb")
     except ImportError as error:
-        raise ExportError(missing_extra("A DuckDB file", "duckdb", "duckdb")) from error
+        raise ExportError("A DuckDB file needs duckdb: pip install duckdb.") from error
     path = path.expanduser().absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     new, lock = (path.with_name(f".{path.name}.{kind}") for kind in ("draft", "lock"))
@@ -101,7 +98,7 @@ class _Draft:
 
     _words: ClassVar[Dialect] = _Words()
 
-    def __init__(self, connection: "duckdb.DuckDBPyConnection", before: Mapping[str, Sequence[Any]]) -> None:
+    def __init__(self, connection: Any, before: Mapping[str, Sequence[Any]]) -> None:
         self._connection = connection
         self._versions = {name: said[3] for name, said in before.items()}
         self.rows = {name: said[-1] for name, said in before.items()}
