@@ -463,7 +463,7 @@ def test_a_database_that_no_export_has_made_is_left_alone(warehouse: str, tmp_pa
 @pytest.mark.parametrize(
     ("missing", "place", "said"),
     [
-        ("duckdb", "medgen.duckdb", r"A DuckDB file needs duckdb: pip install duckdb\.$"),
+        ("duckdb", "medgen.duckdb", r"A DuckDB file needs duckdb: pip install 'medgen_pipeline\[duckdb\]'\.$"),
         ("pyarrow", "folder", r"Reading rows needs pyarrow: pip install 'medgen_pipeline\[arrow\]'\.$"),
         ("boto3", "s3://bucket", r"AWS needs boto3: pip install 'medgen_pipeline\[s3\]'\.$"),
     ],

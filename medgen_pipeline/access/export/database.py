@@ -13,10 +13,11 @@ from medgen_pipeline.access.export.held import Export, Held, held, settled
 from medgen_pipeline.access.export.package import licences_of
 from medgen_pipeline.access.export.places import LOCK_SECONDS, flush
 from medgen_pipeline.catalog import Column, ColumnType, Table
+from medgen_pipeline.errors import missing_extra
 from medgen_pipeline.loaders import AbstractNativeLoader
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.arrow import reader_of
-from medgen_pipeline.loaders.dialect import Dialect
+from medgen_pipeline.loaders.duckdb.dialect import DuckDBDialect
 
 SUFFIX = ".duckdb"
 _MEMORY = "1GB"
@@ -38,13 +39,6 @@ _EXPORT = Table(
 )
 
 
-class _Words(Dialect):
-    """How DuckDB writes what is said here. No rows are compared."""
-
-    def row_hash(self, values: Sequence[tuple[sql.Statement, ColumnType]]) -> sql.Statement:
-        raise NotImplementedError
-
-
 def export(
     loader: AbstractNativeLoader, path: Path, names: Sequence[str], told: Callable[[str], None] = lambda _: None
 ) -> Export:
@@ -56,7 +50,7 @@ def export(
     try:
         duckdb: Any = import_module("duckdb")
     except ImportError as error:
-        raise ExportError("A DuckDB file needs duckdb: pip install duckdb.") from error
+        raise ExportError(missing_extra("A DuckDB file", "duckdb", "duckdb")) from error
     path = path.expanduser().absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     new, lock = (path.with_name(f".{path.name}.{kind}") for kind in ("draft", "lock"))
@@ -96,7 +90,7 @@ class _Draft:
         written: The tables that were written.
     """
 
-    _words: ClassVar[Dialect] = _Words()
+    _words: ClassVar = DuckDBDialect()
 
     def __init__(self, connection: Any, before: Mapping[str, Sequence[Any]]) -> None:
         self._connection = connection
