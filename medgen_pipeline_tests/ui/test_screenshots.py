@@ -45,6 +45,7 @@ def test_the_graph(window: Window) -> None:
     window.button("Hide navigation").click()
     window.button("asset_group medgen").locator("xpath=preceding::button[1]").click()
     expect(page.get_by_text("names", exact=True).first).to_be_visible()
+    expect(page.get_by_text("Loading")).to_have_count(0)
     keep(window, "graph")
 
 
