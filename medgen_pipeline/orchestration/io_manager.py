@@ -35,12 +35,8 @@ _CHOICES = ("columns", "where", "release")
 
 @dataclass(frozen=True)
 class PendingLoad:
-    """What a table asset hands to the IO manager: a file to publish, the files before it, and how to go about it.
+    """What a table asset hands to the IO manager: a file to publish, the files before it, and how to go about it."""
 
-    As in the two below, the loader is connected: it goes on in the session in which the asset has looked.
-    """
-
-    loader: AbstractNativeLoader
     source: SourceFile
     archive: Archive
     options: LoadOptions
@@ -50,7 +46,6 @@ class PendingLoad:
 class PendingUndo:
     """The same where the archive has no file of the release: the load that the change feed leads back to."""
 
-    loader: AbstractNativeLoader
     load: LoadRecord
 
 
@@ -58,7 +53,6 @@ class PendingUndo:
 class PendingCurated:
     """What a curated asset hands to the IO manager: how to make its table, and what it has said it is made from."""
 
-    loader: AbstractNativeLoader
     options: CuratedOptions
     inputs: CuratedInputs
 
@@ -148,8 +142,9 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
 
     def _load_file(self, context: dg.OutputContext, table: SourceTable, pending: PendingLoad) -> None:
         with permanent_errors_as_failures(context.step_key):
-            result = load_table(pending.loader, table, pending.source, pending.archive, pending.options, context.run_id)
-        self._report(context, table, pending.loader, result)
+            loader = self.target.loader()
+            result = load_table(loader, table, pending.source, pending.archive, pending.options, context.run_id)
+        self._report(context, table, loader, result)
         try:
             pending.archive.prune(pending.source.url, {pending.source.sha256})
         except MedgenError as error:  # the load is published
@@ -157,13 +152,15 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
 
     def _undo(self, context: dg.OutputContext, table: SourceTable, pending: PendingUndo) -> None:
         with permanent_errors_as_failures(context.step_key):
-            result = undo(pending.loader, table, pending.load, context.run_id)
-        self._report(context, table, pending.loader, result)
+            loader = self.target.loader()
+            result = undo(loader, table, pending.load, context.run_id)
+        self._report(context, table, loader, result)
 
     def _make(self, context: dg.OutputContext, table: CuratedTable, pending: PendingCurated) -> None:
         with permanent_errors_as_failures(context.step_key):
-            result = load_curated(pending.loader, table, pending.options, context.run_id, pending.inputs)
-        self._report(context, table, pending.loader, result)
+            loader = self.target.loader()
+            result = load_curated(loader, table, pending.options, context.run_id, pending.inputs)
+        self._report(context, table, loader, result)
         context.add_output_metadata(curated_metadata(pending.inputs.table, context.asset_key.path[:-1], result.metrics))
 
     def _report(

@@ -4,15 +4,12 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
 import yaml
-from psycopg import Connection
 
 from medgen_pipeline.catalog import table_by_name
-from medgen_pipeline.loaders.postgres.session import PostgresSession
 from medgen_pipeline.orchestration.executor import _goes_back
 from medgen_pipeline.orchestration.keys import PINNED, RELEASE, SOURCE_VERSION
 from medgen_pipeline.rows.published import content_of
@@ -120,23 +117,6 @@ def test_a_release_that_somebody_chooses_may_be_of_any_size(deployment: Deployme
         deployment.materialize(tmp_path / THIRD, NAMES, config={"release": SECOND}).metadata["names"]["cdc/inserted"]
         == 30
     )
-
-
-def test_a_step_looks_for_a_pin_in_the_session_in_which_it_loads(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened: list[str] = []
-    connect = PostgresSession._connect
-
-    def connect_and_note(session: PostgresSession, purpose: str) -> Connection[Any]:
-        opened.append(purpose)
-        return connect(session, purpose)
-
-    monkeypatch.setattr(PostgresSession, "_connect", connect_and_note)
-    for config in ({}, {"release": FIRST}):
-        opened.clear()
-        assert deployment.materialize(deployment.home.parent / THIRD, NAMES, config=config).success
-        assert opened.count("load") == 2, "one for the load, and one for its checks"
 
 
 def test_the_run_config_of_the_page_goes_back_and_needs_no_source(deployment: Deployment) -> None:

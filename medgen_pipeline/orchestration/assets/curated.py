@@ -5,7 +5,6 @@ to that or fails for another attempt. Then it checks what is published. No table
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import dagster as dg
@@ -98,21 +97,19 @@ def build_curated_asset(
         if is_to_load(context):
             warehouse: WarehouseIOManager = getattr(context.resources, names.warehouse)
             options = config.options()  # type: ignore[attr-defined]  # of the class above
-            with ExitStack() as session:  # in which the load goes on
-                with permanent_errors_as_failures():
-                    loader = session.enter_context(warehouse.target.loader())
-                    try:
-                        inputs = read_inputs(loader, table, options)
-                    except MissingUpstreamError as error:
-                        if not _comes_with_another_source(error.missing, context):
-                            raise
-                        context.log.warning(f"{error} This run goes on without it.")
-                        return
-                yield dg.MaterializeResult(
-                    value=PendingCurated(loader, options, inputs),
-                    metadata={RELEASE: inputs.release},
-                    data_version=dg.DataVersion(inputs.content_sha256),
-                )
+            with permanent_errors_as_failures(), warehouse.target.loader() as loader:
+                try:
+                    inputs = read_inputs(loader, table, options)
+                except MissingUpstreamError as error:
+                    if not _comes_with_another_source(error.missing, context):
+                        raise
+                    context.log.warning(f"{error} This run goes on without it.")
+                    return
+            yield dg.MaterializeResult(
+                value=PendingCurated(options, inputs),
+                metadata={RELEASE: inputs.release},
+                data_version=dg.DataVersion(inputs.content_sha256),
+            )
         yield from check_table(context, table, names)
 
     return curated_table

@@ -5,7 +5,6 @@ follows a ``yield`` runs when the IO manager is done. No table is named here.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, Self
 
@@ -176,12 +175,11 @@ def build_table_asset(table: SourceTable, names: Names, *, kind: str) -> dg.Asse
     ) -> Iterator[dg.MaterializeResult[PendingLoad | PendingUndo] | dg.AssetCheckResult]:
         if is_to_load(context):
             source, warehouse = (getattr(context.resources, key) for key in (of_source.resource, names.warehouse))
-            with ExitStack() as session:  # in which the load goes on
-                with permanent_errors_as_failures():
-                    made = _to_publish(context, table, source, warehouse, config, session)
-                if isinstance(made.value, PendingLoad) and not made.value.options.pin:
-                    _tell_of_file(context, names.file_key(table), made.value.source)
-                yield made
+            with permanent_errors_as_failures():
+                made = _to_publish(context, table, source, warehouse, config)
+            if isinstance(made.value, PendingLoad) and not made.value.options.pin:
+                _tell_of_file(context, names.file_key(table), made.value.source)
+            yield made
         yield from check_table(context, table, names)
 
     return medgen_table
@@ -206,22 +204,21 @@ def _to_publish(
     source: MedgenSource,
     warehouse: WarehouseIOManager,
     config: LoadConfig,
-    session: ExitStack,
 ) -> dg.MaterializeResult[PendingLoad | PendingUndo]:
     """What is published now, or the release that was asked for, or that the table is pinned to."""
     options, archive = config.options(source.gone_from(table)), source.archive()
     if config.release in {"", NEWEST}:
         source.release_source()  # a URL that cannot be used is told before anybody waits for the warehouse
-    loader = session.enter_context(warehouse.target.loader())
-    release = config.release or pinned_to(loader, table)
-    going_back = release not in {"", NEWEST}
-    found = find_release(loader, table, archive, release) if going_back else None
+    with warehouse.target.loader() as loader:
+        release = config.release or pinned_to(loader, table)
+        going_back = release not in {"", NEWEST}
+        found = find_release(loader, table, archive, release) if going_back else None
     if not config.release and going_back:
         context.log.warning(f"{table.name} is {PINNED_BY_CHOICE.format(release=release, table=table.name)}")
     metadata: dict[str, Any] = {PINNED: release} if going_back else {}
     if isinstance(found, LoadRecord):
         return dg.MaterializeResult(
-            value=PendingUndo(loader, found),
+            value=PendingUndo(found),
             metadata=undo_metadata(found) | metadata,
             data_version=dg.DataVersion(found.content_sha256),
         )
@@ -232,7 +229,7 @@ def _to_publish(
         limits = replace(options.limits, max_shrink_percent=100, max_growth_percent=1e9)
         file, options = found, replace(options, pin=True, limits=limits)
     return dg.MaterializeResult(
-        value=PendingLoad(loader, file, archive, options),
+        value=PendingLoad(file, archive, options),
         metadata=source_metadata(file) | metadata,
         data_version=dg.DataVersion(file.content_sha256),
     )
