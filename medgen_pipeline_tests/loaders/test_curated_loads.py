@@ -288,7 +288,7 @@ def test_a_table_whose_upstream_was_never_loaded_says_which(curated_warehouse: C
     with pytest.raises(MissingUpstreamError, match="concept_parent cannot be made: mgrel was never loaded"):
         curated_warehouse.make_alone("concept_parent")
     with pytest.raises(
-        MissingUpstreamError, match="concept_literature, concept_name, medgen_id_mappings, mgdef, mgsty"
+        MissingUpstreamError, match="concept_literature, concept_name, cui_redirect, medgen_id_mappings, mgdef, mgsty"
     ):
         curated_warehouse.make_alone("concept")
     runs = "SELECT count(*) FROM medgen_audit.load_run WHERE table_name <> 'names'"
