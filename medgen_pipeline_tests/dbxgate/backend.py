@@ -35,7 +35,7 @@ class GatedDatabricks(DatabricksBackend):
 
     def __init__(self, gate: Gate, schema: str = "medgen", config: Mapping[str, Any] | None = None) -> None:
         """Nothing is opened."""
-        super().__init__(gate.dsn(), {"conflict_backoff_seconds": 0.01, **(config or {})}, schema)
+        super().__init__(gate.dsn(), {"conflict_backoff_seconds": 0.05, **(config or {})}, schema)
         self.gate = gate
 
     def query(self, statement: str) -> list[Row]:

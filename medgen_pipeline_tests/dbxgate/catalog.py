@@ -1,7 +1,7 @@
 """What Unity Catalog does for catalog-managed Delta tables: it says which state of a table is the committed one.
 
-A table is a pointer to a directory of Parquet files. Nobody writes to a directory that a pointer shows: a writer gets a
-copy made of hard links, or a new one, and its commit moves the pointers of all tables it wrote, or none.
+A table is a pointer to a directory that is a Delta table. Nobody writes to a directory that a pointer shows: a writer
+gets a copy made of hard links, or a new one, and its commit moves the pointers of all tables it wrote, or none.
 """
 
 import itertools
@@ -11,30 +11,15 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from medgen_pipeline_tests.dbxgate.errors import GateError, concurrent
+from medgen_pipeline_tests.dbxgate.errors import concurrent
 
 Name = tuple[str, str]  # schema, table
 
 CATALOG = "main"
-_ARROW: Mapping[str, pa.DataType] = MappingProxyType(
-    {
-        "tinyint": pa.int8(),
-        "smallint": pa.int16(),
-        "int": pa.int32(),
-        "bigint": pa.int64(),
-        "float": pa.float32(),
-        "double": pa.float64(),
-        "boolean": pa.bool_(),
-        "date": pa.date32(),
-        "timestamp": pa.timestamp("us", "Etc/UTC"),
-        "binary": pa.binary(),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -47,23 +32,10 @@ class Column:
     comment: str | None = None
 
     @property
-    def arrow(self) -> pa.DataType:
-        """How files hold it."""
-        if self.type.startswith("decimal"):
-            precision, _, scale = self.type[len("decimal(") : -1].partition(",")
-            return pa.decimal128(int(precision), int(scale or 0))
-        return _ARROW.get(self.type, pa.string())
-
-    def fitted(self, values: pa.ChunkedArray) -> pa.ChunkedArray:
-        """Values as files hold them."""
-        try:
-            found = values.cast(self.arrow)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise GateError("CAST_INVALID_INPUT", f"{self.name}: {error}", "22018") from error
-        if found.null_count and not self.nullable:
-            message = f"NOT NULL constraint violated for column: {self.name}."
-            raise GateError("DELTA_NOT_NULL_CONSTRAINT_VIOLATED", message, "23502")
-        return found
+    def definition(self) -> str:
+        """As the engine's CREATE TABLE takes it."""
+        kind = "string" if self.type.startswith(("varchar", "char")) else self.type
+        return f"{quoted(self.name)} {kind}{'' if self.nullable else ' NOT NULL'}"
 
 
 @dataclass(frozen=True)
@@ -71,7 +43,7 @@ class Table:
     """A table or view.
 
     Attributes:
-        path: The directory that holds its rows.
+        path: The Delta table that holds its rows.
         columns: In their order.
         stamp: Changes with every commit.
         rows: How many it holds.
@@ -94,6 +66,11 @@ class Table:
     def managed(self) -> bool:
         """Whether it has catalog commits, without which no transaction writes it."""
         return self.properties.get("delta.feature.catalogManaged") == "supported"
+
+    @property
+    def definitions(self) -> str:
+        """Its columns, as the engine's CREATE TABLE takes them."""
+        return ", ".join(column.definition for column in self.columns)
 
 
 @dataclass
@@ -157,24 +134,8 @@ class Catalog:
                 self._held[view] = (rows, path)
         return path
 
-    def filled(self, name: Name, table: Table, rows: pa.Table | None = None) -> Table:
-        """The table in a new directory, with these rows or none."""
-        new = replace(table, path=self.new_path(name), rows=0)
-        new.path.mkdir()
-        kinds = [column.arrow for column in table.columns]
-        return self.add(
-            new, pa.table([pa.array([], kind) for kind in kinds], [""] * len(kinds)) if rows is None else rows
-        )
-
-    def add(self, table: Table, rows: pa.Table) -> Table:
-        """The table with these rows beside its own; in its directory, which nobody sees yet."""
-        arrays = [column.fitted(values) for column, values in zip(table.columns, rows.columns, strict=True)]
-        names = [column.name for column in table.columns]
-        pq.write_table(pa.table(arrays, names), table.path / f"{next(self._numbers)}.parquet")
-        return replace(table, rows=table.rows + rows.num_rows)
-
     def copy(self, name: Name, table: Table) -> Table:
-        """The same table in a directory of its own. Files never change, so hard links will do."""
+        """The same table in a directory of its own. Data files and log entries never change, so hard links will do."""
         path = self.new_path(name)
         shutil.copytree(table.path, path, copy_function=os.link)
         return replace(table, path=path)

@@ -1,4 +1,4 @@
-"""Runs Spark SQL on directories of Parquet files: LakeSail's engine in this process, asked over Spark Connect.
+"""Runs Spark SQL on directories of Delta tables: LakeSail's engine in this process, asked over Spark Connect.
 
 Asked without PySpark, which imports pandas and needs three requests for what is one: a plan that is a text of SQL,
 written as the few fields of ``ExecutePlanRequest`` (spark/connect/base.proto) that it takes.
@@ -8,18 +8,14 @@ import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import grpc  # type: ignore[import-untyped]  # ships no types
 import pyarrow as pa
-from grpc.experimental import ChannelOptions  # type: ignore[import-untyped]  # ships no types
 
 from medgen_pipeline_tests.dbxgate.errors import GateError, translated
 
-_OPTIONS = [
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-    (ChannelOptions.SingleThreadedUnaryStream, 1),  # else each query starts a thread
-]
+_SIZES = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 _SERVICE = "/spark.connect.SparkConnectService"
 
 
@@ -83,7 +79,7 @@ class Running:
 
 
 class Engine:
-    """One engine, which knows no table: a query names files."""
+    """One engine, with a name for each Delta directory that was told to it."""
 
     def __init__(self) -> None:
         os.environ.setdefault("RUST_LOG", "error")
@@ -95,10 +91,17 @@ class Engine:
         self._server = SparkConnectServer(port=0)
         self._server.start()
         address, port = self._server.listening_address
-        self._channel = grpc.insecure_channel(f"{address}:{port}", options=_OPTIONS)
+        self._channel = grpc.insecure_channel(f"{address}:{port}", options=_SIZES)
         self._execute = self._channel.unary_stream(f"{_SERVICE}/ExecutePlan")
         self._interrupt = self._channel.unary_unary(f"{_SERVICE}/Interrupt")
         self._session = str(uuid.uuid4()).encode()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all tables."""
+        self._known: set[str] = set()
+        self.query("DROP SCHEMA IF EXISTS g CASCADE")
+        self.query("CREATE SCHEMA g")
 
     def query(self, text: str, running: Running | None = None) -> pa.Table:
         """Run a statement; its rows."""
@@ -122,6 +125,26 @@ class Engine:
                 running.check()
             raise translated(error.details() or str(error)) from error
         return pa.concat_tables(tables) if tables else pa.table({})
+
+    def number(self, text: str, running: Running | None = None) -> int:
+        """Run a statement whose answer is one number."""
+        return int(self.query(text, running).column(0)[0].as_py())
+
+    def create(self, path: Path, definitions: str) -> None:
+        """Make an empty Delta table."""
+        self.query(f"CREATE TABLE {self._name(path)} ({definitions}) USING DELTA LOCATION '{path}'")
+        self._known.add(path.name)
+
+    def table(self, path: Path) -> str:
+        """What a Delta directory is called in the engine."""
+        if path.name not in self._known:
+            self.query(f"CREATE TABLE IF NOT EXISTS {self._name(path)} USING DELTA LOCATION '{path}'")
+            self._known.add(path.name)
+        return self._name(path)
+
+    @staticmethod
+    def _name(path: Path) -> str:
+        return f"g.{path.name}"
 
     def stop(self) -> None:
         """End the engine."""

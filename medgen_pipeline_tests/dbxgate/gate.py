@@ -3,7 +3,7 @@
     with Gate(folder) as gate:
         databricks.sql.connect(**gate.connect_arguments())
 
-Thrift over HTTPS in front of Parquet files. One thread a connection, one more for a statement that runs.
+Thrift over HTTPS in front of Delta tables. One thread a connection, one more for a statement that runs.
 """
 
 import base64
@@ -183,6 +183,7 @@ class Gate:
         self.cut()
         self.heal()
         self.log.clear()
+        self._engine.clear()
         shutil.rmtree(self.root / f"warehouse{self._generation}", ignore_errors=True)
         self._open()
 

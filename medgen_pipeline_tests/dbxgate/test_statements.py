@@ -1,6 +1,7 @@
 """What statements do: changes of rows and their counts, definitions, transactions, what the catalog says."""
 
 import contextlib
+import json
 import threading
 
 import pytest
@@ -85,6 +86,14 @@ def test_merge_by_two_rows_of_the_source_fails(rows: Gate) -> None:
     source = "(SELECT 'a' AS k, 1 AS n UNION ALL SELECT 'a', 2) AS s"
     with pytest.raises(GateError, match="DELTA_MULTIPLE_SOURCE_ROW_MATCHING_TARGET_ROW_IN_MERGE"):
         rows.query(f"MERGE INTO m.t AS t USING {source} ON t.k = s.k WHEN MATCHED THEN UPDATE SET n = s.n")
+
+
+def test_a_table_is_a_delta_table(rows: Gate) -> None:
+    log = rows.warehouse.catalog.tables[("m", "t")].path / "_delta_log"
+    entries = [json.loads(line) for file in log.glob("*.json") for line in file.read_text().splitlines()]
+    added = [json.loads(entry["add"]["stats"])["numRecords"] for entry in entries if "add" in entry]
+    assert sum(added) == 3
+    assert any("protocol" in entry for entry in entries)
 
 
 def test_truncate_empties_a_table(rows: Gate) -> None:
