@@ -42,7 +42,8 @@ def existing_dagster_home() -> Path | None:
     from medgen_pipeline.settings import dagster_home
 
     home = dagster_home() or settings().directory / "dagster"
-    return home if (home / "dagster.yaml").exists() else None
+    # An instance needs no dagster.yaml; of one that was never used there is nothing to read.
+    return home if any((home / name).exists() for name in ("dagster.yaml", "history")) else None
 
 
 def variables() -> dict[str, str]:

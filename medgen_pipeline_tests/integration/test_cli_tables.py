@@ -63,6 +63,15 @@ def test_status_says_of_each_table_what_it_holds_what_changed_last_and_why_the_l
     assert {line["note"] for line in lines if line["table"] != "names"} == {"never loaded"}
 
 
+def test_status_has_the_tables_where_dagster_s_own_home_cannot_be_used(mirror: Mirror, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "dagster.yaml").write_text("telemetry: {enabled: perhaps}\n")
+    done = medgen("status", "--format", "csv", home=tmp_path, MEDGEN_DSN=mirror.dsn, DAGSTER_HOME=str(tmp_path / "own"))
+    assert done.exit_code == 0, done.output
+    assert {line["checks"] for line in csv_of(done.stdout)} == {""}
+    assert done.stderr.startswith("The checks are not known: Dagster cannot use its DAGSTER_HOME: ")
+
+
 def test_status_as_a_table_keeps_a_line_for_each_table(mirror: Mirror, tmp_path: Path) -> None:
     header, ruler, *lines = out(mirror, tmp_path, "status").splitlines()
     assert header.split()[:4] == ["table", "release", "loaded", "age"]
