@@ -13,18 +13,8 @@ from medgen_pipeline.catalog.curated import (
     sources_behind,
     upstream_of,
 )
-from medgen_pipeline.catalog.model import (
-    Column,
-    ColumnType,
-    CuratedTable,
-    Framing,
-    Licence,
-    Metric,
-    Reference,
-    Source,
-    SourceTable,
-    Table,
-)
+from medgen_pipeline.catalog.curated_table import CuratedTable, Metric
+from medgen_pipeline.catalog.model import Column, ColumnType, Framing, Licence, Reference, Source, SourceTable, Table
 from medgen_pipeline.catalog.query import Query
 from medgen_pipeline.catalog.sources import SOURCES, TABLES, source_by_name, table_by_name, tables_of
 

@@ -12,7 +12,7 @@ from statistics import median
 from typing import Any, LiteralString
 
 from medgen_pipeline.catalog import ColumnType, CuratedTable, SourceTable, Table
-from medgen_pipeline.catalog.model import Rule, Severity
+from medgen_pipeline.catalog.curated_table import Rule, Severity
 from medgen_pipeline.loaders import LoadRecord, LoadStatus
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import ADDED, REMOVED, ROWS_AFTER

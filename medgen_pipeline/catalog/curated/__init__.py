@@ -16,8 +16,9 @@ from medgen_pipeline.catalog.curated import (
     gene_disease,
     release_report,
 )
-from medgen_pipeline.catalog.model import CuratedTable, Source, SourceTable, Table
-from medgen_pipeline.catalog.sources import TABLES, medgen
+from medgen_pipeline.catalog.curated_table import CuratedTable
+from medgen_pipeline.catalog.model import Source, SourceTable, Table
+from medgen_pipeline.catalog.sources import TABLES, medgen, named
 
 # Each after those that it is made from.
 CURATED_TABLES: tuple[CuratedTable, ...] = (
@@ -43,10 +44,7 @@ def any_table_by_name(name: str) -> Table:
     Raises:
         LookupError: No such table; the message lists the known ones.
     """
-    for table in ALL_TABLES:
-        if table.name == name:
-            return table
-    raise LookupError(f"there is no table {name!r}; known tables: {', '.join(table.name for table in ALL_TABLES)}")
+    return named(name, ALL_TABLES, "there is no table", "tables")
 
 
 def upstream_of(table: CuratedTable) -> tuple[Table, ...]:

@@ -18,7 +18,7 @@ One row per CUI of `names`, that is, per current concept. Retired ones are in `c
 
 from medgen_pipeline.catalog.curated.columns import ID, LONG, NAME, flag, integer, text
 from medgen_pipeline.catalog.curated.sql_files import read, read_increment, read_named
-from medgen_pipeline.catalog.model import CuratedTable, Rule
+from medgen_pipeline.catalog.curated_table import CuratedTable, Rule
 from medgen_pipeline.catalog.query import Constant
 
 # Whose definition to show, best first. MedGen's own pages begin with GeneReviews and MedlinePlus Genetics, too.

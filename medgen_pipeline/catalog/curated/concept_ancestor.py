@@ -14,7 +14,8 @@ The closure of `concept_parent`. `distance` is 1 for a parent, 2 for a parent's 
 
 from medgen_pipeline.catalog.curated.columns import ID, integer, text
 from medgen_pipeline.catalog.curated.sql_files import read, read_increment, read_named
-from medgen_pipeline.catalog.model import CuratedTable, Metric, Reference, Rule, Setting
+from medgen_pipeline.catalog.curated_table import CuratedTable, Metric, Rule, Setting
+from medgen_pipeline.catalog.model import Reference
 from medgen_pipeline.catalog.query import Constant, Parameter, Query
 
 ALL_SOURCES = "*"

@@ -12,7 +12,8 @@ Counted from `medgen_pubmed_lnk`.
 
 from medgen_pipeline.catalog.curated.columns import ID, integer, text
 from medgen_pipeline.catalog.curated.sql_files import read, read_increment, read_named
-from medgen_pipeline.catalog.model import CuratedTable, Reference, Rule
+from medgen_pipeline.catalog.curated_table import CuratedTable, Rule
+from medgen_pipeline.catalog.model import Reference
 
 _RULES = read_named("concept_literature.rules.sql")
 

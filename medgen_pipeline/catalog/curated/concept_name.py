@@ -13,7 +13,8 @@ The terms of `mgconso` and the preferred names of `names`, of current concepts.
 
 from medgen_pipeline.catalog.curated.columns import ID, NAME, flag, text
 from medgen_pipeline.catalog.curated.sql_files import read
-from medgen_pipeline.catalog.model import CuratedTable, Reference, by_column
+from medgen_pipeline.catalog.curated_table import CuratedTable, by_column
+from medgen_pipeline.catalog.model import Reference
 
 # What TRANSLATE exchanges, letter by letter: accents are taken off and punctuation becomes blanks; what has no letter
 # to become, an apostrophe, goes. A backslash cannot be written in Redshift's SQL, and nothing is called by one.

@@ -14,7 +14,8 @@ row the parent. The same edge given in both directions is one row.
 
 from medgen_pipeline.catalog.curated.columns import ID, text
 from medgen_pipeline.catalog.curated.sql_files import read, read_increment, read_named
-from medgen_pipeline.catalog.model import CuratedTable, Reference, Rule
+from medgen_pipeline.catalog.curated_table import CuratedTable, Rule
+from medgen_pipeline.catalog.model import Reference
 from medgen_pipeline.catalog.query import Constant
 
 # Concepts that stand at or near the top of a vocabulary, in every release.

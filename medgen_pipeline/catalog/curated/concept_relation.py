@@ -18,7 +18,8 @@ right: `C0003706 manifestation_of C0024796`, arachnodactyly is a manifestation o
 from medgen_pipeline.catalog.curated.columns import ID, flag, text
 from medgen_pipeline.catalog.curated.concept import FULL_RELEASE
 from medgen_pipeline.catalog.curated.sql_files import read, read_increment, read_named
-from medgen_pipeline.catalog.model import CuratedTable, Reference, Rule
+from medgen_pipeline.catalog.curated_table import CuratedTable, Rule
+from medgen_pipeline.catalog.model import Reference
 from medgen_pipeline.catalog.query import Constant
 
 # Names that are turned, and what they are called the other way round. Those of the first lines are `rel`.

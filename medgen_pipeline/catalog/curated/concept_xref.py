@@ -16,7 +16,8 @@ there, come from the terms of `mgconso` that are neither obsolete nor suppressed
 from medgen_pipeline.catalog.curated.columns import ID, text
 from medgen_pipeline.catalog.curated.concept import FULL_RELEASE
 from medgen_pipeline.catalog.curated.sql_files import read, read_named
-from medgen_pipeline.catalog.model import CuratedTable, Reference, Rule, by_column
+from medgen_pipeline.catalog.curated_table import CuratedTable, Rule, by_column
+from medgen_pipeline.catalog.model import Reference
 from medgen_pipeline.catalog.query import Constant
 
 # By MedGen's name of the source in lower case: our name, the kind, the CURIE's prefix, what comes before the local

@@ -18,7 +18,7 @@ from one to the next until a current concept is reached. Current is what is in `
 
 from medgen_pipeline.catalog.curated.columns import ID, integer, text
 from medgen_pipeline.catalog.curated.sql_files import read, read_increment, read_named
-from medgen_pipeline.catalog.model import CuratedTable, Rule
+from medgen_pipeline.catalog.curated_table import CuratedTable, Rule
 
 # What a CUI looks like, as a POSIX expression. NCBI promises no number of digits.
 _CUI_FORM = "^CN?[0-9]+$"

@@ -12,7 +12,8 @@ Made from `medgen_hpo_omim_mapping`; rows that the file repeats are one row here
 
 from medgen_pipeline.catalog.curated.columns import ID, NAME, flag, text
 from medgen_pipeline.catalog.curated.sql_files import read, read_increment, read_named
-from medgen_pipeline.catalog.model import CuratedTable, Reference, Rule
+from medgen_pipeline.catalog.curated_table import CuratedTable, Rule
+from medgen_pipeline.catalog.model import Reference
 from medgen_pipeline.catalog.query import Constant
 
 # What MedGen's file calls the relationship, without "not_" before it.

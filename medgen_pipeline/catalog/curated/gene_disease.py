@@ -18,7 +18,8 @@ retired since is followed through `cui_redirect`.
 
 from medgen_pipeline.catalog.curated.columns import ID, date, integer, text
 from medgen_pipeline.catalog.curated.sql_files import read, read_increment, read_named
-from medgen_pipeline.catalog.model import CuratedTable, Reference, Rule
+from medgen_pipeline.catalog.curated_table import CuratedTable, Rule
+from medgen_pipeline.catalog.model import Reference
 from medgen_pipeline.catalog.query import Constant
 
 _DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)

@@ -21,7 +21,7 @@ from dataclasses import replace
 from medgen_pipeline.catalog.curated.columns import ID, NAME, integer, text
 from medgen_pipeline.catalog.curated.concept import DISEASES
 from medgen_pipeline.catalog.curated.sql_files import read, read_increment, read_named
-from medgen_pipeline.catalog.model import CuratedTable, Metric
+from medgen_pipeline.catalog.curated_table import CuratedTable, Metric
 from medgen_pipeline.catalog.query import Constant, Parameter, Query, Scratch
 from medgen_pipeline.catalog.sources.medgen import TABLES
 

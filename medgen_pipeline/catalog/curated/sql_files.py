@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from importlib.resources import files
 
-from medgen_pipeline.catalog.model import Increment
+from medgen_pipeline.catalog.curated_table import Increment
 from medgen_pipeline.catalog.query import Constant, Parameter, Query, Scratch
 
 _NAME = re.compile(r"^-- name: (.+)\n", re.MULTILINE)

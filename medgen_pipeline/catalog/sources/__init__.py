@@ -1,15 +1,14 @@
 """The sources of files: one module per publisher of tables."""
 
-from medgen_pipeline.catalog.model import Source, SourceTable
+from collections.abc import Iterable
+from typing import TypeVar
+
+from medgen_pipeline.catalog.model import Source, SourceTable, Table
 from medgen_pipeline.catalog.sources import clinvar, gene, genereviews, gtr, medgen
 
-TABLES: tuple[SourceTable, ...] = (
-    *medgen.TABLES,
-    *gene.TABLES,
-    *clinvar.TABLES,
-    *genereviews.TABLES,
-    *gtr.TABLES,
-)
+Entry = TypeVar("Entry", Source, SourceTable, Table)
+
+TABLES: tuple[SourceTable, ...] = (*medgen.TABLES, *gene.TABLES, *clinvar.TABLES, *genereviews.TABLES, *gtr.TABLES)
 SOURCES: tuple[Source, ...] = tuple(dict.fromkeys(table.source for table in TABLES))
 
 
@@ -24,10 +23,7 @@ def source_by_name(name: str) -> Source:
     Raises:
         LookupError: No such source; the message lists the known ones.
     """
-    for source in SOURCES:
-        if source.name == name:
-            return source
-    raise LookupError(f"there is no source {name!r}; known sources: {', '.join(source.name for source in SOURCES)}")
+    return named(name, SOURCES, "there is no source", "sources")
 
 
 def table_by_name(name: str) -> SourceTable:
@@ -36,7 +32,12 @@ def table_by_name(name: str) -> SourceTable:
     Raises:
         LookupError: No such table; the message lists the known ones.
     """
-    for table in TABLES:
-        if table.name == name:
-            return table
-    raise LookupError(f"NCBI has no table {name!r}; known tables: {', '.join(table.name for table in TABLES)}")
+    return named(name, TABLES, "NCBI has no table", "tables")
+
+
+def named(name: str, known: Iterable[Entry], lacking: str, kind: str) -> Entry:
+    """Return the entry of that name, or raise a LookupError that lists the known ones."""
+    by_name = {entry.name: entry for entry in known}
+    if name not in by_name:
+        raise LookupError(f"{lacking} {name!r}; known {kind}: {', '.join(by_name)}")
+    return by_name[name]
