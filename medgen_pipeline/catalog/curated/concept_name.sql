@@ -3,7 +3,7 @@ SELECT term.cui, term.name, term.source,
     term.suppressed = 1 AS is_suppressed,
     -- Blanks that follow each other become one: "a  b" is "a<><>b", "a<>b", "a b". No < or > is left in a name by then.
     NULLIF(TRIM(LEFT(
-        REPLACE(REPLACE(REPLACE(LOWER(TRANSLATE(term.name, {letters}, {plain})), ' ', '<>'), '><', ''), '<>', ' '), 255
+        REPLACE(REPLACE(REPLACE(TRANSLATE(LOWER(term.name), {letters}, {plain}), ' ', '<>'), '><', ''), '<>', ' '), 255
     )), '') AS normalized_name
 FROM (
     SELECT spelled.cui, spelled.name, spelled.source, MIN(spelled.suppressed) AS suppressed
