@@ -41,7 +41,10 @@ def existing_dagster_home() -> Path | None:
     """The same for commands that only read: nothing is made."""
     from medgen_pipeline.settings import dagster_home
 
-    home = dagster_home() or settings().directory / "dagster"
+    given = dagster_home()
+    if given and not given.is_dir():
+        return given  # whoever opens it says so
+    home = given or settings().directory / "dagster"
     # An instance needs no dagster.yaml; of one that was never used there is nothing to read.
     return home if any((home / name).exists() for name in ("dagster.yaml", "history")) else None
 

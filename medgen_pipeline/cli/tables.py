@@ -81,7 +81,7 @@ def _checks() -> dict[str, str]:
     try:
         with open_instance(home) as instance:
             return counts_by_table(last_results(instance))
-    except LocalRunError as error:  # the tables are there all the same
+    except (LocalRunError, OSError) as error:  # the tables are there all the same
         click.echo(f"The checks are not known: {error}", err=True)
         return {}
 

@@ -242,6 +242,14 @@ class AbstractNativeLoader(ABC):
     def read_as_of(self, table: Table, release: str) -> Iterator[tuple[Any, ...]]:
         """The rows the table had after the last load of ``release``, in constant memory and in no order."""
 
+    def count_changes(self, table: Table, first: LoadRecord, last: LoadRecord) -> tuple[int, int, int]:
+        """How many rows were inserted, updated and deleted from the state that one load left to that of a later one.
+
+        What changed and changed back is no change. For backends with the capability ``curated``.
+        """
+        del first, last
+        raise self._no_queries(f"a count of what changed in {table.name}")
+
     def read(
         self,
         table: Table,

@@ -1,17 +1,23 @@
 """Runs in this process, on the Dagster instance of this machine: the demo's, and back to an earlier release."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import dagster as dg
+import yaml
 from dagster._check import CheckError
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
 from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.execution.api import execute_run_iterator
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+from sqlalchemy import create_engine
+from sqlalchemy.exc import SQLAlchemyError
+from yaml import YAMLError
 
 from medgen_pipeline.catalog import any_table_by_name
 from medgen_pipeline.errors import PermanentError, missing_extra
@@ -24,6 +30,7 @@ from medgen_pipeline.settings import Settings
 
 CODE_LOCATION = "medgen_pipeline"
 """What workspace.yaml calls ``definitions.py``."""
+_ANSWER_SECONDS = 3  # of a PostgreSQL with the instance
 
 
 class LocalRunError(PermanentError):
@@ -43,14 +50,25 @@ class TableLoad(NamedTuple):
     seconds: float
 
 
-def open_instance(home: Path) -> dg.DagsterInstance:
-    """The instance of a DAGSTER_HOME.
+@contextmanager
+def open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
+    """The instance of a DAGSTER_HOME, closed behind whoever used it.
 
     Raises:
-        LocalRunError: Dagster cannot use it.
+        LocalRunError: Dagster cannot use it, or not any more.
     """
     if not home.is_dir():  # Dagster would make it
         raise LocalRunError(f"Dagster cannot use its DAGSTER_HOME: {home} is not a directory.")
+    try:
+        _require_answer(home)
+        with _instance(home) as instance:
+            yield instance
+    except _storage_errors() as error:
+        reason = getattr(error, "orig", None) or error  # without the statement and its background
+        raise LocalRunError(f"Dagster cannot use its DAGSTER_HOME, {home}: {one_line(str(reason))}") from error
+
+
+def _instance(home: Path) -> dg.DagsterInstance:
     try:
         return dg.DagsterInstance.from_config(str(home))
     except CheckError as error:  # what Dagster raises where dagster.yaml names a class that cannot be imported
@@ -59,6 +77,37 @@ def open_instance(home: Path) -> dg.DagsterInstance:
         raise
     except dg.DagsterError as error:
         raise LocalRunError(f"Dagster cannot use its DAGSTER_HOME: {error}") from error
+
+
+def _require_answer(home: Path) -> None:
+    """Fail soon where the instance is in a PostgreSQL that is down: Dagster would try six times, however long each."""
+    if find_spec("dagster_postgres") is None or not (home / "dagster.yaml").exists():
+        return
+    from dagster_postgres.utils import pg_url_from_config
+
+    # What is wrong with the file itself, Dagster says best.
+    with suppress(CheckError, KeyError, TypeError, AttributeError):
+        config = yaml.safe_load((home / "dagster.yaml").read_text())["storage"]["postgres"]
+        url = pg_url_from_config(_from_environment(config))
+        create_engine(url, connect_args={"connect_timeout": _ANSWER_SECONDS}).connect().close()
+
+
+def _from_environment(config: Any) -> Any:
+    """A part of dagster.yaml with the variables filled in that it names."""
+    if not isinstance(config, dict):
+        return config
+    if config.keys() == {"env"}:
+        return os.environ[config["env"]]
+    return {name: _from_environment(value) for name, value in config.items()}
+
+
+def _storage_errors() -> tuple[type[Exception], ...]:
+    """What is raised where the instance's database or the file that names it is not as it should be."""
+    if find_spec("dagster_postgres") is None:
+        return (SQLAlchemyError, YAMLError)
+    from dagster_postgres.utils import DagsterPostgresException
+
+    return (SQLAlchemyError, YAMLError, DagsterPostgresException)
 
 
 def last_heartbeat(instance: dg.DagsterInstance) -> float | None:

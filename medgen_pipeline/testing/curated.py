@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 
@@ -10,12 +11,13 @@ from medgen_pipeline.catalog.query import Constant, Scratch
 from medgen_pipeline.loaders import (
     AbstractNativeLoader,
     LoaderError,
+    LoadRecord,
     ProductionChangedError,
     Strategy,
     TooMuchAffectedError,
 )
 from medgen_pipeline.testing.backend import Backend, Row
-from medgen_pipeline.testing.loads import NAMES, RELEASES, load, start_of
+from medgen_pipeline.testing.loads import CHANGED_B, NAMES, RELEASES, A, B, D, differences, load, start_of
 from medgen_pipeline.testing.tiers import Behaviour, needs
 
 ROWS: list[Row] = [("C1", "one", "GTR", "N"), ("C2", "two", None, "N"), ("C2", "two", None, "N")]
@@ -229,3 +231,18 @@ class CuratedContract(Behaviour):
             for loads in (1, 2):
                 assert loader.read_query(asked, 1) == [(loads,)]
                 load(curated.new_loader(), NAMES, ROWS, RELEASES[loads])
+
+    def test_what_changed_between_any_two_loads_is_counted_without_what_changed_back(self, backend: Backend) -> None:
+        states: list[list[Row]] = [[A, B], [A, CHANGED_B], [CHANGED_B, D], [B, (*D[:1], "d ", *D[2:])]]
+        loads: list[LoadRecord] = []
+        for release, rows in zip(RELEASES, states, strict=True):
+            load(backend.new_loader(), NAMES, rows, release)
+            with backend.new_loader() as loader:
+                last = loader.last_load(NAMES)
+                assert last is not None
+                loads.append(last)
+        with backend.new_loader() as loader:
+            for (before, first), (after, later) in combinations(zip(states, loads, strict=True), 2):
+                counts = differences(before, after, key_width=1)
+                found = loader.count_changes(NAMES, first, later)
+                assert found == (counts.inserted, counts.updated, counts.deleted)

@@ -15,11 +15,11 @@ from medgen_pipeline.cli.history import side_by_side
 from medgen_pipeline.cli.tables import state_of
 from medgen_pipeline.loaders.records import LoadRecord
 from medgen_pipeline.loading.gates import GateLimits, GatesClosedError
-from medgen_pipeline.testing import Mirror
+from medgen_pipeline.testing import Mirror, load
 from medgen_pipeline.testing.files import GOOD
-from medgen_pipeline.testing.loads import NAMES
+from medgen_pipeline.testing.loads import NAMES, A
 from medgen_pipeline_tests.integration.test_cli import medgen
-from medgen_pipeline_tests.loaders.support import postgres_mirror
+from medgen_pipeline_tests.loaders.support import new_loader, postgres_mirror
 
 NOW = datetime(2026, 1, 30, 12, tzinfo=UTC)
 
@@ -63,13 +63,38 @@ def test_status_says_of_each_table_what_it_holds_what_changed_last_and_why_the_l
     assert {line["note"] for line in lines if line["table"] != "names"} == {"never loaded"}
 
 
-def test_status_has_the_tables_where_dagster_s_own_home_cannot_be_used(mirror: Mirror, tmp_path: Path) -> None:
-    (tmp_path / "own").mkdir()
-    (tmp_path / "own" / "dagster.yaml").write_text("telemetry: {enabled: perhaps}\n")
-    done = medgen("status", "--format", "csv", home=tmp_path, MEDGEN_DSN=mirror.dsn, DAGSTER_HOME=str(tmp_path / "own"))
+DOWN = """
+storage:
+  postgres:
+    postgres_db: {username: {env: USER_OF_DAGSTER}, password: secret, hostname: 127.0.0.1, port: 1, db_name: dagster}
+"""
+
+
+@pytest.mark.parametrize(
+    ("dagster_yaml", "said"),
+    [
+        pytest.param("telemetry: {enabled: perhaps}", "not valid for expected type", id="refused"),
+        pytest.param("storage: [", "expected the node content", id="no-yaml"),
+        pytest.param(DOWN, "Connection refused", id="postgres-down"),
+        pytest.param(None, "is not a directory", id="nowhere"),
+    ],
+)
+def test_status_has_the_tables_where_dagster_s_own_home_cannot_be_used(
+    database: str, tmp_path: Path, dagster_yaml: str | None, said: str
+) -> None:
+    load(new_loader(database), NAMES, [A])
+    home = tmp_path / "own"
+    if dagster_yaml is not None:
+        home.mkdir()
+        (home / "dagster.yaml").write_text(dagster_yaml)
+    environment = {"MEDGEN_DSN": database, "DAGSTER_HOME": str(home), "USER_OF_DAGSTER": "dagster"}
+    done = medgen("status", "--format", "csv", home=tmp_path, **environment)
     assert done.exit_code == 0, done.output
     assert {line["checks"] for line in csv_of(done.stdout)} == {""}
-    assert done.stderr.startswith("The checks are not known: Dagster cannot use its DAGSTER_HOME: ")
+    assert done.stderr.startswith("The checks are not known: Dagster cannot use its DAGSTER_HOME")
+    assert said in done.stderr
+    assert "Retrying" not in done.stderr  # Dagster's own six attempts, 12 seconds and more
+    assert "secret" not in done.stderr
 
 
 def test_status_as_a_table_keeps_a_line_for_each_table(mirror: Mirror, tmp_path: Path) -> None:

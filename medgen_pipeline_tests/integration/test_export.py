@@ -4,7 +4,10 @@ import csv
 import hashlib
 import json
 import multiprocessing
+import os
+import shutil
 import signal
+import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -32,6 +35,7 @@ from medgen_pipeline.testing import load
 from medgen_pipeline.testing.loads import HISTORY, NAMES, PUBMED, RELEASES, A, B, C, D
 from medgen_pipeline_tests.integration.killed_export import export_until
 from medgen_pipeline_tests.integration.test_cli import medgen
+from medgen_pipeline_tests.loaders.cases import THOROUGH
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.support import new_loader, query
 from medgen_pipeline_tests.redgate.s3server import BUCKET, S3Fault, S3Server
@@ -202,6 +206,18 @@ def test_identifiers_are_there_as_sssom_with_what_the_specification_demands(mapp
         ("medgen.cid:CN000003", "skos:exactMatch", "MEDGEN:33"),
         ("medgen.cid:CN000003", "skos:exactMatch", "MONDO:0000003"),
     ]
+
+
+@pytest.mark.skipif(
+    not (os.environ.get(THOROUGH) and shutil.which("uv")), reason=f"sssom-py brings 100 packages: set {THOROUGH}"
+)
+def test_sssom_py_finds_nothing_wrong_with_it(mapped: Path) -> None:
+    right = mapped / "concept_xref.sssom.tsv"
+    wrong = right.with_name("wrong.sssom.tsv")
+    wrong.write_text(right.read_text().replace("semapv:UnspecifiedMatching", "semapv:Guessed", 1))
+    tool = ("uv", "tool", "run", "--from", "sssom==0.4.21", "sssom", "validate")
+    codes = [subprocess.run([*tool, path], check=False, capture_output=True).returncode for path in (right, wrong)]
+    assert codes == [0, 1]
 
 
 def test_mondo_s_template_is_there_without_concepts_made_by_ncbi(mapped: Path) -> None:
@@ -401,7 +417,7 @@ def test_a_duckdb_file_has_the_rows_comments_keys_and_indexes_of_the_catalog(dat
         ("concept_xref_by_curie",),
     ]
     (licences,) = in_file(path, "SELECT licences FROM medgen_export WHERE table_name = 'names'")[0]
-    assert "UMLS Metathesaurus License Agreement: https://" in licences
+    assert "License Agreement for Use of the UMLS Metathesaurus: https://" in licences
 
 
 def test_what_is_unchanged_in_a_duckdb_file_stays_and_so_do_tables_of_the_user_s_own(

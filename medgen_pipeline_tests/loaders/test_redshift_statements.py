@@ -74,6 +74,7 @@ def send_everything(redshift: GatedRedshift, home: Path) -> None:
         loader.find_drift(HISTORY)
         list(loader.read_changes(HISTORY, "2026-01-07", "2026-01-14"))
         list(loader.read_as_of(HISTORY, "2026-01-07"))
+        loader.count_changes(HISTORY, second, second)
         list(loader.read(HISTORY, ["previous_cui"], {"current_cui": "C2"}))
         list(loader.read(HISTORY, ["previous_cui"], {"current_cui": "C2"}, "2026-01-07"))
         loader.log_run_start(start_of(MONDO))

@@ -16,7 +16,6 @@ from medgen_pipeline.catalog.curated.release_report import CONCEPT_TOPICS, FACT_
 from medgen_pipeline.errors import PermanentError
 from medgen_pipeline.loaders import AbstractNativeLoader, LoadRecord
 from medgen_pipeline.loaders import statement as sql
-from medgen_pipeline.loaders.records import ADDED
 
 LISTED = 2000
 """Concepts of each topic that are listed, at most."""
@@ -157,26 +156,32 @@ def gather(
         NothingToReportError: There are no two such releases, or a table that the report is made from is missing.
     """
     loads = _Loads(loader)
-    since, until = loads.chosen(since, until)
+    axis = loads.up_to(until)
+    first, last = loads.since(since, axis), axis[-1]
+    windows = {table.name: window for table in ALL_TABLES if (window := loads.window(table.name, first, last))}
+    bounds = {name: (before.load_id, after.load_id) for name, (before, after) in windows.items() if before is not None}
+    axis = axis[-_RELEASES - 1 :]
     # The first one changed nothing: there was nothing before it.
-    shown = loads.releases[1 : loads.releases.index(until) + 1][-_RELEASES:]
-    windows = {table.name: window for table in ALL_TABLES if (window := loads.window(table.name, since, until))}
-    bounds = {name: (first.load_id, last.load_id) for name, (first, last) in windows.items() if first is not None}
+    shown = [load.release for load in axis[1:]]
     counted = _history(loader, shown)
-    topics = list(_concepts(loader, bounds, until, listed, counted))
+    topics = list(_concepts(loader, bounds, last.release, listed, counted))
     for topic, table in FACT_TOPICS.items():
         if table in bounds:
-            topics.append(_facts(loader, topic, bounds, until, listed, loads.history(table, shown)))
+            topics.append(_facts(loader, topic, bounds, last.release, listed, loads.history(table, axis)))
     tables = [
-        _change(loader, any_table_by_name(name), *window, loads, shown)
+        _change(loader, any_table_by_name(name), *window, loads, axis)
         for name, window in windows.items()
         if name != release_report.TABLE.name
     ]
-    return Report(since, until, tuple(shown), tuple(topics), tuple(tables))
+    return Report(first.release, last.release, tuple(shown), tuple(topics), tuple(tables))
 
 
 class _Loads:
-    """The successful loads of every table, in their order."""
+    """The successful loads of every table, in their order.
+
+    A release stands for the last load of ``names`` that brought it. What a table held at that release is what it held
+    when the next load of ``names`` came: also a table that was rolled back alone, or that has releases of its own.
+    """
 
     def __init__(self, loader: AbstractNativeLoader) -> None:
         columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in fields(LoadRecord))
@@ -192,33 +197,33 @@ class _Loads:
                 f"A report is made from tables of which {', '.join(missing)} was never loaded. Load everything first."
             )
 
-    @property
-    def releases(self) -> list[str]:
-        """Those of MedGen that the feed reaches back to, in the order of their last loads."""
-        names = self._within_reach("names")
-        return list(dict.fromkeys(load.release for load in reversed(names)))[::-1]
+    def up_to(self, until: str | None) -> list[LoadRecord]:
+        """The releases that the feed reaches back to, up to that one or the newest; each as its last load by then."""
+        loads = self._within_reach("names")
+        known = list(_last_of_each_release(loads))
+        if until is not None and until not in known:
+            raise _unknown(until, known)
+        last = max(load.load_id for load in loads if load.release == (until or known[-1]))
+        return list(_last_of_each_release(load for load in loads if load.load_id <= last).values())
 
-    def chosen(self, since: str | None, until: str | None) -> tuple[str, str]:
-        """The two releases, in their order."""
-        known = self.releases
-        for release in (since, until):
-            if release is not None and release not in known:
-                raise NothingToReportError(
-                    f"Release {release!r} is not within reach of the change feed. Known releases, newest first: "
-                    f"{', '.join(reversed(known))}."
+    def since(self, since: str | None, axis: Sequence[LoadRecord]) -> LoadRecord:
+        """The earlier release, by default the one before the last one."""
+        *earlier, last = axis
+        if since is None:
+            if not earlier:
+                raise FirstReleaseError(
+                    f"Release {last.release} is the first that was loaded: there is none before it to compare with."
                 )
-        until = until or known[-1]
-        place = known.index(until)
-        if since is None and place == 0:
-            raise FirstReleaseError(
-                f"Release {until} is the first that was loaded: there is none before it to compare with."
-            )
-        since = since or known[place - 1]
-        if known.index(since) >= place:
-            raise NothingToReportError(f"Release {until} was not loaded after {since}; give the earlier one first.")
-        return since, until
+            return earlier[-1]
+        for load in earlier:
+            if load.release == since:
+                return load
+        known = list(_last_of_each_release(self._within_reach("names")))
+        if since not in known:
+            raise _unknown(since, known)
+        raise NothingToReportError(f"Release {last.release} was not loaded after {since}; give the earlier one first.")
 
-    def window(self, name: str, since: str, until: str) -> tuple[LoadRecord | None, LoadRecord] | None:
+    def window(self, name: str, since: LoadRecord, until: LoadRecord) -> tuple[LoadRecord | None, LoadRecord] | None:
         """The loads that left a table's states at the two releases; None where it was not loaded by then.
 
         The earlier one is None where the change feed does not reach back to it.
@@ -226,21 +231,25 @@ class _Loads:
         last = self._at(name, until)
         if last is None:
             return None
-        first = self._at(name, since, last)
+        first = self._at(name, since)
         return (first if first in self._within_reach(name) else None), last
 
-    def _at(self, name: str, release: str, latest: LoadRecord | None = None) -> LoadRecord | None:
-        """The last load of the release, no later than that one. A table of another source has releases of its own.
-
-        There it is what the table held when the next release of MedGen's came.
-        """
-        loads = [load for load in self._of_table.get(name, []) if latest is None or load.load_id <= latest.load_id]
-        if not (own := [load for load in loads if load.release == release]):
-            names = self._of_table["names"]
-            last = max(load.load_id for load in names if load.release == release)
-            next_one = min((load.load_id for load in names if load.load_id > last), default=None)
-            own = [load for load in loads if next_one is None or load.load_id < next_one]
-        return own[-1] if own else None
+    def _at(self, name: str, release: LoadRecord) -> LoadRecord | None:
+        """The load that left what the table held at a release."""
+        following = next((load for load in self._of_table["names"] if load.load_id > release.load_id), None)
+        loads = self._of_table.get(name, [])
+        if following is None:
+            return loads[-1] if loads else None
+        # What came before ``names`` in the run of the next release, or otherwise with that release, is of that one.
+        return next(
+            (
+                load
+                for load in reversed(loads)
+                if load.load_id <= release.load_id
+                or (load.load_id < following.load_id and not _goes_with(following, load, release))
+            ),
+            None,
+        )
 
     def _within_reach(self, name: str) -> list[LoadRecord]:
         loads = self._of_table.get(name, [])
@@ -251,15 +260,36 @@ class _Loads:
         """The loads after the one up to the other that changed something."""
         return [load for load in self._of_table[name] if first.load_id < load.load_id <= last.load_id and _rows(load)]
 
-    def history(self, name: str, releases: Sequence[str]) -> dict[str, int]:
+    def history(self, name: str, axis: Sequence[LoadRecord]) -> dict[str, int]:
         """How many rows each release changed; that a table was loaded for the first time is no change."""
-        found = dict.fromkeys(releases, 0)
-        first = self.releases[self.releases.index(releases[0]) - 1]
-        for since, until in pairwise((first, *releases)):
+        found = {release.release: 0 for release in axis[1:]}
+        for since, until in pairwise(axis):
             before, after = self.window(name, since, until) or (None, None)
             if before and after:
-                found[until] = sum(map(_rows, self.changing(name, before, after)))
+                found[until.release] = sum(map(_rows, self.changing(name, before, after)))
         return found
+
+
+def _last_of_each_release(loads: Iterable[LoadRecord]) -> dict[str, LoadRecord]:
+    """By release, in the order of these loads."""
+    found: dict[str, LoadRecord] = {}
+    for load in loads:
+        found.pop(load.release, None)
+        found[load.release] = load
+    return found
+
+
+def _goes_with(following: LoadRecord, load: LoadRecord, release: LoadRecord) -> bool:
+    return load.release == following.release or (
+        load.dagster_run_id == following.dagster_run_id != release.dagster_run_id
+    )
+
+
+def _unknown(release: str, known: Sequence[str]) -> NothingToReportError:
+    return NothingToReportError(
+        f"Release {release!r} is not within reach of the change feed. Known releases, newest first: "
+        f"{', '.join(reversed(known))}."
+    )
 
 
 def _rows(load: LoadRecord) -> int:
@@ -325,7 +355,7 @@ def _change(
     first: LoadRecord | None,
     last: LoadRecord,
     loads: _Loads,
-    releases: Sequence[str],
+    axis: Sequence[LoadRecord],
 ) -> TableChange:
     changing = loads.changing(table.name, first, last) if first else []
     if first is None or not changing:
@@ -334,26 +364,6 @@ def _change(
         load = changing[0]
         counts = (load.rows_inserted or 0, load.rows_updated or 0, load.rows_deleted or 0)
     else:
-        counts = net_counts(table, loader.read_changes(table, first.release, last.release))
+        counts = loader.count_changes(table, first, last)
     before = first.rows_after if first else None
-    return TableChange(table, last.release, before, last.rows_after, *counts, loads.history(table.name, releases))
-
-
-def net_counts(table: Table, feed: Iterable[tuple[Any, ...]]) -> tuple[int, int, int]:
-    """How many rows came, changed and went in the end, by a feed of several loads.
-
-    Args:
-        table: The table. Its rows are matched by its key, where it has one.
-        feed: Four feed columns, then the table's.
-    """
-    places = [table.column_names.index(name) for name in table.key]
-    # A hash of 64 bits stands for a row: there may be millions of them.
-    copies: Counter[tuple[int, int]] = Counter()
-    for kind, _, _, _, *row in feed:
-        copies[hash(tuple(row[place] for place in places)), hash(tuple(row))] += 1 if kind in ADDED else -1
-    came: Counter[int] = Counter()
-    went: Counter[int] = Counter()
-    for (key, _), number in copies.items():
-        (came if number > 0 else went)[key] += abs(number)
-    updated = sum(min(number, went[key]) for key, number in came.items()) if places else 0
-    return came.total() - updated, updated, went.total() - updated
+    return TableChange(table, last.release, before, last.rows_after, *counts, loads.history(table.name, axis))

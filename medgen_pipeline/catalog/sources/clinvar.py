@@ -4,14 +4,14 @@ Facts only, as in ``medgen``.
 """
 
 from medgen_pipeline.catalog.model import DAILY, Column, ColumnType, Framing, Source, SourceTable
-from medgen_pipeline.catalog.sources.licences import NCBI, UMLS
+from medgen_pipeline.catalog.sources.licences import HPO, MONDO, NCBI, OMIM, ORPHANET, UMLS
 
 CLINVAR = Source(
     name="clinvar",
     title="ClinVar",
     url="https://ftp.ncbi.nlm.nih.gov/pub/clinvar/",
     cadence=DAILY,
-    licences=(NCBI, UMLS),
+    licences=(NCBI, UMLS, OMIM, HPO, MONDO, ORPHANET),
 )
 
 _NAME = 4096

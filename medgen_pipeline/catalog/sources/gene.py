@@ -4,14 +4,14 @@ Facts only, as in ``medgen``.
 """
 
 from medgen_pipeline.catalog.model import DAILY, Column, ColumnType, Framing, Source, SourceTable
-from medgen_pipeline.catalog.sources.licences import NCBI
+from medgen_pipeline.catalog.sources.licences import HGNC, NCBI, OMIM
 
 GENE = Source(
     name="gene",
     title="NCBI Gene",
     url="https://ftp.ncbi.nlm.nih.gov/gene/DATA/",
     cadence=DAILY,
-    licences=(NCBI,),
+    licences=(NCBI, OMIM),
     null_markers=("-",),
 )
 
@@ -72,7 +72,7 @@ GENE_INFO = Source(
     title="NCBI Gene, human",
     url="https://ftp.ncbi.nlm.nih.gov/gene/DATA/GENE_INFO/Mammalia/",
     cadence=DAILY,
-    licences=(NCBI,),
+    licences=(NCBI, HGNC, OMIM),
     null_markers=("-",),
 )
 

@@ -5,14 +5,14 @@ for a name of each condition nothing that these three do not have.
 """
 
 from medgen_pipeline.catalog.model import DAILY, Column, ColumnType, Framing, Source, SourceTable
-from medgen_pipeline.catalog.sources.licences import NCBI, UNIVERSITY_OF_WASHINGTON
+from medgen_pipeline.catalog.sources.licences import NCBI, OMIM, UNIVERSITY_OF_WASHINGTON
 
 GENEREVIEWS = Source(
     name="genereviews",
     title="GeneReviews",
     url="https://ftp.ncbi.nlm.nih.gov/pub/GeneReviews/",
     cadence=DAILY,
-    licences=(NCBI, UNIVERSITY_OF_WASHINGTON),
+    licences=(NCBI, UNIVERSITY_OF_WASHINGTON, OMIM),
     null_markers=("Not applicable",),
 )
 

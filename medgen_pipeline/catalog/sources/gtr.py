@@ -4,14 +4,14 @@ Facts only, as in ``medgen``.
 """
 
 from medgen_pipeline.catalog.model import DAILY, Column, Framing, Source, SourceTable
-from medgen_pipeline.catalog.sources.licences import NCBI, UMLS
+from medgen_pipeline.catalog.sources.licences import NCBI, OMIM, UMLS
 
 GTR = Source(
     name="gtr",
     title="GTR",
     url="https://ftp.ncbi.nlm.nih.gov/pub/GTR/data/",
     cadence=DAILY,
-    licences=(NCBI, UMLS),
+    licences=(NCBI, UMLS, OMIM),
     null_markers=("N/A",),
     on=False,  # 46 MB every day, which few have a use for
 )

@@ -5,14 +5,14 @@ Headers are matched by lower-case letters and digits alone: ``to CUI`` and ``toC
 """
 
 from medgen_pipeline.catalog.model import WEEKLY, Column, ColumnType, Framing, Reference, Source, SourceTable
-from medgen_pipeline.catalog.sources.licences import NCBI, UMLS
+from medgen_pipeline.catalog.sources.licences import HPO, MONDO, NCBI, OMIM, ORPHANET, UMLS, UNIVERSITY_OF_WASHINGTON
 
 MEDGEN = Source(
     name="medgen",
     title="MedGen",
     url="https://ftp.ncbi.nlm.nih.gov/pub/medgen/",
     cadence=WEEKLY,
-    licences=(NCBI, UMLS),
+    licences=(NCBI, UMLS, OMIM, HPO, MONDO, ORPHANET, UNIVERSITY_OF_WASHINGTON),
     shares_release=True,
 )
 

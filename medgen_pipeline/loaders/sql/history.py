@@ -73,6 +73,34 @@ def read_changes(
     )
 
 
+def count_changes(session: SqlSession[Any], names: TableNames, after: int, upto: int) -> tuple[int, int, int]:
+    """How many rows the loads after the one up to the other have inserted, updated and deleted in the end.
+
+    Of the rows of a key, those that went and those that came are an update each, as far as there are as many.
+    """
+    if not _feed_exists(session, names):
+        return 0, 0, 0
+    key = names.table.key or names.table.column_names
+    inserted, updated, deleted = session.row(
+        "SELECT SUM(_came - _both), SUM(_both), SUM(_went - _both) FROM"
+        " (SELECT _came, _went, CASE WHEN _came < _went THEN _came ELSE _went END AS _both FROM"
+        "  (SELECT SUM(CASE WHEN _copies > 0 THEN _copies ELSE 0 END) AS _came,"
+        "   SUM(CASE WHEN _copies < 0 THEN -_copies ELSE 0 END) AS _went FROM"
+        "   (SELECT {chosen}, SUM(_one) AS _copies FROM"
+        "    (SELECT {values}, CASE WHEN _change_type IN ({added}) THEN 1 ELSE -1 END AS _one FROM {feed}"
+        "     WHERE _load_id > {after} AND _load_id <= {upto}) AS events"
+        "    GROUP BY {identity} HAVING SUM(_one) <> 0) AS netted GROUP BY {same_key}) AS sides) AS counted",
+        names,
+        chosen=names.columns(names=key),
+        values=feed_values(session, names),
+        after=sql.Literal(after),
+        upto=sql.Literal(upto),
+        identity=names.identity(),
+        same_key=names.identity(names=key),
+    )
+    return int(inserted or 0), int(updated or 0), int(deleted or 0)
+
+
 def read_as_of(
     session: SqlSession[Any], names: TableNames, guard: Guard | None, release: str
 ) -> Iterator[tuple[Any, ...]]:
