@@ -79,7 +79,7 @@ class RedshiftTarget(RedshiftConfig, dg.Config):
             from dagster_aws.s3 import S3Resource
         except ImportError as error:
             raise LoaderError(missing_extra("Redshift", "dagster-aws", "redshift")) from error
-        s3 = S3Resource(region_name=self.aws_region, profile_name=self.aws_profile or None)
+        s3 = S3Resource(region_name=self.aws_region or None, profile_name=self.aws_profile or None)
         return _create_loader(self.dsn, {**settings_of(RedshiftConfig, self), "s3_client": s3.get_client})
 
 

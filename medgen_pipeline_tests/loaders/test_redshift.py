@@ -429,11 +429,19 @@ def test_what_is_sent_holds_no_secret_no_backslash_and_few_commits(redshift: Gat
 # Settings and connections
 
 
-@pytest.mark.parametrize("config", [{}, {"s3_bucket": "stage"}, {"aws_region": "us-east-1", "s3_bucket": ""}])
-@pytest.mark.parametrize("scheme", ["redshift", "redshift+psycopg"])
-def test_bucket_and_region_are_required(scheme: str, config: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"^Redshift loader requires 's3_bucket' and 'aws_region' config\.$"):
-        LoaderFactory.create_loader(f"{scheme}://u:topsecret@h/d", config)
+def test_reading_needs_no_bucket_and_no_region_and_a_load_says_which_it_lacks(redshift: GatedRedshift) -> None:
+    load(redshift.new_loader(), NAMES, [A])
+    with redshift.new_loader(s3_bucket="", aws_region="") as loader:
+        assert [batch.num_rows for batch in loader.read(NAMES)] == [1]
+        for config, lacking in (({}, "MEDGEN_S3_BUCKET.*MEDGEN_AWS_REGION"), ({"s3_bucket": BUCKET}, "set aws_region")):
+            with (
+                redshift.new_loader(**{"s3_bucket": "", "aws_region": "", **config}) as loading,
+                pytest.raises(LoaderError, match=lacking),
+            ):
+                loading.log_run_start(start_of(NAMES, "2026-01-14"))
+        last = loader.last_load(NAMES)
+        assert last is not None
+        assert last.release == "2026-01-07"
 
 
 @pytest.mark.parametrize(
@@ -448,6 +456,7 @@ def test_bucket_and_region_are_required(scheme: str, config: dict[str, str]) -> 
         ({"schema": "Medgen"}, "lower-case"),
         ({"auth": "drop"}, "auth is 'drop', expected 'password' or 'iam'"),
         ({"auth": "iam"}, "needs either 'cluster_identifier' or 'workgroup'"),
+        ({"auth": "iam", "workgroup": "medgen", "aws_region": ""}, "auth 'iam' needs 'aws_region'"),
         ({"conflict_attempts": 2.5}, r"conflict_attempts is 2\.5, expected a whole number from 1 to 100"),
         ({"conflict_backoff_seconds": -1}, "conflict_backoff_seconds is -1, expected a number from 0 to 60"),
         ({"lock_timeout_seconds": float("inf")}, "lock_timeout_seconds is inf, expected a number from 0 to 604,800"),

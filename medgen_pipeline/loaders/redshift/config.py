@@ -38,11 +38,12 @@ class RedshiftConfig(LoaderConfig):
 
     loader_name: ClassVar[str] = "Redshift loader"
 
-    s3_bucket: Annotated[str, Form(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of a bucket")] = Field(
-        description="Bucket through which rows reach the cluster."
+    s3_bucket: Annotated[str, Form(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?", "the name of a bucket")] = Field(
+        default="", description="Bucket through which rows reach the cluster; whoever only reads needs none."
     )
-    aws_region: Annotated[str, Form(r"[a-z]{2}(-[a-z]+)+-\d", "a region such as us-east-1")] = Field(
-        description="Region of the bucket, and of the cluster where credentials are fetched."
+    aws_region: Annotated[str, Form(r"([a-z]{2}(-[a-z]+)+-\d)?", "a region such as us-east-1")] = Field(
+        default="",
+        description="Region of the bucket, and of the cluster where credentials are fetched; needed for either.",
     )
     schema_: Annotated[str, Form(r"[a-z_][a-z0-9_$]*", "lower-case letters, digits and underscores")] = Field(
         default=DEFAULT_SCHEMA,
@@ -84,6 +85,8 @@ class RedshiftConfig(LoaderConfig):
         made = super().from_mapping(config)
         if made.auth == "iam" and bool(made.cluster_identifier) == bool(made.workgroup):
             raise SettingError("Redshift loader: auth 'iam' needs either 'cluster_identifier' or 'workgroup' config.")
+        if made.auth == "iam" and not made.aws_region:
+            raise SettingError("Redshift loader: auth 'iam' needs 'aws_region' config.")
         prefix = made.s3_prefix.strip("/") or _DEFAULT_PREFIX
         role = "" if made.iam_role.lower() == "default" else made.iam_role  # as COPY spells it
         return made.model_copy(update={"s3_prefix": prefix, "iam_role": role})

@@ -10,7 +10,7 @@ import psycopg
 from medgen_pipeline.catalog import Table
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
-from medgen_pipeline.loaders.records import ApplyMode, Strategy, new_load_id
+from medgen_pipeline.loaders.records import ApplyMode, LoaderError, LoadStart, Strategy, new_load_id
 from medgen_pipeline.loaders.redshift import bulk, publish
 from medgen_pipeline.loaders.redshift.audit import RedshiftAudit
 from medgen_pipeline.loaders.redshift.aws import aws_errors, client
@@ -76,6 +76,15 @@ class RedshiftNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         except BaseException:
             self.close()
             raise
+
+    def log_run_start(self, start: LoadStart) -> int:
+        """See the base class; refused where it is not known through which bucket rows are to go."""
+        names = {"s3_bucket": "MEDGEN_S3_BUCKET", "aws_region": "MEDGEN_AWS_REGION"}
+        if missing := [f"{name} ({variable})" for name, variable in names.items() if not getattr(self._config, name)]:
+            raise LoaderError(
+                f"Redshift loader: set {' and '.join(missing)}. A load sends its rows through S3; reading needs none."
+            )
+        return super().log_run_start(start)
 
     def _take_lock(self, table: Table) -> None:
         self._lock.take(table)
