@@ -15,8 +15,6 @@ from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY
 from dagster._core.events import JobFailureData, RunFailureReason
 from dagster._core.execution.api import execute_run_iterator
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
-from sqlalchemy import create_engine
-from sqlalchemy.exc import SQLAlchemyError
 from yaml import YAMLError
 
 from medgen_pipeline.catalog import any_table_by_name
@@ -84,6 +82,7 @@ def _require_answer(home: Path) -> None:
     if find_spec("dagster_postgres") is None or not (home / "dagster.yaml").exists():
         return
     from dagster_postgres.utils import pg_url_from_config
+    from sqlalchemy import create_engine
 
     # What is wrong with the file itself, Dagster says best.
     with suppress(CheckError, KeyError, TypeError, AttributeError):
@@ -103,6 +102,8 @@ def _from_environment(config: Any) -> Any:
 
 def _storage_errors() -> tuple[type[Exception], ...]:
     """What is raised where the instance's database or the file that names it is not as it should be."""
+    from sqlalchemy.exc import SQLAlchemyError  # Dagster brings it
+
     if find_spec("dagster_postgres") is None:
         return (SQLAlchemyError, YAMLError)
     from dagster_postgres.utils import DagsterPostgresException

@@ -16,7 +16,7 @@ from medgen_pipeline.catalog.curated.sql_files import read
 from medgen_pipeline.catalog.curated_table import CuratedTable, by_column
 from medgen_pipeline.catalog.model import Reference
 
-# What TRANSLATE exchanges in a name in lower case, letter by letter: accents are taken off and punctuation becomes blanks;
+# What TRANSLATE exchanges in a name in lower case, letter by letter: accents are taken off, punctuation becomes blanks;
 # what has no letter to become, an apostrophe, goes. Capitals are listed where LOWER leaves them: with the C locale of a
 # database it knows those of ASCII alone. A backslash cannot be written in Redshift's SQL, and nothing is called by one.
 _ACCENTS = (
@@ -25,7 +25,7 @@ _ACCENTS = (
 )
 _PUNCTUATION = '!"#$%&()*+,-./:;<=>?@[]^_{|}~\u2013\u2014\u00a0'
 _APOSTROPHES = "'`\u2019\u2018\u00b4"
-# PostgreSQL (18) looks for each letter from the left of the list: what names are made of stays as it is, and comes first,
+# PostgreSQL (18) looks for each letter from the left of the list: what names are made of stays, and comes first,
 # the most frequent before the others. A name takes a sixth of the time.
 _KEPT = " eaoitnrslcdmpyhugfbvkxwzqj0123456789"
 _LETTERS = _KEPT + _ACCENTS[0] + _PUNCTUATION + _APOSTROPHES
