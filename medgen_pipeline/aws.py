@@ -13,6 +13,7 @@ from medgen_pipeline.errors import PermanentError, TransientError, missing_extra
 
 _BUSY = frozenset({"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException"})
 _MISSING = frozenset({"404", "NoSuchKey", "NoSuchBucket"})
+_CONDITION = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 _CREDENTIALS = "check the credentials boto3 finds"
 _ADVICE = {
     "AllAccessDisabled": "allow access to the bucket",
@@ -110,3 +111,8 @@ def _code(error: Any) -> str:  # botocore has no types
 def is_missing(error: Any) -> bool:  # botocore has no types
     """Whether a request was refused because the object or bucket is not there."""
     return _code(error) in _MISSING
+
+
+def does_not_hold(error: Any) -> bool:  # botocore has no types
+    """Whether a conditional write was refused, because somebody else has written or is writing the object."""
+    return _code(error) in _CONDITION

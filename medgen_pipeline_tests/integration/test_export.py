@@ -24,6 +24,7 @@ from pyarrow import parquet
 
 from medgen_pipeline.access.export import Export, ExportError, export
 from medgen_pipeline.access.export.errors import MovingTablesError, PlaceUnavailableError
+from medgen_pipeline.access.export.places import CLAIM
 from medgen_pipeline.catalog import any_table_by_name
 from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.loaders import LoaderError
@@ -334,6 +335,7 @@ def of_latest(s3: S3Server) -> dict[str, bytes]:
     found = objects(s3)
     folder = found["latest"].decode().strip() + "/"
     files = {name.removeprefix(folder): data for name, data in found.items() if name.startswith(folder)}
+    assert files.pop(CLAIM) == b""
     resources = {one["path"]: one["hash"] for one in json.loads(files.pop("datapackage.json"))["resources"]}
     assert resources == {name: f"sha256:{hashlib.sha256(data).hexdigest()}" for name, data in files.items()}
     return files
@@ -373,9 +375,29 @@ def test_readers_of_latest_in_s3_see_a_whole_release_wherever_an_export_breaks(w
             broken += 1
         else:
             break
-    assert broken == 5  # a changed table, two copies, the dictionary, latest
+    assert broken == 6  # the claim, a changed table, two copies, the dictionary, latest
     assert of_latest(s3).keys() == first.keys()
     assert of_latest(s3) != first
+
+
+def test_of_two_exports_to_one_prefix_at_a_time_each_has_its_folder_and_the_first_is_latest(
+    warehouse: str, s3: S3Server
+) -> None:
+    others: list[Export] = []
+
+    def overtake(_: str) -> None:
+        if not others:
+            others.append(exported(warehouse, PLACE, "names"))
+            s3.order(S3Fault("GET .*list-type", body=b"<ListBucketResult/>", times=1))  # as it was just before
+
+    for release in RELEASES[:2]:  # before the first there is no latest
+        with pytest.raises(PlaceUnavailableError, match=f"another export has published {release} meanwhile"):
+            exported(warehouse, PLACE, told=overtake)
+        assert of_latest(s3).keys() == {"names.parquet"}
+        exported(warehouse, PLACE)
+        assert of_latest(s3).keys() == {f"{table.name}.parquet" for table in TABLES}
+        next_week(warehouse)
+        others.clear()
 
 
 # One DuckDB file

@@ -50,7 +50,7 @@ def _export(loader: AbstractNativeLoader, target: Place, tables: Sequence[str], 
         name = max(table.release for table in now)
         files = [file for table in now for file in release.files[table.table.name]]
         (draft / package.FILE).write_text(package.package(files, [table.table for table in now], name), "utf-8")
-        folder = _publish(target, draft, {file["path"]: file for file in files}, quote(name, safe=""))
+        folder = _publish(target, draft, {file["path"]: file for file in files}, quote(name, safe=""), before)
     rows, size = (sum(file.get(number, 0) for file in files) for number in ("rows", "bytes"))
     return Export.of(now, release.written, f"{target.url}/{folder}", rows, size)
 
@@ -85,12 +85,11 @@ class _Draft:
             yield package.mapping_resource(table, path, description)
 
 
-def _publish(target: Place, draft: Path, files: dict[str, Resource], name: str) -> str:
+def _publish(target: Place, draft: Path, files: dict[str, Resource], name: str, before: str) -> str:
     """Put the release into a folder that is free, unless there is one that has it; returns the folder's name."""
     folders = itertools.chain([name], (f"{name}.{number}" for number in itertools.count(2)))
-    before = target.latest
     for folder in folders:
-        if not target.has(folder):
+        if target.take(folder):
             kept = {path: before for path in files if not (draft / path).exists()}
             target.publish(draft, kept, folder)
             break
@@ -98,5 +97,5 @@ def _publish(target: Place, draft: Path, files: dict[str, Resource], name: str) 
         if package.versions(there) == package.versions(files):
             break
     if folder != before:
-        target.point(folder)
+        target.point(folder, before)
     return folder

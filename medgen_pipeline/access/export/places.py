@@ -19,10 +19,12 @@ from filelock import FileLock, Timeout
 
 from medgen_pipeline.access.export.errors import ExportError, PlaceUnavailableError
 from medgen_pipeline.access.export.package import FILE
-from medgen_pipeline.aws import Aws, is_missing
+from medgen_pipeline.aws import Aws, does_not_hold, is_missing
 from medgen_pipeline.urls import split_url
 
 LATEST = "latest"
+# In each folder in S3; whoever has written it owns the folder. Readers of Parquet folders skip names with a dot.
+CLAIM = ".claim"
 _DRAFT, _LOCK = ".draft", ".lock"
 LOCK_SECONDS = 3600
 
@@ -45,16 +47,20 @@ class Place(ABC):
         """The text of a small file, or None where there is none."""
 
     @abstractmethod
-    def has(self, folder: str) -> bool:
-        """Whether anything is in a folder."""
+    def take(self, folder: str) -> bool:
+        """Take a folder for a release; False where it exists or another export has taken it."""
 
     @abstractmethod
     def publish(self, draft: Path, kept: Mapping[str, str], folder: str) -> None:
-        """Make a release of a draft and of files of other releases, whose folders are told by the files' names."""
+        """Fill a taken folder with a draft and with files of other releases, whose folders the files' names tell."""
 
     @abstractmethod
-    def point(self, folder: str) -> None:
-        """Say in ``latest`` which folder is it."""
+    def point(self, folder: str, before: str) -> None:
+        """Say in ``latest`` which folder is it.
+
+        Raises:
+            PlaceUnavailableError: It no longer says ``before``: another export has been here meanwhile.
+        """
 
     @property
     def latest(self) -> str:
@@ -93,9 +99,9 @@ class Folder(Place):
         except FileNotFoundError:
             return None
 
-    def has(self, folder: str) -> bool:
-        """See the base class."""
-        return (self._root / folder).exists()
+    def take(self, folder: str) -> bool:
+        """See the base class. Nobody else is here, so that the rename takes it."""
+        return not (self._root / folder).exists()
 
     def publish(self, draft: Path, kept: Mapping[str, str], folder: str) -> None:
         """See the base class."""
@@ -110,8 +116,8 @@ class Folder(Place):
         draft.rename(self._root / folder)
         flush(self._root)
 
-    def point(self, folder: str) -> None:
-        """See the base class."""
+    def point(self, folder: str, before: str) -> None:  # noqa: ARG002  # of the base class
+        """See the base class. Nobody else is here, so that it still says ``before``."""
         new = self._root / f".{LATEST}"
         new.write_text(f"{folder}\n", encoding="utf-8")
         flush(new)
@@ -121,7 +127,8 @@ class Folder(Place):
 class Bucket(Place):
     """A prefix in S3. There is no rename: what shows that a release is whole is its dictionary, written last in it.
 
-    Two exports to one prefix at a time may get in each other's way.
+    Exports to one prefix do not wait for each other. S3 gives a folder to one of them, whose alone it stays, and lets
+    one of them change ``latest``: conditional writes, which no export that was killed can hold back.
     """
 
     def __init__(self, url: str) -> None:
@@ -149,22 +156,13 @@ class Bucket(Place):
 
     def read(self, name: str) -> str | None:
         """See the base class."""
-        from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
+        return self._read(name)[0]
 
-        with self._client(name) as client:
-            try:
-                found = client.get_object(Bucket=self._bucket, Key=self._prefix + name)
-            except ClientError as error:
-                if is_missing(error) and "NoSuchBucket" not in str(error):
-                    return None
-                raise
-            return str(found["Body"].read().decode())
-
-    def has(self, folder: str) -> bool:
+    def take(self, folder: str) -> bool:
         """See the base class."""
         with self._client(folder) as client:
             found = client.list_objects_v2(Bucket=self._bucket, Prefix=f"{self._prefix}{folder}/", MaxKeys=1)
-            return bool(found.get("Contents"))
+        return not found.get("Contents") and self._put(f"{folder}/{CLAIM}", b"", IfNoneMatch="*")
 
     def publish(self, draft: Path, kept: Mapping[str, str], folder: str) -> None:
         """See the base class."""
@@ -174,10 +172,41 @@ class Bucket(Place):
             with self._client(path.name) as client, path.open("rb") as file:
                 client.upload_fileobj(file, self._bucket, f"{self._prefix}{folder}/{path.name}")
 
-    def point(self, folder: str) -> None:
+    def point(self, folder: str, before: str) -> None:
         """See the base class."""
-        with self._client(LATEST) as client:
-            client.put_object(Bucket=self._bucket, Key=self._prefix + LATEST, Body=f"{folder}\n".encode())
+        text, tag = self._read(LATEST)
+        condition = {"IfNoneMatch": "*"} if text is None else {"IfMatch": tag}
+        unchanged = (text or "").strip() == before
+        if not (unchanged and self._put(LATEST, f"{folder}\n".encode(), **condition)) and self.latest != folder:
+            raise PlaceUnavailableError(
+                f"{self.url}: another export has published {self.latest} meanwhile. Export again; nothing is lost."
+            )
+
+    def _read(self, name: str) -> tuple[str | None, str]:
+        """The text of a small file, and S3's tag of it."""
+        from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
+
+        with self._client(name) as client:
+            try:
+                found = client.get_object(Bucket=self._bucket, Key=self._prefix + name)
+            except ClientError as error:
+                if is_missing(error) and "NoSuchBucket" not in str(error):
+                    return None, ""
+                raise
+            return str(found["Body"].read().decode()), str(found["ETag"])
+
+    def _put(self, name: str, data: bytes, **condition: str) -> bool:
+        """Write a small file if a condition holds; returns whether it did."""
+        from botocore.exceptions import ClientError
+
+        with self._client(name) as client:
+            try:
+                client.put_object(Bucket=self._bucket, Key=self._prefix + name, Body=data, **condition)
+            except ClientError as error:
+                if does_not_hold(error):
+                    return False
+                raise
+        return True
 
     def _copy(self, kept: Mapping[str, str], folder: str) -> None:
         for name, other in kept.items():
