@@ -45,8 +45,10 @@ def batches(
                         cursor.execute(setting)
                     cursor.adbc_statement.set_options(**_BATCHES)
                     cursor.execute(query)
-                    for batch in cursor.fetch_record_batch():
-                        yield batch.rename_columns(schema.names).cast(schema)
+                    rows = cursor.fetch_record_batch()
+                    as_asked = rows.schema == schema  # then a cast per batch would only cost
+                    for batch in rows:
+                        yield batch if as_asked else batch.rename_columns(schema.names).cast(schema)
             except dbapi.Error as error:
                 raise _as_psycopg(error) from error
 
