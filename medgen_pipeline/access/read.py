@@ -6,11 +6,20 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from medgen_pipeline.catalog import Table
-from medgen_pipeline.loaders import AbstractNativeLoader
+from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError
 from medgen_pipeline.loaders.arrow import reader_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+def require_loaded(loader: AbstractNativeLoader, table: Table) -> None:
+    """Refuse to read a table that is not there, in words of ours."""
+    if not loader.columns(table):
+        raise LoaderError(
+            f"{loader.table_uri(table)}: there is no such table: it was never loaded, or not here. Check MEDGEN_DSN "
+            "and MEDGEN_SCHEMA, or load it first."
+        )
 
 
 def read(
@@ -37,6 +46,7 @@ def read(
     """
     with ExitStack() as opened:
         loader = opened.enter_context(new_loader())
+        require_loaded(loader, table)
         batches = loader.read(table, columns, where, release, ordered=ordered)
         until_read = opened.pop_all()
 

@@ -34,7 +34,7 @@ _CLIENTS = {
 )
 @click.option("--next", "successor", is_flag=True, help="Write the release of a week later.")
 def sample(out: Path, scale: float, successor: bool) -> None:
-    """Write a synthetic release of all 17 files into OUT."""
+    """Write a synthetic release of MedGen and its siblings into OUT, a file for each table."""
     from medgen_pipeline.demo.sample_release import write_sample
 
     paths = write_sample(out, scale=scale, successor=successor)

@@ -94,16 +94,19 @@ def _checks() -> dict[str, str]:
 @limit_option(10)
 def show(table: str, columns: str | None, where: Sequence[str], form: str, limit: int) -> None:
     """Write some rows of TABLE, in the order of its key."""
+    from medgen_pipeline.access.read import require_loaded
     from medgen_pipeline.loaders import statement as sql
 
     entry = any_table(table)
     names = columns.split(",") if columns else entry.column_names
     conditions = [_condition(entry, *text.partition("=")[::2]) for text in where]
+    shown = _columns(entry, names)
     with warehouse_to_read() as loader:
+        require_loaded(loader, entry)
         rows = loader.query(
             "SELECT {columns} FROM {table} {where} ORDER BY {key} {limit}",
             table=entry,
-            columns=_columns(entry, names),
+            columns=shown,
             where=sql.SQL("WHERE {}").format(sql.SQL(" AND ").join(conditions)) if conditions else sql.SQL(""),
             key=_columns(entry, entry.index_columns),
             limit=sql.SQL("LIMIT {}").format(sql.Literal(limit)) if limit else sql.SQL(""),

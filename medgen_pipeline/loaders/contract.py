@@ -234,6 +234,11 @@ class AbstractNativeLoader(ABC):
             LoaderError: No load is recorded.
         """
 
+    def feed_damage(self, table: Table, since: int) -> str:
+        """What others have made of the change feed since load ``since``, or nothing: it may have been deleted from."""
+        del table, since
+        return ""
+
     @abstractmethod
     def read_changes(self, table: Table, since: str, until: str | None = None) -> Iterator[tuple[Any, ...]]:
         """Feed rows of the loads after release ``since`` up to ``until``: four feed columns, then the table's."""

@@ -351,6 +351,8 @@ class _CuratedLoad(Load):
             ((changed,),) = self._ask(_CHANGED, asked)
             if changed > _most(newest.rows_after):
                 return f"too much to follow: {changed:,} changes of {name}, which has {newest.rows_after:,} rows"
+            if changed and (damage := self._loader.feed_damage(any_table_by_name(name), since)):
+                return damage
         if self._inputs.hash_with(base) != last.content_sha256:
             return "its query or a setting has changed since the last load"
         return ""

@@ -198,7 +198,7 @@ class _FileLoad(Load):
             return False
         if not same_columns(self._table, changes.old_header, changes.new_header):
             # Then equal lines are not equal rows, and what the old header lacked was accepted for that load alone.
-            self._reason = "the header names other columns than that of the last load"
+            self._reason = "the header names other columns than that of the last load, or ends its line otherwise"
             return False
         with self._missing_columns_close_a_gate():
             removed, added = self._frame(changes)

@@ -101,7 +101,7 @@ class Subject:
     def changes_since(self, load_id: int) -> bool:
         """Whether the change feed has every change since a load left the table."""
         since = self.last_load.feed_since if self.last_load else None
-        return since is not None and since <= load_id
+        return since is not None and since <= load_id and not self.loader.feed_damage(self.table, load_id)
 
     @cached_property
     def columns(self) -> dict[str, FoundColumn]:

@@ -241,6 +241,16 @@ class HistoryContract(Behaviour):
                 with pytest.raises(LoaderError, match=f"{RELEASES[1]}, {RELEASES[0]}"):
                     list(read(NAMES, "2025-12-31"))
 
+    def test_a_release_is_not_told_by_a_feed_that_others_have_deleted_from(self, backend: Backend) -> None:
+        for release, rows in zip(RELEASES, ([A], [A, B], [A, CHANGED_B]), strict=False):
+            load(backend.new_loader(), NAMES, rows, release)
+        backend.run("DELETE FROM {feed} WHERE _release = '2026-01-14'", NAMES)
+        with backend.new_loader() as loader:
+            for read in (loader.read_changes, loader.read_as_of):
+                with pytest.raises(LoaderError, match=r"has 2 rows of the loads after \d+, expected 3"):
+                    list(read(NAMES, RELEASES[0]))
+            assert Counter(loader.read_as_of(NAMES, RELEASES[1])) == Counter([A, B])
+
     def test_who_only_reads_creates_nothing(self, backend: Backend) -> None:
         """Whoever reads may have mistyped the database or the schema."""
         nothing = rf"expected the record of loads {backend.schema}_audit\.load_run, found none"

@@ -71,6 +71,12 @@ def test_where_there_is_nothing_to_read_the_error_says_so(tmp_path: Path, monkey
         medgen_pipeline.connect().read("nmaes")
 
 
+@pytest.mark.parametrize(("schema", "table"), [("medgen", "merged"), ("nowhere", "names")])
+def test_a_table_that_was_never_loaded_is_told_in_words_of_ours(warehouse: str, schema: str, table: str) -> None:
+    with pytest.raises(LoaderError, match=f"/{schema}/{table}: there is no such table: it was never loaded, or not"):
+        medgen_pipeline.connect(warehouse, schema).read(table)
+
+
 @pytest.mark.parametrize("missing", ["pyarrow", "adbc_driver_postgresql"])
 def test_a_library_that_is_missing_is_one_clear_line(
     warehouse: str, monkeypatch: pytest.MonkeyPatch, missing: str

@@ -321,6 +321,15 @@ DOUBTS: dict[str, tuple[Callable[[Deployment, World], None], str]] = {
         lambda place, world: place.lose("mgconso", world.content()),
         r"the change feed of mgconso does not reach back to load \d+",
     ),
+    "rows of an upstream's feed are gone": (
+        lambda place, _: place.warehouse.edit("DELETE FROM medgen_changes.names WHERE ctid = (SELECT max(ctid) FROM"
+                                              " medgen_changes.names)"),
+        r"the change feed of names has [\d,]+ rows of the loads after \d+, expected [\d,]+",
+    ),
+    "the feed of an upstream is gone": (
+        lambda place, _: place.warehouse.edit("DROP TABLE medgen_changes.mgconso CASCADE"),
+        r"the change feed of mgconso has 0 rows of the loads after \d+, expected [\d,]+",
+    ),
     "the audit has lost the load": (
         lambda place, _: place.warehouse.edit("DELETE FROM medgen_audit.load_run WHERE release = 'week 001'"
                                               " AND table_name = 'names'"),

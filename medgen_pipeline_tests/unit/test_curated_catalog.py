@@ -10,7 +10,8 @@ import pytest
 import medgen_pipeline.catalog.curated as curated_package
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, any_table_by_name, table_by_name, upstream_of
 from medgen_pipeline.catalog.curated import concept_xref, sql_files
-from medgen_pipeline.catalog.query import LOAD_RUN, Constant, Query, Scratch
+from medgen_pipeline.catalog.curated_table import RECENT_PREFIX
+from medgen_pipeline.catalog.query import FEED_PREFIX, LOAD_RUN, Constant, Query, Scratch
 from medgen_pipeline.catalog.sources import medgen
 
 EACH = pytest.mark.parametrize("table", CURATED_TABLES, ids=lambda table: table.name)
@@ -48,6 +49,21 @@ def test_every_sql_file_is_one_of_a_table_s() -> None:
         expected |= {f"{table.name}.metrics.sql"} if table.metrics else set()
         expected |= {f"{table.name}.increment.sql"} & found
     assert found == expected
+
+
+@EACH
+def test_what_may_be_no_table_has_a_name_of_its_own_in_a_query(table: CuratedTable) -> None:
+    """A table that is not loaded, and a feed that is not there, are subqueries; PostgreSQL asks for it up to 15."""
+    queries = [table.query, *(one.query for one in (*table.rules, *table.metrics))]
+    if table.increment:
+        queries.append(table.followed(table.query, {one.name: (1, 2) for one in upstream_of(table)}, 1))
+    subqueries = {prefix + name for name in table.optional for prefix in ("", RECENT_PREFIX)}
+    for query in queries:
+        texts = [query.text, *(text for one in query.scratch for text in (one.query, *one.repeat))]
+        bare = set(re.findall(r"(?:FROM|JOIN) \{(\w+)\}(?! AS )", " ".join(" ".join(texts).split())))
+        bare -= {one.name for one in query.scratch}
+        known = subqueries | {one.name for one in query.constants}
+        assert not [name for name in bare if name in known or name.startswith(FEED_PREFIX)]
 
 
 def test_a_file_of_sql_is_a_query_with_scratch_tables_and_its_comments_stay_behind(script: Callable[..., str]) -> None:

@@ -54,8 +54,8 @@ FROM {medgen_id_mappings} WHERE source = 'MedGen' GROUP BY cui;
 CREATE TEMP TABLE {genes} AS
 SELECT COALESCE(redirect.current_cui, listed.cui) AS cui, COUNT(DISTINCT listed.gene_id) AS genes
 FROM (
-    SELECT medgen_cui AS cui, gene_id FROM {mim2gene_medgen}
-    UNION ALL SELECT concept_id, gene_id FROM {gene_condition_source_id}
+    SELECT medgen_cui AS cui, gene_id FROM {mim2gene_medgen} AS listed
+    UNION ALL SELECT concept_id, gene_id FROM {gene_condition_source_id} AS listed
 ) AS listed LEFT JOIN {cui_redirect} AS redirect ON redirect.cui = listed.cui
 GROUP BY COALESCE(redirect.current_cui, listed.cui);
 

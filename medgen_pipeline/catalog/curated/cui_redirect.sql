@@ -2,7 +2,7 @@
 CREATE TEMP TABLE {told} AS
 SELECT cui, to_cui, CAST(0 AS BIGINT) AS by_clinvar FROM {merged}
 UNION SELECT previous_cui, current_cui, CAST(0 AS BIGINT) FROM {medgen_cui_history}
-UNION SELECT previous_concept_id, current_concept_id, CAST(1 AS BIGINT) FROM {concept_id_history};
+UNION SELECT previous_concept_id, current_concept_id, CAST(1 AS BIGINT) FROM {concept_id_history} AS history;
 
 CREATE TEMP TABLE {retired} AS
 SELECT told.cui, MIN(told.by_clinvar) AS by_clinvar

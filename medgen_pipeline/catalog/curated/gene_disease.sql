@@ -25,7 +25,7 @@ SELECT told.gene_id, COALESCE(MIN(CASE WHEN told.is_gene_info = 1 THEN told.symb
 FROM (
     SELECT gene_id, 0 AS is_gene_info, COALESCE(associated_genes, related_genes) AS symbol
     FROM {gene_condition_source_id}
-    UNION SELECT gene_id, 1, COALESCE(symbol_from_nomenclature_authority, symbol) FROM {gene_info}
+    UNION SELECT gene_id, 1, COALESCE(symbol_from_nomenclature_authority, symbol) FROM {gene_info} AS info
 ) AS told
 GROUP BY told.gene_id;
 

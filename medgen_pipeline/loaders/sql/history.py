@@ -58,6 +58,7 @@ def read_changes(
     upto = _load_of(session, names, guard, until) if until else None
     if upto is not None and upto < after:
         raise LoaderError(f"{names.table.name}: release {until} was loaded before {since}; swap the two.")
+    _require_whole_feed(session, names, after, since)
     if not _feed_exists(session, names):
         return iter(())
     return session.stream(
@@ -119,6 +120,7 @@ def as_of(
 ) -> sql.Statement:
     """The query of these rows: columns, and how many copies there are of the row, which is not 0."""
     after = _load_of(session, names, guard, release)
+    _require_whole_feed(session, names, after, release)
     chosen = {**names.parts, "chosen": names.columns(None, columns or names.table.column_names), "where": where}
     if not _feed_exists(session, names):
         return sql.SQL("SELECT {chosen}, 1 FROM {production} WHERE {where}").format(**chosen)
@@ -170,6 +172,29 @@ def stage_undone(session: SqlSession[Any], names: TableNames, after: int) -> int
         return int(session.value("SELECT COUNT(*) FROM {staging}", names))
 
     return session.transaction(stage)
+
+
+def feed_damage(session: SqlSession[Any], names: TableNames, after: int) -> str:
+    """What the feed of the loads after ``after`` lacks of what they have recorded, or nothing; one scan of the feed."""
+    loads = sql.SQL("{audit}.load_run WHERE table_name = {name} AND status = 'succeeded' AND load_id > {after}").format(
+        **names.parts, name=names.table.name, after=sql.Literal(after)
+    )
+    expected = "SELECT COALESCE(SUM(rows_inserted + 2 * rows_updated + rows_deleted), 0) FROM {loads}"
+    written, held = int(session.value(expected, names, loads=loads)), 0
+    if written and _feed_exists(session, names):
+        found = "SELECT COUNT(*) FROM {feed} WHERE _load_id IN (SELECT load_id FROM {loads})"
+        held = int(session.value(found, names, loads=loads))
+    if held == written:
+        return ""
+    return f"the change feed of {names.table.name} has {held:,} rows of the loads after {after}, expected {written:,}"
+
+
+def _require_whole_feed(session: SqlSession[Any], names: TableNames, after: int, release: str) -> None:
+    if damage := feed_damage(session, names, after):
+        raise LoaderError(
+            f"{names.table.name}: what became of it after release {release} cannot be told: {damage}. Whoever deletes "
+            "from a feed gives up the releases before."
+        )
 
 
 def _feed_exists(session: SqlSession[Any], names: TableNames) -> bool:

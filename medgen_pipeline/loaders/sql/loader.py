@@ -527,6 +527,11 @@ class SqlNativeLoader(AbstractNativeLoader, Generic[AnyCursor]):
         with self._session.errors(f"checking {table.name} for drift"):
             return history.find_drift(self._session, self._names(table), Guard.of(self.last_load(table)))
 
+    def feed_damage(self, table: Table, since: int) -> str:
+        """See the base class."""
+        with self._session.errors(f"looking at the change feed of {table.name}"):
+            return history.feed_damage(self._session, self._names(table), since)
+
     def read_changes(self, table: Table, since: str, until: str | None = None) -> Iterator[tuple[Any, ...]]:
         """See the base class."""
         guard = self._guard_to_read_by(table)

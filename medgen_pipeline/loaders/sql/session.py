@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 def missing_right(message: str, role: str, schema: str) -> str:
     """What to do about a refusal for want of rights, by what the server says; all of it where its words are unknown."""
     names = ", ".join(schemas_of(schema))
-    create = f"The {role} needs CREATE on the database, or on the schemas {names} that somebody else has created."
+    reader = "Who only reads needs USAGE on the schema and SELECT on the table."
+    create = (
+        f"The {role} needs CREATE on the database, or on the schemas {names} that somebody else has created. {reader}"
+    )
     own = (
         f"The {role} must own the table, or be a member of the role that does: it makes, replaces and drops the tables "
-        f"in {names}. ALTER TABLE ... OWNER TO gives it one."
+        f"in {names}. ALTER TABLE ... OWNER TO gives it one. {reader}"
     )
     hidden = (
         f"A policy would hide rows from the {role}, and the load would take them for missing: ALTER TABLE ... NO FORCE "
