@@ -439,7 +439,11 @@ SELECT COALESCE(SUM(CASE WHEN _change_type IN ('insert', 'update_postimage') THE
 
 SELECT COALESCE(SUM(CASE WHEN _change_type IN ('insert', 'update_postimage') THEN CAST(FNV_HASH(CAST(CASE WHEN "c"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("c"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("c"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("c"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0)) ELSE -CAST(FNV_HASH(CAST(CASE WHEN "c"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("c"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("c"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "c"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("c"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0)) END), 0) FROM "medgen_staging"."medgen_cui_history__changes" c;
 
+SELECT COALESCE(SUM(rows_inserted + 2 * rows_updated + rows_deleted), 0) FROM "medgen_audit".load_run WHERE table_name = $1 AND status = 'succeeded' AND load_id > LOAD_ID;
+
 SELECT COUNT(*) FROM "medgen"."growing";
+
+SELECT COUNT(*) FROM "medgen_changes"."medgen_cui_history" WHERE _load_id IN (SELECT load_id FROM "medgen_audit".load_run WHERE table_name = $1 AND status = 'succeeded' AND load_id > LOAD_ID);
 
 SELECT COUNT(*) FROM "medgen_staging"."made_up";
 
