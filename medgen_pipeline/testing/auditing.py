@@ -242,7 +242,8 @@ class HistoryContract(Behaviour):
                     list(read(NAMES, "2025-12-31"))
 
     def test_a_release_is_not_told_by_a_feed_that_others_have_deleted_from(self, backend: Backend) -> None:
-        for release, rows in zip(RELEASES, ([A], [A, B], [A, CHANGED_B]), strict=False):
+        states: list[list[Row]] = [[A], [A, B], [A, CHANGED_B]]
+        for release, rows in zip(RELEASES, states, strict=False):
             load(backend.new_loader(), NAMES, rows, release)
         backend.run("DELETE FROM {feed} WHERE _release = '2026-01-14'", NAMES)
         with backend.new_loader() as loader:

@@ -54,7 +54,7 @@ def test_every_sql_file_is_one_of_a_table_s() -> None:
 @EACH
 def test_what_may_be_no_table_has_a_name_of_its_own_in_a_query(table: CuratedTable) -> None:
     """A table that is not loaded, and a feed that is not there, are subqueries; PostgreSQL asks for it up to 15."""
-    queries = [table.query, *(one.query for one in (*table.rules, *table.metrics))]
+    queries = [table.query, *(rule.query for rule in table.rules), *(metric.query for metric in table.metrics)]
     if table.increment:
         queries.append(table.followed(table.query, {one.name: (1, 2) for one in upstream_of(table)}, 1))
     subqueries = {prefix + name for name in table.optional for prefix in ("", RECENT_PREFIX)}
