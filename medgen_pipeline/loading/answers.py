@@ -10,7 +10,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-from medgen_pipeline.loading.findings import Check
+from medgen_pipeline.loading.checks import Check
 from medgen_pipeline.loading.subject import Change, Finding, Subject
 
 ANSWERED_BY = "check/answered_by"

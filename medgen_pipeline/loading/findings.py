@@ -1,17 +1,14 @@
-"""What is checked of a table, and how it is judged. Reads through a loader; knows no Dagster and no backend.
+"""What checks look at, and how it is judged. Reads through a loader; knows no Dagster and no backend.
 
-The SQL here runs on every backend: standard joins and aggregates, nothing else. A check is one row of ``OF_ONE_TABLE``
-or ``ACROSS_TABLES`` and one function from a ``Subject`` to a ``Finding``. What must hold in one curated table alone is
-a rule of the catalog's; ``of_one_table`` makes checks of rules, too.
+The SQL here runs on every backend: standard joins and aggregates, nothing else. Which table has which of these checks
+is in ``checks``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any, LiteralString
 
-from medgen_pipeline.catalog import ColumnType, CuratedTable, SourceTable, Table
+from medgen_pipeline.catalog import ColumnType, Table
 from medgen_pipeline.catalog.curated_table import Rule, Severity
 from medgen_pipeline.loaders import LoadRecord, LoadStatus
 from medgen_pipeline.loaders import statement as sql
@@ -43,42 +40,12 @@ _COUNTED = 1000
 
 # A quarter of weekly releases: long enough for one odd week not to move the median, and a level that has changed for
 # good is accepted after seven.
-_RELEASES = 12
+RELEASES = 12
 # Between the real releases of 2021 and 2025, names grew by 16 % in all; a UMLS update, twice a year, moved it by 2 %.
-_USUAL_PERCENT = 10.0
+USUAL_PERCENT = 10.0
 # Of a table that moves more, six times the usual distance from its own median: four standard deviations of a normal
 # distribution (the median absolute deviation is 0.67 of one).
-_USUAL_DISTANCES = 6
-
-
-@dataclass(frozen=True)
-class Check:
-    """One check of every table that it applies to.
-
-    Attributes:
-        name: The check's name in the UI.
-        description: What holds when it passes.
-        find: Looks at a table.
-        applies: Whether a table has what is checked.
-        proven: What a load that has just ended has proven, so that no row is read; None where it is nothing.
-        reads: The tables whose rows decide; none where it reads no rows, or something that changes with every load.
-        follow: Where the check passed after these loads of the tables it reads, what it finds by the rows that have
-            changed since; None where that takes a look at all rows.
-        code: What else decides, besides name and tables.
-        is_error: Whether a failure is an error; otherwise a warning.
-        blocking: Whether a failure stops what is downstream of the table in the same run.
-    """
-
-    name: str
-    description: str
-    find: Callable[[Subject], Finding]
-    applies: Callable[[Table], bool] = lambda _: True
-    proven: Callable[[LoadRecord], Finding | None] = lambda _: None
-    reads: Callable[[Subject], Sequence[str]] = lambda _: ()
-    follow: Callable[[Subject, Mapping[str, int]], Finding | None] = lambda *_: None
-    code: str = ""
-    is_error: bool = False
-    blocking: bool = False
+USUAL_DISTANCES = 6
 
 
 def judge_row_count(rows: int, earlier: Sequence[int]) -> tuple[bool, int, int]:
@@ -90,12 +57,13 @@ def judge_row_count(rows: int, earlier: Sequence[int]) -> tuple[bool, int, int]:
     """
     middle = median(earlier)
     distance = median(abs(count - middle) for count in earlier)
-    margin = max(middle * _USUAL_PERCENT / 100, _USUAL_DISTANCES * distance)
+    margin = max(middle * USUAL_PERCENT / 100, USUAL_DISTANCES * distance)
     low, high = max(round(middle - margin), 0), round(middle + margin)
     return low <= rows <= high, low, high
 
 
-def _schema(subject: Subject) -> Finding:
+def wrong_columns(subject: Subject) -> Finding:
+    """Columns of the catalog that are missing, or of another type."""
     wanted = {column.name: column.type for column in subject.table.columns}
     found = subject.columns
     missing = [name for name in wanted if name not in found]
@@ -110,7 +78,8 @@ def _schema(subject: Subject) -> Finding:
     )
 
 
-def _key(subject: Subject) -> Finding:
+def repeated_keys(subject: Subject) -> Finding:
+    """Values of the key that are empty or in several rows."""
     table = subject.table
     if lacks := subject.lacks(table.key):
         return lacks
@@ -136,16 +105,17 @@ def _key(subject: Subject) -> Finding:
     )
 
 
-def _key_by_load(load: LoadRecord) -> Finding | None:
+def repeated_keys_by_load(load: LoadRecord) -> Finding | None:
     """A load compares by a key only where it is unique."""
     if load.left.get("unique_key") is not True:
         return None
     return Finding(True, metrics={"check/repeated_keys": 0})
 
 
-def _required(subject: Subject) -> Finding:
+def empty_values(subject: Subject) -> Finding:
+    """Missing values of columns that need one."""
     table = subject.table
-    required = _required_columns(table)
+    required = required_columns(table)
     if lacks := subject.lacks(required):
         return lacks
     filled = [sql.SQL("COUNT({})").format(sql.Identifier(name)) for name in required]
@@ -160,10 +130,10 @@ def _required(subject: Subject) -> Finding:
     return Finding(False, f"Empty, of {rows:,} rows: {said}. What it was made from has damaged rows.", metrics)
 
 
-def _required_since(subject: Subject, loads: Mapping[str, int]) -> Finding | None:
+def empty_values_since(subject: Subject, loads: Mapping[str, int]) -> Finding | None:
     """No value was missing; is none missing in what came?"""
     table, since = subject.table, loads[subject.table.name]
-    if subject.last_load is None or not subject.changes_since(since) or subject.lacks(_required_columns(table)):
+    if subject.last_load is None or not subject.changes_since(since) or subject.lacks(required_columns(table)):
         return None
     empty = subject.loader.query(
         "SELECT 1 FROM {changes}.{feed} WHERE _load_id > {since} AND _change_type IN ({added}) AND ({empty}) LIMIT 1",
@@ -171,7 +141,7 @@ def _required_since(subject: Subject, loads: Mapping[str, int]) -> Finding | Non
         since=since,
         added=_ADDED,
         empty=sql.SQL(" OR ").join(
-            sql.SQL("{} IS NULL").format(sql.Identifier(name)) for name in _required_columns(table)
+            sql.SQL("{} IS NULL").format(sql.Identifier(name)) for name in required_columns(table)
         ),
     )
     return (
@@ -179,11 +149,13 @@ def _required_since(subject: Subject, loads: Mapping[str, int]) -> Finding | Non
     )
 
 
-def _required_columns(table: Table) -> list[str]:
+def required_columns(table: Table) -> list[str]:
+    """The columns that need a value."""
     return [column.name for column in table.columns if not column.nullable]
 
 
-def _row_count(subject: Subject) -> Finding:
+def unusual_row_count(subject: Subject) -> Finding:
+    """More or fewer rows than the releases before lead one to expect."""
     rows = subject.loader.query(
         "SELECT {rows_after} FROM {audit}.load_run WHERE load_id IN"
         " (SELECT MAX(load_id) FROM {audit}.load_run WHERE table_name = {name} AND status = {succeeded}"
@@ -191,7 +163,7 @@ def _row_count(subject: Subject) -> Finding:
         name=subject.table.name,
         succeeded=LoadStatus.SUCCEEDED,
         rows_after=sql.SQL(ROWS_AFTER),
-        releases=sql.Literal(_RELEASES + 1),
+        releases=sql.Literal(RELEASES + 1),
     )
     newest, *earlier = [int(count) for (count,) in rows]
     if not earlier:
@@ -208,12 +180,8 @@ def _row_count(subject: Subject) -> Finding:
     )
 
 
-def _is_about_loads(table: Table) -> bool:
-    """Whether a table grows with every release."""
-    return isinstance(table, CuratedTable) and table.query.reads_loads
-
-
-def _rejected(subject: Subject) -> Finding:
+def rejected_rows(subject: Subject) -> Finding:
+    """Lines of the file that were rejected."""
     last = subject.last_load
     rejected = (last and last.rows_rejected) or 0
     metrics: dict[str, Any] = {"check/rejected_rows": rejected}
@@ -237,7 +205,8 @@ def _rejected(subject: Subject) -> Finding:
     )
 
 
-def _repaired(subject: Subject) -> Finding:
+def repaired_rows(subject: Subject) -> Finding:
+    """Rows of the file that were repaired."""
     last = subject.last_load
     repaired = (last and last.rows_repaired) or 0
     metrics: dict[str, Any] = {"check/repaired_rows": repaired}
@@ -261,7 +230,8 @@ def _repaired(subject: Subject) -> Finding:
     )
 
 
-def _references(subject: Subject) -> Finding:
+def orphans(subject: Subject) -> Finding:
+    """Identifiers of other tables that are not there."""
     metrics: dict[str, Any] = {}
     said = []
     for reference in subject.table.references:
@@ -291,7 +261,7 @@ def _references(subject: Subject) -> Finding:
     return Finding(not said, " ".join(said) or None, metrics)
 
 
-def _references_since(subject: Subject, loads: Mapping[str, int]) -> Finding | None:
+def orphans_since(subject: Subject, loads: Mapping[str, int]) -> Finding | None:
     """Every identifier was there; are those there that came, and none of those used that went?"""
     metrics: dict[str, Any] = {}
     for reference in subject.table.references:
@@ -318,7 +288,8 @@ def _references_since(subject: Subject, loads: Mapping[str, int]) -> Finding | N
     return Finding(True, metrics=metrics)
 
 
-def _drift(subject: Subject) -> Finding:
+def drift_since_load(subject: Subject) -> Finding:
+    """Rows that others have written or taken away."""
     drift = subject.loader.find_drift(subject.table)
     metrics: dict[str, Any] = {
         "drift/expected_rows": drift.expected_rows,
@@ -340,38 +311,22 @@ def _drift(subject: Subject) -> Finding:
     )
 
 
-def _drift_by_load(load: LoadRecord) -> Finding:
+def no_drift_by_load(load: LoadRecord) -> Finding:
     """A load compares everything, or proves first that nobody else has written to what it goes on from."""
     rows = load.rows_after
     return Finding(True, metrics={"drift/expected_rows": rows, "drift/rows": rows, "drift/foreign_rows": 0})
 
 
-def _pinned(subject: Subject) -> Finding:
+def pin(subject: Subject) -> Finding:
+    """The release that somebody has chosen."""
     last = subject.last_load
     if last is None or not last.pinned:
         return Finding(True)
     return Finding(False, f"It is {PINNED_BY_CHOICE.format(release=last.release, table=subject.table.name)}")
 
 
-def _own(subject: Subject) -> Sequence[str]:
-    return (subject.table.name,)
-
-
-def _own_if_repaired(subject: Subject) -> Sequence[str]:
-    """Only then are rows read."""
-    return _own(subject) if subject.last_load and subject.last_load.rows_repaired else ()
-
-
-def _referenced(subject: Subject) -> Sequence[str]:
-    named = (reference.to_table for reference in subject.table.references)
-    return tuple(dict.fromkeys((subject.table.name, *named)))
-
-
-def _read_by(rule: Rule, subject: Subject) -> Sequence[str]:
-    return () if rule.query.reads_loads else tuple(dict.fromkeys((subject.table.name, *rule.query.tables)))
-
-
-def _rule(rule: Rule, subject: Subject) -> Finding:
+def broken_rule(rule: Rule, subject: Subject) -> Finding:
+    """What a rule of the catalog finds."""
     found = subject.loader.read_query(rule.query, _COUNTED)
     metrics: dict[str, Any] = {"check/findings": len(found)}
     if not found:
@@ -384,102 +339,3 @@ def _rule(rule: Rule, subject: Subject) -> Finding:
         metrics,
         is_error=any(severity == Severity.ERROR for severity, *_ in found),
     )
-
-
-OF_ONE_TABLE = (
-    Check(
-        "schema_matches_catalog",
-        "Every column of the catalog is in the table, with its type. Columns added by others do no harm.",
-        _schema,
-        is_error=True,
-        blocking=True,  # SQL downstream fails, or reads something else
-    ),
-    Check(
-        "key_is_unique",
-        "The key, which was unique in every real release read, still is.",
-        _key,
-        applies=lambda table: table.key_proven,
-        proven=_key_by_load,
-        reads=_own,
-        is_error=True,
-        blocking=True,  # joins downstream multiply rows
-    ),
-    Check(
-        "required_columns_are_filled",
-        "No value is missing where a missing one means a damaged row.",
-        _required,
-        applies=lambda table: bool(_required_columns(table)),
-        reads=_own,
-        follow=_required_since,
-        # Not blocking: the claim is read from samples, and a join leaves such a row out; all others are right.
-        is_error=True,
-    ),
-    Check(
-        "row_count_within_history",
-        f"The number of rows is within {_USUAL_PERCENT:g} % of the median of the {_RELEASES} releases before, or "
-        f"within {_USUAL_DISTANCES} times their usual distance from it.",
-        _row_count,  # a warning: a load that shrinks or grows too much at once was stopped by its gate, or let through
-        applies=lambda table: not _is_about_loads(table),
-    ),
-    Check(
-        "no_rejected_rows",
-        "No line of the file was rejected.",
-        _rejected,  # a warning: too many have closed a gate
-        applies=lambda table: isinstance(table, SourceTable),
-    ),
-    Check(
-        "no_repaired_rows",
-        "No row of the file had to be repaired: all of it was UTF-8.",
-        _repaired,  # a warning: too many have closed a gate
-        applies=lambda table: isinstance(table, SourceTable),
-        reads=_own_if_repaired,
-    ),
-    Check(
-        "is_not_pinned",
-        "The table follows what is published: nobody has pinned it to an earlier release.",
-        _pinned,  # a warning: somebody wants it so, and others should know
-        applies=lambda table: isinstance(table, SourceTable),
-    ),
-    Check(
-        DRIFT_CHECK,
-        "Count and content of production's rows are those that loads have left. Fails where rows were edited "
-        "by hand and shows some of them.",
-        _drift,
-        proven=_drift_by_load,
-        is_error=True,  # not blocking: what is downstream was made long before an edit is found
-    ),
-)
-"""Concern one table: in the step that loads it, so that a failure stops only what is downstream of that table."""
-
-
-def of_one_table(table: Table) -> tuple[Check, ...]:
-    """The checks of a table that its own step makes: those that all tables have, and its own rules.
-
-    A rule may read other tables that its own is made from: they are loaded already.
-    """
-    rules = table.rules if isinstance(table, CuratedTable) else ()
-    own = [
-        Check(
-            rule.name,
-            rule.description,
-            partial(_rule, rule),
-            reads=partial(_read_by, rule),
-            code=f"{rule.query.fingerprint} {rule.columns}",
-            blocking=rule.blocking,
-        )
-        for rule in rules
-    ]
-    return (*(check for check in OF_ONE_TABLE if check.applies(table)), *own)
-
-
-ACROSS_TABLES = (
-    Check(
-        "references_resolve",
-        "Every identifier of another table is there.",
-        _references,  # a warning: NCBI's own files have orphans now and then
-        applies=lambda table: bool(table.references),
-        reads=_referenced,
-        follow=_references_since,
-    ),
-)
-"""Read tables that their own is not made from: in one step for all tables, which nothing waits for."""

@@ -2,7 +2,7 @@
 
 A step is a process of its own, which costs more than most checks. So the checks of a table are made by the step that
 loads it, and by the same step without a load where only checks are asked for. Those that read other tables share one
-more step, which nothing waits for. What is looked at is ``findings``' business.
+more step, which nothing waits for. What is looked at is ``loading.findings``' business.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ from dagster._core.storage.asset_check_execution_record import COMPLETED_ASSET_C
 from medgen_pipeline.catalog import Table
 from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.loading.answers import LAST_LOOK, LOOKED_AT, answer
-from medgen_pipeline.loading.findings import ACROSS_TABLES, Check, of_one_table
+from medgen_pipeline.loading.checks import ACROSS_TABLES, Check, of_one_table
 from medgen_pipeline.loading.load import undisturbed
 from medgen_pipeline.loading.subject import Finding, Subject
 from medgen_pipeline.orchestration.failures import RETRIES, permanent_errors_as_failures

@@ -12,8 +12,10 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from urllib.parse import quote
+
+from pydantic import AwareDatetime, PlainSerializer, PlainValidator, TypeAdapter
 
 from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.release.errors import MissingSourceFileError, UnavailableSourceError, UnusableSourceError
@@ -51,6 +53,10 @@ class FileVersion:
         return self.modified == other.modified and (None in {self.size, other.size} or self.size == other.size)
 
 
+def _version(found: object) -> FileVersion:
+    return found if isinstance(found, FileVersion) else FileVersion.parse(str(found))
+
+
 @dataclass(frozen=True)
 class Sighting:
     """One file, as it was last seen.
@@ -63,9 +69,9 @@ class Sighting:
     """
 
     listed: str
-    version: FileVersion | None
-    since: datetime
-    checked: datetime
+    version: Annotated[FileVersion, PlainValidator(_version), PlainSerializer(str)] | None
+    since: AwareDatetime
+    checked: AwareDatetime
 
     def is_proved_by(self, line: str) -> bool:
         """Whether this line says that nothing has changed."""
@@ -84,9 +90,9 @@ class SourceMemory:
     """
 
     source: str
-    began: datetime
+    began: AwareDatetime
     files: Mapping[str, Sighting] = field(default_factory=dict)
-    unreachable_since: datetime | None = None
+    unreachable_since: AwareDatetime | None = None
 
     def version_of(self, table: SourceTable) -> FileVersion | None:
         """The version published now, or None where there is no such file."""
@@ -99,42 +105,20 @@ class SourceMemory:
 
     def fields(self) -> dict[str, Any]:
         """The memory as JSON has it."""
-        return {
-            "source": self.source,
-            "began": _text(self.began),
-            "unreachable_since": self.unreachable_since and _text(self.unreachable_since),
-            "files": {
-                name: {
-                    "listed": sighting.listed,
-                    "version": sighting.version and str(sighting.version),
-                    "since": _text(sighting.since),
-                    "checked": _text(sighting.checked),
-                }
-                for name, sighting in self.files.items()
-            },
-        }
+        fields: dict[str, Any] = _MEMORY.dump_python(self, mode="json")
+        return fields
 
-    @classmethod
-    def of_fields(cls, fields: Mapping[str, Any]) -> Self:
+    @staticmethod
+    def of_fields(fields: Mapping[str, Any]) -> "SourceMemory":
         """Read what :meth:`fields` gave.
 
         Raises:
-            ValueError, TypeError, KeyError, AttributeError: These are other fields.
+            ValueError: These are other fields.
         """
-        return cls(
-            source=fields["source"],
-            began=_moment(fields["began"]),
-            unreachable_since=_moment(fields["unreachable_since"]) if fields["unreachable_since"] else None,
-            files={
-                name: Sighting(
-                    listed=seen["listed"],
-                    version=FileVersion.parse(seen["version"]) if seen["version"] else None,
-                    since=_moment(seen["since"]),
-                    checked=_moment(seen["checked"]),
-                )
-                for name, seen in fields["files"].items()
-            },
-        )
+        return _MEMORY.validate_python(fields)
+
+
+_MEMORY = TypeAdapter(SourceMemory)
 
 
 @dataclass(frozen=True)

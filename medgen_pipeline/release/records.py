@@ -5,10 +5,12 @@ import json
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, StringConstraints, TypeAdapter, with_config
 
 from medgen_pipeline.release.folder import ArchiveFolder, created
 
@@ -17,6 +19,7 @@ _log = logging.getLogger(__name__)
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True)
 class Fingerprint:
     """What tells one version of a published file from another without reading it.
@@ -51,6 +54,14 @@ class Fingerprint:
         )
 
 
+def _iso_date(text: str) -> str:
+    date.fromisoformat(text)
+    return text
+
+
+_Sha256 = Annotated[str, StringConstraints(pattern=f"^{SHA256.pattern}$")]
+
+
 @dataclass(frozen=True)
 class Record:
     """One version of a file, as a URL gave it.
@@ -66,12 +77,15 @@ class Record:
     """
 
     fingerprint: Fingerprint
-    sha256: str
-    content_sha256: str
+    sha256: _Sha256
+    content_sha256: _Sha256
     byte_size: int
-    release: str
+    release: Annotated[str, AfterValidator(_iso_date)]
     last_modified: datetime
     fetched: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+_RECORD = TypeAdapter(Record)
 
 
 @dataclass(frozen=True)
@@ -124,7 +138,7 @@ class RecordStore:
         """Note the versions of a URL's file, newest first, in place of what was known of it."""
         url = records[0].fingerprint.url
         path, draft = self._path(url), self._draft(url)
-        fields = {"versions": [_fields(record) for record in records]}
+        fields = {"versions": [_RECORD.dump_python(record, mode="json") for record in records]}
         created(draft).write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
         draft.replace(path)
         self._folder.copy_out(path, replace=True)
@@ -161,36 +175,16 @@ def slug_of(url: str) -> str:
     return f"{name}-{hashlib.sha256(url.encode()).hexdigest()[:16]}"
 
 
-def _fields(record: Record) -> dict[str, object]:
-    times = {"last_modified": record.last_modified.isoformat(), "fetched": record.fetched.isoformat()}
-    return asdict(record) | times
-
-
 def _parse(text: bytes) -> Versions:
     fields = json.loads(text)
     if "versions" in fields:
-        versions = Versions(tuple(_record(one) for one in fields["versions"]))
+        versions = Versions(tuple(map(_RECORD.validate_python, fields["versions"])))
         if not versions.records:
             raise ValueError("it has no version")
         return versions
     # Of an earlier version of this package: the newest version, and the hashes of those before.
-    versions = Versions((_record({**fields, "fetched": fields["last_modified"]}),), tuple(fields["earlier"]))
+    newest = _RECORD.validate_python({**fields, "fetched": fields["last_modified"]})
+    versions = Versions((newest,), tuple(fields["earlier"]))
     if not all(map(SHA256.fullmatch, versions.hashes)):
         raise ValueError("a hash is malformed")
     return versions
-
-
-def _record(fields: dict[str, Any]) -> Record:
-    record = Record(
-        fingerprint=Fingerprint(**fields["fingerprint"]),
-        sha256=fields["sha256"],
-        content_sha256=fields["content_sha256"],
-        byte_size=fields["byte_size"],
-        release=fields["release"],
-        last_modified=datetime.fromisoformat(fields["last_modified"]),
-        fetched=datetime.fromisoformat(fields["fetched"]),
-    )
-    date.fromisoformat(record.release)
-    if not all(map(SHA256.fullmatch, (record.sha256, record.content_sha256))):
-        raise ValueError("a hash is malformed")
-    return record

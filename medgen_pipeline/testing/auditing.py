@@ -17,7 +17,7 @@ from medgen_pipeline.loaders import (
 )
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.records import LOADS_WITH_REJECTED_ROWS
-from medgen_pipeline.loading.findings import ACROSS_TABLES, OF_ONE_TABLE
+from medgen_pipeline.loading.checks import ACROSS_TABLES, OF_ONE_TABLE
 from medgen_pipeline.loading.rollback import undo
 from medgen_pipeline.loading.subject import Subject
 from medgen_pipeline.rows.records import RejectedRow

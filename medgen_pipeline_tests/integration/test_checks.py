@@ -14,7 +14,8 @@ from medgen_pipeline.catalog import CURATED_TABLES, table_by_name
 from medgen_pipeline.catalog.model import WEEKLY
 from medgen_pipeline.cli import main
 from medgen_pipeline.loaders.records import LostConnectionError
-from medgen_pipeline.loading.findings import ACROSS_TABLES, OF_ONE_TABLE, judge_row_count
+from medgen_pipeline.loading.checks import ACROSS_TABLES, OF_ONE_TABLE
+from medgen_pipeline.loading.findings import judge_row_count
 from medgen_pipeline.orchestration.build import build_definitions
 from medgen_pipeline.orchestration.check_report import counts_by_table, last_results
 from medgen_pipeline.orchestration.io_manager import WarehouseIOManager

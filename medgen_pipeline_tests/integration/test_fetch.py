@@ -46,7 +46,7 @@ from medgen_pipeline.release import (
 from medgen_pipeline.release.probe import SourceMemory
 from medgen_pipeline.release.transport.connections import counted_connection
 from medgen_pipeline.release.transport.file import _read_source_file
-from medgen_pipeline.release.transport.http import _listed_files
+from medgen_pipeline.release.transport.listing import listed_files
 from medgen_pipeline_tests.gates.server import server_tls
 from medgen_pipeline_tests.ncbi_double import (
     NcbiDouble,
@@ -936,7 +936,7 @@ def test_a_listing_is_read_in_time_that_grows_with_its_size(repeated: str) -> No
         times = []
         for _ in range(3):
             started = time.process_time()
-            list(_listed_files(page))
+            list(listed_files(page))
             times.append(time.process_time() - started)
         return min(times)
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from medgen_pipeline.catalog import SourceTable, table_by_name
 from medgen_pipeline.loaders import AbstractNativeLoader
 from medgen_pipeline.loading.answers import ANSWERED_BY, LAST_LOOK, LOOKED_AT, answer
+from medgen_pipeline.loading.checks import ACROSS_TABLES, OF_ONE_TABLE
 from medgen_pipeline.loading.file_load import load_table
-from medgen_pipeline.loading.findings import ACROSS_TABLES, OF_ONE_TABLE, judge_row_count
+from medgen_pipeline.loading.findings import judge_row_count
 from medgen_pipeline.loading.subject import Finding, Subject
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing import Backend, Mirror, Row, load

@@ -8,7 +8,7 @@ import pytest
 
 from medgen_pipeline.loaders.postgres.config import PostgresConfig
 from medgen_pipeline.loaders.postgres.session import PostgresSession
-from medgen_pipeline.loading.findings import OF_ONE_TABLE
+from medgen_pipeline.loading.checks import OF_ONE_TABLE
 from medgen_pipeline.loading.subject import Subject
 from medgen_pipeline.testing import Mirror
 from medgen_pipeline.testing.loads import PUBMED, RELEASES

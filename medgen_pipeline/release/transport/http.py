@@ -2,41 +2,32 @@
 
 import logging
 import re
-import time
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import responses as http_phrases
 from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 import requests
-from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError, ProtocolError, ReadTimeoutError
-from urllib3.response import BaseHTTPResponse
+from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, ReadTimeoutError
 from urllib3.util.retry import Retry
 
 from medgen_pipeline.release.errors import MissingSourceFileError, UnavailableSourceError, UnusableSourceError
 from medgen_pipeline.release.records import Fingerprint
 from medgen_pipeline.release.transport.base import BLOCK_BYTES, Progress, TransferOptions, Transport, plausible
 from medgen_pipeline.release.transport.limits import AnswerLimits, LimitedAdapter
+from medgen_pipeline.release.transport.listing import listed_files
+from medgen_pipeline.release.transport.retries import PoliteRetry
 
 _log = logging.getLogger(__name__)
 
 _RETRIED_STATUSES = frozenset({408, 429, *range(500, 600)})
-_MAX_RETRY_AFTER_SECONDS = 300
 _MAX_REDIRECTS = 5
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[a-z0-9._:-]{1,253}", re.ASCII)
-# NCBI's has 5 kB. Each of these patterns takes time in proportion to the text, whatever it is: what can be repeated
-# ends at the sign that the pattern begins with.
-_MAX_LISTING_BYTES = 256 << 10
-_LINK = re.compile(r"<a(?=\s)", re.IGNORECASE)
-_HREF = re.compile(r"\shref=[\"'](?P<href>[^\"'?]+)[\"']", re.IGNORECASE)
-_END_OF_LINK = re.compile(r"</a>", re.IGNORECASE)
-_TAG = re.compile(r"<[^<>]*>")
-_TIME_OF_DAY = re.compile(r"\b\d\d:\d\d")
+_MAX_LISTING_BYTES = 256 << 10  # NCBI's has 5 kB
 _SIZE = re.compile(r"\d{1,18}", re.ASCII)
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", re.ASCII)
 _MAX_HEADER_CHARACTERS = 256
@@ -101,7 +92,7 @@ class HttpTransport(Transport):
                 raise UnavailableSourceError(f"{base_url}: the listing comes too slowly. Try again later.") from error
             except HTTPError as error:
                 raise _unreachable(base_url, error) from error
-        return dict(_listed_files(page.decode("utf-8", "replace")))
+        return dict(listed_files(page.decode("utf-8", "replace")))
 
     def download(self, url: str, part: Path) -> Fingerprint:
         """See :meth:`Transport.download`; a broken body is resumed where the version is proved the same."""
@@ -248,7 +239,7 @@ class HttpTransport(Transport):
 
     def _retries(self, other: int | None = None) -> Retry:
         options = self._options
-        return _PoliteRetry(
+        return PoliteRetry(
             total=options.attempts - 1,
             other=other,  # TLS trouble, which seldom clears by itself
             backoff_factor=options.backoff_factor,
@@ -277,32 +268,6 @@ class _Session(requests.Session):
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         del resp
-
-
-class _PoliteRetry(Retry):
-    """Retry-After is honoured up to five minutes; urllib3's own limit is six hours (2.8). Nonsense is not honoured."""
-
-    def parse_retry_after(self, retry_after: str) -> float:
-        try:
-            return min(super().parse_retry_after(retry_after), _MAX_RETRY_AFTER_SECONDS)
-        except (ValueError, OverflowError, InvalidHeader):
-            return 0  # as if it were not there
-
-    def sleep(self, response: BaseHTTPResponse | None = None) -> None:
-        """As urllib3's, with a word of what failed and of when it goes on."""
-        wish = self.get_retry_after(response) if response and self.respect_retry_after_header else None
-        seconds = wish or self.get_backoff_time()
-        if self.history:
-            last = self.history[-1]
-            _log.warning(
-                "%s: try %d of %d failed (%s); the next begins at %s UTC",
-                last.url,
-                len(self.history),
-                len(self.history) + int(self.total or 0) + 1,
-                last.error or f"the server answered {last.status}",
-                f"{datetime.now(UTC) + timedelta(seconds=seconds):%H:%M:%S}",
-            )
-        time.sleep(seconds)
 
 
 def _header(response: requests.Response, name: str) -> str:
@@ -346,23 +311,6 @@ def _server(url: str) -> tuple[str, int]:
     if parts.scheme not in _DEFAULT_PORTS or "@" in parts.netloc or not _HOST.fullmatch(host):
         raise ValueError("no URL of a web server")
     return host, _DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
-
-
-def _listed_files(page: str) -> Iterator[tuple[str, str]]:
-    """The files of an index page and the text behind each link, as Apache and nginx write them.
-
-    Only that the text holds a time of day is asked of it: whatever else it is, it changes when the file does.
-    """
-    for link in _LINK.split(page)[1:]:
-        inside, _, rest = link.partition(">")
-        found = _HREF.search(inside)
-        behind = _END_OF_LINK.split(rest.partition("\n")[0], maxsplit=1)
-        if found is None or len(behind) < 2:
-            continue
-        name = unquote(found["href"]).rsplit("/", 1)[-1]
-        text = " ".join(_TAG.sub(" ", behind[1]).split())
-        if name:
-            yield name, text if _TIME_OF_DAY.search(text) else ""
 
 
 def _validator(version: Fingerprint) -> str:
