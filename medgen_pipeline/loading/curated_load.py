@@ -247,12 +247,12 @@ class _CuratedLoad(Load):
         """Keep the table where nothing it is made from has changed; follow the changes; or run the query."""
         self.require_same_upstream()
         last = self._loader.last_load(self._table)
-        self._reason = self._why_compare_everything(last) or self._why_made_from_other_rows(last)
-        if self._reason or last is None:
+        self._result.strategy_reason = self._why_compare_everything(last) or self._why_made_from_other_rows(last)
+        if self._result.strategy_reason or last is None:
             self._build()
         elif last.content_sha256 == self._inputs.content_sha256:
             if self._is_as_left(last):
-                self._reason = "nothing it is made from has changed since the last load"
+                self._result.strategy_reason = "nothing it is made from has changed since the last load"
                 self._keep_unchanged(last)
             else:
                 self._build()
@@ -260,22 +260,22 @@ class _CuratedLoad(Load):
             self._build()
 
     def _build(self) -> None:
-        self._strategy = Strategy.WAREHOUSE
+        self._result.strategy = Strategy.WAREHOUSE
         started = time.monotonic()
         self._initialize()
         self._stage(self._inputs.query, started)
-        self._report = FramingReport(rows=self._rows_moved)
+        self._result.report = FramingReport(rows=self._result.rows_moved)
         self._log_detail()
         self._publish()
 
     def _stage(self, query: Query, started: float) -> None:
-        self._rows_moved = self._loader.stage_query(self._table, query, self._inputs.rows_of)
-        self._staging_seconds = time.monotonic() - started
+        self._result.rows_moved = self._loader.stage_query(self._table, query, self._inputs.rows_of)
+        self._result.staging_seconds = time.monotonic() - started
         self.require_same_upstream()
 
     def _pass_gates(self) -> None:
         # What it is made from has passed its gates, and another choice of sources may empty it.
-        if self._table.key_proven and not self._counts.key_is_unique:
+        if self._table.key_proven and not self._result.counts.key_is_unique:
             raise LoaderError(
                 f"{self._table.name} was not published, production is as it was: its query gives a row of the same "
                 f"key ({', '.join(self._table.key)}) twice, or one without. Either the key of a table it is made from "
@@ -308,28 +308,28 @@ class _CuratedLoad(Load):
 
     def _publish_changes(self, last: LoadRecord) -> bool:
         """Replace the rows that changes of upstream tables affect; False where that is not exact, or not worth it."""
-        self._reason = self._why_rebuild(last)
-        if self._reason:
+        self._result.strategy_reason = self._why_rebuild(last)
+        if self._result.strategy_reason:
             return False
         windows = {name: (last.made_from[name], load.load_id) for name, load in self._inputs.upstream.items()}
         try:
-            self._strategy = Strategy.SNAPSHOT
+            self._result.strategy = Strategy.SNAPSHOT
             started = time.monotonic()
             self._initialize(Strategy.SNAPSHOT)
             self._stage(self._curated.followed(self._inputs.query, windows, _most(last.rows_after)), started)
-            self._counts = self._loader.execute_cdc(self._table)
+            self._result.counts = self._loader.execute_cdc(self._table)
             # A change set is applied to production as the last load left it, or not at all. Without one, look.
-            if not self._counts.changed and not self._is_as_left(last):
+            if not self._result.counts.changed and not self._is_as_left(last):
                 return False
-            self._report = FramingReport(rows=self._counts.rows_after)
+            self._result.report = FramingReport(rows=self._result.counts.rows_after)
             self._log_detail()
             self._apply()
         except (ProductionChangedError, TooMuchAffectedError) as error:
-            self._reason = f"rebuilt: {error}"
-            logger.info("%s is %s", self._table.name, self._reason)
+            self._result.strategy_reason = f"rebuilt: {error}"
+            logger.info("%s is %s", self._table.name, self._result.strategy_reason)
             return False
         moved = [name for name, (since, until) in windows.items() if since != until]
-        self._reason = f"followed the changes of {', '.join(moved)} since the last load"
+        self._result.strategy_reason = f"followed the changes of {', '.join(moved)} since the last load"
         return True
 
     def _why_rebuild(self, last: LoadRecord) -> str:

@@ -107,12 +107,13 @@ class _FileLoad(Load):
         if last and last.pinned and self._options.pin is None:
             raise PinnedError(f"{self._table.name} was pinned to release {last.release} meanwhile. Load again.")
         self._about = last.rows_after if last else self._about
-        self._reason = self._why_compare_everything(last)
-        if self._reason or last is None:
+        self._result.strategy_reason = self._why_compare_everything(last)
+        if self._result.strategy_reason or last is None:
             self._from_the_whole_file()
         elif last.content_sha256 == self._source.content_sha256:
             if self._is_as_left(last):
-                self._strategy, self._reason = Strategy.SNAPSHOT, "the file's content is that of the last load"
+                self._result.strategy = Strategy.SNAPSHOT
+                self._result.strategy_reason = "the file's content is that of the last load"
                 self._keep_unchanged(last)
             else:
                 self._from_the_whole_file()
@@ -129,16 +130,16 @@ class _FileLoad(Load):
                 return False
             self._publish()
         except ProductionChangedError as error:
-            self._reason = self._why_repair(str(error))
+            self._result.strategy_reason = self._why_repair(str(error))
             return False
         return True
 
     def _from_the_whole_file(self) -> None:
-        self._strategy = Strategy.WAREHOUSE
+        self._result.strategy = Strategy.WAREHOUSE
         started = time.monotonic()
         self._initialize()
-        self._report = self._stage_file()
-        self._staging_seconds = time.monotonic() - started
+        self._result.report = self._stage_file()
+        self._result.staging_seconds = time.monotonic() - started
         self._publish()
 
     def _stage_file(self) -> FramingReport:
@@ -152,12 +153,12 @@ class _FileLoad(Load):
                 self._text_limits,
                 max_file_bytes=self._archive.max_content_bytes,
             )
-            self._report = framed.report
+            self._result.report = framed.report
             with self._missing_columns_close_a_gate():
                 chunks = self._progress.counted(framed, lambda: framed.report.rows, self._about)
-                self._rows_moved += stage(self._loader, self._table, chunks)
+                self._result.rows_moved += stage(self._loader, self._table, chunks)
         rejects.finish()
-        self._rejected_left_out = rejects.left_out
+        self._result.rejected_left_out = rejects.left_out
         self._log_detail()
         return framed.report
 
@@ -165,7 +166,7 @@ class _FileLoad(Load):
         """Raise as soon as it is certain that the gate will close, whatever the rest of the file holds."""
         if self._most_rows is None:
             return
-        if gate := gate_closed_early(self._options.limits, self._report, self._most_rows):
+        if gate := gate_closed_early(self._options.limits, self._result.report, self._most_rows):
             self._log_detail()
             raise GatesClosedError(self._table, (gate,), self._load_id, staged=False)
 
@@ -185,7 +186,7 @@ class _FileLoad(Load):
         started = time.monotonic()
         earlier = self._archive.path_of(last.source_sha256)
         if earlier is None:
-            self._reason = "the archive no longer holds the file of the last load"
+            self._result.strategy_reason = "the archive no longer holds the file of the last load"
             return False
         changes = diff_files(
             partial(open_published, self._table, earlier),
@@ -194,20 +195,23 @@ class _FileLoad(Load):
             self._archive.blocks_of(self._source.sha256),
         )
         if changes is None:
-            self._reason = "too much differs from the file of the last load"
+            self._result.strategy_reason = "too much differs from the file of the last load"
             return False
         if not same_columns(self._table, changes.old_header, changes.new_header):
             # Then equal lines are not equal rows, and what the old header lacked was accepted for that load alone.
-            self._reason = "the header names other columns than that of the last load, or ends its line otherwise"
+            self._result.strategy_reason = (
+                "the header names other columns than that of the last load, or ends its line otherwise"
+            )
             return False
         with self._missing_columns_close_a_gate():
             removed, added = self._frame(changes)
         if removed.report.pieces or added.report.rejected or self._may_hold_pieces(last):
             # Line numbers, and which lines are one record, take the whole file; bad lines are rare enough for that.
-            self._reason = "the file has, or had, lines that are no rows by themselves"
+            self._result.strategy_reason = "the file has, or had, lines that are no rows by themselves"
             return False
-        self._strategy, self._reason = Strategy.SNAPSHOT, "staged what differs from the file of the last load"
-        self._report = FramingReport(
+        self._result.strategy = Strategy.SNAPSHOT
+        self._result.strategy_reason = "staged what differs from the file of the last load"
+        self._result.report = FramingReport(
             rows=(last.rows_extracted or 0) - removed.report.rows + added.report.rows,
             rejected=(last.rows_rejected or 0) - removed.report.rejected,
             repaired=(last.rows_repaired or 0) - removed.report.repaired + added.report.repaired,
@@ -216,9 +220,9 @@ class _FileLoad(Load):
         )
         self._initialize(Strategy.SNAPSHOT)
         lines = (*removed.signed(b"-"), *added.signed(b"+"))
-        self._rows_moved += stage(self._loader, self._table, lines, Strategy.SNAPSHOT)
+        self._result.rows_moved += stage(self._loader, self._table, lines, Strategy.SNAPSHOT)
         self._log_detail()
-        self._staging_seconds = time.monotonic() - started
+        self._result.staging_seconds = time.monotonic() - started
         return True
 
     def _may_hold_pieces(self, last: LoadRecord) -> bool:

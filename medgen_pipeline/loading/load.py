@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from medgen_pipeline.catalog import Table
@@ -56,9 +56,9 @@ class LoadOptions:
     pin: bool | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class LoadResult:
-    """What a load did.
+    """What a load did, or has done so far.
 
     Attributes:
         load_id: Its id in the audit.
@@ -76,14 +76,14 @@ class LoadResult:
     """
 
     load_id: int
-    strategy: Strategy
-    strategy_reason: str
-    mode: ApplyMode
-    counts: ChangeCounts
-    report: FramingReport
-    staging_seconds: float
-    rows_moved: int
-    load_seconds: float
+    strategy: Strategy = Strategy.WAREHOUSE
+    strategy_reason: str = ""
+    mode: ApplyMode = ApplyMode.UNCHANGED
+    counts: ChangeCounts = field(default_factory=lambda: ChangeCounts(by_key=False))
+    report: FramingReport = field(default_factory=FramingReport)
+    staging_seconds: float = 0.0
+    rows_moved: int = 0
+    load_seconds: float = 0.0
     metrics: Mapping[str, Sequence[tuple[Any, ...]]] = field(default_factory=dict)
     rejected_left_out: int = 0
     preview: Sequence[tuple[Any, ...]] = ()
@@ -98,32 +98,12 @@ class Load:
         self._table = table
         self._options = options
         self._load_id = load_id
-        self._strategy = Strategy.WAREHOUSE
-        self._reason = ""
-        self._mode = ApplyMode.UNCHANGED
-        self._counts = ChangeCounts(by_key=False)
-        self._report = FramingReport()
-        self._staging_seconds = 0.0
-        self._rejected_left_out = 0
-        self._rows_moved = 0
-        self._preview: Sequence[tuple[Any, ...]] = ()
+        self._result = LoadResult(load_id)
         self._progress = Progress(table.name)
 
     def result(self, seconds: float) -> LoadResult:
         """What it did, in so many seconds."""
-        return LoadResult(
-            load_id=self._load_id,
-            strategy=self._strategy,
-            strategy_reason=self._reason,
-            mode=self._mode,
-            counts=self._counts,
-            report=self._report,
-            staging_seconds=self._staging_seconds,
-            rows_moved=self._rows_moved,
-            load_seconds=seconds,
-            rejected_left_out=self._rejected_left_out,
-            preview=self._preview,
-        )
+        return replace(self._result, load_seconds=seconds)
 
     def _why_compare_everything(self, last: LoadRecord | None) -> str:
         """The doubt that rules the cheaper strategies out, or nothing."""
@@ -141,7 +121,7 @@ class Load:
         """Whether production is as the last load left it; where it is not, this load is going to repair it."""
         if self._loader.is_as_left(self._table, last):
             return True
-        self._reason = self._why_repair("")
+        self._result.strategy_reason = self._why_repair("")
         return False
 
     def _why_repair(self, otherwise: str) -> str:
@@ -165,38 +145,38 @@ class Load:
             raise GatesClosedError(self._table, (gate,), self._load_id, staged=False) from error
 
     def _keep_unchanged(self, last: LoadRecord) -> None:
-        self._report = FramingReport(
+        self._result.report = FramingReport(
             rows=last.rows_extracted or 0, rejected=last.rows_rejected or 0, repaired=last.rows_repaired or 0
         )
         self._log_detail()
-        self._counts = self._loader.keep_unchanged(self._table, last)
+        self._result.counts = self._loader.keep_unchanged(self._table, last)
         self._loader.apply_changes(self._table, ApplyMode.UNCHANGED)
 
     def _publish(self) -> None:
         """Compare, pass the gates, apply."""
         self._progress.phase("comparing with production")
-        self._counts = self._loader.execute_cdc(self._table)
+        self._result.counts = self._loader.execute_cdc(self._table)
         self._apply()
 
     def _apply(self) -> None:
         """Pass the gates and apply what was found."""
         self._pass_gates()
-        self._mode = self._counts.mode
-        self._progress.phase(f"publishing {self._counts.changed:,} changes")
-        self._loader.apply_changes(self._table, self._mode)
+        self._result.mode = self._result.counts.mode
+        self._progress.phase(f"publishing {self._result.counts.changed:,} changes")
+        self._loader.apply_changes(self._table, self._result.mode)
 
     def _pass_gates(self) -> None:
         """Raise where the change set looks wrong."""
-        closed = tuple(closed_gates(self._table, self._options.limits, self._report, self._counts))
+        closed = tuple(closed_gates(self._table, self._options.limits, self._result.report, self._result.counts))
         if closed:
             raise GatesClosedError(self._table, closed, self._load_id)
 
     def _log_detail(self) -> None:
-        report = self._report
+        report = self._result.report
         self._loader.log_run_detail(
             self._load_id,
             LoadDetail(
-                strategy=self._strategy,
+                strategy=self._result.strategy,
                 rows_extracted=report.rows,
                 rows_rejected=report.rejected,
                 rows_repaired=report.repaired,
@@ -239,7 +219,7 @@ class Load:
         """Read the preview; a load without one has succeeded all the same."""
         columns = sql.SQL(", ").join(map(sql.Identifier, self._table.column_names))
         try:
-            self._preview = self._loader.query(
+            self._result.preview = self._loader.query(
                 "SELECT {columns} FROM {table} LIMIT {most}",
                 columns=columns,
                 table=self._table,

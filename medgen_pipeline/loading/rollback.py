@@ -171,7 +171,7 @@ class _GoingBack(Load):
     def __init__(self, loader: AbstractNativeLoader, table: SourceTable, load_id: int, target: LoadRecord) -> None:
         super().__init__(loader, table, LoadOptions(), load_id)
         self._target = target
-        self._strategy = Strategy.SNAPSHOT
+        self._result.strategy = Strategy.SNAPSHOT
 
     def run(self, *, pinned: bool) -> None:
         """Undo what came after, if anything did; to let a table go, nothing may have come."""
@@ -184,23 +184,23 @@ class _GoingBack(Load):
         if is_there:
             if pinned:
                 self._require_as_left(last)
-            self._reason = "it is at this release" if pinned else "its pin was taken away"
+            self._result.strategy_reason = "it is at this release" if pinned else "its pin was taken away"
             self._keep_unchanged(last)
             return
-        self._reason = f"undone what the change feed has since load {self._target.load_id}"
-        self._report = FramingReport(
+        self._result.strategy_reason = f"undone what the change feed has since load {self._target.load_id}"
+        self._result.report = FramingReport(
             rows=self._target.rows_extracted or 0,
             rejected=self._target.rows_rejected or 0,
             repaired=self._target.rows_repaired or 0,
         )
         started = time.monotonic()
         self._initialize(Strategy.SNAPSHOT)
-        self._rows_moved = self._loader.stage_undone(self._table, self._target)
-        self._staging_seconds = time.monotonic() - started
+        self._result.rows_moved = self._loader.stage_undone(self._table, self._target)
+        self._result.staging_seconds = time.monotonic() - started
         self._log_detail()
         try:
-            self._counts = self._loader.execute_cdc(self._table)
-            if not self._counts.changed:
+            self._result.counts = self._loader.execute_cdc(self._table)
+            if not self._result.counts.changed:
                 self._require_as_left(last)
             self._apply()
         except ProductionChangedError as error:
@@ -211,7 +211,7 @@ class _GoingBack(Load):
 
     def _require_as_left(self, last: LoadRecord) -> None:
         if not self._is_as_left(last):
-            raise LoaderError(self._written_to(self._reason))
+            raise LoaderError(self._written_to(self._result.strategy_reason))
 
     def _written_to(self, found: str) -> str:
         return (

@@ -3,7 +3,7 @@
 A backend that another package brings is a ``DatabaseTarget``, whose DSN picks the loader.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import dagster as dg
@@ -12,7 +12,7 @@ from pydantic import Field
 from medgen_pipeline.errors import missing_extra
 from medgen_pipeline.home import home_directory
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderCapabilities, LoaderError, LoaderFactory
-from medgen_pipeline.loaders.config import DEFAULT_SCHEMA, settings_of
+from medgen_pipeline.loaders.config import DEFAULT_SCHEMA, LoaderConfig, settings_of
 from medgen_pipeline.loaders.databricks.config import DatabricksConfig
 from medgen_pipeline.loaders.duckdb.config import DuckDBConfig
 from medgen_pipeline.loaders.postgres.config import PostgresConfig
@@ -36,6 +36,16 @@ def _dsn(form: str) -> Any:
     )
 
 
+class _ByDsn(LoaderConfig, dg.Config):
+    """A target whose loader takes its settings and its DSN as they are."""
+
+    dsn: str
+
+    def loader(self) -> AbstractNativeLoader:
+        """A loader for the database."""
+        return _create_loader(self.dsn, self.model_dump(by_alias=True, exclude={"kind", "dsn"}))
+
+
 class EmbeddedTarget(PostgresConfig, dg.Config):
     """A PostgreSQL that the package starts by itself. For one machine and a first look."""
 
@@ -53,15 +63,11 @@ class EmbeddedTarget(PostgresConfig, dg.Config):
         return _create_loader(server.ensure_running(), settings_of(PostgresConfig, self))
 
 
-class PostgresTarget(PostgresConfig, dg.Config):
+class PostgresTarget(PostgresConfig, _ByDsn):
     """A PostgreSQL of the user's own."""
 
     kind: Literal["postgres"] = "postgres"
     dsn: str = _dsn("postgresql://USER:PASSWORD@HOST/DATABASE")
-
-    def loader(self) -> AbstractNativeLoader:
-        """A loader for the database."""
-        return _create_loader(self.dsn, settings_of(PostgresConfig, self))
 
 
 class RedshiftTarget(RedshiftConfig, dg.Config):
@@ -83,26 +89,18 @@ class RedshiftTarget(RedshiftConfig, dg.Config):
         return _create_loader(self.dsn, {**settings_of(RedshiftConfig, self), "s3_client": s3.get_client})
 
 
-class DatabricksTarget(DatabricksConfig, dg.Config):
+class DatabricksTarget(DatabricksConfig, _ByDsn):
     """A Databricks SQL warehouse, which takes its rows from a volume of Unity Catalog."""
 
     kind: Literal["databricks"] = "databricks"
     dsn: str = _dsn("databricks://token:SECRET@HOST/HTTP_PATH?catalog=CATALOG")
 
-    def loader(self) -> AbstractNativeLoader:
-        """A loader for the warehouse."""
-        return _create_loader(self.dsn, settings_of(DatabricksConfig, self))
 
-
-class DuckDBTarget(DuckDBConfig, dg.Config):
+class DuckDBTarget(DuckDBConfig, _ByDsn):
     """A DuckDB file, which one process at a time has open: steps wait for each other."""
 
     kind: Literal["duckdb"] = "duckdb"
     dsn: str = _dsn("duckdb:///FILE, or duckdb:////FOLDER/FILE from the root")
-
-    def loader(self) -> AbstractNativeLoader:
-        """A loader for the file."""
-        return _create_loader(self.dsn, settings_of(DuckDBConfig, self))
 
 
 class DatabaseTarget(dg.Config):
@@ -124,6 +122,12 @@ class DatabaseTarget(dg.Config):
 
 
 Target = EmbeddedTarget | PostgresTarget | RedshiftTarget | DatabricksTarget | DuckDBTarget | DatabaseTarget
+_BY_SCHEME: Mapping[str, Callable[..., Target]] = {
+    "postgres": PostgresTarget,
+    "postgresql": PostgresTarget,
+    "databricks": DatabricksTarget,
+    "duckdb": DuckDBTarget,
+}
 
 
 def target_of(settings: Settings) -> Target:
@@ -136,18 +140,11 @@ def target_of(settings: Settings) -> Target:
         return EmbeddedTarget(
             schema=settings.warehouse_schema, home=settings.home, binaries=settings.pg_bin, user=settings.pg_user
         )
-    dsn = dg.EnvVar(settings.dsn_variable)
-    if scheme in {"postgres", "postgresql"}:
-        return PostgresTarget(dsn=dsn, schema=settings.warehouse_schema)
-    if scheme == "databricks":
-        return DatabricksTarget(dsn=dsn, schema=settings.warehouse_schema)
-    if scheme == "duckdb":
-        return DuckDBTarget(dsn=dsn, schema=settings.warehouse_schema)
+    where = {"dsn": dg.EnvVar(settings.dsn_variable), "schema": settings.warehouse_schema}
     if scheme.partition("+")[0] != "redshift":
-        return DatabaseTarget(dsn=dsn, schema=settings.warehouse_schema)
+        return _BY_SCHEME.get(scheme, DatabaseTarget)(**where)
     return RedshiftTarget(
-        dsn=dsn,
-        schema=settings.warehouse_schema,
+        **where,
         s3_bucket=settings.s3_bucket,
         s3_prefix=settings.s3_prefix,
         aws_region=settings.aws_region,

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, LiteralString
 import psycopg
 
 from medgen_pipeline.loaders.postgres.session import PostgresSession
-from medgen_pipeline.loaders.sql.audit import TABLES, SqlAudit
+from medgen_pipeline.loaders.sql.audit import SqlAudit
+from medgen_pipeline.loaders.sql.audit_tables import TABLES
 
 
 class PostgresAudit(SqlAudit[psycopg.Cursor[Any]]):

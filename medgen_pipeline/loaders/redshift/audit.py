@@ -8,7 +8,8 @@ import psycopg
 
 from medgen_pipeline.loaders.records import LoadStatus
 from medgen_pipeline.loaders.redshift.session import COMMIT_LOCK, RedshiftSession
-from medgen_pipeline.loaders.sql.audit import TABLES, SqlAudit
+from medgen_pipeline.loaders.sql.audit import SqlAudit
+from medgen_pipeline.loaders.sql.audit_tables import TABLES
 from medgen_pipeline.rows.records import RejectedRow
 
 logger = logging.getLogger(__name__)

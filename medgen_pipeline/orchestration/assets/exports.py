@@ -1,6 +1,6 @@
 """One asset per place that tables are exported to, downstream of all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dagster as dg
@@ -37,14 +37,15 @@ def places_of(setting: str) -> dict[str, str]:
     return places
 
 
-def build_export_asset(
+def exported(
     form: str,
     place: str,
     tables: Sequence[Table],
     names: Names,
-    automation: dg.AutomationCondition[Any] | None = None,
-) -> dg.AssetsDefinition:
-    """The asset of one place.
+    automation: dg.AutomationCondition[Any] | None,
+    **settings: Any,
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """A decorator: an asset that writes the tables to one place.
 
     Args:
         form: What is written there.
@@ -52,23 +53,34 @@ def build_export_asset(
         tables: Of the instance.
         names: The instance's.
         automation: When Dagster makes it by itself; None: never.
+        settings: Others of ``dg.asset``.
     """
     key = names.export_key(form)
-
-    @dg.asset(
+    return dg.asset(
         name=key.path[-1],
         key_prefix=key.path[:-1],
         deps=[names.table_key(table) for table in tables],
         group_name=names.export_group,
         owners=OWNERS,
-        kinds={form},
-        description=f"{_DESCRIPTIONS[form]} What has not changed since the last export is not written again.",
         metadata={"medgen/place": place},
         freshness_policy=FRESHNESS,
         automation_condition=automation,
         required_resource_keys={names.warehouse},
         retry_policy=RETRIES,
         pool=names.warehouse,
+        **settings,
+    )
+
+
+def build_export_asset(
+    form: str, place: str, tables: Sequence[Table], names: Names, automation: dg.AutomationCondition[Any] | None = None
+) -> dg.AssetsDefinition:
+    """The asset of one place; arguments as of ``exported``."""
+
+    @exported(
+        *(form, place, tables, names, automation),
+        kinds={form},
+        description=f"{_DESCRIPTIONS[form]} What has not changed since the last export is not written again.",
     )
     def medgen_export(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         warehouse: WarehouseIOManager = getattr(context.resources, names.warehouse)

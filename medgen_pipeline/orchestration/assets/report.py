@@ -10,8 +10,8 @@ from medgen_pipeline.access.report.facts import FirstReleaseError, gather
 from medgen_pipeline.access.report.page import write_page
 from medgen_pipeline.catalog import Table
 from medgen_pipeline.errors import PermanentError
-from medgen_pipeline.orchestration.assets.tables import FRESHNESS, OWNERS
-from medgen_pipeline.orchestration.failures import RETRIES, permanent_errors_as_failures
+from medgen_pipeline.orchestration.assets.exports import exported
+from medgen_pipeline.orchestration.failures import permanent_errors_as_failures
 from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
 from medgen_pipeline.orchestration.keys import RELEASE, Names
 from medgen_pipeline.orchestration.metadata import report_metadata
@@ -22,32 +22,14 @@ LATEST = "latest.html"
 def build_report_asset(
     folder: str, tables: Sequence[Table], names: Names, automation: dg.AutomationCondition[Any] | None = None
 ) -> dg.AssetsDefinition:
-    """The asset of the pages.
+    """The asset of the pages in ``folder``; the other arguments are those of ``exported``."""
 
-    Args:
-        folder: They are written there.
-        tables: Of the instance.
-        names: The instance's.
-        automation: When Dagster makes it by itself; None: never.
-    """
-    key = names.export_key("report")
-
-    @dg.asset(
-        name=key.path[-1],
-        key_prefix=key.path[:-1],
-        deps=[names.table_key(table) for table in tables],
+    @exported(
+        *("report", folder, tables, names, automation),
         output_required=False,  # there is none of the first release
-        group_name=names.export_group,
-        owners=OWNERS,
         kinds={"html"},
         description="A page of what the newest release has changed, as one HTML file: its name is the release's, and "
         f"`{LATEST}` is the newest one. Another release, or several at once: `medgen report`.",
-        metadata={"medgen/place": folder},
-        freshness_policy=FRESHNESS,
-        automation_condition=automation,
-        required_resource_keys={names.warehouse},
-        retry_policy=RETRIES,
-        pool=names.warehouse,
     )
     def medgen_report(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         warehouse: WarehouseIOManager = getattr(context.resources, names.warehouse)

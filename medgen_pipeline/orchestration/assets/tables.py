@@ -5,7 +5,7 @@ follows a ``yield`` runs when the IO manager is done. No table is named here.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Self
 
 import dagster as dg
@@ -102,19 +102,12 @@ class LoadConfig(dg.Config):
 
     def options(self, gone: Iterable[str] = ()) -> LoadOptions:
         """These settings as a load takes them, with columns that NCBI has removed for good."""
-        return LoadOptions(
-            limits=GateLimits(
-                max_rejected_percent=self.max_rejected_percent,
-                max_repaired_rows=self.max_repaired_rows,
-                max_repaired_percent=self.max_repaired_percent,
-                max_shrink_percent=self.max_shrink_percent,
-                max_growth_percent=self.max_growth_percent,
-                accept_missing_columns=(*self.accept_missing_columns, *gone),
-                accept_broken_key=self.accept_broken_key,
-            ),
-            force_warehouse=self.force_warehouse,
-            take_over=self.take_over,
-        )
+        chosen = {
+            **self.model_dump(exclude={"release"}),
+            "accept_missing_columns": (*self.accept_missing_columns, *gone),
+        }
+        limits = GateLimits(**{limit.name: chosen.pop(limit.name) for limit in fields(GateLimits)})
+        return LoadOptions(limits=limits, **chosen)
 
 
 def priority_of(table: Table) -> dict[str, str]:
