@@ -12,18 +12,7 @@ a buffer at C speed and stops exactly at the first line that is not; only such a
 per line the field count, the absence of NUL, that integers are integers, and that key values fit an index.
 Counting delimiters in the whole buffer would be no proof: a line with one too many hides a line with one too few.
 
-A value may hold a line break: then its record is several lines, each with too few fields. Such lines are joined where
-that is the only way to read them. All neighbouring lines with too few fields are looked at together. From the first one
-on, lines are added to a record until it has the fields of its table, then the next record begins. They are joined if
-that uses up all of them, and
-
-- the first line of a record has a delimiter (the first field, an identifier, is never broken),
-- no further line begins like the first one: a first field with letters, digits and signs in the same order makes it a
-  record of its own that was cut short,
-- what comes of it is a good record, and all together they are no larger than 1 MiB.
-
-Otherwise all of them are rejected. Lines that have all their fields, or more, or a NUL, are never joined. In a file
-without a trailing delimiter a break in the last field cannot be told from a bad line, so that is not mended.
+A value may hold a line break: then its record is several lines, each with too few fields. ``pieces`` joins them.
 
 What does not belong here: opening files, databases, and the decision whether rejected rows are acceptable.
 """
@@ -35,48 +24,22 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import BinaryIO
 
-from medgen_pipeline.catalog import Column, ColumnType, Framing, SourceTable
+from medgen_pipeline.catalog import Framing, SourceTable
+from medgen_pipeline.rows.fields import field_pattern, misfits
 from medgen_pipeline.rows.header import FramingError, Layout, MissingColumnError, read_layout
+from medgen_pipeline.rows.pieces import Pieces
 from medgen_pipeline.rows.records import FramingReport, RejectedRow
 
 # Small enough for all passes over a chunk to stay in a core's own cache, and for the server to work on one in its
 # socket buffer while the next is made: 16 M rows staged in 7.4 s, against 12.0 s with 1 MiB and a thread ahead.
 CHUNK_BYTES = 64 << 10
 MAX_LINE_BYTES = 64 << 20
-MAX_INTEGER_DIGITS = 18  # always fits BIGINT
-# Of each column that is declared as narrow as identifiers and code words are. Keys have such columns alone, those
-# of curated tables have up to six, and PostgreSQL refuses index rows over 2,704 bytes.
-MAX_IDENTIFIER_BYTES = 400
-NARROW_BYTES = 255
 _PIPE_TO_TAB = bytes.maketrans(b"|", b"\t")
-# How many bytes of a rejected line are kept, and of lines together that may be pieces of records.
-MAX_REJECTED_BYTES = 8 << 10
-MAX_PIECES_BYTES = 1 << 20
+MAX_REJECTED_BYTES = 8 << 10  # of a rejected line are kept
 # Stands for an LF inside a value on its way through the patterns: never part of UTF-8.
 _INNER_LF = b"\xff"
 NO_LIMITS: Mapping[str, int] = MappingProxyType({})
-_LETTERS, _DIGITS = re.compile(rb"[A-Za-z\x80-\xff]+"), re.compile(rb"[0-9]+")
 _LOOKS_NULL = re.compile(rb"(?<![^\t\n])\\\\N(?![^\t\n])")
-
-
-def _field_pattern(
-    table: SourceTable, column: Column | None, delimiter: bytes, max_bytes: Mapping[str, int], apart: bytes = rb"\n\0"
-) -> bytes:
-    """The bytes one field may hold: neither the delimiter nor ``apart``. Possessive, or a bad line would backtrack."""
-    if column is not None and column.type is ColumnType.INTEGER:
-        least = b"1" if table.key_proven and column.name in table.key else b"0"
-        digits = rb"[0-9]{%b,%d}+" % (least, MAX_INTEGER_DIGITS)
-        markers = [re.escape(marker.encode()) for marker in table.source.null_markers]
-        return rb"(?:%b)" % b"|".join((*markers, digits)) if markers else digits
-    text = rb"[^%b%b]" % (re.escape(delimiter), apart)
-    least, most = b"0", None
-    if column is not None:
-        most = max_bytes.get(column.name)
-        if column.max_bytes <= NARROW_BYTES:
-            most = min(most or MAX_IDENTIFIER_BYTES, MAX_IDENTIFIER_BYTES)
-        if table.key_proven and column.name in table.key:
-            least = b"1"
-    return text + (rb"*+" if most is None else rb"{%b,%d}+" % (least, most))
 
 
 @dataclass
@@ -202,10 +165,10 @@ class LineFramer:
         self._report = report
         self._max_bytes = max_bytes
         self._delimiter = table.framing.delimiter
-        fields = [_field_pattern(table, column, self._delimiter, max_bytes) for column in layout.columns]
+        fields = [field_pattern(table, column, self._delimiter, max_bytes) for column in layout.columns]
         trailing = table.framing.trailing
         between = re.escape(self._delimiter)
-        any_fields = [_field_pattern(table, column, self._delimiter, max_bytes, b"") for column in layout.columns]
+        any_fields = [field_pattern(table, column, self._delimiter, max_bytes, b"") for column in layout.columns]
         if not trailing:  # then LF ends the last one
             any_fields[-1] = fields[-1]
         self._good_lines, self._records = (
@@ -214,14 +177,8 @@ class LineFramer:
         self._rearrange = self._rearrangement(trailing)
         self._null_markers = [_null_marker(marker, self._delimiter) for marker in table.source.null_markers]
         self._delimiters = len(fields) if trailing else len(fields) - 1
-        self._joins = joins
-        self._pieces: list[bytes] = []  # neighbouring lines with too few fields
-        self._pieces_bytes = 0
-        self._joined: list[bytes] = []  # canonical records that they make
-        self._finished: list[bytes] = []  # the same, once it is certain
-        self._record_start = 0  # where in them the last record begins
-        self._found_delimiters = 0  # in that record
-        self._adds_up = joins
+        self._pieces = Pieces(self._delimiter, self._delimiters, self._record_of, joins=joins)
+        self._finished: list[bytes] = []  # canonical records that pieces have made
         self._lines_beside_rows = 1  # the header, rejected lines, and all but one of each joined record
 
     def _rearrangement(self, trailing: bytes) -> tuple[re.Pattern[bytes], bytes] | None:
@@ -240,7 +197,7 @@ class LineFramer:
             buffer = buffer.replace(b"\r\n", b"\n")
         lines = buffer.count(b"\n")
         end = len(buffer) if self._are_good(buffer, lines) else self._end_of_good_lines(buffer, 0)
-        if end == len(buffer) and not self._pieces:
+        if end == len(buffer) and not self._pieces.lines:
             return self._canonical(self._keep(buffer, lines))
         good = self._canonical(b"".join(self._good_lines_of(buffer, end)))
         return good + self._take_joined()
@@ -301,63 +258,32 @@ class LineFramer:
 
     def _look_at_bad_line(self, line: bytes) -> None:
         """Reject a line, or keep it for as long as it may be a piece of a record."""
-        delimiters = line.count(self._delimiter)
-        if delimiters >= self._delimiters or b"\0" in line:
+        if line.count(self._delimiter) >= self._delimiters or b"\0" in line:
             self._end_pieces()
             self._reject(line)
             return
         self._report.pieces += 1
-        self._adds_up = self._adds_up and self._add_piece(line, delimiters)
-        if not self._adds_up:
-            self._reject_pieces()
-            self._reject(line)
-
-    def _add_piece(self, line: bytes, delimiters: int) -> bool:
-        """Add a line to the record that its neighbours may make; False where they cannot."""
-        self._pieces_bytes += len(line)
-        if self._pieces_bytes > MAX_PIECES_BYTES:
-            return False
-        if self._record_start == len(self._pieces):
-            self._found_delimiters = delimiters
-            fits = delimiters > 0
-        else:
-            self._found_delimiters += delimiters
-            first = self._pieces[self._record_start]
-            fits = self._found_delimiters <= self._delimiters and self._beginning(first) != self._beginning(line)
-        if fits and self._found_delimiters == self._delimiters:
-            record = _INNER_LF.join(map(_repaired, (*self._pieces[self._record_start :], line))) + b"\n"
-            fits = self._end_of_good_lines(record, 0) == len(record)
-            self._joined.append(self._canonical(record).replace(_INNER_LF, b"\\\n"))
-            self._record_start = len(self._pieces) + 1
-        if fits:
-            self._pieces.append(line)
-        return fits
-
-    def _beginning(self, line: bytes) -> bytes:
-        """What the first field is made of: ``A9`` for an identifier such as C0000727."""
-        first = line.partition(self._delimiter)[0]
-        return _DIGITS.sub(b"9", _LETTERS.sub(b"A", first))
+        for refused in self._pieces.add(line):
+            self._reject(refused)
 
     def _end_pieces(self) -> None:
         """A line that is no piece follows, or the file's end."""
-        if self._pieces and self._record_start == len(self._pieces):
-            self._report.rows += len(self._joined)
-            self._report.repaired += len(self._joined)
-            self._lines_beside_rows += len(self._pieces) - len(self._joined)
-            self._finished += self._joined
-            self._forget_pieces()
-        self._reject_pieces()
-        self._adds_up = self._joins
+        lines, records = self._pieces.end()
+        if records:
+            self._report.rows += len(records)
+            self._report.repaired += len(records)
+            self._lines_beside_rows += len(lines) - len(records)
+            self._finished += records
+        else:
+            for line in lines:
+                self._reject(line)
 
-    def _reject_pieces(self) -> None:
-        pieces = self._pieces
-        self._forget_pieces()
-        for line in pieces:
-            self._reject(line)
-
-    def _forget_pieces(self) -> None:
-        self._pieces, self._joined = [], []
-        self._pieces_bytes = self._record_start = 0
+    def _record_of(self, pieces: Sequence[bytes]) -> bytes | None:
+        """The canonical record that lines make together, or None where it is no good one."""
+        record = _INNER_LF.join(map(_repaired, pieces)) + b"\n"
+        if self._end_of_good_lines(record, 0) != len(record):
+            return None
+        return self._canonical(record).replace(_INNER_LF, b"\\\n")
 
     def _take_joined(self) -> bytes:
         finished = b"".join(self._finished)
@@ -382,24 +308,9 @@ class LineFramer:
         found = line.count(self._delimiter) + (self._table.framing is Framing.TAB)
         if found != len(self._layout.columns):
             return f"{found} fields, expected {len(self._layout.columns)}"
-        fields = line.split(self._delimiter)[: len(self._layout.columns)]
-        return "; ".join(self._misfits(fields)) or "refused by the line pattern"
-
-    def _misfits(self, fields: Sequence[bytes]) -> Iterator[str]:
-        for column, value in zip(self._layout.columns, fields, strict=True):
-            pattern = _field_pattern(self._table, column, self._delimiter, self._max_bytes)
-            value = _repaired(value)  # as the warehouse gets it
-            if column is None or re.fullmatch(pattern, value):
-                continue
-            if not value:
-                yield f"{column.name}: empty, and it is the key"
-            elif column.type is ColumnType.INTEGER:
-                shown = value[:40].decode("utf-8", "replace")
-                yield f"{column.name}: {shown!r} is not an integer of at most {MAX_INTEGER_DIGITS} digits"
-            elif column.max_bytes <= NARROW_BYTES and len(value) > MAX_IDENTIFIER_BYTES:
-                yield f"{column.name}: {len(value):,} bytes, an identifier has at most {MAX_IDENTIFIER_BYTES}"
-            else:
-                yield f"{column.name}: {len(value):,} bytes, the column has at most {self._max_bytes[column.name]:,}"
+        fields = [_repaired(field) for field in line.split(self._delimiter)[: len(self._layout.columns)]]  # as stored
+        wrong = misfits(self._table, self._layout.columns, fields, self._delimiter, self._max_bytes)
+        return "; ".join(wrong) or "refused by the line pattern"
 
     def _canonical(self, good: bytes) -> bytes:
         if self._rearrange is not None:

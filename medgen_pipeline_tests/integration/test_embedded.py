@@ -462,7 +462,7 @@ def imports_package(python: str, identity: dict[str, Any]) -> bool:
 def test_roots_cluster_moves_out_of_a_home_that_the_servers_user_cannot_enter(
     folder: Path, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "_SYSTEM_STATE", folder / "state")
+    monkeypatch.setattr("medgen_pipeline.demo.cluster._SYSTEM_STATE", folder / "state")
     home = folder / "home"
     home.mkdir(mode=0o700)
     server = make("home", "project", "pg")

@@ -839,7 +839,7 @@ NINES = b"9" * 5_000
 def test_a_header_that_cannot_be_meant_is_a_clear_error(
     archive: Archive, answer: bytes, kind: type[SourceError], complaint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("medgen_pipeline.release.transport.http._MAX_RETRY_AFTER_SECONDS", 0.01)
+    monkeypatch.setattr("medgen_pipeline.release.transport.retries._MAX_RETRY_AFTER_SECONDS", 0.01)
     with raw_server(lambda _: [b"HTTP/1.1 " + answer + b"\r\n\r\n"]) as url:
         with pytest.raises(kind, match=complaint) as failure:
             ReleaseSource(url, archive, IMPATIENT).fetch(NAMES)

@@ -224,7 +224,7 @@ def test_settings_are_read_from_the_environment_in_one_place() -> None:
     package = PROJECT / "medgen_pipeline"
     handed_on = {  # to a program that is started, as it is
         "cli/ui.py",
-        "demo/embedded_postgres.py",
+        "demo/cluster.py",
         "testing/processes.py",
     }
     users = {

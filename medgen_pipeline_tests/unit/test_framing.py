@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, ColumnType, Framing, SourceTable, table_by_name
-from medgen_pipeline.rows import framing
+from medgen_pipeline.rows import fields, framing
 from medgen_pipeline.rows.framing import FramedFile, frame_lines
 from medgen_pipeline.rows.header import FramingError, MissingColumnError
 from medgen_pipeline.rows.records import FramingReport, RejectedRow, count_rows
@@ -427,9 +427,9 @@ def test_a_rejected_line_is_kept_up_to_a_limit() -> None:
 def test_the_index_of_every_table_takes_the_widest_values_that_are_let_through() -> None:
     for table in (*TABLES, *CURATED_TABLES):
         widths = [column.max_bytes for column in table.columns if column.name in table.index_columns]
-        assert max(widths) <= framing.NARROW_BYTES, table.name
+        assert max(widths) <= fields.NARROW_BYTES, table.name
         # Each value has a header of 4 bytes, and curated tables may put a word before it; the row has a header of 16.
-        assert len(widths) * (framing.MAX_IDENTIFIER_BYTES + 4 + 16) + 16 <= 2704, table.name
+        assert len(widths) * (fields.MAX_IDENTIFIER_BYTES + 4 + 16) + 16 <= 2704, table.name
 
 
 def test_a_key_value_that_repairing_makes_too_wide_is_rejected() -> None:
