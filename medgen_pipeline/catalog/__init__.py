@@ -1,8 +1,8 @@
 """What NCBI publishes, MedGen and its siblings: sources, tables, files, columns, keys, meanings. Pure data.
 
-The one source of truth: assets, DDL, UI schema, checks and data dictionary are made from it. Outside it only the demo
-and the conformance suite name tables of NCBI's: the sample release gives each its rows, the suite needs some of every
-kind.
+The one source of truth: assets, DDL, UI schema, checks and data dictionary are made from it. Outside it the sample
+release names tables of NCBI's, to give each its rows, the conformance suite, which needs some of every kind, and the
+report of a release.
 """
 
 from medgen_pipeline.catalog.curated import (

@@ -1,7 +1,6 @@
 """The native loader contract, its backends, and the factory that picks one by DSN.
 
-A backend is one module or package here plus its capabilities. The package knows the catalog's types; it knows neither
-Dagster nor the network NCBI's files come from.
+A backend is one package here. It knows the catalog's types, and neither Dagster nor the network NCBI's files come from.
 """
 
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities

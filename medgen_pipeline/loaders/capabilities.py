@@ -13,7 +13,7 @@ class LoaderCapabilities:
     Attributes:
         backend: Short name, used as the asset's kind in the UI and in messages.
         max_identifier_bytes: Longest table or column name.
-        max_text_bytes: Longest text value; a longer one is a rejected row.
+        max_text_bytes: Longest text value; with ``declares_text_width`` a longer one is a rejected row.
         enforced_keys: Whether a unique constraint is checked, and so proves that a key is unique.
         documentation: The vendor's pages these values were read from.
         curated: Whether tables can be made from others inside the warehouse: ``stage_query`` and ``read_query``.

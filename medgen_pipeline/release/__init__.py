@@ -1,7 +1,7 @@
 """Where a release comes from: seen at a server, a bucket or a directory, fetched, verified, archived by SHA-256.
 
-No Dagster and no warehouse here. Of the catalog only a table's name, its file's name and compression are used.
-What the bytes mean is the business of ``rows``.
+No Dagster and no warehouse here. Of the catalog only sources and their files' names are used. What the bytes
+mean is the business of ``rows``.
 """
 
 from medgen_pipeline.release.archive import Archive

@@ -2,8 +2,8 @@
 
 ``loader`` is the contract; ``config`` and ``connect`` the settings, TLS and IAM; ``session`` the connections, repeated
 transactions and errors; ``lock`` keeps other loads out; ``stage`` (with ``aws``) and ``bulk`` bring rows in;
-``dialect`` writes statements; ``names`` has types and equality; ``audit`` is the load's record; ``publish`` applies.
-The rest is that of ``loaders.sql``. Verified against medgen_pipeline_tests/redgate, whose README says what that proves.
+``dialect`` writes statements; ``names`` has the relations; ``audit`` is the load's record; ``publish`` applies. The
+rest is that of ``loaders.sql``. Verified against medgen_pipeline_tests/redgate, whose README says what that proves.
 """
 
 from medgen_pipeline.loaders.redshift.loader import RedshiftNativeLoader
