@@ -30,7 +30,7 @@ def test_a_loader_takes_the_dsn_and_the_run_config_of_the_page() -> None:
     assert config.pop("dsn") == {"env": "MEDGEN_DSN"}
     target = DatabricksTarget(dsn=variables["MEDGEN_DSN"], **config)
     assert DatabricksConfig.from_mapping(config) == DatabricksConfig()
-    assert f"{DatabricksConfig().conflict_attempts} times by default" in PAGE.text
+    assert f"{DatabricksConfig().conflict_attempts} times in all by default" in PAGE.text
     assert target.loader().table_uri(MERGED).endswith("/medgen/merged")
 
 

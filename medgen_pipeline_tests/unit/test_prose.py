@@ -60,7 +60,7 @@ def sentences() -> Iterator[tuple[str, str]]:
     yield "docs/sources.md", f"One answer of a web server may take {SPANS[int(TransferOptions().answer_timeout)]}"
     yield "docs/sources.md", f"as long as {MedgenSource().min_kib_per_second:g} kB arrive each second"
     tries = RedshiftConfig.settings()["conflict_attempts"].default
-    yield "docs/redshift.md", f"is repeated, {tries} times by default (`conflict_attempts`)"
+    yield "docs/redshift.md", f"is tried again, {tries} times in all by default (`conflict_attempts`)"
     schedule = build_refresh_schedule(MEDGEN, DEFAULT_NAMES)
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 6 * * 4", "America/New_York")
     yield "docs/schedule.md", "on Thursdays at 6:00 in New York"
