@@ -8,14 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from medgen_pipeline.demo.binaries import (
-    Account,
-    Binaries,
-    EmbeddedServerError,
-    account_of,
-    can_enter,
-    find_binaries,
-)
+from medgen_pipeline.demo.binaries import Account, Binaries, EmbeddedServerError, account_of, can_enter, find_binaries
 from medgen_pipeline.errors import TransientError
 from medgen_pipeline.home import close_to_others
 

@@ -225,16 +225,7 @@ class EmbeddedPostgres(Cluster):
         self.log_file.touch(mode=0o600)  # it holds what went wrong, values included
         with self.log_file.open("wb") as log:
             done = self._run(
-                [
-                    binaries / "pg_ctl",
-                    "start",
-                    "-s",
-                    "-w",
-                    "-t",
-                    str(_SERVER_TIMEOUT),
-                    "-o",
-                    self._server_options(),
-                ],
+                [binaries / "pg_ctl", "start", "-s", "-w", "-t", str(_SERVER_TIMEOUT), "-o", self._server_options()],
                 data=self._data,
                 stdout=log,
                 stderr=log,

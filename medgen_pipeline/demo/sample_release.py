@@ -28,13 +28,7 @@ _FEWEST_CONCEPTS = 60
 _PUBMED_LINKS = 14
 _ABOUT_INVENTED = (*INVENTED, *INVENTED_GENES)
 # What a successor changes in some rows of a table, beside what follows from its concepts.
-_REVISIONS = {
-    **medgen.REVISIONS,
-    **gene.REVISIONS,
-    **clinvar.REVISIONS,
-    **genereviews.REVISIONS,
-    **gtr.REVISIONS,
-}
+_REVISIONS = {**medgen.REVISIONS, **gene.REVISIONS, **clinvar.REVISIONS, **genereviews.REVISIONS, **gtr.REVISIONS}
 
 
 def write_sample(

@@ -133,9 +133,7 @@ def closed_gates(table: Table, limits: GateLimits, report: FramingReport, counts
             )
     if table.key_proven and not counts.key_is_unique and not limits.accept_broken_key:
         yield ClosedGate(
-            f"Its key ({', '.join(table.key)}) repeats, and it never did in a real release.",
-            "accept_broken_key",
-            True,
+            f"Its key ({', '.join(table.key)}) repeats, and it never did in a real release.", "accept_broken_key", True
         )
 
 

@@ -16,10 +16,7 @@ import dagster as dg
 from dagster._core.errors import raise_execution_interrupts
 from dagster._core.execution.context.system import PlanOrchestrationContext
 from dagster._core.execution.plan.plan import ExecutionPlan
-from dagster._core.execution.resources_init import (
-    get_required_resource_keys_to_init,
-    resource_initialization_manager,
-)
+from dagster._core.execution.resources_init import get_required_resource_keys_to_init, resource_initialization_manager
 from dagster._core.execution.retries import RetryMode
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
 from dagster._core.storage.tags import MAX_RETRIES_TAG

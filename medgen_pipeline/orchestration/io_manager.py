@@ -80,10 +80,7 @@ class WarehouseTable:
         return self._loader().table_uri(any_table_by_name(self.name))
 
     def read(
-        self,
-        columns: Sequence[str] = (),
-        where: Mapping[str, Any] | None = None,
-        release: str | None = None,
+        self, columns: Sequence[str] = (), where: Mapping[str, Any] | None = None, release: str | None = None
     ) -> "pa.RecordBatchReader":
         """A stream of its rows as Arrow record batches.
 
@@ -189,11 +186,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         wanted = context.dagster_type.typing_type
         chosen = {name: value for name, value in (context.definition_metadata or {}).items() if name in _CHOICES}
         handle = WarehouseTable(
-            self.target.schema,
-            table.name,
-            table.column_names,
-            chosen.get("release"),
-            self.target.loader,
+            self.target.schema, table.name, table.column_names, chosen.get("release"), self.target.loader
         )
         frame = frame_of(wanted)
         if frame is None and wanted not in {Any, WarehouseTable}:

@@ -43,9 +43,7 @@ def _table_column(table: Table, column: Column) -> dg.TableColumn:
         type=_TYPE_NAMES[column.type],
         description=column.description,
         constraints=dg.TableColumnConstraints(
-            nullable=column.nullable,
-            unique=table.key_proven and table.key == (column.name,),
-            other=references,
+            nullable=column.nullable, unique=table.key_proven and table.key == (column.name,), other=references
         ),
     )
 

@@ -58,8 +58,7 @@ class MedgenSource(dg.ConfigurableResource[Any]):
         "the archive; empty: none.",
     )
     quiet_minutes: float = Field(
-        default=30.0,
-        description="How long no file may have changed before the sensor holds a release for complete.",
+        default=30.0, description="How long no file may have changed before the sensor holds a release for complete."
     )
     rollback_hours: float = Field(
         default=24.0, description="How long an older file than the loaded one must stay published before it is loaded."

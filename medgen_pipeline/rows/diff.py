@@ -121,10 +121,7 @@ class LineChanges:
 
 
 def diff_files(
-    open_old: OpenFile,
-    open_new: OpenFile,
-    old_blocks: BlockList | None = None,
-    new_blocks: BlockList | None = None,
+    open_old: OpenFile, open_new: OpenFile, old_blocks: BlockList | None = None, new_blocks: BlockList | None = None
 ) -> LineChanges | None:
     """The lines that differ, or None where so much differs that staging the whole file is cheaper.
 

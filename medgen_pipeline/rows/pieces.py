@@ -28,12 +28,7 @@ class Pieces:
     """
 
     def __init__(
-        self,
-        delimiter: bytes,
-        delimiters: int,
-        record_of: Callable[[Sequence[bytes]], bytes | None],
-        *,
-        joins: bool,
+        self, delimiter: bytes, delimiters: int, record_of: Callable[[Sequence[bytes]], bytes | None], *, joins: bool
     ) -> None:
         """None is held.
 

@@ -16,7 +16,7 @@ One row per CUI of `names`, that is, per current concept. Retired ones are in `c
   where the sources `gene` and `clinvar` are not both loaded.
 """
 
-from medgen_pipeline.catalog.curated.columns import ID, LONG, NAME, flag, integer, text
+from medgen_pipeline.catalog.curated.columns import LONG, NAME, flag, integer, text
 from medgen_pipeline.catalog.curated.sql_files import read, read_increment, read_named
 from medgen_pipeline.catalog.curated_table import CuratedTable, Rule
 from medgen_pipeline.catalog.query import Constant
@@ -86,13 +86,13 @@ _RULES = read_named("concept.rules.sql", [_KNOWN, _ANCHORS], full_release=FULL_R
 TABLE = CuratedTable(
     name="concept",
     columns=(
-        text("cui", "The concept: `C` + 7 digits (UMLS) or `CN` + 6 digits (made by NCBI).", ID),
-        text("curie", "Its CURIE: `UMLS:C0024796`, or `medgen.cid:CN169374` for one made by NCBI.", ID),
+        text("cui", "The concept: `C` + 7 digits (UMLS) or `CN` + 6 digits (made by NCBI)."),
+        text("curie", "Its CURIE: `UMLS:C0024796`, or `medgen.cid:CN169374` for one made by NCBI."),
         integer("uid", "MedGen's number of the concept, as in its URLs.", nullable=True),
         text("name", "Preferred name.", NAME),
-        text("name_source", "Where the preferred name was taken from.", ID, nullable=True),
+        text("name_source", "Where the preferred name was taken from.", nullable=True),
         text("definition", "The best definition; CR is its inner line break.", LONG, nullable=True),
-        text("definition_source", "Who wrote it.", ID, nullable=True),
+        text("definition_source", "Who wrote it.", nullable=True),
         text(
             "semantic_types",
             "Names of the semantic types, in the order of their codes: `Finding; Sign or Symptom`.",
@@ -110,10 +110,7 @@ TABLE = CuratedTable(
     key_proven=True,
     description=__doc__,
     query=read(
-        "concept.sql",
-        [_SOURCES, DISEASES, _PLACEHOLDERS],
-        has_mim2gene_medgen=1,
-        has_gene_condition_source_id=1,
+        "concept.sql", [_SOURCES, DISEASES, _PLACEHOLDERS], has_mim2gene_medgen=1, has_gene_condition_source_id=1
     ),
     # Not gene_disease, which cannot be made before both lists were loaded: it would hold up all concepts until then.
     optional=("mim2gene_medgen", "gene_condition_source_id"),

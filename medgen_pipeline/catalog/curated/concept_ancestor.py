@@ -12,7 +12,7 @@ The closure of `concept_parent`. `distance` is 1 for a parent, 2 for a parent's 
 - Descendants are the same rows read the other way: `WHERE ancestor_cui = ...`.
 """
 
-from medgen_pipeline.catalog.curated.columns import ID, integer, text
+from medgen_pipeline.catalog.curated.columns import integer, text
 from medgen_pipeline.catalog.curated.sql_files import read, read_increment, read_named
 from medgen_pipeline.catalog.curated_table import CuratedTable, Metric, Rule, Setting
 from medgen_pipeline.catalog.model import Reference
@@ -42,8 +42,8 @@ _METRICS = read_named("concept_ancestor.metrics.sql", **_PARAMETERS)
 TABLE = CuratedTable(
     name="concept_ancestor",
     columns=(
-        text("cui", "The concept.", ID),
-        text("ancestor_cui", "A concept above it.", ID),
+        text("cui", "The concept."),
+        text("ancestor_cui", "A concept above it."),
         integer("distance", "Steps of the shortest way up: 1 for a parent."),
     ),
     key=("cui", "ancestor_cui"),
@@ -83,18 +83,8 @@ TABLE = CuratedTable(
         ),
     ),
     metrics=(
-        Metric(
-            name="hierarchy/cut_edges",
-            query=_METRICS["hierarchy/cut_edges"],
-        ),
-        Metric(
-            name="hierarchy/cut",
-            columns=("CUI", "parent CUI"),
-            query=_METRICS["hierarchy/cut"],
-        ),
-        Metric(
-            name="hierarchy/greatest_distance",
-            query=_METRICS["hierarchy/greatest_distance"],
-        ),
+        Metric(name="hierarchy/cut_edges", query=_METRICS["hierarchy/cut_edges"]),
+        Metric(name="hierarchy/cut", columns=("CUI", "parent CUI"), query=_METRICS["hierarchy/cut"]),
+        Metric(name="hierarchy/greatest_distance", query=_METRICS["hierarchy/greatest_distance"]),
     ),
 )

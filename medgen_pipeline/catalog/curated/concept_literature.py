@@ -10,7 +10,7 @@ Counted from `medgen_pubmed_lnk`.
   load before.
 """
 
-from medgen_pipeline.catalog.curated.columns import ID, integer, text
+from medgen_pipeline.catalog.curated.columns import integer, text
 from medgen_pipeline.catalog.curated.sql_files import read, read_increment, read_named
 from medgen_pipeline.catalog.curated_table import CuratedTable, Rule
 from medgen_pipeline.catalog.model import Reference
@@ -20,7 +20,7 @@ _RULES = read_named("concept_literature.rules.sql")
 TABLE = CuratedTable(
     name="concept_literature",
     columns=(
-        text("cui", "The concept.", ID),
+        text("cui", "The concept."),
         integer("link_count", "Links to PubMed."),
         integer("percentile", "Share of linked concepts with fewer links, in percent from 0 to 99."),
     ),

@@ -12,7 +12,7 @@ row the parent. The same edge given in both directions is one row.
   `source` what "above" shall mean.
 """
 
-from medgen_pipeline.catalog.curated.columns import ID, text
+from medgen_pipeline.catalog.curated.columns import text
 from medgen_pipeline.catalog.curated.sql_files import read, read_increment, read_named
 from medgen_pipeline.catalog.curated_table import CuratedTable, Rule
 from medgen_pipeline.catalog.model import Reference
@@ -30,9 +30,9 @@ _RULES = read_named("concept_parent.rules.sql", [_TOPS])
 TABLE = CuratedTable(
     name="concept_parent",
     columns=(
-        text("cui", "The concept.", ID),
-        text("parent_cui", "A concept directly above it.", ID),
-        text("source", "The vocabulary that says so, e.g. `HPO`, `MONDO`, `SNOMEDCT_US`.", ID),
+        text("cui", "The concept."),
+        text("parent_cui", "A concept directly above it."),
+        text("source", "The vocabulary that says so, e.g. `HPO`, `MONDO`, `SNOMEDCT_US`."),
     ),
     key=("cui", "parent_cui", "source"),
     lookups=("parent_cui",),

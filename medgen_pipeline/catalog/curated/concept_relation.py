@@ -15,7 +15,7 @@ right: `C0003706 manifestation_of C0024796`, arachnodactyly is a manifestation o
   relations of six vocabularies and more, and they disagree.
 """
 
-from medgen_pipeline.catalog.curated.columns import ID, flag, text
+from medgen_pipeline.catalog.curated.columns import flag, text
 from medgen_pipeline.catalog.curated.concept import FULL_RELEASE
 from medgen_pipeline.catalog.curated.sql_files import read, read_increment, read_named
 from medgen_pipeline.catalog.curated_table import CuratedTable, Rule
@@ -69,11 +69,11 @@ _RULES = read_named("concept_relation.rules.sql", [_ANCHORS], full_release=FULL_
 TABLE = CuratedTable(
     name="concept_relation",
     columns=(
-        text("cui", "The concept that the row is about.", ID),
-        text("relation", "How it relates to the other.", ID),
-        text("other_cui", "The other concept.", ID),
-        text("rel", "The broad kind of relation, in UMLS's letters: `CHD`, `RN`, `RO`, `SY`, `SIB`.", ID),
-        text("source", "The vocabulary that says so.", ID),
+        text("cui", "The concept that the row is about."),
+        text("relation", "How it relates to the other."),
+        text("other_cui", "The other concept."),
+        text("rel", "The broad kind of relation, in UMLS's letters: `CHD`, `RN`, `RO`, `SY`, `SIB`."),
+        text("source", "The vocabulary that says so."),
         flag("is_negated", "Whether the relation is denied."),
     ),
     key=("cui", "relation", "other_cui", "rel", "source"),

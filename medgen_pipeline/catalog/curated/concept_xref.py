@@ -87,14 +87,13 @@ _RULES = read_named("concept_xref.rules.sql", [_FACTS], full_release=FULL_RELEAS
 TABLE = CuratedTable(
     name="concept_xref",
     columns=(
-        text("cui", "The concept.", ID),
+        text("cui", "The concept."),
         text(
             "source",
             "The vocabulary: `MONDO`, `OMIM`, `HPO`, `Orphanet`, `SNOMEDCT_US`, `MeSH`, `GARD`, `NCIt`, `MedGen`.",
-            ID,
         ),
-        text("kind", "`concept`, `allelic variant`, `included` or `phenotypic series`.", ID),
-        text("source_id", "The identifier as MedGen writes it.", ID),
+        text("kind", "`concept`, `allelic variant`, `included` or `phenotypic series`."),
+        text("source_id", "The identifier as MedGen writes it."),
         text(
             "curie", "The identifier with its prefix; empty for a source that is not known here.", 2 * ID, nullable=True
         ),

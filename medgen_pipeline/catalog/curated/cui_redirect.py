@@ -16,7 +16,7 @@ from one to the next until a current concept is reached. Current is what is in `
 - Retired concepts that NCBI never listed in any of the three tables are not here.
 """
 
-from medgen_pipeline.catalog.curated.columns import ID, integer, text
+from medgen_pipeline.catalog.curated.columns import integer, text
 from medgen_pipeline.catalog.curated.sql_files import read, read_increment, read_named
 from medgen_pipeline.catalog.curated_table import CuratedTable, Rule
 
@@ -30,14 +30,12 @@ _RULES = read_named("cui_redirect.rules.sql")
 TABLE = CuratedTable(
     name="cui_redirect",
     columns=(
-        text("cui", "The retired concept.", ID),
-        text("current_cui", "The current concept it has become; empty for a dead end.", ID, nullable=True),
-        text("status", "`current`, or why there is none: `not reported`, `unknown target`, `cycle`.", ID),
+        text("cui", "The retired concept."),
+        text("current_cui", "The current concept it has become; empty for a dead end.", nullable=True),
+        text("status", "`current`, or why there is none: `not reported`, `unknown target`, `cycle`."),
         integer("steps", "How many replacements lie between the two; empty for a dead end.", nullable=True),
         integer("targets", "Current concepts that were reached; more than one where the concept was split."),
-        text(
-            "source", "`MedGen`, or `ClinVar` where a step of the way, or all that is known, is its list's alone.", ID
-        ),
+        text("source", "`MedGen`, or `ClinVar` where a step of the way, or all that is known, is its list's alone."),
     ),
     key=("cui",),
     key_proven=True,

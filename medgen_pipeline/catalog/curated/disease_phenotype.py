@@ -10,7 +10,7 @@ Made from `medgen_hpo_omim_mapping`; rows that the file repeats are one row here
 - The names are MedGen's preferred names; they are empty where the file names a concept that is not current.
 """
 
-from medgen_pipeline.catalog.curated.columns import ID, NAME, flag, text
+from medgen_pipeline.catalog.curated.columns import NAME, flag, text
 from medgen_pipeline.catalog.curated.sql_files import read, read_increment, read_named
 from medgen_pipeline.catalog.curated_table import CuratedTable, Rule
 from medgen_pipeline.catalog.model import Reference
@@ -18,9 +18,7 @@ from medgen_pipeline.catalog.query import Constant
 
 # What MedGen's file calls the relationship, without "not_" before it.
 _KINDS = Constant(
-    "kinds",
-    ("relationship", "kind"),
-    (("manifestation_of", "phenotype"), ("inheritance_type_of", "inheritance")),
+    "kinds", ("relationship", "kind"), (("manifestation_of", "phenotype"), ("inheritance_type_of", "inheritance"))
 )
 
 _RULES = read_named("disease_phenotype.rules.sql")
@@ -28,14 +26,14 @@ _RULES = read_named("disease_phenotype.rules.sql")
 TABLE = CuratedTable(
     name="disease_phenotype",
     columns=(
-        text("disease_cui", "The disease's concept.", ID),
-        text("disease_id", "Its OMIM entry, e.g. `OMIM:154700`.", ID),
+        text("disease_cui", "The disease's concept."),
+        text("disease_id", "Its OMIM entry, e.g. `OMIM:154700`."),
         text("disease_name", "MedGen's name of the disease.", NAME, nullable=True),
-        text("phenotype_cui", "The concept of the HPO term.", ID),
-        text("phenotype_id", "The HPO term, e.g. `HP:0001166`.", ID),
+        text("phenotype_cui", "The concept of the HPO term."),
+        text("phenotype_id", "The HPO term, e.g. `HP:0001166`."),
         text("phenotype_name", "MedGen's name of the HPO term.", NAME, nullable=True),
-        text("kind", "`phenotype`, `inheritance` or `other`.", ID),
-        text("relationship", "As MedGen words it, without `not_`; `unspecified` where it is blank.", ID),
+        text("kind", "`phenotype`, `inheritance` or `other`."),
+        text("relationship", "As MedGen words it, without `not_`; `unspecified` where it is blank."),
         flag("is_negated", "Whether the relationship is denied."),
     ),
     lookups=("disease_id", "phenotype_cui"),

@@ -16,7 +16,7 @@ retired since is followed through `cui_redirect`.
 - It is made where both sources, `gene` and `clinvar`, are loaded.
 """
 
-from medgen_pipeline.catalog.curated.columns import ID, date, integer, text
+from medgen_pipeline.catalog.curated.columns import date, integer, text
 from medgen_pipeline.catalog.curated.sql_files import read, read_increment, read_named
 from medgen_pipeline.catalog.curated_table import CuratedTable, Rule
 from medgen_pipeline.catalog.model import Reference
@@ -45,17 +45,13 @@ _RULES = read_named("gene_disease.rules.sql", [_KNOWN])
 TABLE = CuratedTable(
     name="gene_disease",
     columns=(
-        text("cui", "The disease's concept, or what it was merged into.", ID),
+        text("cui", "The disease's concept, or what it was merged into."),
         integer("gene_id", "The gene, by its number in NCBI Gene."),
-        text("symbol", "Its approved symbol, e.g. `FBN1`.", ID, nullable=True),
-        text(
-            "association",
-            "`causal`, `related`, `susceptibility`, `somatic`, `question`, `nondisease` or `other`.",
-            ID,
-        ),
-        text("source", "Whose word it is, e.g. `GeneMap`, `MONDO`.", ID),
-        text("mim_number", "The disease in OMIM, e.g. `154700`.", ID, nullable=True),
-        text("listed_in", "The file: `mim2gene_medgen` or `gene_condition_source_id`.", ID),
+        text("symbol", "Its approved symbol, e.g. `FBN1`.", nullable=True),
+        text("association", "`causal`, `related`, `susceptibility`, `somatic`, `question`, `nondisease` or `other`."),
+        text("source", "Whose word it is, e.g. `GeneMap`, `MONDO`."),
+        text("mim_number", "The disease in OMIM, e.g. `154700`.", nullable=True),
+        text("listed_in", "The file: `mim2gene_medgen` or `gene_condition_source_id`."),
         date("last_updated", "Day of ClinVar's last change of the row.", nullable=True),
     ),
     key=(),  # a row may lack its number in OMIM, so only the whole row identifies a row

@@ -18,7 +18,7 @@ something. The first load of a table is its baseline: it lists its rows as inser
 from collections.abc import Mapping
 from dataclasses import replace
 
-from medgen_pipeline.catalog.curated.columns import ID, NAME, integer, text
+from medgen_pipeline.catalog.curated.columns import NAME, integer, text
 from medgen_pipeline.catalog.curated.concept import DISEASES
 from medgen_pipeline.catalog.curated.sql_files import read, read_increment, read_named
 from medgen_pipeline.catalog.curated_table import CuratedTable, Metric
@@ -44,13 +44,12 @@ _NUMBERS = (
 TABLE = CuratedTable(
     name="release_report",
     columns=(
-        text("release", "The release, by its date.", ID),
+        text("release", "The release, by its date."),
         text(
             "topic",
             "What the row is about: `table`, `total`, `new disease`, `new concept`, `renamed`, `merged`, `retired`.",
-            ID,
         ),
-        text("subject", "The table, the topic that is counted, or the concept's CUI.", ID),
+        text("subject", "The table, the topic that is counted, or the concept's CUI."),
         integer("position", "Place in the list of the topic."),
         text("label", "The concept's name in this release, or its last one.", NAME, nullable=True),
         text(

@@ -35,7 +35,6 @@ _GENE_CONDITION = SourceTable(
             "AssociatedGenes",
             "Symbol of the gene where variants of it cause the condition; else missing.",
             aliases=("GeneSymbol",),  # of the older layout, where it is the symbol of every gene
-            max_bytes=255,
         ),
         Column(
             "related_genes",
@@ -45,7 +44,6 @@ _GENE_CONDITION = SourceTable(
                 "This is the older layout of NCBI's README. Its GeneSymbol has the symbols of both kinds and goes to "
                 "associated_genes, so gene_disease calls all of them causal."
             ),
-            max_bytes=255,
         ),
         Column("concept_id", "ConceptID", "Concept of the condition; a few rows have none.", max_bytes=64),
         Column("disease_name", "DiseaseName", "Name of the condition.", nullable=False, max_bytes=_NAME),
@@ -54,14 +52,12 @@ _GENE_CONDITION = SourceTable(
             "SourceName",
             "Whose identifier `source_id` is: `MONDO`, `Human Phenotype Ontology`, `OMIM`, `OMIM phenotypic series`, "
             "`NCBI curation`, `Orphanet`, `GeneReviews`.",
-            max_bytes=255,
         ),
         Column(
             "source_id",
             "SourceID",
             "The identifier. Orphanet's are written `ORPHA91387` here, `Orphanet_91387` in MedGen and `ORPHA:91387` "
             "elsewhere.",
-            max_bytes=255,
         ),
         Column("disease_mim", "DiseaseMIM", "Number of the condition in OMIM.", max_bytes=64),
         Column(
@@ -95,10 +91,7 @@ _CONCEPT_ID_HISTORY = SourceTable(
     columns=(
         Column("previous_concept_id", "Previous ConceptID", "The retired concept.", nullable=False, max_bytes=64),
         Column(
-            "current_concept_id",
-            "Current ConceptID",
-            "The concept that replaced it, or the text `No longer reported`.",
-            max_bytes=255,
+            "current_concept_id", "Current ConceptID", "The concept that replaced it, or the text `No longer reported`."
         ),
         Column("date_of_action", "Date of Action", "Day of the change, as text.", max_bytes=64),
     ),
@@ -128,13 +121,12 @@ _DISEASE_NAMES = SourceTable(
             nullable=False,
             max_bytes=_NAME,
         ),
-        Column("source_name", "SourceName", "Who uses this name, too.", max_bytes=255),
+        Column("source_name", "SourceName", "Who uses this name, too."),
         Column("concept_id", "ConceptID", "Concept of the condition.", max_bytes=64),
         Column(
             "source_id",
             "SourceID",
             "The condition's identifier there. Orphanet's are written in a way of ClinVar's own: `ORPHA91387`.",
-            max_bytes=255,
         ),
         Column("disease_mim", "DiseaseMIM", "Number of the condition in OMIM.", max_bytes=64),
         Column(
@@ -149,7 +141,6 @@ _DISEASE_NAMES = SourceTable(
             "Category",
             "`Blood group`, `Disease`, `Finding`, `Named protein variant`, `Pharmacological response` or `phenotype "
             "instruction`.",
-            max_bytes=255,
         ),
     ),
     key=("concept_id", "source_name", "source_id"),

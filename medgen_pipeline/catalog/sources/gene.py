@@ -35,7 +35,6 @@ _MIM2GENE = SourceTable(
             "Source",
             "Who links gene and entry, as a list with `; `, **with a blank before it**: ` GeneMap`, "
             "` GeneMap; GeneReviews`. Compare parts, not the whole: `source = 'GeneMap'` finds none.",
-            max_bytes=255,
         ),
         Column(
             "medgen_cui",
@@ -48,7 +47,6 @@ _MIM2GENE = SourceTable(
             "Comment",
             "What limits the link, as a list with `; `: `question`, `susceptibility`, `nondisease`, `somatic`, "
             "`modifier`, `QTL 1`. Parts may repeat.",
-            max_bytes=255,
         ),
     ),
     key=(),
@@ -88,21 +86,18 @@ _GENE_INFO = SourceTable(
         Column(
             "gene_id", "GeneID", "Gene, by its number in NCBI Gene.", ColumnType.INTEGER, nullable=False, max_bytes=18
         ),
-        Column("symbol", "Symbol", "The gene's symbol. Not unique.", max_bytes=255),
-        Column("locus_tag", "LocusTag", "Name of the locus.", max_bytes=255),
+        Column("symbol", "Symbol", "The gene's symbol. Not unique."),
+        Column("locus_tag", "LocusTag", "Name of the locus."),
         Column("synonyms", "Synonyms", f"Other symbols, {_LIST}.", max_bytes=4096),
         Column("db_xrefs", "dbXrefs", f"Identifiers elsewhere, {_LIST}: `MIM:134797|HGNC:HGNC:3603`.", max_bytes=4096),
-        Column("chromosome", "chromosome", "Chromosome; may be several, `X|Y`.", max_bytes=255),
-        Column("map_location", "map_location", "Band, such as `15q21.1`.", max_bytes=255),
+        Column("chromosome", "chromosome", "Chromosome; may be several, `X|Y`."),
+        Column("map_location", "map_location", "Band, such as `15q21.1`."),
         Column("description", "description", "What the gene is.", max_bytes=4096),
-        Column(
-            "type_of_gene", "type_of_gene", "`protein-coding`, `ncRNA`, `pseudo`, `unknown` and so on.", max_bytes=255
-        ),
+        Column("type_of_gene", "type_of_gene", "`protein-coding`, `ncRNA`, `pseudo`, `unknown` and so on."),
         Column(
             "symbol_from_nomenclature_authority",
             "Symbol_from_nomenclature_authority",
             "Symbol given by HGNC, where there is one.",
-            max_bytes=255,
         ),
         Column(
             "full_name_from_nomenclature_authority",

@@ -17,7 +17,7 @@ GENEREVIEWS = Source(
 )
 
 _NBK = Column("nbk_id", "NBK_id", "Chapter, by its number at NCBI Bookshelf: `NBK1335`.", nullable=False, max_bytes=64)
-_SHORTNAME = Column("gr_shortname", "GR_shortname", "Short name of the chapter: `marfan`.", max_bytes=255)
+_SHORTNAME = Column("gr_shortname", "GR_shortname", "Short name of the chapter: `marfan`.")
 
 _OMIM = SourceTable(
     source=GENEREVIEWS,
@@ -45,7 +45,7 @@ _GENE = SourceTable(
     columns=(
         _NBK,
         _SHORTNAME,
-        Column("gene_symbol", "genesymbol", "Symbol of a gene; missing where the chapter is of none.", max_bytes=255),
+        Column("gene_symbol", "genesymbol", "Symbol of a gene; missing where the chapter is of none."),
     ),
     key=(),
     lookups=("gene_symbol",),

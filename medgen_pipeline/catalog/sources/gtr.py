@@ -40,7 +40,7 @@ _TEST_CONDITION_GENE = SourceTable(
             "Where `object` is `gene`: its number in NCBI Gene. Where it is `condition`: its SNOMED CT id.",
             max_bytes=64,
         ),
-        Column("gene_symbol", "gene_symbol", "Symbol of the gene; missing for conditions.", max_bytes=255),
+        Column("gene_symbol", "gene_symbol", "Symbol of the gene; missing for conditions."),
     ),
     key=(),
     lookups=("gtr_identifier",),

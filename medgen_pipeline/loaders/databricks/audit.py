@@ -42,10 +42,7 @@ class DatabricksAudit(SqlAudit[Answer]):
         return status is LoadStatus.SUCCEEDED
 
     def _insert(
-        self,
-        table: LiteralString,
-        key: Sequence[LiteralString],
-        rows: Sequence[Mapping[LiteralString, Any]],
+        self, table: LiteralString, key: Sequence[LiteralString], rows: Sequence[Mapping[LiteralString, Any]]
     ) -> None:
         """See the base class; rows that are there already are not added again."""
         columns = list(rows[0])

@@ -49,7 +49,6 @@ class DatabricksDialect(Dialect):
         return text.replace("\\", "\\\\").replace("'", "\\'")
 
     def matches(self, text: sql.Statement, pattern: str) -> sql.Statement:
-        """See the base class."""
         return sql.SQL("{} RLIKE {}").format(text, sql.Literal(pattern))
 
     def is_reported(self, kind: ColumnType, reported: str) -> bool:
@@ -80,7 +79,6 @@ class DatabricksDialect(Dialect):
         return _layout(table.index_columns[:1])
 
     def feed_layout(self, table: Table) -> sql.Statement:
-        """See the base class."""
         del table
         return _layout(["_load_id"])
 

@@ -43,7 +43,6 @@ class DatabricksNativeLoader(SqlNativeLoader[Answer]):
         return cls(db_dsn, DatabricksConfig.from_mapping(config))
 
     def close(self) -> None:
-        """See the base class."""
         super().close()
         self._leases.release()
 

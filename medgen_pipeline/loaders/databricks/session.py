@@ -205,13 +205,11 @@ class DatabricksSession(SqlSession[Answer]):
         return Line(self.connector, self.config, purpose)
 
     def open(self) -> None:
-        """See the base class."""
         with self.errors("connecting"):
             self._work.open()
         self._opened = True
 
     def close(self) -> None:
-        """See the base class."""
         self._work.close()
         self._audit.close()
         self._opened = False
@@ -236,18 +234,15 @@ class DatabricksSession(SqlSession[Answer]):
 
     @contextmanager
     def errors(self, doing: str) -> Iterator[None]:
-        """See the base class."""
         try:
             yield
         except StatementError as error:
             raise error.as_error(f"Databricks at {self.where}: {doing}") from error
 
     def execute(self, statement: sql.Statement) -> Answer:
-        """See the base class."""
         return self.work.execute(*self.dialect.render(statement))
 
     def execute_audit(self, statement: sql.Statement) -> Answer:
-        """See the base class."""
         return self._audit.execute(*self.dialect.render(statement))
 
     def put(self, statement: sql.Statement, body: bytes) -> None:
@@ -255,7 +250,6 @@ class DatabricksSession(SqlSession[Answer]):
         self.work.execute(*self.dialect.render(statement), body)
 
     def transaction(self, body: Callable[[], T]) -> T:
-        """See the base class."""
         return self.work.transaction(body)
 
     def cancel(self) -> None:
@@ -264,7 +258,6 @@ class DatabricksSession(SqlSession[Answer]):
         self.open()
 
     def stream(self, statement: sql.Statement) -> Iterator[tuple[Any, ...]]:
-        """See the base class."""
         with self.errors("reading the history"):
             yield from self.work.stream(*self.dialect.render(statement))
 
@@ -293,7 +286,6 @@ class DatabricksSession(SqlSession[Answer]):
         return sql.Identifier(schemas_of(self.schema).staging, f"{QUERY_SCRATCH}{name}__{new_load_id(None)}")
 
     def make_query_scratch(self, name: sql.Identifier, query: sql.Statement) -> None:
-        """See the base class."""
         statement = sql.SQL("CREATE TABLE IF NOT EXISTS {} COMMENT {} {} AS SELECT * FROM ({}) AS filled WHERE 1 = 0")
         self.execute(statement.format(name, sql.Literal(MARK), sql.SQL(PROPERTIES), query))
 
@@ -307,7 +299,6 @@ class DatabricksSession(SqlSession[Answer]):
                 self.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(staging, name)))
 
     def columns(self, schema: str, name: str) -> dict[str, str]:
-        """See the base class."""
         statement = sql.SQL(
             "SELECT column_name, data_type FROM information_schema.columns"
             " WHERE table_schema = {} AND table_name = {} ORDER BY ordinal_position"

@@ -62,7 +62,6 @@ class Volume:
     # --- ObjectStore ---------------------------------------------------------------------------------------------
 
     def put(self, name: str, body: bytes) -> None:
-        """See the base class."""
         with self._session.errors(f"writing {name}"):
             self._session.put(sql.SQL("PUT '__input_stream__' INTO {} OVERWRITE").format(sql.Literal(name)), body)
 
@@ -83,7 +82,6 @@ class Volume:
                 yield name
 
     def remove(self, names: Collection[str]) -> None:
-        """See the base class."""
         for name in names:
             with self._session.errors(f"removing {name}"):
                 try:
@@ -104,7 +102,6 @@ class ParquetPart:
         self._writer: parquet.ParquetWriter | None = None
 
     def write(self, rows: "pa.RecordBatch") -> int:
-        """See the base class."""
         import pyarrow as pa  # of the extra
         from pyarrow import parquet
 
@@ -115,7 +112,6 @@ class ParquetPart:
         return int(self._sink.tell())
 
     def finish(self) -> bytes:
-        """See the base class."""
         if self._writer is not None:
             self._writer.close()
         return bytes(self._sink.getvalue())

@@ -58,7 +58,6 @@ class DuckDBNativeLoader(SqlNativeLoader[Any]):
         return cls(Path(os.path.realpath(path)), settings)  # one file is one lock, whatever leads to it
 
     def close(self) -> None:
-        """See the base class."""
         super().close()
         self._release_lock()
 
@@ -67,7 +66,6 @@ class DuckDBNativeLoader(SqlNativeLoader[Any]):
         self._session.reconnect()
 
     def bulk_load(self, table_name: str, data_iterator: Iterator["pa.RecordBatch"]) -> int:
-        """See the base class."""
         staging = sql.Identifier(self._session.schemas.staging, table_name)
         with self._session.errors(f"inserting into the staging table of {table_name}"):
             self._session.execute(sql.SQL("DELETE FROM {}").format(staging))

@@ -49,12 +49,10 @@ class DuckDBSession(SqlSession["duckdb.DuckDBPyConnection"]):
 
     @property
     def schemas(self) -> Schemas:
-        """See the base class."""
         return schemas(self.schema)._replace(tables=self.config.schema)
 
     @property
     def where(self) -> str:
-        """See the base class."""
         return f"/{self.path}"
 
     @property
@@ -139,7 +137,6 @@ class DuckDBSession(SqlSession["duckdb.DuckDBPyConnection"]):
         return opened
 
     def close(self) -> None:
-        """See the base class."""
         self._disconnect()
         if self._file is not None:
             self._file.close()
@@ -152,7 +149,6 @@ class DuckDBSession(SqlSession["duckdb.DuckDBPyConnection"]):
 
     @contextmanager
     def errors(self, doing: str) -> Iterator[None]:
-        """See the base class."""
         import duckdb
 
         try:
@@ -165,11 +161,9 @@ class DuckDBSession(SqlSession["duckdb.DuckDBPyConnection"]):
             raise LoaderError(f"{self.path}: {doing}: {error}") from error
 
     def execute(self, statement: sql.Statement) -> "duckdb.DuckDBPyConnection":
-        """See the base class."""
         return self.work.execute(*self.dialect.render(statement))
 
     def execute_audit(self, statement: sql.Statement) -> "duckdb.DuckDBPyConnection":
-        """See the base class."""
         return (self._audit or self.work).execute(*self.dialect.render(statement))
 
     def changed(self, statement: sql.Statement) -> int:
@@ -211,7 +205,6 @@ class DuckDBSession(SqlSession["duckdb.DuckDBPyConnection"]):
         return found
 
     def columns(self, schema: str, name: str) -> dict[str, str]:
-        """See the base class."""
         statement = sql.SQL(
             "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database()"
             " AND schema_name = {} AND table_name = {} ORDER BY column_index"
@@ -231,6 +224,5 @@ class DuckDBSession(SqlSession["duckdb.DuckDBPyConnection"]):
                 yield batch.rename_columns(schema.names).cast(schema)
 
     def stream(self, statement: sql.Statement) -> Iterator[tuple[Any, ...]]:
-        """See the base class."""
         with self.errors("reading the history"), self.work.cursor() as rows:
             yield from iter(rows.execute(*self.dialect.render(statement)).fetchone, None)

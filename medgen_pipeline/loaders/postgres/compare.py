@@ -22,11 +22,7 @@ def baseline(session: PostgresSession, names: TableNames, staged_rows: int) -> C
     """There is nothing to compare with: index the staged table and add up its rows, both at once."""
     content = sql.SQL(
         "SELECT count(*) FILTER (WHERE num_nulls({null_columns}) > 0), coalesce(sum({hash}), 0) FROM {staging} s"
-    ).format(
-        staging=names.staging,
-        null_columns=names.columns("s", names.index_columns),
-        hash=names.row_hash("s"),
-    )
+    ).format(staging=names.staging, null_columns=names.columns("s", names.index_columns), hash=names.row_hash("s"))
     with session.beside(content) as added_up:
         indexed = build_index(session, names)
         nulls, checksum = added_up().fetchone() or (0, 0)
@@ -113,9 +109,7 @@ def build_index(session: PostgresSession, names: TableNames) -> bool:
     if names.table.key:
         try:
             session.run(
-                "CREATE UNIQUE INDEX {name} ON {staging} ({key})",
-                names,
-                name=sql.Identifier(names.unique_index),
+                "CREATE UNIQUE INDEX {name} ON {staging} ({key})", names, name=sql.Identifier(names.unique_index)
             )
         except pg_errors.UniqueViolation as error:
             logger.warning("%s: the key repeats, so rows are compared whole: %s", names.table.name, error)

@@ -15,14 +15,7 @@ from medgen_pipeline.loaders.postgres.audit import PostgresAudit
 from medgen_pipeline.loaders.postgres.config import CAPABILITIES, PostgresConfig
 from medgen_pipeline.loaders.postgres.names import TableNames
 from medgen_pipeline.loaders.postgres.session import PostgresSession
-from medgen_pipeline.loaders.records import (
-    ApplyMode,
-    Drift,
-    LoaderError,
-    LoadRecord,
-    ProductionChangedError,
-    Strategy,
-)
+from medgen_pipeline.loaders.records import ApplyMode, Drift, LoaderError, LoadRecord, ProductionChangedError, Strategy
 from medgen_pipeline.loaders.sql import guard as sql_guard
 from medgen_pipeline.loaders.sql import history as sql_history
 from medgen_pipeline.loaders.sql.compare import Comparison
@@ -80,7 +73,6 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         return cls(db_dsn, PostgresConfig.from_mapping(config))
 
     def cancel(self) -> None:
-        """See the base class."""
         self._session.cancel()
 
     def _take_lock(self, table: Table) -> None:
@@ -129,7 +121,6 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         return held
 
     def stage_query(self, table: Table, query: Query, upstream: Sequence[tuple[Table, LoadRecord]] = ()) -> int:
-        """See the base class."""
         names, follows = self._names(table), self._load.strategy is Strategy.SNAPSHOT
         with self._session.errors(f"building {table.name}"), self._session.work.transaction():
             place = query_stage.begin(self._session, whole=not follows)
@@ -141,7 +132,6 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         return self._staged.rows
 
     def read_query(self, query: Query, most: int) -> list[tuple[Any, ...]]:
-        """See the base class."""
         with self._session.errors("reading the warehouse"), self._session.work.transaction():
             return query_stage.read(self._session, query, most)
 

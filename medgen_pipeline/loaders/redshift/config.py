@@ -81,7 +81,6 @@ class RedshiftConfig(LoaderConfig):
 
     @classmethod
     def from_mapping(cls, config: Mapping[str, Any]) -> Self:
-        """See the base class."""
         made = super().from_mapping(config)
         if made.auth == "iam" and bool(made.cluster_identifier) == bool(made.workgroup):
             raise SettingError("Redshift loader: auth 'iam' needs either 'cluster_identifier' or 'workgroup' config.")

@@ -57,7 +57,6 @@ class RedshiftDialect(Dialect):
         return reported == ("character varying" if kind is ColumnType.TEXT else self.types[kind].lower())
 
     def equal(self, left: sql.Statement, right: sql.Statement, kind: ColumnType) -> sql.Statement:
-        """See the base class."""
         if kind is not ColumnType.TEXT:
             return super().equal(left, right, kind)
         return sql.SQL("{0} = {1} AND OCTET_LENGTH({0}) = OCTET_LENGTH({1})").format(left, right)

@@ -61,7 +61,6 @@ class RedshiftNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         return cls(db_dsn, RedshiftConfig.from_mapping(settings), s3_client)
 
     def close(self) -> None:
-        """See the base class."""
         super().close()
         self._lock.release()
         if self._s3 is not None:
@@ -117,7 +116,6 @@ class RedshiftNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
                 return bulk.copy(self._session, table_name, staging, uploaded)
 
     def cleanup(self, table: Table) -> None:
-        """See the base class."""
         with (
             self._session.errors(f"cleaning up the staging of {table.name}"),
             self._session.waiting_at_most(_MOST_WAITING_SECONDS),

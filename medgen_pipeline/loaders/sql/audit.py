@@ -23,10 +23,7 @@ from medgen_pipeline.loaders.records import (
 )
 from medgen_pipeline.loaders.sql.audit_tables import AuditTables
 from medgen_pipeline.loaders.sql.guard import Guard
-from medgen_pipeline.loaders.sql.session import (
-    AnyCursor,
-    Cursor,
-)
+from medgen_pipeline.loaders.sql.session import AnyCursor, Cursor
 from medgen_pipeline.rows.records import RejectedRow
 
 logger = logging.getLogger(__name__)

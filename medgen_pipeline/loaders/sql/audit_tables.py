@@ -57,11 +57,7 @@ class AuditTables(Generic[AnyCursor]):
         """Nothing is opened."""
         self._session = session
         self._schema = session.schemas.audit
-        self._parts = {
-            **session.dialect.words,
-            "audit": sql.Identifier(self._schema),
-            "raw": sql.Identifier("raw"),
-        }
+        self._parts = {**session.dialect.words, "audit": sql.Identifier(self._schema), "raw": sql.Identifier("raw")}
         self._seen = False
 
     def exists(self) -> bool:

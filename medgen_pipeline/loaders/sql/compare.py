@@ -87,10 +87,7 @@ def compare_staged_lines(session: SqlSession[Any], names: TableNames, guard: Gua
 
 
 def key_is_unique(
-    session: SqlSession[Any],
-    names: TableNames,
-    relation: sql.Statement,
-    within: sql.Statement | None = None,
+    session: SqlSession[Any], names: TableNames, relation: sql.Statement, within: sql.Statement | None = None
 ) -> bool:
     """Whether the table has a key, and it is unique and never NULL in ``relation``."""
     if not names.table.key:

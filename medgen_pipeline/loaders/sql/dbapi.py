@@ -41,13 +41,11 @@ class DbApiSession(SqlSession[Any]):  # drivers share no type
         return LoaderError
 
     def open(self) -> None:
-        """See the base class."""
         if self._work is None:
             with self.errors("connecting"):
                 self._work = self.connect()
 
     def close(self) -> None:
-        """See the base class."""
         connections, self._audit, self._work = (self._audit, self._work), None, None
         for connection in connections:
             if connection is not None:
@@ -63,24 +61,20 @@ class DbApiSession(SqlSession[Any]):  # drivers share no type
 
     @contextmanager
     def errors(self, doing: str) -> Iterator[None]:
-        """See the base class."""
         try:
             yield
         except self.error as error:
             raise self.failure(error)(f"{self.where}: {doing}: {error}") from error
 
     def execute(self, statement: sql.Statement) -> Any:
-        """See the base class."""
         return self._execute(self.work, statement)
 
     def execute_audit(self, statement: sql.Statement) -> Any:
-        """See the base class."""
         if self._audit is None and self.work is not None:
             self._audit = self.connect()
         return self._execute(self._audit, statement)
 
     def transaction(self, body: Callable[[], T]) -> T:
-        """See the base class."""
         self.execute(sql.SQL(self.begin))
         try:
             result = body()
@@ -92,7 +86,6 @@ class DbApiSession(SqlSession[Any]):  # drivers share no type
         return result
 
     def stream(self, statement: sql.Statement) -> Iterator[tuple[Any, ...]]:
-        """See the base class."""
         with self.errors("reading the history"), closing(self.execute(statement)) as cursor:
             while batch := cursor.fetchmany(_BATCH_ROWS):
                 yield from batch

@@ -70,7 +70,7 @@ def read_changes(
             row=names.columns(names=names.table.key or names.table.column_names),
             after=sql.Literal(after),
             limit=sql.SQL("" if upto is None else "AND _load_id <= {}").format(sql.Literal(upto)),
-        ),
+        )
     )
 
 

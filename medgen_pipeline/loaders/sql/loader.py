@@ -29,12 +29,7 @@ from medgen_pipeline.loaders.records import (
 from medgen_pipeline.loaders.sql import history, one_by_one
 from medgen_pipeline.loaders.sql import query as queries
 from medgen_pipeline.loaders.sql.audit import SqlAudit
-from medgen_pipeline.loaders.sql.compare import (
-    Comparison,
-    baseline,
-    compare_staged_lines,
-    compare_with_production,
-)
+from medgen_pipeline.loaders.sql.compare import Comparison, baseline, compare_staged_lines, compare_with_production
 from medgen_pipeline.loaders.sql.guard import Content, Guard
 from medgen_pipeline.loaders.sql.names import TableNames
 from medgen_pipeline.loaders.sql.publish import (
@@ -96,7 +91,6 @@ class SqlNativeLoader(SqlReader[AnyCursor]):
         self._load = LoadState()
 
     def close(self) -> None:
-        """See the base class."""
         self._load = LoadState()
         super().close()
 
@@ -115,7 +109,6 @@ class SqlNativeLoader(SqlReader[AnyCursor]):
     # --- audit ---------------------------------------------------------------------------------------------------
 
     def log_run_start(self, start: LoadStart) -> int:
-        """See the base class."""
         self._prepare()
         self._take_lock(start.table)
         self._settle(start.table)
@@ -123,15 +116,12 @@ class SqlNativeLoader(SqlReader[AnyCursor]):
         return self._load.load_id
 
     def log_run_detail(self, load_id: int, detail: LoadDetail) -> None:
-        """See the base class."""
         self._audit.detail(load_id, detail)
 
     def log_rejected_rows(self, load_id: int, rows: Sequence[RejectedRow]) -> None:
-        """See the base class."""
         self._audit.rejected_rows(load_id, rows)
 
     def log_run_finish(self, load_id: int, status: LoadStatus, error: str | None = None) -> LoadStatus:
-        """See the base class."""
         if self._load.start is not None and self._load.load_id == load_id:
             self._settle(self._load.start.table)
         return self._audit.finish(load_id, status, error)
@@ -139,7 +129,6 @@ class SqlNativeLoader(SqlReader[AnyCursor]):
     # --- staging and comparison ----------------------------------------------------------------------------------
 
     def initialize_staging(self, table: Table, strategy: Strategy = Strategy.WAREHOUSE) -> None:
-        """See the base class."""
         names = self._names(table)
         self._load.strategy, self._load.found, self._load.undone_to = strategy, None, None
 
@@ -173,12 +162,10 @@ class SqlNativeLoader(SqlReader[AnyCursor]):
             require_made_by_loads(changes, names.table.name, feed)
 
     def cleanup(self, table: Table) -> None:
-        """See the base class."""
         with self._session.errors(f"cleaning up the staging of {table.name}"):
             self._session.ddl(lambda: self._session.drop_scratch(self._names(table)))
 
     def execute_cdc(self, table: Table) -> ChangeCounts:
-        """See the base class."""
         names, last = self._names(table), self._guard_of(self._load.last)
         with self._session.errors(f"comparing {table.name} with production"):
             if self._load.strategy is Strategy.SNAPSHOT:
@@ -292,7 +279,6 @@ class SqlNativeLoader(SqlReader[AnyCursor]):
         """Take from production what enforces the key of an earlier catalog entry."""
 
     def keep_unchanged(self, table: Table, last: LoadRecord) -> ChangeCounts:
-        """See the base class."""
         left = self._guard_of(last)
         if left is None:
             raise LoaderError(
@@ -305,7 +291,6 @@ class SqlNativeLoader(SqlReader[AnyCursor]):
         return counts
 
     def stage_query(self, table: Table, query: Query, upstream: Sequence[tuple[Table, LoadRecord]] = ()) -> int:
-        """See the base class."""
         if not self.capabilities.curated:
             return super().stage_query(table, query, upstream)
 
@@ -314,7 +299,6 @@ class SqlNativeLoader(SqlReader[AnyCursor]):
             return queries.fill(self._session, names, query, signed=signed, before=lambda: self._look_at(upstream))
 
     def stage_undone(self, table: Table, load: LoadRecord) -> int:
-        """See the base class."""
         with self._session.errors(f"undoing the changes of {table.name}"):
             staged = history.stage_undone(self._session, self._names(table), load.load_id)
         self._load.undone_to = load
@@ -337,7 +321,6 @@ class SqlNativeLoader(SqlReader[AnyCursor]):
     # --- publication ---------------------------------------------------------------------------------------------
 
     def apply_changes(self, table: Table, mode: ApplyMode) -> ChangeCounts:
-        """See the base class."""
         _, found = self._begun(table)
 
         def publish() -> None:

@@ -127,8 +127,7 @@ def change_production(session: SqlSession[Any], names: TableNames, found: Compar
         _delete(session, names, names.parts["delete"], names.same(names.table.name, names.changes_name))
         session.run("INSERT INTO {production} ({columns}) SELECT {columns} FROM {kept}", names)
     session.run(
-        "INSERT INTO {production} ({columns}) SELECT {columns} FROM {changes} WHERE _change_type IN ({added})",
-        names,
+        "INSERT INTO {production} ({columns}) SELECT {columns} FROM {changes} WHERE _change_type IN ({added})", names
     )
 
 

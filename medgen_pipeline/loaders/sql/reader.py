@@ -41,7 +41,6 @@ class SqlReader(AbstractNativeLoader, Generic[AnyCursor]):
 
     @property
     def dialect(self) -> Dialect:
-        """See the base class."""
         return self._session.dialect
 
     def _names(self, table: Table) -> TableNames:
@@ -53,11 +52,9 @@ class SqlReader(AbstractNativeLoader, Generic[AnyCursor]):
         return Guard.of(record)
 
     def connect(self) -> None:
-        """See the base class."""
         self._session.open()
 
     def close(self) -> None:
-        """See the base class."""
         self._session.close()
 
     def cancel(self) -> None:
@@ -66,15 +63,12 @@ class SqlReader(AbstractNativeLoader, Generic[AnyCursor]):
         self._session.open()
 
     def table_uri(self, table: Table) -> str:
-        """See the base class."""
         return f"{self.scheme}://{self._session.where}/{self._session.schemas.tables}/{table.name}"
 
     def last_load(self, table: Table) -> LoadRecord | None:
-        """See the base class."""
         return self._audit.last_success(table.name)
 
     def is_as_left(self, table: Table, last: LoadRecord) -> bool:
-        """See the base class."""
         left = self._guard_of(last)
         with self._session.errors(f"looking at {table.name}"):
             return left is not None and self._is_as_left(table, left)
@@ -83,7 +77,6 @@ class SqlReader(AbstractNativeLoader, Generic[AnyCursor]):
         return not history.damage(self._session, self._names(table), left) and self._is_in(table, left.state)
 
     def columns(self, table: Table) -> dict[str, FoundColumn]:
-        """See the base class."""
         wanted = {column.name: column.type for column in table.columns}
         with self._session.errors(f"looking at {table.name}"):
             found = self._session.columns(self._session.schemas.tables, table.name)
@@ -93,7 +86,6 @@ class SqlReader(AbstractNativeLoader, Generic[AnyCursor]):
         }
 
     def find_drift(self, table: Table) -> Drift:
-        """See the base class."""
         with self._session.errors(f"checking {table.name} for drift"):
             return history.find_drift(self._session, self._names(table), Guard.of(self.last_load(table)))
 
@@ -103,13 +95,11 @@ class SqlReader(AbstractNativeLoader, Generic[AnyCursor]):
             return history.feed_damage(self._session, self._names(table), since)
 
     def read_changes(self, table: Table, since: str, until: str | None = None) -> Iterator[tuple[Any, ...]]:
-        """See the base class."""
         guard = self._guard_to_read_by(table)
         with self._session.errors(f"reading the changes of {table.name}"):
             return history.read_changes(self._session, self._names(table), guard, since, until)
 
     def read_as_of(self, table: Table, release: str) -> Iterator[tuple[Any, ...]]:
-        """See the base class."""
         guard = self._guard_to_read_by(table)
         with self._session.errors(f"reading {table.name} as of {release}"):
             return history.read_as_of(self._session, self._names(table), guard, release)
@@ -128,7 +118,6 @@ class SqlReader(AbstractNativeLoader, Generic[AnyCursor]):
         *,
         ordered: bool = False,
     ) -> Iterator["pa.RecordBatch"]:
-        """See the base class."""
         schema, condition = reading.request(self.dialect, table, columns, where or {})
         order = reading.order_of(self.dialect, table) if ordered else sql.SQL("")
         with self._session.errors(f"reading {table.name}"):
@@ -144,7 +133,6 @@ class SqlReader(AbstractNativeLoader, Generic[AnyCursor]):
         return Guard.of(self.last_load(table))
 
     def query(self, statement: LiteralString, **parts: Any) -> list[tuple[Any, ...]]:
-        """See the base class."""
         if "{audit}" in statement:
             self._audit.require_audit()
         with self._session.errors("answering a query"):
@@ -156,7 +144,6 @@ class SqlReader(AbstractNativeLoader, Generic[AnyCursor]):
         return bool(read_content(self._session, names, names.production) == state)
 
     def read_query(self, query: Query, most: int) -> list[tuple[Any, ...]]:
-        """See the base class."""
         if not self.capabilities.curated:
             return super().read_query(query, most)
         with self._session.errors("reading the warehouse"):

@@ -47,8 +47,7 @@ class LoadConfig(dg.Config):
     """How far a load may go without being asked. A closed gate says which of these lets the load through."""
 
     max_rejected_percent: float = Field(
-        default=_DEFAULT.limits.max_rejected_percent,
-        description="Rejected lines, in percent of all lines of the file.",
+        default=_DEFAULT.limits.max_rejected_percent, description="Rejected lines, in percent of all lines of the file."
     )
     max_repaired_rows: int = Field(
         default=_DEFAULT.limits.max_repaired_rows,

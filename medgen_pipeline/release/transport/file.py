@@ -23,7 +23,6 @@ class FileTransport(Transport):
 
     @classmethod
     def base_url(cls, source: SplitResult) -> str:
-        """See :meth:`Transport.base_url`."""
         if source.netloc not in {"", "localhost"} or not source.path.startswith("/"):
             raise UnusableSourceError(
                 "source: a file:// URL holds an absolute path after three slashes; found the host "
@@ -32,12 +31,10 @@ class FileTransport(Transport):
         return Path(url2pathname(source.path)).as_uri().rstrip("/") + "/"
 
     def probe(self, url: str) -> Fingerprint:
-        """See :meth:`Transport.probe`."""
         with _open_source_file(url) as file:
             return _file_fingerprint(url, file)
 
     def download(self, url: str, part: Path) -> Fingerprint:
-        """See :meth:`Transport.download`."""
         with _open_source_file(url) as file:
             fingerprint = _file_fingerprint(url, file)
             self._refuse_oversize(url, fingerprint.size or 0)
@@ -49,7 +46,6 @@ class FileTransport(Transport):
         return fingerprint
 
     def modified_at(self, fingerprint: Fingerprint) -> datetime | None:
-        """See :meth:`Transport.modified_at`."""
         return plausible(datetime.fromtimestamp, int(fingerprint.modified) / 1e9, UTC)
 
 

@@ -55,12 +55,10 @@ class HttpTransport(Transport):
         self._session.headers["Accept-Encoding"] = "identity"
 
     def close(self) -> None:
-        """See :meth:`Transport.close`."""
         self._session.close()
 
     @classmethod
     def base_url(cls, source: SplitResult) -> str:
-        """See :meth:`Transport.base_url`."""
         host = source.netloc.rpartition("@")[2]
         if not source.hostname:
             raise UnusableSourceError(f"source {source.scheme}://{host}{source.path}: the URL names no server.")
@@ -70,7 +68,6 @@ class HttpTransport(Transport):
         return f"{source.scheme}://{host}{path.rstrip('/')}/"
 
     def probe(self, url: str) -> Fingerprint:
-        """See :meth:`Transport.probe`."""
         with self._request("HEAD", url) as response:
             return _http_fingerprint(url, response)
 
@@ -115,7 +112,6 @@ class HttpTransport(Transport):
                 retries = self._wait(retries, version, out.tell(), broken)
 
     def modified_at(self, fingerprint: Fingerprint) -> datetime | None:
-        """See :meth:`Transport.modified_at`."""
         return _http_date(fingerprint.modified)
 
     def _get(self, url: str, version: Fingerprint | None, position: int) -> requests.Response:

@@ -70,7 +70,6 @@ class LimitedAdapter(HTTPAdapter):
         self._limits = limits
 
     def get_connection_with_tls_context(self, *args: Any, **settings: Any) -> Any:  # as types-requests has it
-        """See the base class."""
         pool: Any = super().get_connection_with_tls_context(*args, **settings)
         pool.ConnectionCls = partial(_connection, type(pool).ConnectionCls, self._limits)
         return pool

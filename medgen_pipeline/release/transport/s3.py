@@ -43,12 +43,10 @@ class S3Transport(Transport):
         self._client = _client(options)
 
     def close(self) -> None:
-        """See :meth:`Transport.close`."""
         self._client.close()
 
     @classmethod
     def base_url(cls, source: SplitResult) -> str:
-        """See :meth:`Transport.base_url`."""
         if not source.hostname or "@" in source.netloc or source.port:
             raise UnusableSourceError(
                 "source: an s3:// URL names a bucket and no user, password or port: s3://BUCKET/PREFIX/. boto3 finds "
@@ -58,13 +56,11 @@ class S3Transport(Transport):
         return f"s3://{source.netloc}/{path}/" if path else f"s3://{source.netloc}/"
 
     def probe(self, url: str) -> Fingerprint:
-        """See :meth:`Transport.probe`."""
         bucket, key = _address(url)
         with _AWS.errors(url):
             return self._fingerprint(url, self._client.head_object(Bucket=bucket, Key=key))
 
     def list_files(self, base_url: str) -> dict[str, str]:
-        """See :meth:`Transport.list_files`."""
         bucket, prefix = _address(base_url)
         with _AWS.errors(base_url):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
@@ -86,7 +82,6 @@ class S3Transport(Transport):
         return fingerprint
 
     def modified_at(self, fingerprint: Fingerprint) -> datetime:
-        """See :meth:`Transport.modified_at`."""
         return datetime.fromisoformat(fingerprint.modified)
 
     def _fingerprint(self, url: str, head: Any) -> Fingerprint:
@@ -154,10 +149,7 @@ def _address(url: str) -> tuple[str, str]:
 
 def _client(options: TransferOptions) -> Any:  # boto3 has no types
     return _AWS.client(
-        "s3",
-        attempts=options.attempts,
-        connect_timeout=options.connect_timeout,
-        read_timeout=options.read_timeout,
+        "s3", attempts=options.attempts, connect_timeout=options.connect_timeout, read_timeout=options.read_timeout
     )
 
 
