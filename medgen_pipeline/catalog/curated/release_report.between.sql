@@ -18,46 +18,37 @@ FROM {item} AS item LEFT JOIN {names} AS target ON item.topic = 'merged' AND tar
 WHERE item.position <= {listed}
 ORDER BY 1, 2;
 
--- Facts about concepts, each as often as the earlier and the later release have it: production, less what has come
--- since. Only those of concepts of which something has changed between the two.
+-- Facts about concepts: production's, and how often each change since the earlier release has taken them away. Only
+-- those of concepts of which something has changed between the two.
 
 -- name: identifiers
-SELECT own.cui, COALESCE(own.curie, own.source_id) AS id, own.kind AS note, own.source AS label, 1 AS before, 1 AS after
+SELECT own.cui, COALESCE(own.curie, own.source_id) AS id, own.kind AS note, own.source AS label,
+    1 AS copies, 0 AS load_id
 FROM {concept_xref} AS own WHERE own.cui IN (
     SELECT feed.cui FROM {changes_of_concept_xref} AS feed
     WHERE feed._load_id > {since_concept_xref} AND feed._load_id <= {until_concept_xref}
 )
 UNION ALL
 SELECT feed.cui, COALESCE(feed.curie, feed.source_id), feed.kind, feed.source,
-    CASE WHEN feed._change_type IN ('delete', 'update_preimage') THEN 1 ELSE -1 END,
-    CASE
-        WHEN feed._load_id <= {until_concept_xref} THEN 0
-        WHEN feed._change_type IN ('delete', 'update_preimage') THEN 1
-        ELSE -1
-    END
+    CASE WHEN feed._change_type IN ('delete', 'update_preimage') THEN 1 ELSE -1 END, feed._load_id
 FROM {changes_of_concept_xref} AS feed WHERE feed._load_id > {since_concept_xref};
 
 -- name: genes
 SELECT own.cui, CAST(own.gene_id AS VARCHAR(20)) AS id, own.association AS note, own.symbol AS label,
-    1 AS before, 1 AS after
+    1 AS copies, 0 AS load_id
 FROM {gene_disease} AS own WHERE own.cui IN (
     SELECT feed.cui FROM {changes_of_gene_disease} AS feed
     WHERE feed._load_id > {since_gene_disease} AND feed._load_id <= {until_gene_disease}
 )
 UNION ALL
 SELECT feed.cui, CAST(feed.gene_id AS VARCHAR(20)), feed.association, feed.symbol,
-    CASE WHEN feed._change_type IN ('delete', 'update_preimage') THEN 1 ELSE -1 END,
-    CASE
-        WHEN feed._load_id <= {until_gene_disease} THEN 0
-        WHEN feed._change_type IN ('delete', 'update_preimage') THEN 1
-        ELSE -1
-    END
+    CASE WHEN feed._change_type IN ('delete', 'update_preimage') THEN 1 ELSE -1 END, feed._load_id
 FROM {changes_of_gene_disease} AS feed WHERE feed._load_id > {since_gene_disease};
 
 -- name: phenotypes
 SELECT own.disease_cui AS cui, own.phenotype_id AS id,
     CASE WHEN own.is_negated THEN 'denied' ELSE own.kind END AS note, own.phenotype_name AS label,
-    1 AS before, 1 AS after
+    1 AS copies, 0 AS load_id
 FROM {disease_phenotype} AS own WHERE own.disease_cui IN (
     SELECT feed.disease_cui FROM {changes_of_disease_phenotype} AS feed
     WHERE feed._load_id > {since_disease_phenotype} AND feed._load_id <= {until_disease_phenotype}
@@ -65,10 +56,5 @@ FROM {disease_phenotype} AS own WHERE own.disease_cui IN (
 UNION ALL
 SELECT feed.disease_cui, feed.phenotype_id, CASE WHEN feed.is_negated THEN 'denied' ELSE feed.kind END,
     feed.phenotype_name,
-    CASE WHEN feed._change_type IN ('delete', 'update_preimage') THEN 1 ELSE -1 END,
-    CASE
-        WHEN feed._load_id <= {until_disease_phenotype} THEN 0
-        WHEN feed._change_type IN ('delete', 'update_preimage') THEN 1
-        ELSE -1
-    END
+    CASE WHEN feed._change_type IN ('delete', 'update_preimage') THEN 1 ELSE -1 END, feed._load_id
 FROM {changes_of_disease_phenotype} AS feed WHERE feed._load_id > {since_disease_phenotype};

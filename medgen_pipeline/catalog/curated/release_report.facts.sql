@@ -1,11 +1,13 @@
 -- Facts that one of two releases has and the other has not, of concepts that did not come or go between them: those of
--- a new concept are as new as it is.
+-- a new concept are as new as it is. The earlier release has what is there, less every change since; the later one the
+-- same, less those after it.
 CREATE TEMP TABLE {moved} AS
 SELECT held.cui, held.id, held.note, held.label, held.before, held.after
 FROM (
     SELECT fact.cui, fact.id, fact.note, MAX(fact.label) AS label,
-        CASE WHEN SUM(fact.before) > 0 THEN 1 ELSE 0 END AS before,
-        CASE WHEN SUM(fact.after) > 0 THEN 1 ELSE 0 END AS after
+        CASE WHEN SUM(fact.copies) > 0 THEN 1 ELSE 0 END AS before,
+        CASE WHEN SUM(CASE WHEN fact.load_id BETWEEN 1 AND {until} THEN 0 ELSE fact.copies END) > 0 THEN 1 ELSE 0 END
+        AS after
     FROM {fact} AS fact
     GROUP BY fact.cui, fact.id, fact.note
 ) AS held LEFT JOIN {change} AS gone

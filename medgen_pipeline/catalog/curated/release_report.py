@@ -110,7 +110,7 @@ _UNKNOWN: dict[str, Parameter] = {
     **{f"{end}_{name}": 0 for end in ("since", "until") for name in _READ},
 }
 _BETWEEN = read_named("release_report.between.sql", **_UNKNOWN)
-_FACTS = read("release_report.facts.sql", listed=LISTED)
+_FACTS = read("release_report.facts.sql", listed=LISTED, until=0)
 
 
 def concepts_between(windows: Mapping[str, tuple[int, int]], release: str, listed: int) -> Query:
@@ -130,7 +130,8 @@ def facts_between(topic: str, windows: Mapping[str, tuple[int, int]], release: s
     """The facts of one of ``FACT_TOPICS`` that came or went; arguments as of ``concepts_between``."""
     run, (_, change, *_) = _BETWEEN["concepts"].scratch, TABLE.query.scratch
     scratch = (*run, change, Scratch("fact", _BETWEEN[topic].text), *_FACTS.scratch)
-    return replace(_FACTS, scratch=scratch, parameters=_bounds(windows, release, listed))
+    _, until = windows[FACT_TOPICS[topic]]
+    return replace(_FACTS, scratch=scratch, parameters={**_bounds(windows, release, listed), "until": until})
 
 
 def _bounds(windows: Mapping[str, tuple[int, int]], release: str, listed: int) -> dict[str, Parameter]:
