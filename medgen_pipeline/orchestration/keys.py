@@ -128,19 +128,9 @@ class Names:
         return f"{self.name_prefix}medgen_notifier"
 
     @property
-    def refresh_job(self) -> str:
-        """Brings every table of MedGen's up to date."""
-        return self.of_source(MEDGEN).job
-
-    @property
     def check_job(self) -> str:
         """Checks what is in the warehouse."""
         return f"{self.name_prefix}check_medgen"
-
-    @property
-    def sensor(self) -> str:
-        """Follows MedGen's releases."""
-        return self.of_source(MEDGEN).sensor
 
     @property
     def shared_check_step(self) -> str:

@@ -94,11 +94,6 @@ class SourceMemory:
     files: Mapping[str, Sighting] = field(default_factory=dict)
     unreachable_since: AwareDatetime | None = None
 
-    def version_of(self, table: SourceTable) -> FileVersion | None:
-        """The version published now, or None where there is no such file."""
-        sighting = self.files.get(table.file_name)
-        return sighting.version if sighting else None
-
     def unreachable(self, now: datetime) -> Self:
         """The memory after a look that failed."""
         return replace(self, unreachable_since=self.unreachable_since or now)

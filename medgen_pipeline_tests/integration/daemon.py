@@ -7,7 +7,7 @@ from typing import cast
 
 import dagster as dg
 
-from medgen_pipeline.catalog.sources.medgen import TABLES
+from medgen_pipeline.catalog.sources.medgen import MEDGEN, TABLES
 from medgen_pipeline.loading.rollback import pins
 from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
 from medgen_pipeline.orchestration.release_sensor.sensor import follow_source
@@ -80,7 +80,7 @@ class Daemon:
             instance=self.instance,
             cursor=self.cursor,
             definitions=self.definitions,
-            sensor_name=DEFAULT_NAMES.sensor,
+            sensor_name=DEFAULT_NAMES.of_source(MEDGEN).sensor,
             resources={name: resources[name] for name in (DEFAULT_NAMES.source, DEFAULT_NAMES.warehouse)},
         )
         if now is not None:
@@ -88,7 +88,11 @@ class Daemon:
             return follow_source(
                 context, source, now, TABLES, DEFAULT_NAMES, lambda: pins(warehouse.target.loader(), TABLES)
             )
-        found = self.definitions.get_repository_def().get_sensor_def(DEFAULT_NAMES.sensor).evaluate_tick(context)
+        found = (
+            self.definitions.get_repository_def()
+            .get_sensor_def(DEFAULT_NAMES.of_source(MEDGEN).sensor)
+            .evaluate_tick(context)
+        )
         return dg.SensorResult(
             run_requests=found.run_requests,
             skip_reason=dg.SkipReason(found.skip_message) if found.skip_message else None,
@@ -107,7 +111,7 @@ class Daemon:
             tags={
                 **request.tags,
                 "dagster/run_key": request.run_key or "",
-                "dagster/sensor_name": DEFAULT_NAMES.sensor,
+                "dagster/sensor_name": DEFAULT_NAMES.of_source(MEDGEN).sensor,
             },
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             raise_on_error=False,

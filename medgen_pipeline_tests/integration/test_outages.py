@@ -13,6 +13,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.catalog.sources.medgen import MEDGEN
 from medgen_pipeline.orchestration import executor
 from medgen_pipeline.orchestration.build import build_definitions
 from medgen_pipeline.orchestration.hooks import FailureNotifier, LoadFailure
@@ -35,7 +36,7 @@ class Told(FailureNotifier):
 def refresh() -> dg.JobDefinition:
     return build_definitions(
         resources={DEFAULT_NAMES.notifier: Told()}, executor=dg.in_process_executor
-    ).resolve_job_def(DEFAULT_NAMES.refresh_job)
+    ).resolve_job_def(DEFAULT_NAMES.of_source(MEDGEN).job)
 
 
 def check() -> dg.JobDefinition:

@@ -82,7 +82,7 @@ def test_a_bucket_is_a_source_however_its_url_is_written(s3: S3Server, archive: 
 def test_a_look_at_a_bucket_costs_one_request_while_nothing_changes(s3: S3Server, source: ReleaseSource) -> None:
     memory = source.look(TABLES, SourceMemory(source.url, NOW), NOW).memory
     assert set(memory.files) == {NAMES.file_name, SOURCES.file_name}
-    version = memory.version_of(NAMES)
+    version = memory.files[NAMES.file_name].version
     assert version is not None
     assert version.matches(source.fetch(NAMES).version)
     memory = source.look(TABLES, memory, NOW.replace(day=22)).memory

@@ -70,11 +70,6 @@ class Line:
         self._connection: Connection | None = None
         self._began = False
 
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a connection."""
-        return self._connection is not None
-
     def open(self) -> "Connection":
         """The connection, opened where there is none."""
         if self._connection is None:

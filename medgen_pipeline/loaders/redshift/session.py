@@ -193,15 +193,9 @@ class RedshiftSession(SqlSession[psycopg.Cursor[Any]]):
         """Run ``body``, and again where others get in its way; each of its statements must be repeatable."""
         self.repeatedly(body)
 
-    def set_timeout(self, seconds: float, scope: LiteralString = "SESSION") -> None:
-        """Limit each statement of the work connection; 0 lifts the limit.
-
-        Args:
-            seconds: The limit.
-            scope: SESSION, or LOCAL for the rest of the transaction.
-        """
-        milliseconds = sql.Literal(round(seconds * 1000))
-        self.execute(sql.SQL("SET {} statement_timeout TO {}").format(sql.SQL(scope), milliseconds))
+    def set_timeout(self, seconds: float) -> None:
+        """Limit each statement of the work connection; 0 lifts the limit."""
+        self.execute(sql.SQL("SET SESSION statement_timeout TO {}").format(sql.Literal(round(seconds * 1000))))
 
     @contextmanager
     def waiting_at_most(self, seconds: float) -> Iterator[None]:
