@@ -13,6 +13,8 @@ from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
 from medgen_pipeline.orchestration.release_sensor.sensor import follow_source
 from medgen_pipeline_tests.integration.support import Run, run_of
 
+_SENSOR = DEFAULT_NAMES.of_source(MEDGEN).sensor
+
 
 @dataclass
 class Tick:
@@ -80,7 +82,7 @@ class Daemon:
             instance=self.instance,
             cursor=self.cursor,
             definitions=self.definitions,
-            sensor_name=DEFAULT_NAMES.of_source(MEDGEN).sensor,
+            sensor_name=_SENSOR,
             resources={name: resources[name] for name in (DEFAULT_NAMES.source, DEFAULT_NAMES.warehouse)},
         )
         if now is not None:
@@ -88,11 +90,7 @@ class Daemon:
             return follow_source(
                 context, source, now, TABLES, DEFAULT_NAMES, lambda: pins(warehouse.target.loader(), TABLES)
             )
-        found = (
-            self.definitions.get_repository_def()
-            .get_sensor_def(DEFAULT_NAMES.of_source(MEDGEN).sensor)
-            .evaluate_tick(context)
-        )
+        found = self.definitions.get_repository_def().get_sensor_def(_SENSOR).evaluate_tick(context)
         return dg.SensorResult(
             run_requests=found.run_requests,
             skip_reason=dg.SkipReason(found.skip_message) if found.skip_message else None,
