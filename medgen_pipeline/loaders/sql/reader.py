@@ -105,7 +105,6 @@ class SqlReader(AbstractNativeLoader, Generic[AnyCursor]):
             return history.read_as_of(self._session, self._names(table), guard, release)
 
     def count_changes(self, table: Table, first: LoadRecord, last: LoadRecord) -> tuple[int, int, int]:
-        """See the base class."""
         with self._session.errors(f"counting the changes of {table.name}"):
             return history.count_changes(self._session, self._names(table), first.load_id, last.load_id)
 
