@@ -90,7 +90,6 @@ class SqlReader(AbstractNativeLoader, Generic[AnyCursor]):
             return history.find_drift(self._session, self._names(table), Guard.of(self.last_load(table)))
 
     def feed_damage(self, table: Table, since: int) -> str:
-        """See the base class."""
         with self._session.errors(f"looking at the change feed of {table.name}"):
             return history.feed_damage(self._session, self._names(table), since)
 
