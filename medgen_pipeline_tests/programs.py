@@ -22,6 +22,13 @@ PROGRAMS = {"dagster": "dagster._cli", "dg": "dagster_dg_cli.cli", "medgen": "me
 # Not ``medgen_pipeline.definitions``, which is made for the environment of its process.
 _IMPORTED = (
     *PROGRAMS.values(),
+    # What an instance, a selection and a run take; Dagster imports it when they are asked for, in a second a command.
+    "dagster._core.definitions.antlr_asset_selection.antlr_asset_selection",
+    "dagster._core.executor.multiprocess",
+    "dagster._core.instance.factory",
+    "dagster._core.storage.sqlite_storage",
+    "dagster._core.workspace.autodiscovery",
+    "upath.core",
     "medgen_pipeline.demo.sample_release",
     "medgen_pipeline.loaders.postgres",
     "medgen_pipeline.orchestration.check_report",

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import dagster._core.instance.factory
+import dagster._core.storage.sqlite_storage
+import upath.core  # noqa: F401  # as those two: Dagster imports it with the first run, here once for all steps
 
 from medgen_pipeline.catalog import CuratedTable, SourceTable
 from medgen_pipeline.orchestration.assets.curated import build_curated_asset
