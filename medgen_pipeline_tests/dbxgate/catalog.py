@@ -5,16 +5,12 @@ gets a copy made of hard links, or a new one, and its commit moves the pointers 
 """
 
 import itertools
-import os
-import shutil
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from medgen_pipeline_tests.dbxgate.engine import linked
 from medgen_pipeline_tests.dbxgate.errors import concurrent
 
 Name = tuple[str, str]  # schema, table
@@ -34,8 +30,12 @@ class Column:
     @property
     def definition(self) -> str:
         """As the engine's CREATE TABLE takes it."""
-        kind = "string" if self.type.startswith(("varchar", "char")) else self.type
-        return f"{quoted(self.name)} {kind}{'' if self.nullable else ' NOT NULL'}"
+        return f"{quoted(self.name)} {self.stored}{'' if self.nullable else ' NOT NULL'}"
+
+    @property
+    def stored(self) -> str:
+        """The type in the Delta table."""
+        return "string" if self.type.startswith(("varchar", "char")) else self.type
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,6 @@ class Catalog:
         self.tables: dict[Name, Table] = {}
         self.volumes: dict[Name, str | None] = {}
         self._lock = threading.Lock()
-        self._held: dict[str, tuple[Sequence[tuple[object, ...]] | None, Path]] = {}
         self._numbers = itertools.count(1)
 
     def begin(self) -> Unit:
@@ -121,23 +120,10 @@ class Catalog:
         readable = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in "_".join(name))
         return self.root / f"t{next(self._numbers)}_{readable}"
 
-    def held(self, view: str, names: Sequence[str], rows: Sequence[tuple[object, ...]]) -> Path:
-        """A file of these rows, which a query can name; the last of each view is kept."""
-        with self._lock:
-            last, path = self._held.get(view, (None, self.root))
-            if last != rows:
-                path = self.root / f"{view}{next(self._numbers)}.parquet"
-                types = [pa.int32() if name == "ordinal_position" else pa.string() for name in names]
-                columns = list(zip(*rows, strict=True)) or [()] * len(names)
-                arrays = [pa.array(column, kind) for column, kind in zip(columns, types, strict=True)]
-                pq.write_table(pa.table(arrays, list(names)), path)
-                self._held[view] = (rows, path)
-        return path
-
     def copy(self, name: Name, table: Table) -> Table:
-        """The same table in a directory of its own. Data files and log entries never change, so hard links will do."""
+        """The same table in a directory of its own."""
         path = self.new_path(name)
-        shutil.copytree(table.path, path, copy_function=os.link)
+        linked(table.path, path)
         return replace(table, path=path)
 
     def commit(self, unit: Unit) -> None:

@@ -4,14 +4,19 @@ Asked without PySpark, which imports pandas and needs three requests for what is
 written as the few fields of ``ExecutePlanRequest`` (spark/connect/base.proto) that it takes.
 """
 
+import json
 import os
+import shutil
 import threading
+import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import grpc  # type: ignore[import-untyped]  # ships no types
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from medgen_pipeline_tests.dbxgate.errors import GateError, translated
 
@@ -51,6 +56,24 @@ def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
             at += size
 
 
+def linked(source: Path, to: Path) -> None:
+    """Copy a Delta table. Its data files and log entries never change, so hard links will do."""
+    shutil.copytree(source, to, copy_function=os.link)
+
+
+def append(path: Path, rows: pa.Table) -> None:
+    """Commit rows to a Delta table of these columns."""
+    if rows.num_rows:
+        log, part = path / "_delta_log", path / f"part-{uuid.uuid4()}.parquet"
+        utc = pa.timestamp("us", "UTC")
+        types = [(field.name, utc if pa.types.is_timestamp(field.type) else field.type) for field in rows.schema]
+        pq.write_table(rows.cast(pa.schema(types), safe=False), part)
+        now, stats = int(time.time() * 1000), json.dumps({"numRecords": rows.num_rows})
+        added = {"path": part.name, "partitionValues": {}, "size": part.stat().st_size, "modificationTime": now}
+        entries = {"commitInfo": {"timestamp": now}}, {"add": {**added, "dataChange": True, "stats": stats}}
+        (log / f"{len(list(log.glob('*.json'))):020}.json").write_text("\n".join(map(json.dumps, entries)))
+
+
 class Running:
     """A statement that can be stopped from another thread, wherever it is.
 
@@ -81,7 +104,12 @@ class Running:
 class Engine:
     """One engine, with a name for each Delta directory that was told to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        """Start it.
+
+        Args:
+            folder: Of its own, for what is the same in all warehouses.
+        """
         os.environ.setdefault("RUST_LOG", "error")
         os.environ.setdefault("SAIL_EXECUTION__DEFAULT_PARALLELISM", "1")  # tables of a few rows
         # It ends a session after 15 minutes without a question, and a test process may do other tests for so long.
@@ -95,6 +123,12 @@ class Engine:
         self._execute = self._channel.unary_stream(f"{_SERVICE}/ExecutePlan")
         self._interrupt = self._channel.unary_unary(f"{_SERVICE}/Interrupt")
         self._session = str(uuid.uuid4()).encode()
+        self._folder = folder
+        self._folder.mkdir()
+        self._lock = threading.Lock()
+        self._empty: dict[str, Path] = {}
+        self._constants: dict[tuple[object, ...], Path] = {}
+        self.constant = lru_cache(maxsize=1024)(self.query)
         self.clear()
 
     def clear(self) -> None:
@@ -131,20 +165,38 @@ class Engine:
         return int(self.query(text, running).column(0)[0].as_py())
 
     def create(self, path: Path, definitions: str) -> None:
-        """Make an empty Delta table."""
-        self.query(f"CREATE TABLE {self._name(path)} ({definitions}) USING DELTA LOCATION '{path}'")
-        self._known.add(path.name)
-
-    def table(self, path: Path) -> str:
-        """What a Delta directory is called in the engine."""
-        if path.name not in self._known:
-            self.query(f"CREATE TABLE IF NOT EXISTS {self._name(path)} USING DELTA LOCATION '{path}'")
-            self._known.add(path.name)
-        return self._name(path)
+        """Make an empty Delta table: links to the files of the first one of these columns."""
+        with self._lock:
+            if definitions not in self._empty:
+                empty = self._folder / f"empty{len(self._empty)}"
+                self.query(f"CREATE TABLE g.{empty.name} ({definitions}) USING DELTA LOCATION '{empty}'")
+                self._empty[definitions] = empty
+        linked(self._empty[definitions], path)
 
     @staticmethod
-    def _name(path: Path) -> str:
+    def table(path: Path) -> str:
+        """What a Delta directory is called in a query."""
+        return f"delta.`{path}`"
+
+    def target(self, path: Path) -> str:
+        """What it is called where rows are written to it."""
+        if path.name not in self._known:
+            self.query(f"CREATE TABLE IF NOT EXISTS g.{path.name} USING DELTA LOCATION '{path}'")
+            self._known.add(path.name)
         return f"g.{path.name}"
+
+    def constants(self, names: Sequence[str], rows: Sequence[tuple[object, ...]]) -> str:
+        """A relation of these rows. The same rows are the same file, so that ``constant`` knows the question."""
+        key = (*names, *rows)
+        with self._lock:
+            if key not in self._constants:
+                path = self._folder / f"constant{len(self._constants)}.parquet"
+                types = [pa.int32() if name == "ordinal_position" else pa.string() for name in names]
+                columns = list(zip(*rows, strict=True)) or [()] * len(names)
+                arrays = [pa.array(column, kind) for column, kind in zip(columns, types, strict=True)]
+                pq.write_table(pa.table(arrays, list(names)), path)
+                self._constants[key] = path
+        return f"parquet.`{self._constants[key]}`"
 
     def stop(self) -> None:
         """End the engine."""

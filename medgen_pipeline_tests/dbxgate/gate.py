@@ -163,7 +163,7 @@ class Gate:
         """Start the engine, and listen on a free port of localhost."""
         self.root.mkdir(parents=True, exist_ok=True)
         context = server_tls("localhost", self.certificate)
-        self._engine = Engine()
+        self._engine = Engine(self.root / "engine")
         self.service = Service(self._plan)
         self._processor: Any = TCLIService.Processor(self.service)  # type: ignore[no-untyped-call]  # generated
         server = _Server(self)

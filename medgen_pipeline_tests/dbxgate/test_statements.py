@@ -70,6 +70,17 @@ def test_merge_counts_what_it_did(rows: Gate) -> None:
     assert rows.query("SELECT COUNT(*) FROM m.t") == [(3,)]
 
 
+def test_merge_updates_what_matches_and_fulfils_more_and_inserts_what_does_not_match(rows: Gate) -> None:
+    source = "(SELECT * FROM (VALUES ('a', 10), ('b', 0), ('c', 30)) AS v(k, n)) AS s"
+    merge = (
+        f"MERGE INTO m.t AS t USING {source} ON t.k <=> s.k WHEN MATCHED AND s.n > 0 "
+        "THEN UPDATE SET n = t.n + s.n WHEN NOT MATCHED THEN INSERT (k, n) VALUES (s.k, s.n)"
+    )
+    assert rows.query(merge) == [(2, 1, 0, 1)]
+    assert rows.query(merge) == [(2, 2, 0, 0)]
+    assert sorted(rows.query("SELECT * FROM m.t"), key=str) == [("a", 21), ("b", 2), ("c", 60), (None, 3)]
+
+
 def test_merge_may_only_delete_or_only_insert(rows: Gate) -> None:
     source = "(SELECT * FROM (VALUES ('a', 10), ('a', 11), ('c', 30), ('c', 31)) AS v(k, n)) AS s"
     merge = f"MERGE INTO m.t AS t USING {source} ON t.k = s.k WHEN"
@@ -84,8 +95,10 @@ def test_merge_may_only_delete_or_only_insert(rows: Gate) -> None:
 
 def test_merge_by_two_rows_of_the_source_fails(rows: Gate) -> None:
     source = "(SELECT 'a' AS k, 1 AS n UNION ALL SELECT 'a', 2) AS s"
-    with pytest.raises(GateError, match="DELTA_MULTIPLE_SOURCE_ROW_MATCHING_TARGET_ROW_IN_MERGE"):
-        rows.query(f"MERGE INTO m.t AS t USING {source} ON t.k = s.k WHEN MATCHED THEN UPDATE SET n = s.n")
+    update = f"MERGE INTO m.t AS t USING {source} ON t.k = s.k WHEN MATCHED THEN UPDATE SET n = s.n"
+    for merge in (update, f"{update} WHEN NOT MATCHED THEN INSERT (k) VALUES (s.k)"):
+        with pytest.raises(GateError, match="DELTA_MULTIPLE_SOURCE_ROW_MATCHING_TARGET_ROW_IN_MERGE"):
+            rows.query(merge)
 
 
 def test_a_table_is_a_delta_table(rows: Gate) -> None:

@@ -115,7 +115,7 @@ class Line:
                 cursor.execute(text, parameters, input_stream=BytesIO(body) if body is not None else None)
                 if body is not None or not cursor.description:
                     return Answer()
-                rows = [tuple(row) for row in cursor.fetchall()]
+                rows = list(_tuples(cursor.fetchall_arrow()))
                 return Answer(rows, counts=cursor.description[0][0] == "num_affected_rows")
         except driver_errors() as error:
             found = error_of(error)
@@ -158,8 +158,8 @@ class Line:
         try:
             with self.open().cursor() as cursor:
                 cursor.execute(text, parameters)
-                while rows := cursor.fetchmany(_BATCH_ROWS):
-                    yield from map(tuple, rows)
+                while (rows := cursor.fetchmany_arrow(_BATCH_ROWS)).num_rows:
+                    yield from _tuples(rows)
         except driver_errors() as error:
             raise error_of(error) from error
 
@@ -172,6 +172,11 @@ class Line:
                     yield from rows.to_batches()
         except driver_errors() as error:
             raise error_of(error) from error
+
+
+def _tuples(rows: "pa.Table") -> Iterator[tuple[Any, ...]]:
+    """The rows; the connector would make them by way of pandas, which takes longer than a small answer itself."""
+    return zip(*(column.to_pylist() for column in rows.columns), strict=True)
 
 
 def pause(config: DatabricksConfig, attempt: int) -> None:
