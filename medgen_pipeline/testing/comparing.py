@@ -169,14 +169,19 @@ class ComparisonContract(Behaviour):
         self, backend: Backend, table: SourceTable
     ) -> None:
         before: list[Row] | None = None
+        states = {}
         for number, rows in enumerate(random_releases(table, 9)):
             release = f"2026-02-{number + 1:02}"
             counts = load(backend.new_loader(), table, rows, release)
             if before is not None:
                 assert counts == differences(before, rows, len(table.key)), release
                 assert undone(backend, table, Counter(rows), release) == Counter(before)
-            assert backend.production(table) == Counter(rows)
+            states[release] = Counter(rows)
+            assert backend.production(table) == states[release]
             before = rows
+        with backend.new_loader() as loader:
+            assert {release: Counter(loader.read_as_of(table, release)) for release in states} == states
+            assert not loader.find_drift(table).found
 
     def test_comparing_touches_no_production_row(self, backend: Backend) -> None:
         load(backend.new_loader(), NAMES, [A, B])

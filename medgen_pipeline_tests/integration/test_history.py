@@ -1,16 +1,10 @@
 """What the feed and the audit are for: a table as of an earlier release, changes between releases, drift."""
 
-import shutil
-import tempfile
-from collections import Counter
 from pathlib import Path
 
 import dagster as dg
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.loaders import AbstractNativeLoader, LoaderError, LoaderFactory
 from medgen_pipeline.loading.findings import DRIFT_CHECK
 from medgen_pipeline.orchestration.build import build_definitions
@@ -18,44 +12,12 @@ from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
 from medgen_pipeline.orchestration.targets import DatabaseTarget
 from medgen_pipeline.testing import Mirror
 from medgen_pipeline.testing.files import GOOD
-from medgen_pipeline.testing.loads import HISTORY, MONDO, NAMES
-from medgen_pipeline_tests.integration.test_strategies import lines_of
+from medgen_pipeline.testing.loads import NAMES
 from medgen_pipeline_tests.loaders.support import postgres_mirror, query
 
 
 def loader_of(mirror: Mirror) -> AbstractNativeLoader:
     return LoaderFactory.create_loader(mirror.dsn, {"schema": mirror.backend.schema})
-
-
-@st.composite
-def chains(draw: st.DrawFn) -> tuple[SourceTable, list[list[bytes]], list[bool]]:
-    table = draw(st.sampled_from([MONDO, HISTORY]))
-    always = b"\t".join([b"1"] * len(table.columns))  # no load empties a table
-    releases = [[*lines, always] for lines in draw(st.lists(lines_of(table), min_size=2, max_size=4))]
-    return table, releases, draw(st.lists(st.booleans(), min_size=4, max_size=4))
-
-
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(chain=chains())
-def test_every_earlier_release_can_be_read_back_row_by_row(
-    database: str, chain: tuple[SourceTable, list[list[bytes]], list[bool]]
-) -> None:
-    table, releases, whole = chain
-    home = Path(tempfile.mkdtemp())
-    try:
-        query(database, "DROP SCHEMA IF EXISTS medgen, medgen_changes, medgen_audit CASCADE")
-        mirror = postgres_mirror(database, home, table, "medgen")
-        states = {}
-        for number, (lines, force) in enumerate(zip(releases, whole, strict=False)):
-            label = f"2026-01-{number + 10}"
-            mirror.load(lines, release=label, force_warehouse=force)
-            states[label] = mirror.production()
-            with loader_of(mirror) as loader:
-                for earlier, rows in states.items():
-                    assert Counter(loader.read_as_of(table, earlier)) == rows
-                assert not loader.find_drift(table).found
-    finally:
-        shutil.rmtree(home)
 
 
 @pytest.fixture
