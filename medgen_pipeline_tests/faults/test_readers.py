@@ -112,6 +112,7 @@ def _read(
                 seen[one] += 1
                 if seen.total() >= reads:
                     enough.set()
+                    time.sleep(0.005)  # the loads go on, which need the time
                 if stop.is_set():
                     break
     except (psycopg.Error, AssertionError) as error:

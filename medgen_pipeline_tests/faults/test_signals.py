@@ -46,10 +46,10 @@ SELECT pg_advisory_lock(4711)
 """
 
 
-# The staging table's own making waits for it.
+# The making of the first staging table waits for it.
 SLOW_STAGING = """
 CREATE FUNCTION public.slow_down() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
-IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE object_identity = 'medgen_staging.names') THEN
+IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE schema_name = 'medgen_staging') THEN
     PERFORM pg_advisory_xact_lock_shared(4711);
 END IF; END $$;
 CREATE EVENT TRIGGER slow_down ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION public.slow_down();

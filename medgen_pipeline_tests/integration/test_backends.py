@@ -28,6 +28,7 @@ from medgen_pipeline.orchestration.build import build_definitions
 from medgen_pipeline_tests.documents import Document, filled
 from medgen_pipeline_tests.integration.conftest import PROJECT
 from medgen_pipeline_tests.integration.support import Run, run_of
+from medgen_pipeline_tests.loaders.duckdb_backend import kept_open
 from medgen_pipeline_tests.loaders.redshift_support import BUCKET, ROLE, GatedRedshift
 from medgen_pipeline_tests.loaders.support import PostgresBackend
 from medgen_pipeline_tests.medgen import CURATED_TABLES, TABLES
@@ -104,7 +105,8 @@ def test_redshift_and_duckdb_are_a_dsn_and_nothing_else_changes(
         "redshift": redshift_by_name,
         "duckdb": {"MEDGEN_DSN": f"duckdb:///{tmp_path}/medgen.duckdb"},
     }
-    seen = {name: seen_through({**source, **settings}, monkeypatch) for name, settings in warehouses.items()}
+    with kept_open():
+        seen = {name: seen_through({**source, **settings}, monkeypatch) for name, settings in warehouses.items()}
     first = seen["postgres"]
     assert len(first.run.metadata) == len(TABLES) + len(CURATED_TABLES)
     for name, other in seen.items():

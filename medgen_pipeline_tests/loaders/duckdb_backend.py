@@ -1,8 +1,12 @@
 """A DuckDB file as the conformance suite's warehouse."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import pytest
 
 from medgen_pipeline.testing import Backend, Row
 
@@ -31,3 +35,20 @@ class DuckDBFile(Backend):
     def create_schema(self, name: str) -> None:
         if name != MAIN:
             super().create_schema(name)
+
+
+@contextmanager
+def kept_open() -> Iterator[None]:
+    """Keep the first file open that somebody opens: opening one takes as long as a small load."""
+    connect, kept = duckdb.connect, ExitStack()
+
+    def connect_and_keep(path: Path | str = ":memory:", **more: Any) -> duckdb.DuckDBPyConnection:
+        opened = connect(path, **more)
+        if path != ":memory:":
+            duckdb.connect = connect
+            kept.enter_context(connect(path, **more))
+        return opened
+
+    with kept, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duckdb, "connect", connect_and_keep)
+        yield

@@ -9,7 +9,7 @@ from medgen_pipeline.catalog import CURATED_TABLES, CuratedTable
 from medgen_pipeline.release import Archive
 from medgen_pipeline.testing import Row
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
-from medgen_pipeline_tests.loaders.duckdb_backend import DuckDBFile
+from medgen_pipeline_tests.loaders.duckdb_backend import DuckDBFile, kept_open
 from medgen_pipeline_tests.loaders.support import new_loader
 
 
@@ -19,15 +19,16 @@ def test_curated_tables_of_a_file_are_those_of_postgresql(
     file = DuckDBFile.of(tmp_path)
     warehouses = [CuratedWarehouse(loader, database) for loader in (lambda: new_loader(database), file.new_loader)]
     differ = []
-    for release in samples:
-        for warehouse in warehouses:
-            warehouse.bring_to(release, Archive(tmp_path / "archive"))
-        reasons = [{name: made.strategy_reason for name, made in one.make_all().items()} for one in warehouses]
-        assert reasons[0] == reasons[1]
-        for table in CURATED_TABLES:
-            one, other = (Counter(rows_of(warehouse, table)) for warehouse in warehouses)
-            if one != other:
-                differ.append((release.name, table.name, one - other, other - one))
+    with kept_open():
+        for release in samples:
+            for warehouse in warehouses:
+                warehouse.bring_to(release, Archive(tmp_path / "archive"))
+            reasons = [{name: made.strategy_reason for name, made in one.make_all().items()} for one in warehouses]
+            assert reasons[0] == reasons[1]
+            for table in CURATED_TABLES:
+                one, other = (Counter(rows_of(warehouse, table)) for warehouse in warehouses)
+                if one != other:
+                    differ.append((release.name, table.name, one - other, other - one))
     assert differ == []
     assert sum(reason.startswith("followed") for reason in reasons[1].values()) > 5
 
