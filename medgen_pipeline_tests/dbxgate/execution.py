@@ -218,7 +218,7 @@ class Execution:
                 for column, values in zip(table.columns, rows.columns, strict=True)
             )
         ):
-            number = rows.num_rows
+            number = int(rows.num_rows)
             append(table.path, rows.rename_columns([column.name for column in table.columns]))
         else:
             number = self.engine.number(f"INSERT INTO {self.engine.target(table.path)} {select}", self.running)
