@@ -98,6 +98,7 @@ def test_the_examination_tells_the_hashes_and_the_time_in_the_gzip_header(tmp_pa
     path.write_bytes(TEXT)
     examined = examine(path, url=URL, is_gzip=False)
     assert examined.sha256 == examined.content_sha256 == sha256(TEXT)
+    assert examined.gzip_time is None
 
 
 def test_a_gzip_file_of_several_members_is_one_table(tmp_path: Path) -> None:
@@ -124,6 +125,10 @@ def test_a_file_that_decompresses_to_too_much_is_refused_before_all_of_it_was(tm
         Archive(tmp_path, max_content_bytes=100_000).admit(path, url=URL, is_gzip=True)
     assert "Not archived" in str(error.value)
     assert not (tmp_path / "sha256").exists()
+    path.write_bytes(GZIP)
+    assert examine(path, url=URL, is_gzip=True, max_content_bytes=len(TEXT))
+    with pytest.raises(RefusedFileError, match="decompresses to more than"):
+        examine(path, url=URL, is_gzip=True, max_content_bytes=len(TEXT) - 1)
 
 
 def test_a_file_that_inflates_a_thousandfold_is_examined_in_little_memory(tmp_path: Path) -> None:
@@ -147,7 +152,7 @@ def test_a_file_that_inflates_a_thousandfold_is_examined_in_little_memory(tmp_pa
         pytest.param(b"", "an empty file", id="empty"),
         pytest.param(b"<!DOCTYPE html><html>Down", "HTML or XML page", id="html"),
         pytest.param(b"\xef\xbb\xbf\n <html>", "HTML or XML page", id="html after BOM and blanks"),
-        pytest.param(TEXT, "something else", id="plain text"),
+        pytest.param(TEXT, r"expected a gzip file \(1f 8b\), got something else", id="plain text"),
         pytest.param(gzip.compress(b""), "holds no data", id="gzip of nothing"),
         pytest.param(gzip.compress(b"#CUI|\n" + bytes(65 << 20), 1), "longer than 67,108,864 bytes", id="endless line"),
         pytest.param(GZIP[:5], "ends too early", id="cut in the header"),
@@ -179,7 +184,7 @@ def test_a_file_that_is_no_whole_gzip_table_is_refused_and_leaves_no_trace(
     [
         pytest.param(b"", "an empty file", id="empty"),
         pytest.param(b"\n<html>", "HTML or XML page", id="html"),
-        pytest.param(GZIP, "a gzip file", id="gzip"),
+        pytest.param(GZIP, "expected a plain text table, got a gzip file", id="gzip"),
     ],
 )
 def test_a_file_that_is_no_plain_table_is_refused_and_leaves_no_trace(

@@ -168,6 +168,8 @@ def test_a_limit_that_cannot_be_meant_is_refused_with_name_value_and_range(name:
 def test_a_first_load_may_have_any_size() -> None:
     assert closed(FramingReport(rows=1), first_load(1)) == []
     assert closed(FramingReport(rows=50_000_000), first_load(50_000_000)) == []
+    taken_over = replace(first_load(1), deleted=1000)
+    assert closed(FramingReport(rows=1), taken_over) == []
 
 
 @pytest.mark.parametrize("counts", [first_load(9, by_key=False), change(9, 9, by_key=False)], ids=["first", "later"])
@@ -190,6 +192,17 @@ def test_a_gate_that_closes_early_would_close_at_the_end_of_any_such_file(
         whole = FramingReport(rows=rows + more_rows, rejected=rejected + more_rejected)
         assert closed(whole, first_load(whole.rows), limits)
         assert (gate.setting is None) is (rows == 0)
+
+
+def test_a_gate_closes_early_above_the_limit_and_offers_what_opens_it() -> None:
+    limits = GateLimits(max_rejected_percent=10)
+    assert gate_closed_early(limits, FramingReport(rows=50, rejected=10), 90) is None
+    gate = gate_closed_early(limits, FramingReport(rows=50, rejected=11), 90)
+    assert gate is not None
+    assert (gate.setting, gate.value) == ("max_rejected_percent", 19.0)  # of the lines that were read
+    hopeless = gate_closed_early(limits, FramingReport(rejected=11), 90)
+    assert hopeless is not None
+    assert hopeless.setting is None
 
 
 def test_every_gate_that_is_closed_is_named() -> None:
@@ -234,7 +247,10 @@ def test_the_error_names_the_table_every_reason_and_the_load() -> None:
     error = GatesClosedError(NAMES, gates, 4711)
     assert str(error).startswith("names was not published, production is as it was. Too small. Too odd. ")
     assert "load 4711" in str(error)
-    assert (error.table, error.closed) == (NAMES, gates)
+    assert (error.table, error.closed, error.staged) == (NAMES, gates, True)
+    nothing_staged = GatesClosedError(NAMES, gates, 4711, staged=False)
+    assert not nothing_staged.staged
+    assert "kept" not in str(nothing_staged)
 
 
 def test_the_run_config_has_the_fields_and_the_defaults_of_the_gates_and_of_a_load() -> None:

@@ -104,9 +104,11 @@ def test_nothing_is_asked_for_while_everything_is_as_loaded() -> None:
 
 
 def test_a_changed_file_leads_to_its_table_and_what_is_downstream() -> None:
-    request = decided(published(names=NEW)).request
+    decision = decided(published(names=NEW))
+    request = decision.request
     assert request is not None
     assert request.assets == (CONCEPT, NAMES.asset)
+    assert {one.attempts for one in decision.asked.values()} == {1}
     assert request.versions == {NAMES.asset: NEW}
     assert (request.release, request.attempt) == ("2026-01-07", 1)
 
@@ -193,6 +195,24 @@ def test_an_older_file_is_followed_only_when_it_has_been_there_for_a_day() -> No
     assert decided(what, records, now=NOW + DAY).request
     elsewhere = replace(records, url_of={NAMES.asset: "https://mirror.test/NAMES.gz", MERGED.asset: MERGED.url})
     assert decided(what, elsewhere).request
+
+
+def test_a_file_of_the_same_time_and_another_size_is_no_older_one() -> None:
+    assert decided(published(names=replace(OLD, size=11))).request
+
+
+def test_a_file_that_the_source_never_had_is_noted_and_holds_no_other_up() -> None:
+    what = published(names=NEW)
+    files = {NAMES.file_name: what.memory.files[NAMES.file_name]}
+    decision = decided(replace(what, memory=replace(what.memory, files=files)))
+    assert decision.notes == ("The source never had MERGED.gz.",)
+    assert decision.request is not None
+    assert decision.request.assets == (CONCEPT, NAMES.asset)
+
+
+def test_an_asset_that_was_asked_for_and_is_defined_no_more_is_forgotten() -> None:
+    decision = decided(published(), asked={"host/gone": Asked("1", 1, f"{NOW - DAY:%Y-%m-%dT%H:%M:%SZ}", "key")})
+    assert (decision.request, decision.asked) == (None, {})
 
 
 def test_a_missing_file_is_noted_and_its_table_left_alone() -> None:
