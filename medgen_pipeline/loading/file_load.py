@@ -205,7 +205,8 @@ class _FileLoad(Load):
             return False
         with self._missing_columns_close_a_gate():
             removed, added = self._frame(changes)
-        if removed.report.pieces or added.report.rejected or self._may_hold_pieces(last):
+        unknown = removed.report.rejected > (last.rows_rejected or 0)  # an earlier version has taken them for rows
+        if unknown or removed.report.pieces or added.report.rejected or self._may_hold_pieces(last):
             # Line numbers, and which lines are one record, take the whole file; bad lines are rare enough for that.
             self._result.strategy_reason = "the file has, or had, lines that are no rows by themselves"
             return False

@@ -169,7 +169,8 @@ class LineFramer:
         trailing = table.framing.trailing
         between = re.escape(self._delimiter)
         any_fields = [field_pattern(table, column, self._delimiter, max_bytes, b"") for column in layout.columns]
-        if not trailing:  # then LF ends the last one
+        if not trailing:  # then LF ends the last one. A CR before it is no value's: the header tells of CRLF
+            fields[-1] += rb"(?<!\r)"
             any_fields[-1] = fields[-1]
         self._good_lines, self._records = (
             re.compile(rb"(?:" + between.join(these) + re.escape(trailing) + rb"\n)*") for these in (fields, any_fields)
@@ -308,6 +309,8 @@ class LineFramer:
         found = line.count(self._delimiter) + (self._table.framing is Framing.TAB)
         if found != len(self._layout.columns):
             return f"{found} fields, expected {len(self._layout.columns)}"
+        if self._table.framing is Framing.TAB and line.endswith(b"\r"):
+            return "CR at its end"
         fields = [_repaired(field) for field in line.split(self._delimiter)[: len(self._layout.columns)]]  # as stored
         wrong = misfits(self._table, self._layout.columns, fields, self._delimiter, self._max_bytes)
         return "; ".join(wrong) or "refused by the line pattern"

@@ -119,6 +119,15 @@ def test_lines_rejected_before_stay_rejected_and_are_counted(database: str, home
     assert query(database, recorded, new.load_id) == [(52, two), (53, three)]
 
 
+def test_where_an_earlier_version_took_a_line_for_a_row_everything_is_compared(database: str, home: Path) -> None:
+    mirror = postgres_mirror(database, home, HISTORY, "medgen")
+    rows = [b"C%d\tC0\tJan" % number for number in range(50)]
+    mirror.load([*rows, b"C77\tC0\tJan\r"])
+    query(database, "UPDATE medgen_audit.load_run SET rows_rejected = 0")
+    new = mirror.load(rows, release="2026-01-14")
+    assert (new.strategy_reason, new.report.rejected) == (PIECES, 0)
+
+
 def test_a_file_with_more_bad_lines_than_may_be_stops_early(database: str, home: Path) -> None:
     mirror = postgres_mirror(database, home, NAMES, "medgen")
     mirror.load(GOOD)

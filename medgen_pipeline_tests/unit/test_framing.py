@@ -169,6 +169,12 @@ def test_a_crlf_file_reads_as_its_lf_twin() -> None:
     assert crlf.rejected == plain.rejected
 
 
+def test_a_cr_at_a_line_s_end_is_no_value_s_where_nothing_else_ends_it() -> None:
+    framed = frame(HISTORY, file_of(HISTORY, b"C1\tC2\tJan\r", b"C3\tC4\t\r", b"C5\tC\r6\tFeb"))
+    assert framed.rows == [["C5", "C\r6", "Feb"]]
+    assert [(row.line_number, row.reason) for row in framed.rejected] == [(2, "CR at its end"), (3, "CR at its end")]
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -468,6 +474,8 @@ def cells(table: SourceTable, line: bytes) -> list[bytes] | None:
 
 def row_of(table: SourceTable, record: bytes) -> list[str | None] | None:
     fields = cells(table, record)
+    if table.framing is Framing.TAB and record.endswith(b"\r"):
+        return None
     if b"\0" in record or fields is None or len(fields) != len(table.columns):
         return None
     for column, value in zip(table.columns, fields, strict=True):
