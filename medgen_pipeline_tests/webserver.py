@@ -99,15 +99,28 @@ def run_job(address: str, job: str, *assets: Sequence[str]) -> str:
         },
     )["launchRun"]
     assert "run" in launched, launched
+    return ended(address, launched["run"]["id"])
+
+
+def ended(address: str, run: str) -> str:
+    """Wait for the end of a run; its status."""
     deadline = time.monotonic() + 600
     while True:
-        found = ask(
-            address,
-            "query ($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }",
-            run=launched["run"]["id"],
-        )
+        found = ask(address, "query ($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }", run=run)
         status = str(found["runOrError"]["status"])
         if status in {"SUCCESS", "FAILURE", "CANCELED"}:
             return status
         assert time.monotonic() < deadline, status
         time.sleep(0.5)
+
+
+def runs_of(address: str, **tags: str) -> list[dict[str, Any]]:
+    """Runs with these tags, the newest first: ``id``, ``status`` and what they make."""
+    found = ask(
+        address,
+        """query ($tags: [ExecutionTag!]!) { runsOrError(filter: {tags: $tags}) { ... on Runs { results {
+          id status assetSelection { path } } } } }""",
+        tags=[{"key": f"dagster/{name}", "value": value} for name, value in tags.items()],
+    )
+    runs: list[dict[str, Any]] = found["runsOrError"]["results"]
+    return runs

@@ -6,6 +6,7 @@ thread, Dagster included: the fixtures end with this package.
 
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from medgen_pipeline_tests.ui.deployment import UiDeployment, deployed
+from medgen_pipeline_tests.webserver import runs_of
 
 # Runs wait for the daemon and start a process for each step; on a busy machine that takes a while.
 PATIENCE_MS = 120_000
@@ -48,19 +50,28 @@ class Window:
     def text(self, text: str) -> Locator:
         return self.page.get_by_text(text).first
 
+    def launch(self, button: str, asset: str) -> str:
+        """Click a button of an asset's page; the run of this asset that it leads to.
+
+        The page of a run draws itself anew as long as the run goes on; whoever need not look at it asks the server.
+        """
+        before = runs_of(self.address)
+        self.button(button).click()
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while (runs := runs_of(self.address)) == [] or len(runs) == len(before):
+            assert time.monotonic() < deadline, "no run was launched"
+            time.sleep(0.3)
+        assert [key["path"] for key in runs[0]["assetSelection"] or ()] in ([], [asset.split("/")])
+        return str(runs[0]["id"])
+
     def materialize(self, asset: str) -> str:
-        """Click *Materialize* on an asset's page and follow to the run; its id."""
+        """Click *Materialize* on an asset's page; the run."""
         self.open(f"/assets/{asset}?view=overview")
-        self.button("Materialize").click()
-        self.page.get_by_text("View", exact=True).click()
-        return self.run_shown()
+        return self.launch("Materialize", asset)
 
-    def run_shown(self) -> str:
-        self.page.wait_for_url("**/runs/*")
-        return self.page.url.rsplit("/", 1)[1]
-
-    def terminate(self) -> None:
-        """Terminate the run that is shown."""
+    def terminate(self, run: str) -> None:
+        """Terminate a run on its page."""
+        self.open(f"/runs/{run}")
         self.button("Terminate").click()
         self.page.get_by_role("dialog").get_by_role("button", name="Terminate").click()
         self.text("RUN_CANCELED").wait_for()
@@ -95,16 +106,9 @@ def deployment(browser: Browser, postgres_server: str) -> Iterator[UiDeployment]
 
 @pytest.fixture(scope="package")
 def window(browser: Browser, deployment: UiDeployment) -> Iterator[Window]:
-    with opened(browser, deployment.address) as shown:
-        yield shown
-
-
-@contextmanager
-def opened(browser: Browser, address: str) -> Iterator[Window]:
-    """A window on the UI at an address."""
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.set_default_timeout(PATIENCE_MS)
-    shown = Window(page, address)
+    shown = Window(page, deployment.address)
     expect.set_options(timeout=PATIENCE_MS)
     page.on("console", lambda said: shown.complaints.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: shown.complaints.append(str(error)))

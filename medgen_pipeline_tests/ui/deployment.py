@@ -33,6 +33,7 @@ class UiDeployment:
         warehouse: The role and the database that the tables are in.
         instance: The role and the database of Dagster's own storage.
         source: The folder that the double of NCBI serves.
+        genereviews: The folder of another source, which is looked at every six seconds once its sensor is on.
         log: What webserver and daemon have printed.
     """
 
@@ -40,6 +41,7 @@ class UiDeployment:
     warehouse: Account
     instance: Account
     source: Path
+    genereviews: Path
     log: Path
 
     def publish(self, day: str, *tables: SourceTable, successor: bool = False) -> None:
@@ -55,8 +57,8 @@ class UiDeployment:
 
 
 @contextmanager
-def deployed(postgres_server: str, **settings: str) -> Iterator[UiDeployment]:
-    """Start everything, with these variables besides, in a folder that goes at the end."""
+def deployed(postgres_server: str) -> Iterator[UiDeployment]:
+    """Start everything, in a folder that goes at the end."""
     foreign = tuple(name for name in os.environ if name.startswith(_FOREIGN))
     environment = {name: value for name, value in os.environ.items() if name not in foreign}
     with (
@@ -67,15 +69,19 @@ def deployed(postgres_server: str, **settings: str) -> Iterator[UiDeployment]:
         ncbi_double(source := Path(name, "ncbi")) as double,
     ):
         folder = Path(name)
-        source.mkdir()
+        genereviews = folder / "genereviews"
+        for made in (source, genereviews):
+            made.mkdir()
         environment |= instance.dagster_variables | {
             "DAGSTER_HOME": str(write_instance(folder / "dagster", pg_port)),
             "MEDGEN_HOME": str(folder / "home"),
             "MEDGEN_SOURCE_URL": double.url,
             "MEDGEN_DSN": warehouse.dsn,
-            **settings,
+            "MEDGEN_GENEREVIEWS_SOURCE_URL": genereviews.as_uri(),
+            "MEDGEN_QUIET_MINUTES": "0",
+            "MEDGEN_SENSOR_MINUTES": "0.1",
         }
         port, log = free_port(), folder / "dagster.log"
         command = [sys.executable, "-m", "dagster", "dev", "--workspace", "workspace.yaml", "--port", str(port)]
         with running(command, port, environment, PROJECT, log) as address:
-            yield UiDeployment(address, warehouse, instance, source, log)
+            yield UiDeployment(address, warehouse, instance, source, genereviews, log)

@@ -1,75 +1,63 @@
-"""The sensor, turned on by a click, before NCBI publishes some of the files again."""
+"""A source's sensor, turned on by a click, before some of the source's files are published again."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser
 
-from medgen_pipeline.catalog import table_by_name
+from medgen_pipeline.catalog import SourceTable
+from medgen_pipeline.catalog.sources.genereviews import GENEREVIEWS, TABLES
+from medgen_pipeline.rows.published import content_of
 from medgen_pipeline.testing import Row
+from medgen_pipeline_tests.integration.support import publish
 from medgen_pipeline_tests.loaders.support import query
-from medgen_pipeline_tests.ui.conftest import Window, opened
-from medgen_pipeline_tests.ui.deployment import UiDeployment, deployed
-from medgen_pipeline_tests.webserver import ask, run_job
+from medgen_pipeline_tests.ui.conftest import Window
+from medgen_pipeline_tests.ui.deployment import UiDeployment
+from medgen_pipeline_tests.webserver import ended, runs_of
 
 pytestmark = pytest.mark.ui
 
-NAMES, MERGED, SOURCES = MIRRORED = tuple(table_by_name(name) for name in ("names", "merged", "medgen_sources"))
-SENSOR = "/locations/medgen_pipeline/sensors/new_release_sensor"
+SENSOR = f"new_{GENEREVIEWS.name}_release_sensor"
+NAMES = sorted(table.name for table in TABLES)
 
 
-@pytest.fixture(scope="module")
-def following(browser: Browser, postgres_server: str) -> Iterator[UiDeployment]:
-    """A deployment of its own, with a small mirror as its source and all of it loaded."""
-    del browser
-    settings = {"MEDGEN_QUIET_MINUTES": "0", "MEDGEN_SENSOR_MINUTES": "0.1", "MEDGEN_CURATED": "false"}
-    with deployed(postgres_server, **settings) as made:
-        made.publish("2026-01-07", *MIRRORED)
-        assert run_job(made.address, "refresh_medgen", *(("medgen", table.name) for table in MIRRORED)) == "SUCCESS"
-        yield made
-
-
-@pytest.fixture
-def sensor_window(browser: Browser, following: UiDeployment) -> Iterator[Window]:
-    with opened(browser, following.address) as shown:
-        yield shown
-        assert shown.complaints == []
+def published(deployment: UiDeployment, rows: int, *tables: SourceTable) -> None:
+    for table in tables:
+        publish(deployment.genereviews, table, content_of(table, [[b"1"] * len(table.columns)] * rows))
 
 
 def loads(deployment: UiDeployment) -> list[Row]:
+    """Each successful load's table and rows inserted."""
+    names = ", ".join(f"'{name}'" for name in NAMES)
     return query(
-        deployment.warehouse.dsn, "SELECT table_name, release::text, status FROM medgen_audit.load_run ORDER BY load_id"
+        deployment.warehouse.dsn,
+        "SELECT table_name, rows_inserted FROM medgen_audit.load_run"  # noqa: S608  # names of ours
+        f" WHERE table_name IN ({names}) AND status = 'succeeded' ORDER BY load_id",
     )
 
 
-def runs_of_the_sensor(deployment: UiDeployment) -> list[tuple[str, set[str]]]:
-    """The status of each of its runs, and what it makes."""
-    found = ask(
-        deployment.address,
-        """query ($tags: [ExecutionTag!]!) { runsOrError(filter: {tags: $tags}) { ... on Runs { results {
-          status assetSelection { path } } } } }""",
-        tags=[{"key": "dagster/sensor_name", "value": "new_release_sensor"}],
-    )["runsOrError"]["results"]
-    return [(run["status"], {key["path"][-1] for key in run["assetSelection"]}) for run in found]
+def next_run(deployment: UiDeployment, before: int) -> list[str]:
+    """Wait for the sensor's next run and its end; the tables that it makes."""
+    deadline = time.monotonic() + 120
+    while len(runs := runs_of(deployment.address, sensor_name=SENSOR)) == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert len(runs) == before + 1
+    assert ended(deployment.address, runs[0]["id"]) == "SUCCESS"
+    return sorted(key["path"][-1] for key in runs[0]["assetSelection"])
 
 
 def test_a_release_on_the_server_leads_to_one_run_of_just_the_changed_tables(
-    sensor_window: Window, following: UiDeployment
+    window: Window, deployment: UiDeployment
 ) -> None:
-    before = loads(following)
-    page = sensor_window.open(SENSOR)
+    published(deployment, 5, *TABLES)
+    page = window.open(f"/locations/medgen_pipeline/sensors/{SENSOR}")
     page.get_by_role("checkbox").first.press(" ")
-    page.get_by_text("0 runs requested").first.wait_for()
-    assert runs_of_the_sensor(following) == []
-    following.publish("2026-01-14", NAMES, MERGED, successor=True)
+    assert next_run(deployment, 0) == NAMES
     page.get_by_text("1 run requested").first.wait_for()
-    deadline = time.monotonic() + 300
-    while [status for status, _ in runs_of_the_sensor(following)] not in (["SUCCESS"], ["FAILURE"]):
-        assert time.monotonic() < deadline, runs_of_the_sensor(following)
-        time.sleep(0.5)
-    assert runs_of_the_sensor(following) == [("SUCCESS", {"names", "merged"})]
-    assert sorted(loads(following)[len(before) :]) == [
-        ("merged", "2026-01-14", "succeeded"),
-        ("names", "2026-01-14", "succeeded"),
-    ]
+    page.get_by_text("0 runs requested").first.wait_for()
+    published(deployment, 8, *TABLES[:2])
+    assert next_run(deployment, 1) == sorted(table.name for table in TABLES[:2])
+    *first, one, other = loads(deployment)
+    assert sorted(first) == [(name, 5) for name in NAMES]
+    assert sorted([one, other]) == sorted((table.name, 3) for table in TABLES[:2])
+    page.get_by_role("checkbox").first.press(" ")

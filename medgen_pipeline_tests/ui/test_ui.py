@@ -20,7 +20,7 @@ from medgen_pipeline_tests.loaders.support import query
 from medgen_pipeline_tests.medgen import CURATED_TABLES, TABLES
 from medgen_pipeline_tests.ui.conftest import Window
 from medgen_pipeline_tests.ui.deployment import UiDeployment
-from medgen_pipeline_tests.webserver import ask
+from medgen_pipeline_tests.webserver import ask, ended, run_job
 
 pytestmark = pytest.mark.ui
 
@@ -34,7 +34,7 @@ NAMES, MERGED = table_by_name("names"), table_by_name("merged")
 def first_load(window: Window) -> str:
     """Materializes ``medgen/names`` by click; the run."""
     run = window.materialize("medgen/names")
-    window.text("RUN_SUCCESS").wait_for()
+    assert ended(window.address, run) == "SUCCESS"
     return run
 
 
@@ -44,10 +44,10 @@ def terminated(window: Window, deployment: UiDeployment, first_load: str) -> lis
     del first_load
     deployment.publish("2026-01-14", successor=True)
     with names_locked(deployment) as observer:
-        window.materialize("medgen/names")
+        run = window.materialize("medgen/names")
         observer.wait_for_a_blocked_load()
         assert ("relation", "medgen_staging.names") in observer.leftovers()
-        window.terminate()
+        window.terminate(run)
         return active(observer)
 
 
@@ -65,12 +65,10 @@ def active(observer: Observer) -> list[Row]:
 
 
 @pytest.fixture(scope="module")
-def second_load(window: Window, terminated: list[Row]) -> str:
-    """Materializes ``medgen/names`` again after the terminated run; the run."""
+def second_load(deployment: UiDeployment, terminated: list[Row]) -> None:
+    """Materializes ``medgen/names`` again after the terminated run."""
     del terminated
-    run = window.materialize("medgen/names")
-    window.text("RUN_SUCCESS").wait_for()
-    return run
+    assert run_job(deployment.address, "refresh_medgen", ["medgen", "names"]) == "SUCCESS"
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +78,7 @@ def refused(window: Window, deployment: UiDeployment) -> str:
     content = gzip.decompress(published.read_bytes())
     published.write_bytes(gzip.compress(content + b"a damaged line\n" * 5))
     run = window.materialize("medgen/merged")
-    window.text("RUN_FAILURE").wait_for()
+    assert ended(window.address, run) == "FAILURE"
     return run
 
 
@@ -96,9 +94,8 @@ def overridden(window: Window, deployment: UiDeployment, refused: str) -> str:
     window.page.keyboard.insert_text(override)
     window.text("No errors").wait_for()
     window.page.get_by_role("button", name="Materialize").last.click()
-    run = window.run_shown()
     window.text("RUN_SUCCESS").wait_for()
-    return run
+    return window.page.url.rsplit("/", 1)[1]
 
 
 def override_offered_by(deployment: UiDeployment, run: str) -> str:
@@ -201,15 +198,13 @@ def test_the_next_release_loads_after_that_and_its_metrics_plot(window: Window, 
     ] == [str(updated), "0"]
 
 
-def test_a_terminated_check_leaves_nothing_running(window: Window, deployment: UiDeployment, second_load: str) -> None:
-    del second_load
+@pytest.mark.usefixtures("second_load")
+def test_a_terminated_check_leaves_nothing_running(window: Window, deployment: UiDeployment) -> None:
     with names_locked(deployment) as observer:
         window.open("/assets/medgen/names?view=checks")
-        window.button("Execute all").click()
-        window.page.get_by_text("View", exact=True).click()
-        window.run_shown()
+        run = window.launch("Execute all", "medgen/names")
         observer.wait_for_a_blocked_load()
-        window.terminate()
+        window.terminate(run)
         assert active(observer) == []
     assert claimed_slots(deployment) == []
 
