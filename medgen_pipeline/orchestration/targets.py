@@ -140,7 +140,7 @@ def target_of(settings: Settings) -> Target:
         return EmbeddedTarget(
             schema=settings.warehouse_schema, home=settings.home, binaries=settings.pg_bin, user=settings.pg_user
         )
-    where = {"dsn": dg.EnvVar(settings.dsn_variable), "schema": settings.warehouse_schema}
+    where: dict[str, Any] = {"dsn": dg.EnvVar(settings.dsn_variable), "schema": settings.warehouse_schema}
     if scheme.partition("+")[0] != "redshift":
         return _BY_SCHEME.get(scheme, DatabaseTarget)(**where)
     return RedshiftTarget(

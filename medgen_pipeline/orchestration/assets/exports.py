@@ -56,7 +56,7 @@ def exported(
         settings: Others of ``dg.asset``.
     """
     key = names.export_key(form)
-    return dg.asset(
+    made: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(
         name=key.path[-1],
         key_prefix=key.path[:-1],
         deps=[names.table_key(table) for table in tables],
@@ -70,6 +70,7 @@ def exported(
         pool=names.warehouse,
         **settings,
     )
+    return made
 
 
 def build_export_asset(
