@@ -117,20 +117,13 @@ def closed_gates(table: Table, limits: GateLimits, report: FramingReport, counts
     before, after = counts.rows_before, counts.rows_after
     if not counts.baseline and before:
         change = 100 * (after - before) / before
-        if -change > limits.max_shrink_percent:
-            yield ClosedGate(
-                f"It would shrink from {before:,} to {after:,} rows ({-change:.3g} %, at most "
-                f"{limits.max_shrink_percent:g} %).",
-                "max_shrink_percent",
-                _room(-change),
-            )
-        if change > limits.max_growth_percent:
-            yield ClosedGate(
-                f"It would grow from {before:,} to {after:,} rows ({change:.3g} %, at most "
-                f"{limits.max_growth_percent:g} %).",
-                "max_growth_percent",
-                _room(change),
-            )
+        for verb, percent, limit, setting in (
+            ("shrink", -change, limits.max_shrink_percent, "max_shrink_percent"),
+            ("grow", change, limits.max_growth_percent, "max_growth_percent"),
+        ):
+            if percent > limit:
+                moved = f"from {before:,} to {after:,} rows ({percent:.3g} %, at most {limit:g} %)"
+                yield ClosedGate(f"It would {verb} {moved}.", setting, _room(percent))
     if table.key_proven and not counts.key_is_unique and not limits.accept_broken_key:
         yield ClosedGate(
             f"Its key ({', '.join(table.key)}) repeats, and it never did in a real release.", "accept_broken_key", True

@@ -125,55 +125,36 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
     def handle_output(self, context: dg.OutputContext, obj: PendingLoad | PendingUndo | PendingCurated) -> None:
         """Load ``obj`` and attach what happened to the materialization."""
         table = any_table_by_name(table_name(context.asset_key))
-        if isinstance(obj, PendingLoad) and isinstance(table, SourceTable):
-            self._load_file(context, table, obj)
-        elif isinstance(obj, PendingUndo) and isinstance(table, SourceTable):
-            self._undo(context, table, obj)
-        elif isinstance(obj, PendingCurated) and isinstance(table, CuratedTable):
-            self._make(context, table, obj)
-        else:
-            raise TypeError(
-                f"{context.asset_key.to_user_string()}: expected a PendingLoad or PendingUndo for a table of "
-                f"NCBI's or a PendingCurated for a curated one, got {type(obj).__name__}."
-            )
-
-    def _load_file(self, context: dg.OutputContext, table: SourceTable, pending: PendingLoad) -> None:
         with permanent_errors_as_failures(context.step_key):
             loader = self.target.loader()
-            result = load_table(loader, table, pending.source, pending.archive, pending.options, context.run_id)
+            if isinstance(obj, PendingLoad) and isinstance(table, SourceTable):
+                result = load_table(loader, table, obj.source, obj.archive, obj.options, context.run_id)
+            elif isinstance(obj, PendingUndo) and isinstance(table, SourceTable):
+                result = undo(loader, table, obj.load, context.run_id)
+            elif isinstance(obj, PendingCurated) and isinstance(table, CuratedTable):
+                result = load_curated(loader, table, obj.options, context.run_id, obj.inputs)
+            else:
+                raise TypeError(
+                    f"{context.asset_key.to_user_string()}: expected a PendingLoad or PendingUndo for a table of "
+                    f"NCBI's or a PendingCurated for a curated one, got {type(obj).__name__}."
+                )
         self._report(context, table, loader, result)
-        try:
-            pending.archive.prune(pending.source.url, {pending.source.sha256})
-        except MedgenError as error:  # the load is published
-            context.log.warning("%s: older versions stay in the archive: %s", table.name, error)
-
-    def _undo(self, context: dg.OutputContext, table: SourceTable, pending: PendingUndo) -> None:
-        with permanent_errors_as_failures(context.step_key):
-            loader = self.target.loader()
-            result = undo(loader, table, pending.load, context.run_id)
-        self._report(context, table, loader, result)
-
-    def _make(self, context: dg.OutputContext, table: CuratedTable, pending: PendingCurated) -> None:
-        with permanent_errors_as_failures(context.step_key):
-            loader = self.target.loader()
-            result = load_curated(loader, table, pending.options, context.run_id, pending.inputs)
-        self._report(context, table, loader, result)
-        context.add_output_metadata(curated_metadata(pending.inputs.table, context.asset_key.path[:-1], result.metrics))
+        if isinstance(obj, PendingCurated):
+            context.add_output_metadata(curated_metadata(obj.inputs.table, context.asset_key.path[:-1], result.metrics))
+        elif isinstance(obj, PendingLoad):
+            try:
+                obj.archive.prune(obj.source.url, {obj.source.sha256})
+            except MedgenError as error:  # the load is published
+                context.log.warning("%s: older versions stay in the archive: %s", table.name, error)
 
     def _report(
         self, context: dg.OutputContext, table: Table, loader: AbstractNativeLoader, result: LoadResult
     ) -> None:
+        counts = result.counts
         context.log.info(
-            "%s: %s rows, %s inserted, %s updated, %s deleted, %s unchanged, %s rejected, by %s in %.2f s",
-            table.name,
-            result.counts.rows_after,
-            result.counts.inserted,
-            result.counts.updated,
-            result.counts.deleted,
-            result.counts.unchanged,
-            result.report.rejected,
-            result.mode,
-            result.load_seconds,
+            f"{table.name}: {counts.rows_after} rows, {counts.inserted} inserted, {counts.updated} updated, "
+            f"{counts.deleted} deleted, {counts.unchanged} unchanged, {result.report.rejected} rejected, "
+            f"by {result.mode} in {result.load_seconds:.2f} s"
         )
         context.add_output_metadata(load_metadata(table, self.target.schema, loader.table_uri(table), result))
 
