@@ -5,6 +5,7 @@ By key where the key is unique on both sides; else by whole rows as multisets, s
 
 import logging
 from dataclasses import replace
+from typing import LiteralString
 
 from psycopg import errors as pg_errors
 
@@ -22,7 +23,9 @@ def baseline(session: PostgresSession, names: TableNames, staged_rows: int) -> C
     """There is nothing to compare with: index the staged table and add up its rows, both at once."""
     content = sql.SQL(
         "SELECT count(*) FILTER (WHERE num_nulls({null_columns}) > 0), coalesce(sum({hash}), 0) FROM {staging} s"
-    ).format(staging=names.staging, null_columns=names.columns("s", names.index_columns), hash=names.row_hash("s"))
+    ).format(
+        staging=names.staging, null_columns=names.columns("s", names.table.index_columns), hash=names.row_hash("s")
+    )
     with session.beside(content) as added_up:
         indexed = build_index(session, names)
         nulls, checksum = added_up().fetchone() or (0, 0)
@@ -78,7 +81,7 @@ def compare_staged_lines(session: PostgresSession, names: TableNames, guard: Gua
     counts = None
     # Looked for among the lines themselves: repaired UTF-8 can make an added line equal to a removed one, and the
     # change set then no longer shows that another added line repeats its key.
-    if names.table.key and guard.unique_key and not _added_lines_repeat_a_key(session, names):
+    if names.table.key and guard.unique_key and not repeats_a_key(session, names, new):
         _write_by_key(session, names, new=new, old=old)
         if not (_change_set_repeats_a_key(session, names) or _insert_meets_a_kept_row(session, names)):
             counts = count_changes(session, names, guard.rows, by_key=True)
@@ -119,7 +122,7 @@ def build_index(session: PostgresSession, names: TableNames) -> bool:
         "CREATE INDEX {name} ON {staging} ({index_columns})",
         names,
         name=sql.Identifier(names.plain_index),
-        index_columns=names.columns(None, names.index_columns),
+        index_columns=names.columns(None, names.table.index_columns),
     )
     return False
 
@@ -207,25 +210,20 @@ def _checksum_of_changes(session: PostgresSession, names: TableNames) -> int:
     )
 
 
+def repeats_a_key(session: PostgresSession, names: TableNames, rows: sql.Statement, within: LiteralString = "") -> bool:
+    """Whether a key repeats in ``rows`` or has NULL in it: then it cannot tell them apart."""
+    return bool(
+        session.value(
+            "SELECT EXISTS (SELECT FROM {rows} r GROUP BY {key}{within} HAVING count(*) > 1 OR num_nulls({key}) > 0)",
+            names,
+            rows=rows,
+            within=sql.SQL(within),
+        )
+    )
+
+
 def _change_set_repeats_a_key(session: PostgresSession, names: TableNames) -> bool:
-    """Whether an inserted, deleted or updated key repeats or has NULL in it: then the key cannot tell rows apart."""
-    return bool(
-        session.value(
-            "SELECT EXISTS (SELECT FROM {changes} GROUP BY _change_type, {key}"
-            " HAVING count(*) > 1 OR num_nulls({key}) > 0)",
-            names,
-        )
-    )
-
-
-def _added_lines_repeat_a_key(session: PostgresSession, names: TableNames) -> bool:
-    return bool(
-        session.value(
-            "SELECT EXISTS (SELECT FROM {staging} WHERE _sign = '+' GROUP BY {key}"
-            " HAVING count(*) > 1 OR num_nulls({key}) > 0)",
-            names,
-        )
-    )
+    return repeats_a_key(session, names, names.parts["changes"], ", _change_type")
 
 
 def _insert_meets_a_kept_row(session: PostgresSession, names: TableNames) -> bool:

@@ -1,7 +1,7 @@
 """Publishes a change set in place, or a first load by moving the staged table. In the caller's transaction."""
 
 from medgen_pipeline.loaders import statement as sql
-from medgen_pipeline.loaders.postgres.compare import has_unique_index, make_unique_index
+from medgen_pipeline.loaders.postgres.compare import has_unique_index, make_unique_index, repeats_a_key
 from medgen_pipeline.loaders.postgres.guard import Writers, is_written_by, production_oid, what_changes_values
 from medgen_pipeline.loaders.postgres.names import TableNames
 from medgen_pipeline.loaders.postgres.session import PostgresSession
@@ -116,7 +116,8 @@ def _delete(session: PostgresSession, names: TableNames, counts: ChangeCounts) -
     # As many copies as the change set has, of however many equal rows production holds. Found through the index where
     # no column of it is NULL, which equality does not find: 0.01 s against 0.33 s for 200 of 850,000 terms.
     by_index = sql.SQL(" AND ").join(
-        sql.SQL("{} = {}").format(sql.Identifier("p", name), sql.Identifier("d", name)) for name in names.index_columns
+        sql.SQL("{} = {}").format(sql.Identifier("p", name), sql.Identifier("d", name))
+        for name in names.table.index_columns
     )
     return session.run(
         "WITH doomed AS (SELECT {columns}, count(*) AS copies, row_number() OVER () AS id FROM {changes}"
@@ -132,7 +133,7 @@ def _delete(session: PostgresSession, names: TableNames, counts: ChangeCounts) -
         names,
         by_index=by_index,
         same=names.same_row("p", "d"),
-        d_index_columns=names.columns("d", names.index_columns),
+        d_index_columns=names.columns("d", names.table.index_columns),
     ).rowcount
 
 
@@ -185,10 +186,7 @@ def make_lookups(session: PostgresSession, names: TableNames) -> None:
 
 def regain_unique_key(session: PostgresSession, names: TableNames) -> bool:
     """Make the key's index unique again once the repeated rows are gone; returns whether it is."""
-    repeats = session.value(
-        "SELECT EXISTS (SELECT FROM {production} GROUP BY {key} HAVING count(*) > 1 OR num_nulls({key}) > 0)", names
-    )
-    if repeats:
+    if repeats_a_key(session, names, names.production):
         return False
     with session.work.transaction():
         unique = has_unique_index(session, names) or make_unique_index(session, names)

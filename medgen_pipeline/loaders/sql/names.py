@@ -128,11 +128,6 @@ class TableNames:
         return self.dialect.cast(sql.Identifier(column.name), column)
 
     @property
-    def index_columns(self) -> tuple[str, ...]:
-        """What the table is looked up by."""
-        return self.table.index_columns
-
-    @property
     def other_columns(self) -> list[str]:
         """The columns outside the key."""
         return [name for name in self.table.column_names if name not in self.table.key]

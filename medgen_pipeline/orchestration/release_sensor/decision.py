@@ -281,9 +281,8 @@ class _Decider:
 
     def _ask_for(self, chosen: Sequence[str], assets: Sequence[str]) -> Decision:
         """One run of ``assets``, which are the chosen ones and what is downstream of them."""
-        versions = {
-            asset: version for asset in chosen if asset in self._pending and (version := self._version_of(asset))
-        }
+        wanted = {asset: self._published.version(table) for asset, table in self._pending.items() if asset in chosen}
+        versions = {asset: version for asset, version in wanted.items() if version}
         states = {asset: str(versions[asset]) if asset in versions else self._loaded.state(asset) for asset in assets}
         attempts = {asset: 1 + self._asked[asset].attempts for asset in chosen if asset in self._asked}
         attempt = max(attempts.values(), default=1)
@@ -294,9 +293,6 @@ class _Decider:
         asked = {asset: Asked(state, attempts.get(asset, 1), at, run_key) for asset, state in states.items()}
         request = Request(tuple(assets), versions, release, run_key, attempt)
         return Decision(request, "", tuple(self._notes), {**self._asked, **asked})
-
-    def _version_of(self, asset: str) -> FileVersion | None:
-        return self._published.version(self._tables[asset])
 
     def _digest(self, states: Mapping[str, str]) -> str:
         """Names what is asked for. A version may come back after another, so the times belong to it."""
