@@ -279,6 +279,20 @@ def test_a_record_of_another_warehouse_is_no_answer(warehouse: Warehouse, since:
     assert ANSWERED_BY not in answered(replace(look, metrics={**look.metrics, LOOKED_AT: theirs})).metrics
 
 
+def test_a_feed_that_others_have_deleted_from_is_not_followed(warehouse: Warehouse) -> None:
+    def answered(*earlier: Finding) -> Finding:
+        warehouse.edit("UPDATE medgen_audit.load_run SET dagster_run_id = 'now'")
+        with warehouse.new_loader() as loader:
+            return answer(CHECKS["required_columns_are_filled"], Subject(loader, NAMES, "now"), lambda: earlier)
+
+    warehouse.load(NAMES, ROWS)
+    look = answered()
+    warehouse.load(NAMES, [*ROWS, ("C30", None, None, "N")], release="2026-02-01")
+    warehouse.edit("DELETE FROM medgen_changes.names")
+    assert look.passed
+    assert not answered(look).passed
+
+
 def test_a_check_that_is_asked_for_by_itself_looks(warehouse: Warehouse) -> None:
     warehouse.load(NAMES, ROWS)
     with warehouse.new_loader() as loader:
