@@ -16,7 +16,7 @@ from medgen_pipeline.catalog import table_by_name
 from medgen_pipeline.loaders import ApplyMode
 from medgen_pipeline_tests.faults.support import PROCESSES, Observer, Scenario, jobs, rows_of
 
-FEWEST_READS = 10_000
+FEWEST_READS = 3_000
 FEWEST_CHANGES = 24
 NAMES = table_by_name("names")
 VIEWS = """
@@ -74,7 +74,7 @@ def maintain(statement: str, session: Session, _: Event) -> Iterator[Summary]:
     """Not a reader: VACUUM and the like, beside the others."""
     while True:
         session.execute(statement.encode())
-        time.sleep(0.02)
+        time.sleep(0.1)
         yield ()
 
 
@@ -112,7 +112,7 @@ def _read(
                 seen[one] += 1
                 if seen.total() >= reads:
                     enough.set()
-                    time.sleep(0.005)  # the loads go on, which need the time
+                    time.sleep(0.02)  # the loads go on, and need the time
                 if stop.is_set():
                     break
     except (psycopg.Error, AssertionError) as error:
