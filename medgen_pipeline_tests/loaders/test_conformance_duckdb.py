@@ -97,6 +97,15 @@ def test_a_folder_that_does_not_exist_and_a_file_that_is_no_database_are_told(tm
             LoaderFactory.create_loader(f"duckdb:///{tmp_path}/{file}", {}).connect()
 
 
+def test_who_reads_has_no_more_memory_than_who_loads(backend: DuckDBFile) -> None:
+    load(backend.new_loader(), NAMES, [A])
+    with (
+        backend.new_loader(memory_limit="1KB") as reader,
+        pytest.raises(LoaderError, match=r"The setting memory_limit has more\."),
+    ):
+        list(reader.read(NAMES))
+
+
 # Processes
 
 

@@ -87,7 +87,6 @@ class DuckDBSession(SqlSession["duckdb.DuckDBPyConnection"]):
         if not self._to_write:
             self.close()
             self._connect(to_write=True)
-            self.execute(sql.SQL("SET memory_limit = {}").format(sql.Literal(self.config.memory_limit)))
 
     def reconnect(self) -> None:
         """Go on with new connections; what the others were at is rolled back. The file is open throughout."""
@@ -120,6 +119,7 @@ class DuckDBSession(SqlSession["duckdb.DuckDBPyConnection"]):
                     said = True
                 time.sleep(_POLL_SECONDS)
         self.reconnect()
+        self.execute(sql.SQL("SET memory_limit = {}").format(sql.Literal(self.config.memory_limit)))
 
     def _opened(self, to_write: bool) -> "duckdb.DuckDBPyConnection":
         import duckdb
