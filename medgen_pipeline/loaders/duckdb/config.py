@@ -42,7 +42,7 @@ class DuckDBConfig(LoaderConfig):
         description="Seconds to wait for another load of the same table, and for a process that has the file open.",
     )
     memory_limit: Annotated[str, Form(r"\d+(\.\d+)? *([KMGT]i?B)", "a size as DuckDB writes it, such as 2GB")] = Field(
-        default="2GB", description="Memory of DuckDB's in a load or a read; what needs more goes to disk."
+        default="1GB", description="Memory of DuckDB's in a load or a read; what needs more goes to disk."
     )
 
     @property
