@@ -5,7 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
-from dagster._core.storage.asset_check_execution_record import COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
+from dagster._core.storage.asset_check_execution_record import (
+    COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES,
+    AssetCheckExecutionRecord,
+)
 
 from medgen_pipeline.orchestration.build import build_definitions
 from medgen_pipeline.orchestration.keys import table_name
@@ -38,9 +41,13 @@ class LastResult:
 
 def last_results(instance: dg.DagsterInstance) -> Iterator[LastResult]:
     """Every check of this environment's definitions, by name."""
-    for key in sorted(build_definitions().resolve_asset_graph().asset_check_keys):
-        problems = [Problem(f"not made: {why}")] if (why := _run_that_only_planned(instance, key)) else []
-        evaluation = _last_evaluation(instance, key)
+    keys = sorted(build_definitions().resolve_asset_graph().asset_check_keys)
+    # One query for hundreds of checks.
+    newest = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    for key in keys:
+        record = newest.get(key)
+        problems = [Problem(f"not made: {why}")] if (why := _run_that_only_planned(instance, record)) else []
+        evaluation = _last_evaluation(instance, key, record)
         if evaluation is not None and not evaluation.passed:
             said = evaluation.description or "no reason given"
             problems.append(Problem(said, evaluation.severity is dg.AssetCheckSeverity.ERROR))
@@ -62,9 +69,8 @@ def counts_by_table(results: Iterable[LastResult]) -> dict[str, str]:
     }
 
 
-def _run_that_only_planned(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> str:
+def _run_that_only_planned(instance: dg.DagsterInstance, record: AssetCheckExecutionRecord | None) -> str:
     """What became of the run that planned the check and did not make it; empty where the check was made."""
-    record = instance.get_latest_asset_check_evaluation_record(key)
     if record is None or record.status.value != "PLANNED":
         return ""
     run = instance.get_run_by_id(record.run_id)
@@ -78,8 +84,12 @@ def _run_that_only_planned(instance: dg.DagsterInstance, key: dg.AssetCheckKey) 
     )
 
 
-def _last_evaluation(instance: dg.DagsterInstance, key: dg.AssetCheckKey) -> dg.AssetCheckEvaluation | None:
+def _last_evaluation(
+    instance: dg.DagsterInstance, key: dg.AssetCheckKey, record: AssetCheckExecutionRecord | None
+) -> dg.AssetCheckEvaluation | None:
     """How the check came out when it was last made."""
+    if record is None or record.status in COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES:
+        return record and record.evaluation
     made = instance.event_log_storage.get_asset_check_execution_history(
         key, limit=1, status=COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
     )
