@@ -99,6 +99,8 @@ def show(table: str, columns: str | None, where: Sequence[str], form: str, limit
 
     entry = any_table(table)
     names = columns.split(",") if columns else entry.column_names
+    if unclear := [text for text in where if "=" not in text]:
+        raise click.ClickException(f"--where is {unclear[0]!r}, expected COLUMN=VALUE.")
     conditions = [_condition(entry, *text.partition("=")[::2]) for text in where]
     shown = _columns(entry, names)
     with warehouse_to_read() as loader:

@@ -156,6 +156,7 @@ def test_show_writes_the_first_rows_by_key_and_those_with_a_value(mirror: Mirror
         (("names",), "/medgen/names: there is no such table: it was never loaded, or not here."),
         (("names", "--where", "title=x"), "names has no columns title; it has cui, name, source, suppress."),
         (("names", "--columns", "cui,title"), "names has no columns title; "),
+        (("names", "--where", "cui"), "'cui', expected COLUMN=VALUE."),
         (("medgen_pubmed_lnk", "--where", "pmid=abc"), "medgen_pubmed_lnk.pmid is a number, and 'abc' is none."),
     ],
 )
