@@ -28,5 +28,8 @@ def report(since: str | None, until: str | None, output: Path | None) -> None:
     with warehouse_to_read() as loader:
         found = gather(loader, since, until)
     path = output or Path(f"medgen-{found.until}.html")
-    size = write_page(found, path)
+    try:
+        size = write_page(found, path)
+    except OSError as error:
+        raise click.ClickException(f"The page cannot be written to {path}: {error.strerror}.") from error
     click.echo(f"What changed from {found.since} to {found.until}: {path}, {size:,} bytes")

@@ -54,7 +54,7 @@ def _drawn(header: Sequence[str], rows: Iterable[Sequence[Any]], form: str) -> s
     from tabulate import tabulate
 
     cells = [[_cell(value, form) for value in row] for row in rows]
-    numeric = [bool(cells) and all(isinstance(row[place], int) for row in cells) for place in range(len(header))]
+    numeric = [_is_numeric([row[place] for row in cells]) for place in range(len(header))]
     text = [[f"{cell:,}" if isinstance(cell, int) else cell for cell in row] for row in cells]
     align = ["right" if number else "left" for number in numeric]
     return str(
@@ -62,6 +62,11 @@ def _drawn(header: Sequence[str], rows: Iterable[Sequence[Any]], form: str) -> s
             text, headers=list(header), tablefmt=_DRAWN[form], colalign=align if text else None, disable_numparse=True
         )
     )
+
+
+def _is_numeric(column: Sequence[int | str]) -> bool:
+    """Whether it has numbers, and nothing else but empty cells."""
+    return any(isinstance(cell, int) for cell in column) and all(isinstance(cell, int) or not cell for cell in column)
 
 
 def _cell(value: Any, form: str) -> int | str:

@@ -1,9 +1,9 @@
 """What is in the warehouse now: the state of each table, and rows of one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields, replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +14,6 @@ from medgen_pipeline.cli.rows import format_option, limit_option, write_rows
 if TYPE_CHECKING:
     from medgen_pipeline.catalog import Table
     from medgen_pipeline.loaders.records import LoadRecord
-    from medgen_pipeline.loaders.statement import Statement
 
 
 @dataclass(frozen=True)
@@ -89,55 +88,66 @@ def _checks() -> dict[str, str]:
 @click.command()
 @click.argument("table")
 @click.option("--columns", help="Comma-separated; all of them where absent.")
-@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only rows with this value; COLUMN= is NULL.")
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    help="Only rows with this value; COLUMN= is NULL. Given again for a column: with either value.",
+)
 @format_option("table")
 @limit_option(10)
 def show(table: str, columns: str | None, where: Sequence[str], form: str, limit: int) -> None:
     """Write some rows of TABLE, in the order of its key."""
     from medgen_pipeline.access.read import require_loaded
     from medgen_pipeline.loaders import statement as sql
+    from medgen_pipeline.loaders.sql.reading import request
 
     entry = any_table(table)
-    names = columns.split(",") if columns else entry.column_names
-    if unclear := [text for text in where if "=" not in text]:
-        raise click.ClickException(f"--where is {unclear[0]!r}, expected COLUMN=VALUE.")
-    conditions = [_condition(entry, *text.partition("=")[::2]) for text in where]
-    shown = _columns(entry, names)
+    names = [name.strip() for name in columns.split(",")] if columns else entry.column_names
+    wanted = _wanted(entry, where)
+    if unknown := sorted({*names, *wanted} - set(entry.column_names)):
+        raise click.ClickException(
+            f"{entry.name} has no columns {', '.join(unknown)}; it has {', '.join(entry.column_names)}."
+        )
     with warehouse_to_read() as loader:
         require_loaded(loader, entry)
+        chosen, condition = request(loader.dialect, entry, names, wanted)
         rows = loader.query(
-            "SELECT {columns} FROM {table} {where} ORDER BY {key} {limit}",
+            "SELECT {columns} FROM {table} WHERE {condition} ORDER BY {key} {limit}",
             table=entry,
-            columns=shown,
-            where=sql.SQL("WHERE {}").format(sql.SQL(" AND ").join(conditions)) if conditions else sql.SQL(""),
-            key=_columns(entry, entry.index_columns),
+            columns=sql.SQL(", ").join(sql.Identifier(column.name) for column in chosen),
+            condition=condition,
+            key=sql.SQL(", ").join(map(sql.Identifier, entry.index_columns)),
             limit=sql.SQL("LIMIT {}").format(sql.Literal(limit)) if limit else sql.SQL(""),
         )
     write_rows(names, rows, form)
 
 
-def _columns(table: "Table", names: Sequence[str]) -> "Statement":
-    from medgen_pipeline.loaders import statement as sql
-
-    if unknown := set(names) - set(table.column_names):
-        raise click.ClickException(
-            f"{table.name} has no columns {', '.join(sorted(unknown))}; it has {', '.join(table.column_names)}."
-        )
-    return sql.SQL(", ").join(sql.Identifier(name) for name in names)
-
-
-def _condition(table: "Table", name: str, value: str) -> "Statement":
-    """``name = value``; an empty field is NULL everywhere in these tables."""
+def _wanted(table: "Table", conditions: Sequence[str]) -> dict[str, list[Any]]:
+    """The values that rows may have, by column; an empty field is NULL everywhere in these tables."""
     from medgen_pipeline.catalog import ColumnType
-    from medgen_pipeline.loaders import statement as sql
 
-    column = _columns(table, [name])
-    if not value:
-        return sql.SQL("{} IS NULL").format(column)
-    is_number = any(column.name == name and column.type is ColumnType.INTEGER for column in table.columns)
-    if is_number and not value.lstrip("-").isdecimal():
-        raise click.ClickException(f"{table.name}.{name} is a number, and {value!r} is none.")
-    return sql.SQL("{} = {}").format(column, sql.Literal(int(value) if is_number else value))
+    kinds = {column.name: column.type for column in table.columns}
+    found: dict[str, list[Any]] = {}
+    for text in conditions:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise click.ClickException(f"--where is {text!r}, expected COLUMN=VALUE.")
+        name = name.strip()
+        words, read = _READ.get(kinds.get(name, ColumnType.TEXT).value, ("", str))
+        try:
+            found.setdefault(name, []).append(read(value) if value else None)
+        except (ValueError, KeyError):
+            raise click.ClickException(f"{table.name}.{name} is {words}, and {value!r} is none.") from None
+    return found
+
+
+_READ: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "integer": ("a number", int),
+    "boolean": ("true or false", lambda text: {"true": True, "false": False}[text.lower()]),
+    "date": ("a day such as 2026-01-07", date.fromisoformat),
+}
+"""By type: what a value is, for people, and what reads one."""
 
 
 def state_of(table: str, loads: "Sequence[LoadRecord]", now: datetime) -> TableState:

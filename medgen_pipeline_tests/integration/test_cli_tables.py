@@ -147,6 +147,8 @@ def test_show_writes_the_first_rows_by_key_and_those_with_a_value(mirror: Mirror
     assert named.split() == ["name,cui", "name", "7,C7"]
     nameless = csv_of(out(mirror, tmp_path, "show", "names", "--where", "name=", "--format", "csv"))
     assert [row["cui"] for row in nameless] == ["C9999999"]
+    either = ("--where", "cui=C7", "--where", "cui=C8", "--where", "name=name 7", "--columns", "cui, source")
+    assert out(mirror, tmp_path, "show", "names", *either, "--format", "csv").split() == ["cui,source", "C7,GTR"]
 
 
 @pytest.mark.parametrize(
@@ -158,6 +160,8 @@ def test_show_writes_the_first_rows_by_key_and_those_with_a_value(mirror: Mirror
         (("names", "--columns", "cui,title"), "names has no columns title; "),
         (("names", "--where", "cui"), "'cui', expected COLUMN=VALUE."),
         (("medgen_pubmed_lnk", "--where", "pmid=abc"), "medgen_pubmed_lnk.pmid is a number, and 'abc' is none."),
+        (("disease_phenotype", "--where", "is_negated=no"), "is_negated is true or false, and 'no' is none."),
+        (("gene_disease", "--where", "last_updated=today"), "last_updated is a day such as 2026-01-07, and 'today'"),
     ],
 )
 def test_what_there_is_not_cannot_be_shown(

@@ -215,6 +215,8 @@ class _Loads:
                     f"Release {last.release} is the first that was loaded: there is none before it to compare with."
                 )
             return earlier[-1]
+        if since == last.release:
+            raise NothingToReportError(f"Release {since} cannot be compared with itself; give an earlier one first.")
         for load in earlier:
             if load.release == since:
                 return load
