@@ -193,6 +193,10 @@ def test_two_releases_that_there_are_not_are_a_clear_error(warehouse: CuratedWar
     ):
         with pytest.raises(NothingToReportError, match=message):
             report(warehouse, since, until)
+    warehouse.edit("CREATE TABLE kept AS TABLE medgen_changes.names; DELETE FROM medgen_changes.names")
+    with pytest.raises(NothingToReportError, match="the change feed of names has 0 rows"):
+        report(warehouse, A, B)
+    warehouse.edit("INSERT INTO medgen_changes.names TABLE kept")
     warehouse.edit("DROP TABLE medgen.names")
     warehouse.give("names", [("C1", "Uno", "GTR", "N")], C)
     with pytest.raises(NothingToReportError, match=f"Release {C} is the first"):  # that the feed reaches back to

@@ -160,6 +160,8 @@ def gather(
     first, last = loads.since(since, axis), axis[-1]
     windows = {table.name: window for table in ALL_TABLES if (window := loads.window(table.name, first, last))}
     bounds = {name: (before.load_id, after.load_id) for name, (before, after) in windows.items() if before is not None}
+    for name in bounds.keys() & {"names", *FACT_TOPICS.values()}:
+        _require_whole_feed(loader, any_table_by_name(name), bounds[name][0])
     axis = axis[-_RELEASES - 1 :]
     # The first one changed nothing: there was nothing before it.
     shown = [load.release for load in axis[1:]]
@@ -294,6 +296,12 @@ def _unknown(release: str, known: Sequence[str]) -> NothingToReportError:
     )
 
 
+def _require_whole_feed(loader: AbstractNativeLoader, table: Table, since: int) -> None:
+    """Refuse to tell a change by a feed that somebody has deleted from."""
+    if damage := loader.feed_damage(table, since):
+        raise NothingToReportError(f"What changed cannot be told: {damage}.")
+
+
 def _rows(load: LoadRecord) -> int:
     return sum(getattr(load, name) or 0 for name in _CHANGING)
 
@@ -366,6 +374,7 @@ def _change(
         load = changing[0]
         counts = (load.rows_inserted or 0, load.rows_updated or 0, load.rows_deleted or 0)
     else:
+        _require_whole_feed(loader, table, first.load_id)
         counts = loader.count_changes(table, first, last)
     before = first.rows_after if first else None
     return TableChange(table, last.release, before, last.rows_after, *counts, loads.history(table.name, axis))
