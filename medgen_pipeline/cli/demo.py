@@ -53,10 +53,10 @@ def demo() -> None:
     from medgen_pipeline.orchestration.local import LocalRunError, open_instance, refresh
 
     releases = [folder_below(settings().directory, "sample") / name for name in _RELEASES]
-    for number, release in enumerate(releases):
-        write_sample(release, successor=number > 0)
     _refuse_to_replace_real_data(warehouse())
     with open_instance(prepared_dagster_home()) as instance:
+        for number, release in enumerate(releases):
+            write_sample(release, successor=number > 0)
         for release in releases:
             click.echo(f"Sample release {release.name}")
             started = time.monotonic()
