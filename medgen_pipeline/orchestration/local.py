@@ -1,6 +1,5 @@
 """Runs in this process, on the Dagster instance of this machine: the demo's, and back to an earlier release."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -92,11 +91,18 @@ def _require_answer(home: Path) -> None:
 
 
 def _from_environment(config: Any) -> Any:
-    """A part of dagster.yaml with the variables filled in that it names."""
+    """A part of dagster.yaml with the variables filled in that it names.
+
+    Raises:
+        KeyError: One of them is not set.
+    """
     if not isinstance(config, dict):
         return config
     if config.keys() == {"env"}:
-        return os.environ[config["env"]]
+        value = dg.EnvVar(config["env"]).get_value()
+        if value is None:
+            raise KeyError(config["env"])
+        return value
     return {name: _from_environment(value) for name, value in config.items()}
 
 
