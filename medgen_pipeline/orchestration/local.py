@@ -81,13 +81,14 @@ def _require_answer(home: Path) -> None:
     if find_spec("dagster_postgres") is None or not (home / "dagster.yaml").exists():
         return
     from dagster_postgres.utils import pg_url_from_config
-    from sqlalchemy import create_engine
+    from sqlalchemy import NullPool, create_engine
 
     # What is wrong with the file itself, Dagster says best.
     with suppress(CheckError, KeyError, TypeError, AttributeError):
         config = yaml.safe_load((home / "dagster.yaml").read_text())["storage"]["postgres"]
         url = pg_url_from_config(_from_environment(config))
-        create_engine(url, connect_args={"connect_timeout": _ANSWER_SECONDS}).connect().close()
+        engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": _ANSWER_SECONDS})
+        engine.connect().close()
 
 
 def _from_environment(config: Any) -> Any:

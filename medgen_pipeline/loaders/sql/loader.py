@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from medgen_pipeline.catalog import Query, Table
 from medgen_pipeline.loaders import statement as sql
@@ -46,9 +46,6 @@ from medgen_pipeline.loaders.sql.reader import SqlReader
 from medgen_pipeline.loaders.sql.session import TABLE, AnyCursor, SqlSession, require_made_by_loads
 from medgen_pipeline.loaders.sql.validity import keep_view
 from medgen_pipeline.rows.records import RejectedRow
-
-if TYPE_CHECKING:
-    pass
 
 logger = logging.getLogger(__name__)
 
