@@ -36,6 +36,7 @@ from medgen_pipeline.testing.loads import (
     D,
     compared,
     differences,
+    last_of,
     load,
     start_of,
 )
@@ -55,22 +56,23 @@ class AuditContract(Behaviour):
 
     def test_a_load_is_recorded_with_all_that_is_known_of_it(self, backend: Backend) -> None:
         began = datetime.now(UTC) - timedelta(minutes=10)  # the server's clock may differ
-        load(backend.new_loader(), NAMES, [A, B])
-        load(backend.new_loader(), NAMES, [CHANGED_B, C, D], RELEASES[1])
+        releases: list[list[Row]] = [[A, B], [CHANGED_B, C, D]]
+        for release, rows in zip(RELEASES, releases, strict=False):
+            load(backend.new_loader(), NAMES, rows, release)
+        contents = (start_of(NAMES, rows=rows).content_sha256 for rows in releases)
         assert backend.loads(
             *("dagster_run_id", "table_name", "release", "source_sha256", "content_sha256", "table_shape"),
             *("strategy", "mode", "status", "rows_extracted", "rows_rejected", "rows_repaired"),
             *("rows_inserted", "rows_updated", "rows_deleted", "rows_unchanged", "error"),
         ) == [
-            ("a-dagster-run", "names", release, "a" * 64, "b" * 64, NAMES.shape, "warehouse", *metrics, None)
+            ("a-dagster-run", "names", release, "a" * 64, next(contents), NAMES.shape, "warehouse", *metrics, None)
             for release, *metrics in (
                 (RELEASES[0], "first", "succeeded", 2, 0, 0, 2, 0, 0, 0),
                 (RELEASES[1], "delta", "succeeded", 3, 0, 0, 2, 1, 1, 0),
             )
         ]
         with backend.new_loader() as loader:
-            last = loader.last_load(NAMES)
-        assert last is not None
+            last = last_of(loader, NAMES)
         assert last.finished_at is not None
         assert began < last.started_at <= last.finished_at < began + timedelta(minutes=20)
 
@@ -171,8 +173,7 @@ class AuditContract(Behaviour):
         load(loader, MERGED, [("C1", "C2"), ("C3", "C4")], RELEASES[2])
         with loader:
             loader.log_run_finish(loader.log_run_start(start_of(NAMES, RELEASES[1])), LoadStatus.FAILED, "why")
-            last = loader.last_load(NAMES)
-        assert last is not None
+            last = last_of(loader, NAMES)
         assert (last.release, last.rows_inserted, last.mode, last.table_shape) == (RELEASES[0], 1, "first", NAMES.shape)
 
 
@@ -193,8 +194,7 @@ class HistoryContract(Behaviour):
         releases: list[list[Row]] = [[row, row, null], [row, null, null], [("C9", None, None), row, row]]
         load(backend.new_loader(), HISTORY, releases[0], RELEASES[0])
         with backend.new_loader() as loader:
-            first = loader.last_load(HISTORY)
-        assert first is not None
+            first = last_of(loader, HISTORY)
         for release, rows in zip(RELEASES[1:], releases[1:], strict=False):
             load(backend.new_loader(), HISTORY, rows, release)
         result = undo(backend.new_loader(), HISTORY, first)
@@ -202,8 +202,7 @@ class HistoryContract(Behaviour):
         assert result.rows_moved == 2  # what came and went again is not staged
         assert backend.production(HISTORY) == Counter(releases[0])
         with backend.new_loader() as loader:
-            last = loader.last_load(HISTORY)
-            assert last is not None
+            last = last_of(loader, HISTORY)
             assert (last.release, last.pinned, first.pinned) == (RELEASES[0], True, False)
             assert Counter(loader.read_as_of(HISTORY, RELEASES[2])) == Counter(releases[2])
 
@@ -286,8 +285,7 @@ class HistoryContract(Behaviour):
         for release, rows in zip(RELEASES, (OLD, [*OLD, A], OLD[3:]), strict=False):
             load(backend.new_loader(), NAMES, rows, release)
             with backend.new_loader() as loader:
-                last = loader.last_load(NAMES)
-                assert last is not None
+                last = last_of(loader, NAMES)
                 assert loader.is_as_left(NAMES, last)
                 drift = loader.find_drift(NAMES)
                 assert (drift.found, drift.rows, drift.expected_rows) == (False, len(rows), len(rows))
@@ -307,8 +305,7 @@ class HistoryContract(Behaviour):
         load(backend.new_loader(), NAMES, OLD)
         backend.run("DROP TABLE {production}", NAMES)
         with backend.new_loader() as loader:
-            last = loader.last_load(NAMES)
-            assert last is not None
+            last = last_of(loader, NAMES)
             assert not loader.is_as_left(NAMES, last)
             drift = loader.find_drift(NAMES)
             assert (drift.found, drift.rows, drift.expected_rows) == (True, 0, len(OLD))

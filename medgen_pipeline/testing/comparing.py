@@ -24,8 +24,10 @@ from medgen_pipeline.testing.loads import (
     B,
     C,
     D,
+    begun,
     compared,
     differences,
+    last_of,
     load,
     random_releases,
     signed,
@@ -217,9 +219,7 @@ class ComparisonContract(Behaviour):
         assert self._apply_lines(backend, NAMES, [], [], ApplyMode.UNCHANGED) == ChangeCounts(unchanged=2, by_key=True)
 
     def test_staged_lines_need_an_earlier_load(self, backend: Backend) -> None:
-        with backend.new_loader() as loader:
-            loader.log_run_start(start_of(NAMES))
-            loader.initialize_staging(NAMES, Strategy.SNAPSHOT)
+        with begun(backend.new_loader(), NAMES, strategy=Strategy.SNAPSHOT) as loader:
             stage(loader, NAMES, [signed([], [A])], Strategy.SNAPSHOT)
             with pytest.raises(LoaderError, match=r"names: no recorded load"):
                 loader.execute_cdc(NAMES)
@@ -228,14 +228,12 @@ class ComparisonContract(Behaviour):
         load(backend.new_loader(), NAMES, [A, B])
         with backend.new_loader() as loader:
             loader.log_run_start(start_of(NAMES, RELEASES[1]))
-            last = loader.last_load(NAMES)
-            assert last is not None
+            last = last_of(loader, NAMES)
             assert loader.is_as_left(NAMES, last)
             assert loader.keep_unchanged(NAMES, last) == ChangeCounts(unchanged=2, by_key=True)
             loader.apply_changes(NAMES, ApplyMode.UNCHANGED)
         with backend.new_loader() as loader:
-            last = loader.last_load(NAMES)
-            assert last is not None
+            last = last_of(loader, NAMES)
             assert (last.release, last.mode, last.rows_after) == (RELEASES[1], "unchanged", 2)
             assert loader.is_as_left(NAMES, last)
 
@@ -247,16 +245,13 @@ class ComparisonContract(Behaviour):
         added: list[Row],
         mode: ApplyMode = ApplyMode.DELTA,
     ) -> ChangeCounts:
-        with backend.new_loader() as loader:
-            loader.log_run_start(start_of(table, RELEASES[1]))
-            loader.initialize_staging(table, Strategy.SNAPSHOT)
+        with begun(backend.new_loader(), table, RELEASES[1], Strategy.SNAPSHOT) as loader:
             lines = [signed(removed, added)]
             assert stage(loader, table, lines, Strategy.SNAPSHOT) == len(removed) + len(added)
             counts = loader.execute_cdc(table)
             assert loader.apply_changes(table, mode) == counts
             loader.cleanup(table)
-            last = loader.last_load(table)
-            assert last is not None
+            last = last_of(loader, table)
             assert loader.is_as_left(table, last)
             assert not loader.find_drift(table).found
         return counts

@@ -9,7 +9,6 @@ import pytest
 from medgen_pipeline.catalog import Column, ColumnType, CuratedTable, Query
 from medgen_pipeline.catalog.query import Constant, Scratch
 from medgen_pipeline.loaders import (
-    AbstractNativeLoader,
     LoaderError,
     LoadRecord,
     ProductionChangedError,
@@ -17,7 +16,19 @@ from medgen_pipeline.loaders import (
     TooMuchAffectedError,
 )
 from medgen_pipeline.testing.backend import Backend, Row
-from medgen_pipeline.testing.loads import CHANGED_B, NAMES, RELEASES, A, B, D, differences, load, start_of
+from medgen_pipeline.testing.loads import (
+    CHANGED_B,
+    NAMES,
+    RELEASES,
+    A,
+    B,
+    D,
+    begun,
+    differences,
+    last_of,
+    load,
+    start_of,
+)
 from medgen_pipeline.testing.tiers import Behaviour, needs
 
 ROWS: list[Row] = [("C1", "one", "GTR", "N"), ("C2", "two", None, "N"), ("C2", "two", None, "N")]
@@ -39,16 +50,9 @@ def made_by(statement: str, *, scratch: Sequence[Scratch] = (), constants: Seque
     )
 
 
-def begin(loader: AbstractNativeLoader, table: CuratedTable) -> None:
-    """Up to the point where the query has its turn."""
-    loader.log_run_start(start_of(table))
-    loader.initialize_staging(table)
-
-
 def staged(backend: Backend, table: CuratedTable) -> list[Row]:
     """Stage the table's query and read what is in staging, sorted."""
-    with backend.new_loader() as loader:
-        begin(loader, table)
+    with begun(backend.new_loader(), table) as loader:
         rows = loader.stage_query(table, table.query)
         found = [tuple(row) for row in backend.run("SELECT {columns} FROM {staging}", table)]
         assert rows == len(found)
@@ -58,8 +62,7 @@ def staged(backend: Backend, table: CuratedTable) -> list[Row]:
 
 def published(backend: Backend, table: CuratedTable) -> tuple[int, int, int, int]:
     """A whole load of the table; rows inserted, updated, deleted and unchanged."""
-    with backend.new_loader() as loader:
-        begin(loader, table)
+    with begun(backend.new_loader(), table) as loader:
         loader.stage_query(table, table.query)
         counts = loader.execute_cdc(table)
         loader.apply_changes(table, counts.mode)
@@ -100,8 +103,7 @@ class CuratedContract(Behaviour):
 
     def test_what_was_staged_before_is_gone(self, curated: Backend) -> None:
         table = made_by("SELECT cui, 1 AS number FROM {names} WHERE cui = 'C1'")
-        with curated.new_loader() as loader:
-            begin(loader, table)
+        with begun(curated.new_loader(), table) as loader:
             assert loader.stage_query(table, table.query) == 1
             assert loader.stage_query(table, table.query) == 1
             assert len(curated.run("SELECT {columns} FROM {staging}", table)) == 1
@@ -140,8 +142,7 @@ class CuratedContract(Behaviour):
             scratch=[Scratch("held", "SELECT cui FROM {names}")],
         )
         before = curated.production(good)
-        with curated.new_loader() as loader:
-            begin(loader, bad)
+        with begun(curated.new_loader(), bad) as loader:
             with pytest.raises(LoaderError, match="building made_up: "):
                 loader.stage_query(bad, bad.query)
             assert curated.run("SELECT {columns} FROM {staging}", bad) == []
@@ -166,24 +167,20 @@ class CuratedContract(Behaviour):
             " UNION ALL SELECT '+', own.cui, LENGTH(own.name) FROM {names} AS own WHERE own.cui = 'C1'"
             " UNION ALL SELECT '+', 'C2', 3 FROM {names} AS own WHERE own.cui = 'C1'"
         )
-        with curated.new_loader() as loader:
-            loader.log_run_start(start_of(table, RELEASES[1]))
-            loader.initialize_staging(table, Strategy.SNAPSHOT)
+        with begun(curated.new_loader(), table, RELEASES[1], Strategy.SNAPSHOT) as loader:
             assert loader.stage_query(table, signed) == 5
             counts = loader.execute_cdc(table)
             assert (counts.inserted, counts.deleted, counts.unchanged) == (0, 1, 2)
             loader.apply_changes(table, counts.mode)
             loader.cleanup(table)
-            last = loader.last_load(table)
-            assert last is not None
+            last = last_of(loader, table)
             assert loader.is_as_left(table, last)
         assert sorted(curated.production(table)) == [("C1", 3), ("C2", 3)]
 
     def test_what_a_table_is_made_from_is_recorded_unless_others_have_written_to_it(self, curated: Backend) -> None:
         table = made_by("SELECT cui, 1 AS number FROM {names}")
         with curated.new_loader() as loader:
-            names = loader.last_load(NAMES)
-            assert names is not None
+            names = last_of(loader, NAMES)
             for edit, recorded in (("", {"names": names.load_id}), ("DELETE FROM {production} WHERE cui = 'C1'", {})):
                 if edit:
                     curated.run(edit, NAMES)
@@ -191,8 +188,7 @@ class CuratedContract(Behaviour):
                 loader.initialize_staging(table)
                 loader.stage_query(table, table.query, [(NAMES, names)])
                 loader.apply_changes(table, loader.execute_cdc(table).mode)
-                last = loader.last_load(table)
-                assert last is not None
+                last = last_of(loader, table)
                 assert last.made_from == recorded
             signed = Query(text="SELECT '+' AS _sign, cui, 1 AS number FROM {names}")
             loader.log_run_start(start_of(table))
@@ -204,8 +200,7 @@ class CuratedContract(Behaviour):
     def test_a_scratch_table_that_grows_too_large_refuses_the_query(self, curated: Backend) -> None:
         held = Scratch("held", "SELECT cui FROM {names}", most=2, rows="rows are held")
         table = made_by("SELECT cui, 1 AS number FROM {held}", scratch=[held])
-        with curated.new_loader() as loader:
-            begin(loader, table)
+        with begun(curated.new_loader(), table) as loader:
             with pytest.raises(TooMuchAffectedError, match="3 rows are held, at most 2 are followed"):
                 loader.stage_query(table, table.query)
             loader.cleanup(table)
@@ -238,8 +233,7 @@ class CuratedContract(Behaviour):
         for release, rows in zip(RELEASES, states, strict=True):
             load(backend.new_loader(), NAMES, rows, release)
             with backend.new_loader() as loader:
-                last = loader.last_load(NAMES)
-                assert last is not None
+                last = last_of(loader, NAMES)
                 loads.append(last)
         with backend.new_loader() as loader:
             for (before, first), (after, later) in combinations(zip(states, loads, strict=True), 2):

@@ -19,7 +19,7 @@ from medgen_pipeline.loading.load import LoadOptions, LoadResult
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.rows.published import header_of, line_of, packed
 from medgen_pipeline.testing.backend import Backend, Row
-from medgen_pipeline.testing.loads import HISTORY, MERGED, MONDO, NAMES, RELEASES, undone
+from medgen_pipeline.testing.loads import HISTORY, MERGED, MONDO, NAMES, RELEASES, last_of, undone
 from medgen_pipeline.testing.tiers import Behaviour, needs
 
 OPEN_GATES = GateLimits(
@@ -286,6 +286,7 @@ class FilesContract(Behaviour):
         with pytest.raises(GatesClosedError, match="shrink from 50 to 20 rows"):
             mirror.load(GOOD[:20], release=RELEASES[1], limits=GateLimits())
         assert mirror.production().total() == 50
+        assert mirror.backend.run("SELECT COUNT(*) FROM {staging}", NAMES) == [(30,)]  # the lines that would go
         assert mirror.backend.statuses() == ["succeeded", "failed"]
         mirror.load(GOOD[:20], release=RELEASES[1], limits=GateLimits(max_shrink_percent=61))
         assert mirror.production().total() == 20
@@ -326,8 +327,7 @@ class RepairContract(Behaviour):
             for statement in edit:
                 mirror.backend.run(statement, NAMES)
             with mirror.backend.new_loader() as loader:
-                last = loader.last_load(NAMES)
-                assert last is not None
+                last = last_of(loader, NAMES)
                 assert not loader.is_as_left(NAMES, last), edit
                 drift = loader.find_drift(NAMES)
             assert (drift.found, drift.expected_rows) == (True, len(GOOD)), edit

@@ -1,15 +1,18 @@
 """Rows and loads for the suite: canonical bytes, one load by hand, and what a comparison must say, by brute force."""
 
+import hashlib
 import itertools
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from medgen_pipeline.catalog import Column, ColumnType, Table, table_by_name
 from medgen_pipeline.loaders import (
     AbstractNativeLoader,
     ChangeCounts,
     LoadDetail,
+    LoadRecord,
     LoadStart,
     Strategy,
 )
@@ -57,16 +60,35 @@ def signed(removed: Iterable[Row], added: Iterable[Row]) -> bytes:
     return b"".join(sign + b"\t" + canonical([row]) for sign, rows in ((b"-", removed), (b"+", added)) for row in rows)
 
 
-def start_of(table: Table, release: str = RELEASES[0], content: str = "b") -> LoadStart:
-    """What is known before a load begins; equal ``content`` means equal files."""
-    return LoadStart(table, release, "a" * 64, content * 64, "a-dagster-run")
+def start_of(table: Table, release: str = RELEASES[0], rows: Sequence[Row] = ()) -> LoadStart:
+    """What is known before a load begins; equal ``rows`` mean equal files."""
+    content = hashlib.sha256(repr(rows).encode()).hexdigest()
+    return LoadStart(table, release, "a" * 64, content, "a-dagster-run")
+
+
+@contextmanager
+def begun(
+    loader: AbstractNativeLoader, table: Table, release: str = RELEASES[0], strategy: Strategy = Strategy.WAREHOUSE
+) -> Iterator[AbstractNativeLoader]:
+    """A load up to the point where rows are staged; ``loader`` is not connected."""
+    with loader:
+        loader.log_run_start(start_of(table, release))
+        loader.initialize_staging(table, strategy)
+        yield loader
+
+
+def last_of(loader: AbstractNativeLoader, table: Table) -> LoadRecord:
+    """The last load, where there is one; ``loader`` is connected."""
+    last = loader.last_load(table)
+    assert last is not None
+    return last
 
 
 def compared(
     loader: AbstractNativeLoader, table: Table, rows: Sequence[Row], release: str = RELEASES[1]
 ) -> ChangeCounts:
     """A load on an open loader, up to the point where only publication is left."""
-    load_id = loader.log_run_start(start_of(table, release))
+    load_id = loader.log_run_start(start_of(table, release, rows))
     loader.initialize_staging(table)
     assert stage(loader, table, [canonical(rows)]) == len(rows)
     loader.log_run_detail(

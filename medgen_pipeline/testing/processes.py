@@ -94,7 +94,7 @@ class ConcurrencyContract(Behaviour):
     def test_of_several_loads_of_a_table_one_applies_at_a_time(self, backend: Backend) -> None:
         releases = {f"2026-04-0{number}": OLD[number : number + 20] for number in range(1, 5)}
         load(backend.new_loader(), NAMES, OLD)
-        _all_at_once([partial(load, backend.new_loader(), NAMES, rows, label) for label, rows in releases.items()])
+        all_at_once([partial(load, backend.new_loader(), NAMES, rows, label) for label, rows in releases.items()])
         overlaps = backend.run(
             "SELECT a.load_id, b.load_id FROM {load_run} a JOIN {load_run} b ON a.load_id < b.load_id"
             " WHERE b.started_at < a.finished_at"
@@ -113,7 +113,7 @@ class ConcurrencyContract(Behaviour):
                 row: Row = (number, "C1", *(None for _ in table.columns[2:]))
                 load(backend.new_loader(), table, [row], RELEASES[number])
 
-        _all_at_once([partial(load_thrice, table) for table in (NAMES, MERGED, MONDO, HISTORY, PUBMED)])
+        all_at_once([partial(load_thrice, table) for table in (NAMES, MERGED, MONDO, HISTORY, PUBMED)])
         assert backend.statuses() == ["succeeded"] * 15
 
     def test_loaders_that_connect_at_once_make_the_schemas_together(self, backend: Backend) -> None:
@@ -121,7 +121,7 @@ class ConcurrencyContract(Behaviour):
             with backend.new_loader() as loader:
                 assert loader.last_load(NAMES) is None
 
-        _all_at_once([connect] * 5)
+        all_at_once([connect] * 5)
 
     def test_a_load_whose_place_was_taken_publishes_nothing(self, backend: Backend) -> None:
         load(backend.new_loader(), NAMES, OLD)
@@ -274,7 +274,8 @@ def _start(backend: Backend, table: Table) -> None:
         loader.log_run_start(start_of(table))
 
 
-def _all_at_once(bodies: Sequence[Callable[[], object]]) -> None:
+def all_at_once(bodies: Sequence[Callable[[], object]]) -> None:
+    """Call each in a thread of its own; raises the first error of theirs."""
     failures: list[BaseException] = []
 
     def guarded(body: Callable[[], object]) -> None:

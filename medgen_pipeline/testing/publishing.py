@@ -34,6 +34,7 @@ from medgen_pipeline.testing.loads import (
     B,
     C,
     D,
+    begun,
     canonical,
     compared,
     load,
@@ -54,11 +55,9 @@ class PublicationContract(Behaviour):
     """``apply_changes``: all of a release or nothing, and no edit of others is lost."""
 
     def test_nothing_can_be_applied_before_it_is_compared(self, backend: Backend) -> None:
-        with backend.new_loader() as loader:
-            loader.log_run_start(start_of(NAMES))
-            loader.initialize_staging(NAMES)
-            with pytest.raises(LoaderError, match="names: nothing to apply"):
-                loader.apply_changes(NAMES, ApplyMode.DELTA)
+        said = "names: nothing to apply"
+        with begun(backend.new_loader(), NAMES) as loader, pytest.raises(LoaderError, match=said):
+            loader.apply_changes(NAMES, ApplyMode.DELTA)
 
     def test_a_loader_that_was_closed_has_no_load_to_publish(self, backend: Backend) -> None:
         """Its lock has gone, and with it whatever it knew."""
@@ -92,9 +91,7 @@ class PublicationContract(Behaviour):
 
     def test_an_edit_before_staged_lines_are_applied_is_noticed(self, backend: Backend) -> None:
         load(backend.new_loader(), NAMES, OLD)
-        with backend.new_loader() as loader:
-            loader.log_run_start(start_of(NAMES, RELEASES[1]))
-            loader.initialize_staging(NAMES, Strategy.SNAPSHOT)
+        with begun(backend.new_loader(), NAMES, RELEASES[1], Strategy.SNAPSHOT) as loader:
             stage(loader, NAMES, [signed([OLD[0]], [])], Strategy.SNAPSHOT)
             loader.execute_cdc(NAMES)
             backend.run(EDITS[2][0], NAMES)

@@ -12,7 +12,7 @@ from medgen_pipeline.catalog import TABLES
 from medgen_pipeline.loaders import LoaderError, LoaderFactory, Strategy
 from medgen_pipeline.loading.staging import stage
 from medgen_pipeline.testing.backend import Backend, Row
-from medgen_pipeline.testing.loads import HISTORY, NAMES, PUBMED, A, B, C, canonical, load, signed, start_of
+from medgen_pipeline.testing.loads import HISTORY, NAMES, PUBMED, A, B, C, begun, canonical, load, signed, start_of
 from medgen_pipeline.testing.tiers import Behaviour
 
 _LARGE_CHUNKS = 640
@@ -86,33 +86,25 @@ class StagingContract(Behaviour):
             loader.cleanup(NAMES)
 
     def test_initialize_staging_clears_what_a_killed_load_left(self, backend: Backend) -> None:
-        with backend.new_loader() as loader:
-            loader.log_run_start(start_of(NAMES))
-            loader.initialize_staging(NAMES, Strategy.SNAPSHOT)
+        with begun(backend.new_loader(), NAMES, strategy=Strategy.SNAPSHOT) as loader:
             stage(loader, NAMES, [signed([A], [B])], Strategy.SNAPSHOT)
             loader.initialize_staging(NAMES)
             assert self._staged(backend) == Counter()
             assert stage(loader, NAMES, [canonical([C])]) == 1
 
     def test_no_bytes_are_no_rows(self, backend: Backend) -> None:
-        with backend.new_loader() as loader:
-            loader.log_run_start(start_of(NAMES))
-            loader.initialize_staging(NAMES)
+        with begun(backend.new_loader(), NAMES) as loader:
             assert stage(loader, NAMES, []) == 0
             assert stage(loader, NAMES, [b"", canonical([A]), b""]) == 1
 
     def test_a_repeated_bulk_load_starts_afresh(self, backend: Backend) -> None:
-        with backend.new_loader() as loader:
-            loader.log_run_start(start_of(NAMES))
-            loader.initialize_staging(NAMES)
+        with begun(backend.new_loader(), NAMES) as loader:
             assert stage(loader, NAMES, [canonical([A]), canonical([B])]) == 2
             assert stage(loader, NAMES, [canonical([C])]) == 1
             assert self._staged(backend) == Counter([C])
 
     def test_an_empty_field_is_null_and_the_value_backslash_n_is_none(self, backend: Backend) -> None:
-        with backend.new_loader() as loader:
-            loader.log_run_start(start_of(PUBMED))
-            loader.initialize_staging(PUBMED)
+        with begun(backend.new_loader(), PUBMED) as loader:
             assert stage(loader, PUBMED, [b"1\t\\\\\\N\t\t\n\t\t\\\\N\t7\n"]) == 2
         found = Counter(map(tuple, backend.run("SELECT {columns} FROM {staging}", PUBMED)))
         assert found == Counter([(1, "\\N", None, None), (None, None, "\\N", 7)])
@@ -147,9 +139,7 @@ class StagingContract(Behaviour):
 
     def test_bytes_that_are_no_rows_are_refused_and_staging_is_empty(self, backend: Backend) -> None:
         few, many, both = b"too\tfew\n", b"C9\ttoo\tmany\tN\tx\n", b"C8\ta\t\t\nC9\ttoo\tmany\tN\tx\nC9\tfew\n"
-        with backend.new_loader() as loader:
-            loader.log_run_start(start_of(NAMES))
-            loader.initialize_staging(NAMES)
+        with begun(backend.new_loader(), NAMES) as loader:
             for bad in (few, many, both, b"C1\ta\xff\t\tN\n"):
                 assert stage(loader, NAMES, [canonical([A])]) == 1
                 with pytest.raises(LoaderError, match=NAMES.name):
@@ -159,9 +149,7 @@ class StagingContract(Behaviour):
             assert stage(loader, NAMES, [canonical([B])]) == 1
 
     def test_text_in_an_integer_column_is_refused(self, backend: Backend) -> None:
-        with backend.new_loader() as loader:
-            loader.log_run_start(start_of(PUBMED))
-            loader.initialize_staging(PUBMED)
+        with begun(backend.new_loader(), PUBMED) as loader:
             with pytest.raises(LoaderError, match=PUBMED.name):
                 stage(loader, PUBMED, [b"1\tC1\ta\t1\n2\tC2\tb\tseven\n"])
             assert backend.run("SELECT COUNT(*) FROM {staging}", PUBMED) == [(0,)]
@@ -171,9 +159,7 @@ class StagingContract(Behaviour):
             yield canonical([A, B])
             raise RuntimeError("the source broke")
 
-        with backend.new_loader() as loader:
-            loader.log_run_start(start_of(NAMES))
-            loader.initialize_staging(NAMES)
+        with begun(backend.new_loader(), NAMES) as loader:
             assert stage(loader, NAMES, [canonical([C])]) == 1
             with pytest.raises(RuntimeError, match="the source broke"):
                 stage(loader, NAMES, breaks_off())
@@ -189,9 +175,7 @@ class StagingContract(Behaviour):
                 )
 
         rows = _LARGE_CHUNKS * _LARGE_CHUNK_ROWS
-        with backend.new_loader() as loader:
-            loader.log_run_start(start_of(NAMES))
-            loader.initialize_staging(NAMES)
+        with begun(backend.new_loader(), NAMES) as loader:
             tracemalloc.start()
             try:
                 assert stage(loader, NAMES, chunks()) == rows
@@ -204,9 +188,7 @@ class StagingContract(Behaviour):
         assert found == [(rows, rows, 4004)]
 
     def test_signed_lines_arrive_with_their_signs(self, backend: Backend) -> None:
-        with backend.new_loader() as loader:
-            loader.log_run_start(start_of(HISTORY))
-            loader.initialize_staging(HISTORY, Strategy.SNAPSHOT)
+        with begun(backend.new_loader(), HISTORY, strategy=Strategy.SNAPSHOT) as loader:
             null = (None, None, None)
             assert stage(loader, HISTORY, [signed([null, null], [("C1", "\\N\n", "\r")])], Strategy.SNAPSHOT) == 3
         found = Counter(map(tuple, backend.run("SELECT _sign, {columns} FROM {staging}", HISTORY)))

@@ -9,7 +9,7 @@ from medgen_pipeline.catalog import Table
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.sql.validity import VALIDITY_COLUMNS
 from medgen_pipeline.testing.backend import Backend, Row
-from medgen_pipeline.testing.loads import CHANGED_B, HISTORY, MONDO, NAMES, RELEASES, A, B, C, D, load
+from medgen_pipeline.testing.loads import CHANGED_B, HISTORY, MONDO, NAMES, RELEASES, A, B, C, D, last_of, load
 from medgen_pipeline.testing.publishing import NUMBERED, WIDER
 from medgen_pipeline.testing.tiers import Behaviour, needs
 
@@ -32,8 +32,7 @@ def assert_history_is_as_of(backend: Backend, table: Table) -> None:
         name=sql.Literal(table.name),
     )
     with backend.new_loader() as loader:
-        record = loader.last_load(table)
-        assert record is not None
+        record = last_of(loader, table)
         for release, load_id in last:
             if int(str(load_id)) < int(str(record.feed_since)):
                 continue

@@ -22,6 +22,7 @@ from medgen_pipeline.loaders.postgres import PostgresNativeLoader
 from medgen_pipeline.loading.file_load import load_table
 from medgen_pipeline.release import Archive
 from medgen_pipeline.testing import canonical, load, start_of
+from medgen_pipeline.testing.loads import begun
 from medgen_pipeline_tests.faults.support import (
     PROCESSES,
     Attempt,
@@ -194,9 +195,7 @@ def test_an_edit_by_hand_during_a_load_is_noticed_whenever_it_comes(database: st
 
 def test_an_unlogged_table_never_becomes_production(database: str) -> None:
     load(new_loader(database), NAMES, rows_of(NAMES, 1))
-    with new_loader(database) as loader:
-        loader.log_run_start(start_of(NAMES))
-        loader.initialize_staging(NAMES)
+    with begun(new_loader(database), NAMES) as loader:
         loader.bulk_load("names", iter([canonical(rows_of(NAMES, 2))]))
         query(database, "DROP TABLE medgen.names")
         assert loader.execute_cdc(NAMES).baseline

@@ -3,10 +3,9 @@
 Upstream tables are filled through the contract, a few rows at a time; curated tables are made by ``load_curated``.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from medgen_pipeline.catalog import (
@@ -18,13 +17,12 @@ from medgen_pipeline.catalog import (
     upstream_of,
 )
 from medgen_pipeline.catalog.query import Parameter
-from medgen_pipeline.loaders import AbstractNativeLoader, LoadDetail, Strategy
+from medgen_pipeline.loaders import AbstractNativeLoader
 from medgen_pipeline.loading.curated_load import CuratedOptions, load_curated, read_metrics
 from medgen_pipeline.loading.file_load import load_table
 from medgen_pipeline.loading.load import LoadOptions, LoadResult
-from medgen_pipeline.loading.staging import stage
 from medgen_pipeline.release import Archive, ReleaseSource
-from medgen_pipeline.testing import Row, canonical, start_of
+from medgen_pipeline.testing import Row, load
 from medgen_pipeline.testing.files import OPEN_GATES
 from medgen_pipeline_tests.loaders.support import query, read
 
@@ -39,20 +37,6 @@ READ = tuple(
 
 def curated(name: str) -> CuratedTable:
     return next(table for table in CURATED_TABLES if table.name == name)
-
-
-def _load(loader: AbstractNativeLoader, table: Table, rows: Sequence[Row], release: str) -> None:
-    """A whole load through the contract whose content hash is that of its rows, as a file's is of its lines."""
-    content = hashlib.sha256(repr(rows).encode()).hexdigest()
-    with loader:
-        load_id = loader.log_run_start(replace(start_of(table, release), content_sha256=content))
-        loader.initialize_staging(table)
-        stage(loader, table, [canonical(rows)])
-        detail = LoadDetail(strategy=Strategy.WAREHOUSE, rows_extracted=len(rows), rows_rejected=0, rows_repaired=0)
-        loader.log_run_detail(load_id, detail)
-        counts = loader.execute_cdc(table)
-        loader.apply_changes(table, counts.mode)
-        loader.cleanup(table)
 
 
 @dataclass(frozen=True)
@@ -76,7 +60,7 @@ class CuratedWarehouse:
         whole = [
             tuple(row.get(column) for column in table.column_names) if isinstance(row, Mapping) else row for row in rows
         ]
-        _load(self.new_loader(), table, whole, release)
+        load(self.new_loader(), table, whole, release)
         self.given[name] = release
 
     def give_names(self, *cuis: str) -> None:

@@ -20,7 +20,7 @@ from medgen_pipeline.loading.rollback import find_release, undo
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing import Backend, Row
 from medgen_pipeline.testing.files import OPEN_GATES
-from medgen_pipeline.testing.loads import RELEASES
+from medgen_pipeline.testing.loads import RELEASES, last_of
 from medgen_pipeline.testing.processes import process_of
 from medgen_pipeline_tests.faults.support import publish, rows_of
 
@@ -120,9 +120,7 @@ class History:
 
     def last_load(self) -> LoadRecord:
         with self.backend.new_loader() as loader:
-            last = loader.last_load(self.table)
-        assert last is not None
-        return last
+            return last_of(loader, self.table)
 
     def require(self, release: str, since: int, before: str) -> None:
         """Production is the release's file, pinned; what the feed has since a load leads back to what was before."""

@@ -2,9 +2,9 @@
 
 import random
 import re
-import threading
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,11 +34,13 @@ from medgen_pipeline.testing.loads import (
     B,
     C,
     D,
+    begun,
     canonical,
     compared,
     start_of,
     undone,
 )
+from medgen_pipeline.testing.processes import all_at_once
 from medgen_pipeline_tests.dbxgate.backend import GatedDatabricks
 from medgen_pipeline_tests.dbxgate.gate import CLIENT, TOKEN
 from medgen_pipeline_tests.documents import Document
@@ -191,9 +193,7 @@ def test_a_volume_that_takes_no_file_leaves_everything_as_it_was(
     databricks: GatedDatabricks, status: int, kind: type[Exception]
 ) -> None:
     databricks.gate.fill_volumes(status)
-    with databricks.new_loader() as loader:
-        loader.log_run_start(start_of(NAMES))
-        loader.initialize_staging(NAMES)
+    with begun(databricks.new_loader(), NAMES) as loader:
         with pytest.raises(kind, match=rf"writing /Volumes/main/medgen_staging/loads/names/.* {status}"):
             stage(loader, NAMES, [canonical([A])])
         databricks.gate.heal()
@@ -224,9 +224,7 @@ def test_parts_are_copied_as_many_at_a_time_as_the_warehouse_takes(
     monkeypatch.setattr("medgen_pipeline.loaders.databricks.volume._FILES_AT_ONCE", 1)
     generator = random.Random(7)
     rows: list[Row] = [(f"C{number}", generator.randbytes(4000).hex(), None, "N") for number in range(1200)]
-    with databricks.new_loader(part_megabytes=1) as loader:
-        loader.log_run_start(start_of(NAMES))
-        loader.initialize_staging(NAMES)
+    with begun(databricks.new_loader(part_megabytes=1), NAMES) as loader:
         assert stage(loader, NAMES, [canonical([row]) for row in rows]) == len(rows)
     assert len(databricks.gate.log.matching("^PUT")) == len(databricks.gate.log.matching("^COPY")) > 1
 
@@ -236,11 +234,9 @@ def test_rows_that_the_warehouse_does_not_hold_are_an_error_and_none_is_kept(
 ) -> None:
     load_rows = Volume.load
     monkeypatch.setattr(Volume, "load", lambda *arguments: load_rows(*arguments) + 1)
-    with databricks.new_loader() as loader:
-        loader.log_run_start(start_of(NAMES))
-        loader.initialize_staging(NAMES)
-        with pytest.raises(LoaderError, match="names: sent 2 rows, Databricks holds 1; nothing was kept"):
-            stage(loader, NAMES, [canonical([A])])
+    said = "names: sent 2 rows, Databricks holds 1; nothing was kept"
+    with begun(databricks.new_loader(), NAMES) as loader, pytest.raises(LoaderError, match=said):
+        stage(loader, NAMES, [canonical([A])])
     assert databricks.run("SELECT COUNT(*) FROM {staging}", NAMES) == [(0,)]
 
 
@@ -285,25 +281,16 @@ def test_what_a_query_that_died_has_left_is_swept_a_day_later(databricks: GatedD
 def test_six_loads_of_six_tables_at_once_all_succeed_and_the_feeds_replay(databricks: GatedDatabricks) -> None:
     other = Table(name="also", columns=NAMES.columns, key=NAMES.key, key_proven=True, description="For this test.")
     tables = [NAMES, MERGED, MONDO, HISTORY, PUBMED, other]
-    failures: list[BaseException] = []
 
     def rows_of(table: Table, *numbers: int) -> list[Row]:
         keys = [number if table.columns[0].type is ColumnType.INTEGER else str(number) for number in numbers]
         return [(key, "C1", *(None for _ in table.columns[2:])) for key in keys]
 
     def load_twice(table: Table) -> None:
-        try:
-            load(databricks.new_loader(lease_seconds=60), table, rows_of(table, 1, 2))
-            load(databricks.new_loader(lease_seconds=60), table, rows_of(table, 2, 3), RELEASES[1])
-        except BaseException as error:  # noqa: BLE001  # handed to the main thread
-            failures.append(error)
+        load(databricks.new_loader(lease_seconds=60), table, rows_of(table, 1, 2))
+        load(databricks.new_loader(lease_seconds=60), table, rows_of(table, 2, 3), RELEASES[1])
 
-    threads = [threading.Thread(target=load_twice, args=[table]) for table in tables]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    all_at_once([partial(load_twice, table) for table in tables])
     assert databricks.statuses() == ["succeeded"] * 12
     for table in tables:
         before, after = Counter(rows_of(table, 1, 2)), Counter(rows_of(table, 2, 3))

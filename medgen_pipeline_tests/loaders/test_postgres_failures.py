@@ -12,8 +12,8 @@ from medgen_pipeline.loaders.postgres.failures import FAILURES, REFUSALS
 from medgen_pipeline.loaders.postgres.session import PostgresSession
 from medgen_pipeline.loaders.redshift.connect import CONNECTIONS
 from medgen_pipeline.loaders.sql.failures import failure_of, refusal_of
-from medgen_pipeline.testing import Row, canonical, load, start_of
-from medgen_pipeline.testing.loads import HISTORY, NAMES, RELEASES, A, B
+from medgen_pipeline.testing import Row, canonical, load
+from medgen_pipeline.testing.loads import HISTORY, NAMES, RELEASES, A, B, begun
 from medgen_pipeline_tests.documents import Document
 from medgen_pipeline_tests.loaders.support import new_loader, query, read, role_that_loads
 
@@ -66,9 +66,7 @@ def test_a_load_has_as_many_connections_as_it_says(database: str) -> None:
         seen.add(query(database, count, name)[0][0])
         yield canonical([A])
 
-    with new_loader(database) as loader:
-        loader.log_run_start(start_of(NAMES))
-        loader.initialize_staging(NAMES)
+    with begun(new_loader(database), NAMES) as loader:
         loader.bulk_load("names", rows())
     assert seen == {PostgresSession.connections}
     documented = f"on PostgreSQL has {PostgresSession.connections} open at the same time, on Redshift {CONNECTIONS};"
@@ -97,11 +95,8 @@ def test_a_load_that_somebody_ends_is_tried_again(database: str, ended_by: str, 
         )
         yield canonical([B])
 
-    with new_loader(database) as loader:
-        loader.log_run_start(start_of(NAMES))
-        loader.initialize_staging(NAMES)
-        with pytest.raises(error, match=r"Load again\."):
-            loader.bulk_load("names", rows())
+    with begun(new_loader(database), NAMES) as loader, pytest.raises(error, match=r"Load again\."):
+        loader.bulk_load("names", rows())
 
 
 def _error_of(sqlstate: str, message: str) -> psycopg.Error:

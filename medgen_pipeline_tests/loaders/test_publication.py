@@ -22,8 +22,8 @@ from medgen_pipeline.loaders import (
     LoaderError,
     Strategy,
 )
-from medgen_pipeline.testing import Mirror, Row, canonical, load, start_of
-from medgen_pipeline.testing.loads import NAMES
+from medgen_pipeline.testing import Mirror, Row, canonical, load
+from medgen_pipeline.testing.loads import NAMES, begun
 from medgen_pipeline_tests.loaders.support import new_loader, postgres_mirror, query, session
 
 OLD = [b"C%d|name %d|GTR|N|" % (number, number) for number in range(20)]
@@ -145,9 +145,7 @@ def mirror(database: str, tmp_path: Path) -> Mirror:
 @contextmanager
 def staged(dsn: str, table: SourceTable, lines: list[bytes], **config: object) -> Iterator[AbstractNativeLoader]:
     """A load by hand, compared and ready to be applied."""
-    with new_loader(dsn, **config) as loader:
-        loader.log_run_start(start_of(table, "2026-01-14"))
-        loader.initialize_staging(table)
+    with begun(new_loader(dsn, **config), table, "2026-01-14") as loader:
         loader.bulk_load(table.name, iter([canonical(tuple(line.decode().split("|")[:-1]) for line in lines)]))
         loader.execute_cdc(table)
         yield loader

@@ -3,27 +3,22 @@
 import gzip
 import json
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 
 from medgen_pipeline.catalog import SourceTable
-from medgen_pipeline.errors import TransientError
 from medgen_pipeline.loaders import (
     ApplyMode,
     LoaderError,
     LoaderFactory,
-    LoadStatus,
     LostConnectionError,
     TableBusyError,
 )
@@ -35,30 +30,15 @@ from medgen_pipeline.rows.framing import frame_lines
 from medgen_pipeline.rows.records import FramingReport, RejectedRow
 from medgen_pipeline.testing import Mirror, Row, canonical, compared, load, start_of
 from medgen_pipeline.testing.files import GOOD
-from medgen_pipeline.testing.loads import HISTORY, MERGED, MONDO, NAMES, PUBMED, A, B, C
+from medgen_pipeline.testing.loads import HISTORY, MERGED, MONDO, NAMES, PUBMED, A, B, C, begun, last_of
+from medgen_pipeline.testing.processes import all_at_once
 from medgen_pipeline_tests.gates.faults import LoggedStatement
 from medgen_pipeline_tests.gates.server import server_tls
 from medgen_pipeline_tests.loaders.redshift_support import BUCKET, ROLE, GatedRedshift
 from medgen_pipeline_tests.redgate.gate import Gate, Isolation
 from medgen_pipeline_tests.redgate.s3server import S3Fault, S3Server
 
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp())
-    yield folder
-    shutil.rmtree(folder)
-
-
 # Rows, locks and names
-
-
-def test_the_same_rows_again_write_nothing(redshift: GatedRedshift) -> None:
-    load(redshift.new_loader(), NAMES, [A, B])
-    before = redshift.direct("SELECT ctid::text, xmin::text FROM medgen.names")
-    counts = load(redshift.new_loader(), NAMES, [B, A])
-    assert (counts.changed, counts.unchanged) == (0, 2)
-    assert redshift.direct("SELECT ctid::text, xmin::text FROM medgen.names") == before
 
 
 def test_columns_have_real_widths_and_integers_are_integers(redshift: GatedRedshift) -> None:
@@ -77,37 +57,11 @@ def test_columns_have_real_widths_and_integers_are_integers(redshift: GatedRedsh
     ]
 
 
-def test_production_feed_and_audit_move_together_or_not_at_all(redshift: GatedRedshift) -> None:
-    load(redshift.new_loader(), NAMES, [A, B])
-    redshift.gate.refuse(r"^INSERT INTO .medgen_changes", "disk full")
-    with pytest.raises(LoaderError, match="publishing names: disk full"):
-        load(redshift.new_loader(), NAMES, [A, ("C9", "refused", None, None)])
-    assert redshift.production(NAMES) == Counter([A, B])
-    assert redshift.statuses() == ["succeeded", "running"]
-    assert redshift.feed(NAMES) == Counter()
-
-
-def test_a_second_load_of_the_same_table_waits_and_then_names_the_holder(redshift: GatedRedshift) -> None:
-    with redshift.new_loader() as holder, redshift.new_loader(lock_timeout_seconds=0.3) as other:
+def test_a_load_that_waits_in_vain_names_the_server_process_that_holds_the_lock(redshift: GatedRedshift) -> None:
+    with redshift.new_loader() as holder, redshift.new_loader(lock_timeout_seconds=0) as other:
         holder.log_run_start(start_of(NAMES))
-        with pytest.raises(TableBusyError, match=r"medgen\.names: waited 0\.3 s .* server process \d+ of"):
+        with pytest.raises(TableBusyError, match=r"server process \d+ of"):
             other.log_run_start(start_of(NAMES))
-        other.log_run_start(start_of(MERGED))  # another table is free
-        holder.close()
-        other.log_run_start(start_of(NAMES))
-
-
-def test_the_audit_record_survives_and_is_closed_once(redshift: GatedRedshift) -> None:
-    with redshift.new_loader() as loader:
-        load_id = loader.log_run_start(start_of(NAMES))
-        loader.log_rejected_rows(load_id, [RejectedRow(7, "NUL byte", b"a\0\xffb"), RejectedRow(9, "x", b"")])
-        assert loader.log_run_finish(load_id, LoadStatus.FAILED, "why \\x") is LoadStatus.FAILED
-        assert loader.log_run_finish(load_id, LoadStatus.SUCCEEDED) is LoadStatus.FAILED
-    assert redshift.direct("SELECT line_number, reason, raw FROM medgen_audit.rejected_row ORDER BY 1") == [
-        (7, "NUL byte", r"a\x00\xffb"),
-        (9, "x", ""),
-    ]
-    assert redshift.direct("SELECT error FROM medgen_audit.load_run") == [("why \\x",)]
 
 
 def test_an_interrupt_during_copy_ends_the_statement_and_keeps_the_lock(redshift: GatedRedshift) -> None:
@@ -160,15 +114,11 @@ def test_descriptions_of_the_catalog_are_comments_in_the_database(redshift: Gate
     assert redshift.direct(column) == [(NAMES.columns[0].description,)]
 
 
-VALUE = st.sampled_from(["a", "a ", "b", None])
-ROWS = st.lists(st.tuples(st.sampled_from(["M1", "M2", "M3", None]), VALUE, VALUE, VALUE), max_size=8)
-
-
 # Whole loads
 
 
-def test_equal_content_uploads_nothing(redshift: GatedRedshift, home: Path) -> None:
-    mirror = Mirror(redshift, home, NAMES)
+def test_equal_content_uploads_nothing(redshift: GatedRedshift, tmp_path: Path) -> None:
+    mirror = Mirror(redshift, tmp_path, NAMES)
     mirror.load(GOOD)
     redshift.gate.log.clear()
     requests = len(redshift.s3.requests)
@@ -178,8 +128,8 @@ def test_equal_content_uploads_nothing(redshift: GatedRedshift, home: Path) -> N
     assert redshift.gate.log.matching('^(COPY|INSERT INTO "medgen"|DELETE FROM "medgen"|ALTER)') == []
 
 
-def test_a_release_that_changed_much_leaves_what_is_attached(redshift: GatedRedshift, home: Path) -> None:
-    mirror = Mirror(redshift, home, NAMES)
+def test_a_release_that_changed_much_leaves_what_is_attached(redshift: GatedRedshift, tmp_path: Path) -> None:
+    mirror = Mirror(redshift, tmp_path, NAMES)
     mirror.load(GOOD)
     oid = redshift.direct("SELECT 'medgen.names'::regclass::oid")
     for attach in (
@@ -219,11 +169,11 @@ def test_a_column_that_the_catalog_widens_is_widened_in_place(redshift: GatedRed
 
 @pytest.mark.parametrize(("invalid", "accepted"), [(21, True), (22, False)])
 def test_a_value_that_repairing_makes_too_wide_is_rejected_and_others_are_not(
-    redshift: GatedRedshift, home: Path, invalid: int, accepted: bool
+    redshift: GatedRedshift, tmp_path: Path, invalid: int, accepted: bool
 ) -> None:
     """U+FFFD takes three bytes where the invalid byte took one."""
     bad = b"C2|b|" + b"\xff" * invalid + b"|N|"
-    result = Mirror(redshift, home, NAMES).load([b"C1|a\rb||N|", bad, b"C3|c|\xff|N|"])
+    result = Mirror(redshift, tmp_path, NAMES).load([b"C1|a\rb||N|", bad, b"C3|c|\xff|N|"])
     assert (result.report.rejected, result.report.repaired) == ((0, 2) if accepted else (1, 1))
     if not accepted:
         assert redshift.direct("SELECT line_number, reason, raw FROM medgen_audit.rejected_row") == [
@@ -244,10 +194,6 @@ def test_limits_leave_everything_else_about_framing_as_it_was() -> None:
 # S3
 
 
-def stage_of(config: RedshiftConfig, load_id: int = 7) -> Stage:
-    return Stage(client("s3", config), config, "names", load_id)
-
-
 def contents(s3: S3Server, url: str) -> bytes:
     key = url.removeprefix(f"s3://{BUCKET}/")
     return bytes(s3.client().get_object(Bucket=BUCKET, Key=key)["Body"].read())
@@ -263,7 +209,8 @@ def incompressible(megabytes: int) -> Iterator[bytes]:
 
 
 def test_a_small_table_is_one_part_and_a_manifest_that_makes_it_mandatory(s3: S3Server) -> None:
-    with stage_of(RedshiftConfig(s3_bucket=BUCKET, aws_region="us-east-1", s3_prefix="etl/x")) as stage:
+    config = RedshiftConfig(s3_bucket=BUCKET, aws_region="us-east-1", s3_prefix="etl/x")
+    with Stage(client("s3", config), config, "names", 7) as stage:
         uploaded = stage.upload(iter([b"a\n", b"b\nc\n"]))
         assert uploaded.manifest is not None
         manifest, part = contents(s3, uploaded.manifest), contents(s3, uploaded.parts[0])
@@ -274,31 +221,20 @@ def test_a_small_table_is_one_part_and_a_manifest_that_makes_it_mandatory(s3: S3
     assert gzip.decompress(part) == b"a\nb\nc\n"
 
 
-@pytest.mark.parametrize("pattern", ["PUT /stage/.*part-00001", "PUT /stage/.*manifest"])
-def test_a_failed_upload_leaves_no_objects(redshift: GatedRedshift, pattern: str) -> None:
-    redshift.s3.order(S3Fault(pattern, status=403))
-    with redshift.new_loader() as loader:
-        loader.log_run_start(start_of(NAMES))
-        loader.initialize_staging(NAMES)
-        with pytest.raises(LoaderError, match=r"AWS refuses with 403 AccessDenied.*allow s3:PutObject"):
-            loader.bulk_load("names", incompressible(12))
+def test_an_upload_that_fails_half_way_leaves_no_objects(redshift: GatedRedshift) -> None:
+    redshift.s3.order(S3Fault("PUT /stage/.*part-00001", status=403))
+    with (
+        begun(redshift.new_loader(), NAMES) as loader,
+        pytest.raises(LoaderError, match=r"AWS refuses with 403 AccessDenied.*allow s3:PutObject"),
+    ):
+        loader.bulk_load("names", incompressible(12))
     assert redshift.left_outside() == []
     assert [request for request in redshift.s3.requests if "part-00000" in request], "nothing was sent"
     assert redshift.gate.log.matching("^COPY") == []
 
 
-def test_an_s3_that_is_down_is_a_transient_error_and_one_that_hiccups_is_none(redshift: GatedRedshift) -> None:
-    redshift.s3.order(S3Fault("PUT /stage/.*part-00000", status=500, times=2))
-    load(redshift.new_loader(), NAMES, [A])
-    redshift.s3.order(S3Fault("PUT /stage/.*part-00000", status=503))
-    with pytest.raises(TransientError, match="AWS answers 503"):
-        load(redshift.new_loader(), NAMES, [A, B])
-
-
 def test_a_row_that_redshift_refuses_is_reported_with_file_line_column_and_reason(redshift: GatedRedshift) -> None:
-    with redshift.new_loader() as loader:
-        loader.log_run_start(start_of(PUBMED))
-        loader.initialize_staging(PUBMED)
+    with begun(redshift.new_loader(), PUBMED) as loader:
         rows = b"1\tC1\ta\t1\n2\tC2\tb\tseven\n"
         with pytest.raises(LoaderError, match=r"part-00000\.gz line 2, column pmid: Invalid digit.* \(1207\)"):
             loader.bulk_load(PUBMED.name, iter([rows]))
@@ -340,27 +276,14 @@ def test_error_1023_elsewhere_is_repeated_too(redshift: GatedRedshift, statement
 def test_loads_of_several_tables_at_once_do_not_conflict_even_where_isolation_is_serializable(
     database: str, s3: S3Server
 ) -> None:
-    failures: list[BaseException] = []
-    tables = (NAMES, MERGED, MONDO, HISTORY, PUBMED)
-
-    def load_thrice(redshift: GatedRedshift, table: SourceTable) -> None:
-        try:
-            for number in range(3):
-                row: Row = (number, "C1", *(None for _ in table.columns[2:]))
-                load(redshift.new_loader(conflict_attempts=1), table, [row])
-        except BaseException as error:  # noqa: BLE001  # handed to the main thread
-            failures.append(error)
+    def load_thrice(table: SourceTable) -> None:
+        for number in range(3):
+            row: Row = (number, "C1", *(None for _ in table.columns[2:]))
+            load(redshift.new_loader(conflict_attempts=1), table, [row])
 
     with Gate(database, s3.client_settings, roles=[ROLE], isolation=Isolation.SERIALIZABLE) as gate:
         redshift = GatedRedshift(database, gate, s3)
-        with redshift.new_loader():
-            pass  # the schemas stand
-        threads = [threading.Thread(target=load_thrice, args=[redshift, table]) for table in tables]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert failures == []
+        all_at_once([partial(load_thrice, table) for table in (NAMES, MERGED, MONDO, HISTORY, PUBMED)])
         assert redshift.statuses() == ["succeeded"] * 15
 
 
@@ -412,8 +335,8 @@ def commits(statements: Sequence[LoggedStatement]) -> int:
     return found
 
 
-def test_what_is_sent_holds_no_secret_no_backslash_and_few_commits(redshift: GatedRedshift, home: Path) -> None:
-    mirror = Mirror(redshift, home, NAMES)
+def test_what_is_sent_holds_no_secret_no_backslash_and_few_commits(redshift: GatedRedshift, tmp_path: Path) -> None:
+    mirror = Mirror(redshift, tmp_path, NAMES)
     mirror.load([*GOOD, b"C51|\\N|a\\b|N|", b"bad \\", b"bad"])
     redshift.gate.log.clear()
     lines = [*GOOD[1:], b"C52|\\N|a\\b|N|"]
@@ -439,8 +362,7 @@ def test_reading_needs_no_bucket_and_no_region_and_a_load_says_which_it_lacks(re
                 pytest.raises(LoaderError, match=lacking),
             ):
                 loading.log_run_start(start_of(NAMES, "2026-01-14"))
-        last = loader.last_load(NAMES)
-        assert last is not None
+        last = last_of(loader, NAMES)
         assert last.release == "2026-01-07"
 
 
