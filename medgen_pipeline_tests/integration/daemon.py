@@ -7,6 +7,7 @@ from typing import cast
 
 import dagster as dg
 
+from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.catalog.sources.medgen import MEDGEN, TABLES
 from medgen_pipeline.loading.rollback import pins
 from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
@@ -45,10 +46,20 @@ class Tick:
 
 @dataclass
 class Daemon:
-    """Evaluates the sensor, stores what it reports, launches what it asks for, and keeps its cursor."""
+    """Evaluates the sensor, stores what it reports, launches what it asks for, and keeps its cursor.
+
+    Attributes:
+        definitions: The code location.
+        instance: Where its runs and events are kept.
+        tables: Those of MedGen's that it has.
+        checks: Whether runs make the checks that they are asked for; they take as long as the loads of small tables.
+        cursor: The sensor's.
+    """
 
     definitions: dg.Definitions
     instance: dg.DagsterInstance
+    tables: Sequence[SourceTable] = TABLES
+    checks: bool = False
     cursor: str | None = None
 
     def tick(self, now: datetime | None = None, *, run: bool = True) -> Tick:
@@ -88,7 +99,7 @@ class Daemon:
         if now is not None:
             source, warehouse = resources[DEFAULT_NAMES.source], resources[DEFAULT_NAMES.warehouse]
             return follow_source(
-                context, source, now, TABLES, DEFAULT_NAMES, lambda: pins(warehouse.target.loader(), TABLES)
+                context, source, now, self.tables, DEFAULT_NAMES, lambda: pins(warehouse.target.loader(), self.tables)
             )
         found = self.definitions.get_repository_def().get_sensor_def(_SENSOR).evaluate_tick(context)
         return dg.SensorResult(
@@ -102,7 +113,7 @@ class Daemon:
         """Execute what was asked for, as the daemon tags it."""
         job = self.definitions.resolve_job_def("refresh_medgen").get_subset(
             asset_selection=set(request.asset_selection or ()),
-            asset_check_selection=set(request.asset_check_keys or ()),
+            asset_check_selection=set(request.asset_check_keys or ()) if self.checks else set(),
         )
         done = job.execute_in_process(
             instance=self.instance,

@@ -7,7 +7,7 @@ import functools
 import gzip
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -161,7 +161,8 @@ def refresh_job(curated: bool, tables: tuple[Table, ...]) -> dg.JobDefinition:
 class Deployment:
     """A code location of its own: a database, an archive and an instance.
 
-    Without curated tables where a test publishes fewer files than they are made from.
+    Without curated tables where a test publishes fewer files than they are made from, and with ``tables`` of NCBI's
+    only where it looks at no others.
     """
 
     dsn: str
@@ -169,6 +170,7 @@ class Deployment:
     instance: dg.DagsterInstance
     schema: str = "medgen"
     curated: bool = True
+    tables: Collection[str] | None = None
     source_settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -189,6 +191,7 @@ class Deployment:
                 ),
                 DEFAULT_NAMES.warehouse: WarehouseIOManager(target=DatabaseTarget(dsn=self.dsn, schema=self.schema)),
             },
+            tables=self.tables,
             curated=self.curated,
             settings=Settings.read(sources="medgen"),
         )

@@ -212,6 +212,7 @@ def definitions(ncbi: NcbiDouble, dsn: str, home: Path) -> dg.Definitions:
             DEFAULT_NAMES.warehouse: WarehouseIOManager(target=DatabaseTarget(dsn=dsn)),
         },
         environment={},
+        tables=[table.name for table in TABLES],
         curated=False,
     )
 
@@ -240,7 +241,7 @@ def test_every_history_ends_with_the_last_complete_release_and_no_run_repeated(
     for path in ncbi.directory.iterdir():
         path.unlink()
     shutil.rmtree(home)
-    world = World(ncbi, Daemon(definitions, instance))
+    world = World(ncbi, Daemon(definitions, instance, TABLES))
     ncbi.clock = lambda: world.now
     for act in history:
         world.act(act)

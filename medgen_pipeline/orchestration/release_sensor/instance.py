@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 
 import dagster as dg
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
 from medgen_pipeline.orchestration.failures import one_line, reason_of
 from medgen_pipeline.orchestration.keys import CLOSED_GATES, SOURCE_URL, SOURCE_VERSION, step_name, table_name
@@ -127,13 +128,19 @@ class AssetRecords:
     def failed_checks(self, except_of: Iterable[str]) -> Iterator[tuple[str, str]]:
         """See ``decision.Loaded``."""
         others = set(map(_key, except_of))
-        for check in sorted(self._graph.asset_check_keys):
-            if check.asset_key not in others and self._graph.get(check).blocking and self._fails(check):
+        blocking = [
+            check
+            for check in sorted(self._graph.asset_check_keys)
+            if check.asset_key not in others and self._graph.get(check).blocking
+        ]
+        newest = self._instance.event_log_storage.get_latest_asset_check_execution_by_key(blocking)
+        for check in blocking:
+            if check in newest and self._fails(newest[check]):
                 yield check.name, check.asset_key.to_user_string()
 
-    def _fails(self, check: dg.AssetCheckKey) -> bool:
-        record = self._instance.get_latest_asset_check_evaluation_record(check)
-        event = record.event.dagster_event if record and record.event else None
+    @staticmethod
+    def _fails(record: AssetCheckExecutionRecord) -> bool:
+        event = record.event.dagster_event if record.event else None
         if event is None or event.event_type is not dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             return False
         evaluation = event.asset_check_evaluation_data
