@@ -1,5 +1,6 @@
-"""Folders for servers that are thrown away."""
+"""Folders for servers that are thrown away, and what is in an archive's."""
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -21,3 +22,13 @@ def short_lived(prefix: str) -> Path:
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=_MEMORY if runs else None))
     folder.chmod(0o755)
     return folder
+
+
+def files_under(root: Path) -> list[str]:
+    """All files of an archive but its locks, which stay."""
+    files = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
+    return sorted(str(path) for path in files if path.parts[0] != "locks")
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -40,15 +40,11 @@ from medgen_pipeline_tests.ncbi_double import ncbi_double
 
 PROJECT = Path(__file__).parents[2]
 NAMES = table_by_name("names")
-MAPPINGS = table_by_name("medgen_id_mappings")
-PUBMED = table_by_name("medgen_pubmed_lnk")
-HISTORY = table_by_name("medgen_cui_history")
 SUCCEEDED = ("succeeded", None)
 WHOLE_FILE: dict[str, object] = {"force_warehouse": True}  # or only the lines that differ would be staged
 
 # 1,200 rows: one rejected line is 0.08 %, below the gate's 0.1 %; two are above.
 ROWS = [(b"C%07d" % number, b"name %d" % number, b"GTR", b"N") for number in range(1200)]
-LINKS = [(b"%d" % number, b"C%07d" % number, b"name", b"%d" % (10 * number)) for number in range(1200)]
 GOOD = content_of(NAMES, ROWS)
 IN_LATIN_1 = content_of(
     NAMES, [*((cui, "Sjögren".encode("latin-1"), *rest) for cui, _, *rest in ROWS[:600]), *ROWS[600:]]
@@ -130,9 +126,9 @@ def names(postgres_server: str, good: Site, home: Path, instance: dg.DagsterInst
         yield Site(Deployment(dsn, home, instance), tmp_path / "2026-01-07", NAMES)
 
 
-def change_counts(run: Run, table: SourceTable = NAMES) -> tuple[int, int, int, int]:
+def change_counts(run: Run) -> tuple[int, int, int, int]:
     """Inserted, updated, deleted, unchanged."""
-    cdc = {key.removeprefix("cdc/"): value for key, value in run.metadata[table.name].items()}
+    cdc = {key.removeprefix("cdc/"): value for key, value in run.metadata["names"].items()}
     return cdc["inserted"], cdc["updated"], cdc["deleted"], cdc["unchanged"]
 
 
@@ -150,19 +146,7 @@ def assert_failed_for_good(run: Run, message: str) -> None:
     ("published", "message"),
     [
         pytest.param(GOOD_GZ[:-20], r"damaged gzip file \(it ends too early", id="truncated gzip"),
-        pytest.param(GOOD_GZ[:-1], r"damaged gzip file \(it ends too early", id="gzip without its last byte"),
-        pytest.param(GOOD_GZ + b"garbage", "damaged gzip file", id="gzip with garbage after it"),
-        pytest.param(GOOD_GZ + bytes(512) + GOOD_GZ, "damaged gzip file", id="gzip with zeros inside it"),
-        pytest.param(GOOD_GZ[:-8] + b"\xde\xad\xbe\xef" + GOOD_GZ[-4:], "damaged gzip file", id="corrupt CRC"),
-        pytest.param(GOOD_GZ[:-4] + b"\xde\xad\xbe\xef", "damaged gzip file", id="corrupt length"),
-        pytest.param(
-            b"<!DOCTYPE html>\n<html><body>503</body></html>\n",
-            r"expected a gzip file \(1f 8b\), got an HTML or XML page",
-            id="HTML page named .gz",
-        ),
-        pytest.param(GOOD, r"expected a gzip file \(1f 8b\), got something else", id="not compressed"),
-        pytest.param(b"", r"expected a gzip file \(1f 8b\), got an empty file", id="empty file"),
-        pytest.param(gzip.compress(b""), "the gzip file holds no data", id="empty gzip file"),
+        pytest.param(b"<html>503</html>\n", r"expected a gzip file \(1f 8b\), got an HTML or XML page", id="HTML page"),
     ],
 )
 def test_a_file_that_is_damaged_or_something_else_is_refused(good: Site, published: bytes, message: str) -> None:
@@ -201,11 +185,6 @@ def test_a_file_missing_on_a_server_is_named_with_the_server_s_answer(good: Site
     ("url", "message"),
     [
         ("file:///no/such/release", "there is no directory /no/such/release. Check the URL of the source"),
-        ("file://example.org/release", "file:// URL holds an absolute path after three slashes"),
-        ("https:///pub/medgen", "the URL names no server"),
-        ("http://localhost:port/", "the source is not a valid connection URI"),
-        ("pub/medgen", "'pub/medgen' has no scheme; known are https://, http://, file://"),
-        ("gopher://u:topsecret@example.org/", "the scheme gopher:// is not supported; known are https://, http://"),
         ("https://u:topsecret@example.org/pub?x=1", "must name a directory"),
     ],
 )
@@ -223,24 +202,10 @@ def test_a_wrong_source_url_is_explained(good: Site, url: str, message: str) -> 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(header_of(NAMES), "The file has a header and no row, and no setting", id="header only"),
-        pytest.param(header_of(NAMES) + b"a|b|\nc|d|\n", "None of the 2 lines is a row of it", id="no good row"),
-        pytest.param(
-            GOOD.decode().encode("utf-16"), r"NAMES.RRF.gz: the file is in UTF-16 \(little-endian\)", id="UTF-16"
-        ),
         pytest.param(
             GOOD.partition(b"\n")[2], r"no header line: expected 'CUI\|name\|source\|SUPPRESS'", id="no header"
         ),
-        pytest.param(b"\n" + GOOD, "no header line", id="blank line first"),
-        pytest.param(header_of(PUBMED) + b"1|C1|a|2|\n", "no header line", id="another table"),
-        pytest.param(GOOD.replace(b"#CUI|name|", b"#CUI|CUI|"), "the header names a column twice", id="a column twice"),
         pytest.param(content_of(NAMES, [*ROWS, ROWS[7]]), r"Its key \(cui\) repeats", id="a proven key that repeats"),
-        pytest.param(content_of(NAMES, ROWS[:839]), "would shrink from 1,200 to 839 rows", id="shrunk"),
-        pytest.param(
-            content_of(NAMES, [(b"D%d" % number, b"", b"", b"") for number in range(2401)]),
-            "would grow from 1,200 to 2,401 rows",
-            id="grown",
-        ),
     ],
 )
 def test_a_file_with_the_wrong_content_is_not_published(names: Site, content: bytes, message: str) -> None:
@@ -294,8 +259,8 @@ def test_the_override_a_closed_gate_names_lets_the_release_through(
     ]
 
 
-@pytest.mark.parametrize("content", [header_of(NAMES), header_of(NAMES) + b"a|b|\n"], ids=["no line", "no good line"])
-def test_no_setting_empties_a_table_and_none_is_offered(names: Site, content: bytes) -> None:
+def test_no_setting_empties_a_table_and_none_is_offered(names: Site) -> None:
+    content = header_of(NAMES) + b"a|b|\n"
     wide_open: dict[str, object] = {"max_rejected_percent": 100, "max_shrink_percent": 100}
     with names.production_stays():
         runs = [names.load(content), names.load(content, {**wide_open, **WHOLE_FILE})]
@@ -393,15 +358,9 @@ def with_header(header: bytes, arrange: tuple[int | bytes, ...]) -> bytes:
     ("content", "extra"),
     [
         pytest.param(with_header(b"#CUI|name|LAT|source|SUPPRESS|", (0, 1, b"ENG", 2, 3)), ["LAT"], id="extra"),
-        pytest.param(
-            with_header(b"#A|CUI|name|source|SUPPRESS|B|", (b"", 0, 1, 2, 3, b"x")), ["A", "B"], id="two extra"
-        ),
         pytest.param(with_header(b"#SUPPRESS|source|name|CUI|", (3, 2, 1, 0)), None, id="reordered"),
-        pytest.param(with_header(b"#SUPPRESS|X|source|name|CUI|", (3, b"-", 2, 1, 0)), ["X"], id="reordered and extra"),
-        pytest.param(with_header(b"CUI|Name|SOURCE|suppress|", (0, 1, 2, 3)), None, id="no # and other case"),
         pytest.param(b"\xef\xbb\xbf" + GOOD, None, id="byte order mark"),
         pytest.param(GOOD.replace(b"\n", b"\r\n"), None, id="CRLF"),
-        pytest.param(GOOD[:-1], None, id="no last line end"),
     ],
 )
 def test_columns_are_found_by_name_and_unknown_ones_are_kept_out_and_reported(
@@ -414,17 +373,6 @@ def test_columns_are_found_by_name_and_unknown_ones_are_kept_out_and_reported(
         assert change_counts(run) == (0, 0, 0, 1200)
         assert run.metadata["names"].get("medgen/extra_columns") == extra
     assert names.runs() == [SUCCEEDED] * 3
-
-
-def test_the_id_mappings_header_of_before_may_2024_is_the_same_table(deployment: Deployment, tmp_path: Path) -> None:
-    new = content_of(MAPPINGS, ROWS)
-    old = new.replace(b"#CUI_or_CN_id|", b"#CUI|")
-    assert old != new
-    mappings = site(deployment, tmp_path, MAPPINGS, new)
-    with mappings.production_stays():
-        run = mappings.load(old)
-    assert run.success
-    assert change_counts(run, MAPPINGS) == (0, 0, 0, 1200)
 
 
 # Rows
@@ -459,29 +407,6 @@ def test_a_bad_row_is_rejected_exactly_and_the_others_are_loaded(names: Site) ->
     ]
 
 
-def test_a_pmid_that_is_no_integer_is_rejected(deployment: Deployment, tmp_path: Path) -> None:
-    links = site(deployment, tmp_path, PUBMED, content_of(PUBMED, LINKS))
-    pmids = (b"12345a", b"-5", b"1.0", b" 7", b"1234567890123456789", b"\\N")
-    bad = [b"9|C0000009|name|" + pmid + b"|" for pmid in pmids]
-    with links.production_stays():
-        run = links.load(content_of(PUBMED, LINKS) + b"\n".join([*bad, b""]), {"max_rejected_percent": 1.0})
-    assert run.success
-    assert rejected_rows(deployment.dsn) == [
-        (1202 + place, f"pmid: {pmid.decode()!r} is not an integer of at most 18 digits", bad[place])
-        for place, pmid in enumerate(pmids)
-    ]
-
-
-def test_a_bad_row_of_a_tab_delimited_file_is_rejected(deployment: Deployment, tmp_path: Path) -> None:
-    rows = [(b"CN%06d" % number, b"No longer reported", b"Jan 2026") for number in range(1200)]
-    history = site(deployment, tmp_path, HISTORY, content_of(HISTORY, rows))
-    bad = b"CN1\tC1\tJan 2026\tone more"
-    with history.production_stays():
-        run = history.load(content_of(HISTORY, rows) + bad + b"\n")
-    assert run.success
-    assert rejected_rows(deployment.dsn) == [(1202, "4 fields, expected 3", bad)]
-
-
 # Values
 
 
@@ -503,20 +428,6 @@ def test_an_awkward_value_arrives_as_it_is(names: Site) -> None:
     assert read(names.dsn, "medgen", NAMES) == sorted(rows_of(NAMES, file), key=repr)
     again = names.load(content_of(NAMES, rows), WHOLE_FILE)
     assert change_counts(again) == (0, 0, 0, 1200)
-
-
-def test_the_same_awkward_value_in_every_column_arrives_as_it_is(names: Site) -> None:
-    for value in (b"\\N", b"\\."):
-        run = names.load(content_of(NAMES, [*ROWS, (value,) * 4]))
-        assert change_counts(run)[3] == 1200
-        expected = (value.decode(),) * 4
-        assert query(names.dsn, "SELECT * FROM medgen.names WHERE cui !~ '^C'") == [expected]
-
-
-def test_an_empty_field_is_null(names: Site) -> None:
-    run = names.load(content_of(NAMES, [(ROWS[0][0], b"", b"", b""), *ROWS[1:]]))
-    assert change_counts(run) == (0, 1, 0, 1199)
-    assert query(names.dsn, "SELECT * FROM medgen.names WHERE cui = 'C0000000'") == [("C0000000", None, None, None)]
 
 
 def test_invalid_utf8_is_repaired_and_counted(names: Site) -> None:
@@ -556,10 +467,7 @@ def elsewhere(
     ("dsn", "message"),
     [
         ("mysql://u:topsecret@h/d", r"Unsupported database scheme: 'mysql'\. Known schemes: .*postgresql"),
-        ("u:topsecret@h/d", "Unsupported database scheme"),
-        ("", "Unsupported database scheme: ''"),
         ("postgresql://u:topsecret@h:notaport:1/d?x", "the DSN is not a valid connection URI"),
-        ("postgresql://u:topsecret@h/d?sslmod=require", "the DSN is not a valid connection URI"),
     ],
 )
 def test_a_wrong_dsn_is_explained_without_its_password(good: Site, dsn: str, message: str) -> None:
@@ -576,13 +484,10 @@ def end_the_run(entry: dg.EventLogEntry) -> None:
         raise RuntimeError("the step was up for a retry")
 
 
-@pytest.mark.parametrize(
-    "dsn", ["postgresql://u:topsecret@127.0.0.1:port/d", "postgresql://u:topsecret@127.0.0.1:1/d?sslmode=maybe"]
-)
-def test_a_dsn_that_can_never_work_is_a_permanent_error(good: Site, dsn: str) -> None:
+def test_a_dsn_that_can_never_work_is_a_permanent_error(good: Site) -> None:
     with good.production_stays():
-        run = elsewhere(good, dsn, on_event=end_the_run)
-    assert_failed_for_good(run, "Check the DSN|not a valid connection URI")
+        run = elsewhere(good, "postgresql://u:topsecret@127.0.0.1:1/d?sslmode=maybe", on_event=end_the_run)
+    assert_failed_for_good(run, "Check the DSN")
     assert "topsecret" not in run.log
 
 
@@ -658,17 +563,6 @@ def test_a_role_without_permission_on_the_table_is_refused_and_the_audit_says_so
         assert "permission denied for table names" in str(error)
     finally:
         query(names.dsn, f"DROP OWNED BY {reader}")
-
-
-def test_a_table_of_the_user_s_under_the_same_name_is_left_alone(deployment: Deployment, tmp_path: Path) -> None:
-    query(deployment.dsn, "CREATE SCHEMA medgen")
-    query(deployment.dsn, "CREATE TABLE medgen.names (mine text)")
-    query(deployment.dsn, "INSERT INTO medgen.names VALUES ('precious')")
-    publish(tmp_path / "release", NAMES, GOOD)
-    run = deployment.materialize(tmp_path / "release", NAMES)
-    assert_failed_for_good(run, r"medgen\.names exists, but not as the catalog has it")
-    assert query(deployment.dsn, "SELECT * FROM medgen.names") == [("precious",)]
-    assert load_runs(deployment.dsn, "status") == [("failed",)]
 
 
 def test_a_table_that_the_user_keeps_under_another_name_keeps_its_index_and_the_load_says_what_to_do(

@@ -19,20 +19,11 @@ from medgen_pipeline.release.records import Fingerprint, Record
 from medgen_pipeline.release.transport.connections import counted_connection
 from medgen_pipeline.release.verify import examine
 from medgen_pipeline.rows.diff import BlockList
+from medgen_pipeline_tests.folders import files_under, sha256
 
 URL = "https://ncbi.test/pub/medgen/NAMES.RRF.gz"
 TEXT = b"#CUI|name|source|SUPPRESS|\n" + b"C0000001|a name|HPO|N|\n" * 20_000
 GZIP = gzip.compress(TEXT, mtime=1_600_000_000)
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def files_under(root: Path) -> list[str]:
-    """All files of an archive but its locks, which stay."""
-    files = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
-    return sorted(str(path) for path in files if path.parts[0] != "locks")
 
 
 def put(archive: Archive, data: bytes, *, url: str = URL, is_gzip: bool = True) -> Record:
