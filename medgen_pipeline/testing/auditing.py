@@ -198,7 +198,7 @@ class HistoryContract(Behaviour):
         for release, rows in zip(RELEASES[1:], releases[1:], strict=False):
             load(backend.new_loader(), HISTORY, rows, release)
         result = undo(backend.new_loader(), HISTORY, first)
-        assert result.counts == differences(releases[2], releases[0], key_width=0)
+        assert result.counts == differences(HISTORY, releases[2], releases[0])
         assert result.rows_moved == 2  # what came and went again is not staged
         assert backend.production(HISTORY) == Counter(releases[0])
         with backend.new_loader() as loader:

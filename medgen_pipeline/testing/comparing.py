@@ -176,7 +176,7 @@ class ComparisonContract(Behaviour):
             release = f"2026-02-{number + 1:02}"
             counts = load(backend.new_loader(), table, rows, release)
             if before is not None:
-                assert counts == differences(before, rows, len(table.key)), release
+                assert counts == differences(table, before, rows), release
                 assert undone(backend, table, Counter(rows), release) == Counter(before)
             states[release] = Counter(rows)
             assert backend.production(table) == states[release]

@@ -237,6 +237,6 @@ class CuratedContract(Behaviour):
                 loads.append(last)
         with backend.new_loader() as loader:
             for (before, first), (after, later) in combinations(zip(states, loads, strict=True), 2):
-                counts = differences(before, after, key_width=1)
+                counts = differences(NAMES, before, after)
                 found = loader.count_changes(NAMES, first, later)
                 assert found == (counts.inserted, counts.updated, counts.deleted)

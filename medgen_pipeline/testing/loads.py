@@ -106,10 +106,11 @@ def load(loader: AbstractNativeLoader, table: Table, rows: Sequence[Row], releas
     return counts
 
 
-def differences(before: Sequence[Row], after: Sequence[Row], key_width: int) -> ChangeCounts:
+def differences(table: Table, before: Sequence[Row], after: Sequence[Row]) -> ChangeCounts:
     """What two releases differ by, by brute force."""
-    keys = [[row[:key_width] for row in rows] for rows in (before, after)]
-    by_key = key_width > 0 and all(len(set(side)) == len(side) and None not in itertools.chain(*side) for side in keys)
+    places = [table.column_names.index(name) for name in table.key]
+    keys = [[tuple(row[place] for place in places) for row in rows] for rows in (before, after)]
+    by_key = bool(places) and all(len(set(side)) == len(side) and None not in itertools.chain(*side) for side in keys)
     unchanged = (Counter(before) & Counter(after)).total()
     updated = len(set(keys[0]) & set(keys[1])) - unchanged if by_key else 0
     return ChangeCounts(

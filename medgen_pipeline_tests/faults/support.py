@@ -31,19 +31,16 @@ from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.errors import MedgenError
 from medgen_pipeline.loaders import ApplyMode, LoaderFactory, Strategy
 from medgen_pipeline.loading.file_load import load_table
-from medgen_pipeline.loading.gates import GateLimits
 from medgen_pipeline.loading.load import LoadOptions, LoadResult
 from medgen_pipeline.release import Archive, ReleaseSource, SourceFile
-from medgen_pipeline.rows.published import header_of, line_of, packed
+from medgen_pipeline.rows.published import line_of
 from medgen_pipeline.testing import Row
+from medgen_pipeline.testing.files import OPEN_GATES, write
 
 # A process that forks from a server without threads starts in 10 ms; one that imports the package takes half a second.
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["__main__", __name__, "medgen_pipeline.loaders.postgres"])
 
-OPEN_GATES = GateLimits(
-    max_rejected_percent=100, max_repaired_percent=100, max_shrink_percent=100, max_growth_percent=10_000
-)
 # The loader's methods that make a phase, found on the stack. A first load's ``log_run_start`` creates the schemas.
 _PHASES = frozenset(
     {
@@ -86,11 +83,9 @@ def rows_of(table: SourceTable, variant: int, count: int = 300) -> list[Row]:
 
 def publish(folder: Path, table: SourceTable, rows: Sequence[Row], *, bad_lines: int = 1) -> Path:
     """Write a release of one table with lines in it that have to be rejected; returns the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = [line_of(table, [b"" if value is None else str(value).encode() for value in row]) for row in rows]
-    lines[7:7] = [b"a line that is too short\n"] * bad_lines
-    content = b"".join([header_of(table), *lines])
-    (folder / table.file_name).write_bytes(packed(table, content, stamp=1))
+    lines = [line_of(table, [b"" if value is None else str(value).encode() for value in row])[:-1] for row in rows]
+    lines[7:7] = [b"a line that is too short"] * bad_lines
+    write(folder, table, lines)
     return folder
 
 

@@ -16,8 +16,8 @@ from medgen_pipeline.catalog import table_by_name
 from medgen_pipeline.loaders.postgres.session import PostgresSession
 from medgen_pipeline.loading.load import LoadOptions, undisturbed
 from medgen_pipeline.testing import load, start_of
+from medgen_pipeline.testing.files import OPEN_GATES
 from medgen_pipeline_tests.faults.support import (
-    OPEN_GATES,
     InterruptedFromOutsideError,
     Job,
     Observer,

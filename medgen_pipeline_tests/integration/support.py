@@ -84,24 +84,12 @@ def stream(dsn: str, schema: str, table: SourceTable, prefix: Sequence[str] = ()
         yield from cursor.execute(statement)
 
 
-def multiset(dsn: str, table: SourceTable, schema: str = "medgen") -> Counter[Row]:
-    return Counter(stream(dsn, schema, table))
+def multiset(dsn: str, table: SourceTable) -> Counter[Row]:
+    return Counter(stream(dsn, "medgen", table))
 
 
 def exists(dsn: str, relation: str) -> bool:
     return query(dsn, "SELECT to_regclass(%s) IS NOT NULL", relation) == [(True,)]
-
-
-def earlier_release(dsn: str, table: SourceTable, release: str, later: Counter[Row]) -> Counter[Row]:
-    """What the table held before ``release``, from what it held after it and the change feed."""
-    rebuilt = Counter(later)
-    for change, of_release, *values in stream(dsn, "medgen_changes", table, ("_change_type", "_release")):
-        if of_release == release:
-            rebuilt[tuple(values)] += {"insert": -1, "update_postimage": -1, "delete": 1, "update_preimage": 1}[
-                str(change)
-            ]
-    assert min(rebuilt.values()) >= 0, "the feed takes rows away that were not there"
-    return +rebuilt
 
 
 def load_runs(dsn: str, *columns: str) -> list[Row]:

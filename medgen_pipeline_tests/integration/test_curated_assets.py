@@ -3,7 +3,7 @@
 import gzip
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from medgen_pipeline.catalog import CuratedTable, Table, any_table_by_name, table_by_name
+from medgen_pipeline.catalog import CuratedTable, any_table_by_name, table_by_name
 from medgen_pipeline.catalog.curated.release_report import SHOWN
 from medgen_pipeline.demo.sample_release import write_sample
-from medgen_pipeline.loaders import ChangeCounts
 from medgen_pipeline.orchestration.build import build_definitions
 from medgen_pipeline.orchestration.failures import reason_of
 from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
@@ -198,13 +197,6 @@ DISEASE_TYPES = {"T019", "T020", "T047", "T048", "T049", "T190", "T191"}
 TOPICS = ("new disease", "new concept", "renamed", "merged", "retired")
 
 
-def changes(table: Table, before: Sequence[Row], after: Sequence[Row]) -> ChangeCounts:
-    """Brute force, with the key's columns first."""
-    order = sorted(range(len(table.columns)), key=lambda place: table.column_names[place] not in table.key)
-    one, other = ([tuple(row[place] for place in order) for row in rows] for rows in (before, after))
-    return differences(one, other, len(table.key))
-
-
 def topics_of(base: Path, successor: Path) -> dict[str, set[Row]]:
     """The concepts of each topic in the later release: CUI, name, and what the report says beside it."""
     old, new = (
@@ -256,7 +248,7 @@ def test_every_metric_of_the_report_agrees_with_the_files(weeks: Weeks) -> None:
     first = {table.name: (len(rows[0]), 0, 0, len(rows[0])) for table, rows in held.items()}
     second = {}
     for table, rows in held.items():
-        counts = changes(table, *rows)
+        counts = differences(table, *rows)
         second[table.name] = (counts.inserted, counts.updated, counts.deleted, counts.rows_after)
     releases: list[list[str]] = []
     for run, release, topics, tables in (
@@ -308,7 +300,7 @@ def test_every_metric_of_the_hierarchy_agrees_with_its_edges(weeks: Weeks) -> No
 @EACH
 def test_the_counts_of_a_load_agree_with_its_rows(table: CuratedTable, weeks: Weeks) -> None:
     before, after = (read(weeks.deployment.dsn, schema, table) for schema in ("as_of_base", "medgen"))
-    counts = changes(table, before, after)
+    counts = differences(table, before, after)
     first, second = weeks.first.metadata[table.name], weeks.successor.metadata[table.name]
     assert [first[f"cdc/{what}"] for what in ("inserted", "updated", "deleted", "unchanged")] == [len(before), 0, 0, 0]
     assert {what: second[f"cdc/{what}"] for what in ("inserted", "updated", "deleted", "unchanged")} == {

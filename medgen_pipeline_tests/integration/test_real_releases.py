@@ -25,10 +25,10 @@ from medgen_pipeline.loaders import ChangeCounts, LoaderFactory
 from medgen_pipeline.loading.gates import GateLimits, closed_gates
 from medgen_pipeline.rows.framing import FramedFile
 from medgen_pipeline.testing import Row
+from medgen_pipeline.testing.loads import undone
 from medgen_pipeline_tests.integration.support import (
     Deployment,
     Run,
-    earlier_release,
     fresh_database,
     load_runs,
     mode_of,
@@ -36,7 +36,7 @@ from medgen_pipeline_tests.integration.support import (
     rows_of,
     run_of,
 )
-from medgen_pipeline_tests.loaders.support import session
+from medgen_pipeline_tests.loaders.support import PostgresBackend, session
 
 NAMES, MGREL = table_by_name("names"), table_by_name("mgrel")
 PROJECT = Path(__file__).parents[2]
@@ -177,12 +177,13 @@ def test_the_first_release_is_the_baseline(table: SourceTable, history: History)
 
 @each_table
 def test_the_feed_rebuilds_each_earlier_release_to_the_row(table: SourceTable, history: History) -> None:
-    december = earlier_release(history.dsn, table, SEPTEMBER, multiset(history.dsn, table))
+    backend = PostgresBackend(history.dsn)
+    december = undone(backend, table, multiset(history.dsn, table), SEPTEMBER)
     assert december.total() == history.changes(table, NOVEMBER, DECEMBER)["after"]
     assert december == history.file_rows(table, DECEMBER)
-    november = earlier_release(history.dsn, table, DECEMBER, december)
+    november = undone(backend, table, december, DECEMBER)
     assert november == history.file_rows(table, NOVEMBER)
-    assert earlier_release(history.dsn, table, NOVEMBER, november) == history.file_rows(table, AUGUST)
+    assert undone(backend, table, november, NOVEMBER) == history.file_rows(table, AUGUST)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ from medgen_pipeline.release import (
     UnavailableSourceError,
     UnusableSourceError,
 )
-from medgen_pipeline_tests.integration.test_fetch import NEW, OLD, SOURCES_TEXT, WEDNESDAY, files_under, sha256
+from medgen_pipeline_tests.folders import files_under, sha256
+from medgen_pipeline_tests.integration.test_fetch import NEW, OLD, SOURCES_TEXT, WEDNESDAY
 from medgen_pipeline_tests.ncbi_double import ncbi_double, publish
 from medgen_pipeline_tests.redgate.s3server import BUCKET, S3Fault, S3Server
 

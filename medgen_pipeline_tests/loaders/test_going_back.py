@@ -68,7 +68,7 @@ def test_counts_of_a_table_with_a_key_are_by_key_either_way(
     history = History(postgres, tmp_path, NAMES, keep_files)
     result = history.go_to(FIRST)
     rows = {release: rows_of(NAMES, variant, count=60) for variant, release in enumerate(RELEASES, 1)}
-    assert result.counts == differences(rows[NEWEST], rows[FIRST], key_width=1)
+    assert result.counts == differences(NAMES, rows[NEWEST], rows[FIRST])
     assert result.counts.updated > 0
     assert result.strategy is Strategy.SNAPSHOT or keep_files
 
