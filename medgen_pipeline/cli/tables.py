@@ -52,13 +52,9 @@ class TableState:
 def status(form: str) -> None:
     """List the tables: release, age, rows, last change, checks, and how the last load went if it did not succeed."""
     from medgen_pipeline.catalog import CURATED_TABLES, TABLES
-    from medgen_pipeline.loaders import statement as sql
-    from medgen_pipeline.loaders.records import LoadRecord
 
-    columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in fields(LoadRecord))
     with warehouse_to_read() as loader:
-        rows = loader.query("SELECT {columns} FROM {audit}.load_run ORDER BY load_id DESC", columns=columns)
-        loads = [LoadRecord(*row) for row in rows]
+        loads = loader.loads()
     of_table: dict[str, list[LoadRecord]] = {}
     for load in loads:
         of_table.setdefault(load.table_name, []).append(load)
@@ -156,7 +152,7 @@ def state_of(table: str, loads: "Sequence[LoadRecord]", now: datetime) -> TableS
     if not succeeded:
         return TableState(table, note=_note(loads[0]) if loads else "never loaded")
     last = succeeded[0]
-    change = next((load for load in succeeded if _changes(load)), last)
+    change = next((load for load in succeeded if load.rows_changed), last)
     ended = (last.finished_at or last.started_at).astimezone(UTC)
     return TableState(
         table=table,
@@ -170,10 +166,6 @@ def state_of(table: str, loads: "Sequence[LoadRecord]", now: datetime) -> TableS
         deleted=change.rows_deleted,
         note="; ".join(["pinned"] * last.pinned + [_note(loads[0])] * (loads[0] is not last)),
     )
-
-
-def _changes(load: "LoadRecord") -> int:
-    return (load.rows_inserted or 0) + (load.rows_updated or 0) + (load.rows_deleted or 0)
 
 
 def _note(load: "LoadRecord") -> str:

@@ -9,10 +9,12 @@ is the backends'.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, LiteralString, Self
 
 from medgen_pipeline.catalog import Query, Table
+from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.capabilities import LoaderCapabilities
 from medgen_pipeline.loaders.dialect import Dialect
 from medgen_pipeline.loaders.records import (
@@ -296,3 +298,12 @@ class AbstractNativeLoader(ABC):
         Raises:
             LoaderError: The warehouse refuses the statement, or it asks for the audit and nothing was ever loaded.
         """
+
+    def loads(self, condition: LiteralString = "TRUE", **values: Any) -> list[LoadRecord]:
+        """The loads in the audit of which ``condition`` holds, the newest first."""
+        rows = self.query(
+            "SELECT {columns} FROM {audit}.load_run WHERE {condition} ORDER BY load_id DESC",
+            columns=sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(LoadRecord)),
+            condition=sql.SQL(condition).format(**values),
+        )
+        return [LoadRecord(*row) for row in rows]

@@ -203,6 +203,11 @@ class LoadRecord:
         return (self.rows_inserted or 0) + (self.rows_updated or 0) + (self.rows_unchanged or 0)
 
     @property
+    def rows_changed(self) -> int:
+        """Rows that it inserted, updated and deleted."""
+        return (self.rows_inserted or 0) + (self.rows_updated or 0) + (self.rows_deleted or 0)
+
+    @property
     def feed_since(self) -> int | None:
         """The load whose state the change feed reaches back to, or None where that is not known."""
         return self._left_number("feed_since")

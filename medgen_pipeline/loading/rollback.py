@@ -9,7 +9,7 @@ A table that was brought to a release by choice is pinned: what the newest load 
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from medgen_pipeline.catalog import SourceTable, Table
 from medgen_pipeline.errors import PermanentError
@@ -22,15 +22,12 @@ from medgen_pipeline.loaders import (
     ProductionChangedError,
     Strategy,
 )
-from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loading.load import Load, LoadOptions, LoadResult
 from medgen_pipeline.release import Archive, Record, SourceFile
 from medgen_pipeline.rows.records import FramingReport
 
 NEWEST = "newest"
 """What stands for the release that is published now, whatever the table is pinned to."""
-
-_COLUMNS = sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(LoadRecord))
 
 
 class UnknownReleaseError(PermanentError):
@@ -228,11 +225,4 @@ def _loads(loader: AbstractNativeLoader, table: Table) -> Sequence[LoadRecord]:
     """The successful loads of a table, the newest first."""
     if loader.last_load(table) is None:  # perhaps there is no record of loads
         return []
-    rows = loader.query(
-        "SELECT {columns} FROM {audit}.load_run WHERE table_name = {name} AND status = {succeeded}"
-        " ORDER BY load_id DESC",
-        columns=_COLUMNS,
-        name=table.name,
-        succeeded=LoadStatus.SUCCEEDED,
-    )
-    return [LoadRecord(*row) for row in rows]
+    return loader.loads("table_name = {name} AND status = {succeeded}", name=table.name, succeeded=LoadStatus.SUCCEEDED)

@@ -93,7 +93,6 @@ class Folder(Place):
             raise PlaceUnavailableError(f"{self.url}: another export has been at work here for an hour.") from error
 
     def read(self, name: str) -> str | None:
-        """See the base class."""
         try:
             return (self._root / name).read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -104,7 +103,6 @@ class Folder(Place):
         return not (self._root / folder).exists()
 
     def publish(self, draft: Path, kept: Mapping[str, str], folder: str) -> None:
-        """See the base class."""
         for path in draft.iterdir():
             flush(path)
         for name, other in kept.items():
@@ -150,22 +148,18 @@ class Bucket(Place):
 
     @contextmanager
     def draft(self) -> Iterator[Path]:
-        """See the base class."""
         with tempfile.TemporaryDirectory(prefix="medgen-export-") as folder:
             yield Path(folder)
 
     def read(self, name: str) -> str | None:
-        """See the base class."""
         return self._read(name)[0]
 
     def take(self, folder: str) -> bool:
-        """See the base class."""
         with self._client(folder) as client:
             found = client.list_objects_v2(Bucket=self._bucket, Prefix=f"{self._prefix}{folder}/", MaxKeys=1)
         return not found.get("Contents") and self._put(f"{folder}/{CLAIM}", b"", IfNoneMatch="*")
 
     def publish(self, draft: Path, kept: Mapping[str, str], folder: str) -> None:
-        """See the base class."""
         for path in sorted(draft.iterdir(), key=lambda path: path.name == FILE):
             if path.name == FILE:
                 self._copy(kept, folder)
@@ -173,7 +167,6 @@ class Bucket(Place):
                 client.upload_fileobj(file, self._bucket, f"{self._prefix}{folder}/{path.name}")
 
     def point(self, folder: str, before: str) -> None:
-        """See the base class."""
         text, tag = self._read(LATEST)
         condition = {"IfNoneMatch": "*"} if text is None else {"IfMatch": tag}
         unchanged = (text or "").strip() == before

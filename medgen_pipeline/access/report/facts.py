@@ -6,7 +6,7 @@ back between the two is no change. What is counted is exact, whatever is listed 
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -15,14 +15,12 @@ from medgen_pipeline.catalog.curated import release_report
 from medgen_pipeline.catalog.curated.release_report import CONCEPT_TOPICS, FACT_TOPICS
 from medgen_pipeline.errors import PermanentError
 from medgen_pipeline.loaders import AbstractNativeLoader, LoadRecord
-from medgen_pipeline.loaders import statement as sql
 
 LISTED = 2000
 """Concepts of each topic that are listed, at most."""
 _FACTS = 10_000  # of each topic
 _RELEASES = 53  # a year of weeks
 _TOTALS = "SELECT subject, release, total FROM {release_report} AS report WHERE topic = 'total'"
-_CHANGING = ("rows_inserted", "rows_updated", "rows_deleted")
 
 
 class NothingToReportError(PermanentError):
@@ -186,12 +184,8 @@ class _Loads:
     """
 
     def __init__(self, loader: AbstractNativeLoader) -> None:
-        columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in fields(LoadRecord))
-        rows = loader.query(
-            "SELECT {columns} FROM {audit}.load_run WHERE status = 'succeeded' ORDER BY load_id", columns=columns
-        )
         self._of_table: dict[str, list[LoadRecord]] = {}
-        for load in (LoadRecord(*row) for row in rows):
+        for load in reversed(loader.loads("status = 'succeeded'")):
             self._of_table.setdefault(load.table_name, []).append(load)
         needed = ["names", release_report.TABLE.name, *(table.name for table in upstream_of(release_report.TABLE))]
         if missing := [name for name in dict.fromkeys(needed) if name not in self._of_table]:
@@ -262,7 +256,8 @@ class _Loads:
 
     def changing(self, name: str, first: LoadRecord, last: LoadRecord) -> list[LoadRecord]:
         """The loads after the one up to the other that changed something."""
-        return [load for load in self._of_table[name] if first.load_id < load.load_id <= last.load_id and _rows(load)]
+        loads = self._of_table[name]
+        return [load for load in loads if first.load_id < load.load_id <= last.load_id and load.rows_changed]
 
     def history(self, name: str, axis: Sequence[LoadRecord]) -> dict[str, int]:
         """How many rows each release changed; that a table was loaded for the first time is no change."""
@@ -270,7 +265,7 @@ class _Loads:
         for since, until in pairwise(axis):
             before, after = self.window(name, since, until) or (None, None)
             if before and after:
-                found[until.release] = sum(map(_rows, self.changing(name, before, after)))
+                found[until.release] = sum(load.rows_changed for load in self.changing(name, before, after))
         return found
 
 
@@ -300,10 +295,6 @@ def _require_whole_feed(loader: AbstractNativeLoader, table: Table, since: int) 
     """Refuse to tell a change by a feed that somebody has deleted from."""
     if damage := loader.feed_damage(table, since):
         raise NothingToReportError(f"What changed cannot be told: {damage}.")
-
-
-def _rows(load: LoadRecord) -> int:
-    return sum(getattr(load, name) or 0 for name in _CHANGING)
 
 
 def _history(loader: AbstractNativeLoader, releases: Sequence[str]) -> dict[str, dict[str, int]]:

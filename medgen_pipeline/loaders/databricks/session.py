@@ -5,12 +5,11 @@ transaction it is sent again, for each is harmless when executed twice; in one, 
 """
 
 import logging
-import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, LiteralString, TypeVar
 
 from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.databricks.config import DatabricksConfig
@@ -21,7 +20,7 @@ from medgen_pipeline.loaders.dialect import Dialect
 from medgen_pipeline.loaders.records import LoaderError, load_started, new_load_id
 from medgen_pipeline.loaders.sql.names import MARK
 from medgen_pipeline.loaders.sql.names import schemas as schemas_of
-from medgen_pipeline.loaders.sql.session import TABLE, Relation, SqlSession
+from medgen_pipeline.loaders.sql.session import TABLE, SqlSession, pause
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_LONGEST_PAUSE = 30.0
 _BATCH_ROWS = 10_000
 _LONGEST_QUERY = 24 * 60 * 60.0
 QUERY_SCRATCH = "medgen_pipeline__"
@@ -106,7 +104,7 @@ class Line:
                     raise
                 logger.info("%s, attempt %d: %s", text.split(None, 1)[0], attempt, error)
                 sent_before |= error.lost
-                pause(self._config, attempt)
+                pause(self._config.conflict_backoff_seconds, attempt)
         raise AssertionError("unreachable")
 
     def _once(self, text: str, parameters: Sequence[Any] | None, body: bytes | None) -> Answer:
@@ -137,7 +135,7 @@ class Line:
                 if not again or attempt == self._config.conflict_attempts:
                     raise
                 logger.info("a transaction, attempt %d: %s", attempt, error)
-                pause(self._config, attempt)
+                pause(self._config.conflict_backoff_seconds, attempt)
             else:
                 self._began = False
                 return result
@@ -155,13 +153,8 @@ class Line:
 
     def stream(self, text: str, parameters: Sequence[Any] | None) -> Iterator[tuple[Any, ...]]:
         """The rows of a query, some at a time."""
-        try:
-            with self.open().cursor() as cursor:
-                cursor.execute(text, parameters)
-                while (rows := cursor.fetchmany_arrow(_BATCH_ROWS)).num_rows:
-                    yield from _tuples(rows)
-        except driver_errors() as error:
-            raise error_of(error) from error
+        for batch in self.batches(text, parameters):
+            yield from _tuples(batch)
 
     def batches(self, text: str, parameters: Sequence[Any] | None) -> Iterator["pa.RecordBatch"]:
         """The same as Arrow record batches."""
@@ -174,21 +167,20 @@ class Line:
             raise error_of(error) from error
 
 
-def _tuples(rows: "pa.Table") -> Iterator[tuple[Any, ...]]:
+def _tuples(rows: "pa.Table | pa.RecordBatch") -> Iterator[tuple[Any, ...]]:
     """The rows; the connector would make them by way of pandas, which takes longer than a small answer itself."""
     return zip(*(column.to_pylist() for column in rows.columns), strict=True)
-
-
-def pause(config: DatabricksConfig, attempt: int) -> None:
-    """Wait before the next attempt, twice as long each time, and not as long as everybody else."""
-    longest = min(config.conflict_backoff_seconds * 2 ** (attempt - 1), _LONGEST_PAUSE)
-    time.sleep(random.uniform(longest / 2, longest))  # noqa: S311  # spreads retries, hides nothing
 
 
 class DatabricksSession(SqlSession[Answer]):
     """The open connections of one loader."""
 
     dialect: ClassVar[Dialect] = DIALECT
+    # The information schema shows what the user may see.
+    list_relations: ClassVar[LiteralString] = (
+        "SELECT s.schema_name, t.table_name, t.table_type, t.comment FROM information_schema.schemata s"
+        " LEFT JOIN information_schema.tables t ON t.table_schema = s.schema_name WHERE s.schema_name IN ({})"
+    )
 
     def __init__(self, db_dsn: str, config: DatabricksConfig) -> None:
         """Remember where to connect; nothing is opened."""
@@ -267,19 +259,8 @@ class DatabricksSession(SqlSession[Answer]):
             for batch in self.work.batches(*self.dialect.render(statement)):
                 yield batch.rename_columns(schema.names).cast(schema)
 
-    def relations(self, schemas: Sequence[str]) -> dict[str, dict[str, Relation]]:
-        """See the base class; from the information schema, which shows what the user may see."""
-        statement = sql.SQL(
-            "SELECT s.schema_name, t.table_name, t.table_type, t.comment FROM information_schema.schemata s"
-            " LEFT JOIN information_schema.tables t ON t.table_schema = s.schema_name WHERE s.schema_name IN ({})"
-        ).format(sql.SQL(", ").join(map(sql.Literal, schemas)))
-        found: dict[str, dict[str, Relation]] = {}
-        for schema, name, kind, comment in self.execute(statement).fetchall():
-            relations = found.setdefault(str(schema), {})
-            if name is not None:
-                word = TABLE if kind in _TABLES else str(kind).lower().replace("_", " ")
-                relations[str(name)] = Relation(word, str(comment or ""))
-        return found
+    def kind_of(self, kind: str) -> str:
+        return TABLE if kind in _TABLES else kind.lower().replace("_", " ")
 
     def scratch_name(self, name: str) -> sql.Identifier:
         """See the base class; an ordinary table, for a session's own are not taken in transactions."""
@@ -297,10 +278,3 @@ class DatabricksSession(SqlSession[Answer]):
             is_scratch = name.startswith(QUERY_SCRATCH) and began.isdigit() and relation.made_by_loads
             if is_scratch and load_started(int(began)) < oldest:
                 self.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(staging, name)))
-
-    def columns(self, schema: str, name: str) -> dict[str, str]:
-        statement = sql.SQL(
-            "SELECT column_name, data_type FROM information_schema.columns"
-            " WHERE table_schema = {} AND table_name = {} ORDER BY ordinal_position"
-        ).format(schema, name)
-        return {str(row[0]): str(row[1]) for row in self.execute(statement).fetchall()}

@@ -7,10 +7,10 @@ it to write, or any number have it to read, so what loads waits until the file i
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, LiteralString, TypeVar
 
 from medgen_pipeline.errors import missing_extra
 from medgen_pipeline.loaders import statement as sql
@@ -19,7 +19,7 @@ from medgen_pipeline.loaders.duckdb.config import DuckDBConfig
 from medgen_pipeline.loaders.duckdb.dialect import DuckDBDialect
 from medgen_pipeline.loaders.records import LoaderError, TableBusyError
 from medgen_pipeline.loaders.sql.names import Schemas, schemas
-from medgen_pipeline.loaders.sql.session import TABLE, VIEW, Relation, SqlSession
+from medgen_pipeline.loaders.sql.session import SqlSession
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,6 +36,13 @@ class DuckDBSession(SqlSession["duckdb.DuckDBPyConnection"]):
     """The open connections of one loader."""
 
     dialect: ClassVar[Dialect] = DuckDBDialect()
+    # Of this database: each that DuckDB has beside it has a ``main``, too.
+    list_relations: ClassVar[LiteralString] = (
+        "SELECT s.schema_name, r.name, r.kind, r.comment FROM duckdb_schemas() AS s LEFT JOIN ("
+        "SELECT schema_oid, table_name AS name, 'table' AS kind, comment FROM duckdb_tables()"
+        " UNION ALL SELECT schema_oid, view_name, 'view', comment FROM duckdb_views() WHERE NOT internal"
+        ") AS r ON r.schema_oid = s.oid WHERE s.database_name = current_database() AND s.schema_name IN ({})"
+    )
 
     def __init__(self, path: Path, config: DuckDBConfig) -> None:
         """Nothing is opened."""
@@ -188,21 +195,8 @@ class DuckDBSession(SqlSession["duckdb.DuckDBPyConnection"]):
                 return result
         raise AssertionError("unreachable")
 
-    def relations(self, schemas: Sequence[str]) -> dict[str, dict[str, Relation]]:
-        """See the base class. Of this database: each that DuckDB has beside it has a ``main``, too."""
-        found: dict[str, dict[str, Relation]] = {}
-        for schema, name, kind, comment in self.execute(
-            sql.SQL(
-                "SELECT s.schema_name, r.name, r.kind, r.comment FROM duckdb_schemas() AS s LEFT JOIN ("
-                "SELECT schema_oid, table_name AS name, {} AS kind, comment FROM duckdb_tables()"
-                " UNION ALL SELECT schema_oid, view_name, {}, comment FROM duckdb_views() WHERE NOT internal"
-                ") AS r ON r.schema_oid = s.oid WHERE s.database_name = current_database() AND s.schema_name IN ({})"
-            ).format(sql.Literal(TABLE), sql.Literal(VIEW), sql.SQL(", ").join(map(sql.Literal, schemas)))
-        ).fetchall():
-            relations = found.setdefault(schema, {})
-            if name is not None:
-                relations[name] = Relation(kind, comment or "")
-        return found
+    def kind_of(self, kind: str) -> str:
+        return kind
 
     def columns(self, schema: str, name: str) -> dict[str, str]:
         statement = sql.SQL(

@@ -100,7 +100,6 @@ class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
         self._keeps_its_session = False
 
     def open(self) -> None:
-        """Open the work connection."""
         if self._work is not None and not self._work.closed:
             return
         self._work = self._connect("load")
@@ -169,7 +168,6 @@ class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
 
     @contextmanager
     def errors(self, doing: str) -> Iterator[None]:
-        """Turn the driver's errors into the contract's, naming what was being done."""
         try:
             yield
         except pg_errors.InsufficientPrivilege as error:
@@ -193,11 +191,9 @@ class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
         return failure.error(f"PostgreSQL at {self.where}: {doing}: {said}{remedy and f'. {remedy}'}")
 
     def execute(self, statement: sql.Statement) -> psycopg.Cursor[Any]:
-        """Execute on the work connection."""
         return self.work.execute(*self.dialect.render(statement))
 
     def execute_audit(self, statement: sql.Statement) -> psycopg.Cursor[Any]:
-        """Execute on the audit's connection."""
         return self.audit.execute(*self.dialect.render(statement))
 
     @contextmanager
@@ -217,7 +213,6 @@ class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
                 raise
 
     def transaction(self, body: Callable[[], T]) -> T:
-        """Run ``body`` in a transaction."""
         with self.work.transaction():
             return body()
 

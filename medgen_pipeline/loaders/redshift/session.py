@@ -5,8 +5,6 @@ table's lock in an open transaction (``lock``). What is executed is other module
 """
 
 import logging
-import random
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, LiteralString, TypeVar
@@ -23,7 +21,7 @@ from medgen_pipeline.loaders.redshift.config import RedshiftConfig
 from medgen_pipeline.loaders.redshift.connect import CONNECTIONS, Connector
 from medgen_pipeline.loaders.redshift.dialect import DIALECT
 from medgen_pipeline.loaders.sql.failures import failure_of
-from medgen_pipeline.loaders.sql.session import SqlSession, missing_right
+from medgen_pipeline.loaders.sql.session import SqlSession, missing_right, pause
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -31,7 +29,6 @@ T = TypeVar("T")
 # Serialises the transactions that publish and that write the audit. Without it they read and write load_run side by
 # side, which a database with SERIALIZABLE isolation answers with error 1023.
 COMMIT_LOCK: LiteralString = "LOCK {audit}.commit_lock"
-_LONGEST_PAUSE = 30.0
 
 
 class ConflictError(TransientError):
@@ -75,12 +72,10 @@ class RedshiftSession(SqlSession[psycopg.Cursor[Any]]):
         self._audit: psycopg.Connection[Any] | None = None
 
     def open(self) -> None:
-        """Open the work connection."""
         if self._work is None or self._work.closed:
             self._work = self.connector.open("load")
 
     def close(self) -> None:
-        """Close both connections; harmless when they are closed."""
         for connection in (self._work, self._audit):
             if connection is not None:
                 connection.close()
@@ -112,7 +107,6 @@ class RedshiftSession(SqlSession[psycopg.Cursor[Any]]):
 
     @contextmanager
     def errors(self, doing: str) -> Iterator[None]:
-        """Turn the driver's errors into the contract's, naming what was being done."""
         start = f"Redshift at {self.connector.where}: {doing}"
         try:
             yield
@@ -135,11 +129,9 @@ class RedshiftSession(SqlSession[psycopg.Cursor[Any]]):
         return self.connector.where
 
     def execute(self, statement: sql.Statement) -> psycopg.Cursor[Any]:
-        """Execute on the work connection."""
         return self.work.execute(*self.dialect.render(statement))
 
     def execute_audit(self, statement: sql.Statement) -> psycopg.Cursor[Any]:
-        """Execute on the audit's connection."""
         return self.audit.execute(*self.dialect.render(statement))
 
     def columns(self, schema: str, name: str) -> dict[str, str]:
@@ -176,9 +168,8 @@ class RedshiftSession(SqlSession[psycopg.Cursor[Any]]):
         return body()
 
     def pause(self, attempt: int) -> None:
-        """Wait before the next attempt, twice as long each time, and not as long as everybody else."""
-        longest = min(self.config.conflict_backoff_seconds * 2 ** (attempt - 1), _LONGEST_PAUSE)
-        time.sleep(random.uniform(longest / 2, longest))  # noqa: S311  # spreads retries, hides nothing
+        """Wait before the next attempt of what others got in the way of."""
+        pause(self.config.conflict_backoff_seconds, attempt)
 
     def transaction(self, body: Callable[[], T]) -> T:
         """Run ``body`` in a transaction of the work connection, repeated as a whole where others get in its way."""

@@ -53,18 +53,15 @@ class S3Store:
         return f"s3://{self._bucket}/{name}"
 
     def put(self, name: str, body: bytes) -> None:
-        """See ``ObjectStore``."""
         with aws_errors(f"writing {self.url(name)}"):
             self._s3.put_object(Bucket=self._bucket, Key=name, Body=body)
 
     def names(self, folder: str) -> Iterator[str]:
-        """See ``ObjectStore``."""
         with aws_errors(f"sweeping {self.url(folder)}"):
             for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder):
                 yield from (found["Key"] for found in page.get("Contents", []))
 
     def remove(self, names: Collection[str]) -> None:
-        """See ``ObjectStore``."""
         keys = [{"Key": name} for name in names]
         for start in range(0, len(keys), _DELETE_AT_ONCE):
             objects = keys[start : start + _DELETE_AT_ONCE]

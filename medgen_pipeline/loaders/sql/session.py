@@ -4,7 +4,9 @@ Statements come as ``loaders.statement`` has them; ``dialect.render`` gives a dr
 table's rows are read or written here.
 """
 
+import random
 import re
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -56,6 +58,7 @@ SCRATCH: Mapping[str, LiteralString] = {
 TABLE, VIEW = "table", "view"
 # By ``relkind`` of PostgreSQL's ``pg_class``.
 _KINDS = {"r": TABLE, "p": TABLE, "v": VIEW, "m": "materialized view", "f": "foreign table"}
+_LONGEST_PAUSE = 30.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,17 @@ def require_made_by_loads(schema: str, name: str, relation: Relation) -> None:
     )
 
 
+def pause(seconds: float, attempt: int) -> None:
+    """Wait before the next attempt, twice as long each time, and not as long as everybody else.
+
+    Args:
+        seconds: The wait after the first attempt.
+        attempt: The one that has failed, from 1.
+    """
+    longest = min(seconds * 2 ** (attempt - 1), _LONGEST_PAUSE)
+    time.sleep(random.uniform(longest / 2, longest))  # noqa: S311  # spreads retries, hides nothing
+
+
 class Cursor(Protocol):
     """The answer to a statement, as DB-API 2.0 has it."""
 
@@ -113,9 +127,16 @@ class SqlSession(ABC, Generic[AnyCursor]):
         dialect: The warehouse's.
         capabilities: The loader's, which sets them.
         schema: Schema of the tables.
+        list_relations: Of some schemas, the relations: schema, name, kind and comment, without a name where a schema is
+            empty. From PostgreSQL's catalog, which Redshift has too, and which every role can read.
     """
 
     dialect: ClassVar[Dialect]
+    list_relations: ClassVar[LiteralString] = (
+        "SELECT n.nspname, c.relname, c.relkind, d.description FROM pg_namespace n"
+        " LEFT JOIN pg_class c ON c.relnamespace = n.oid"
+        " LEFT JOIN pg_description d ON d.objoid = c.oid AND d.objsubid = 0 WHERE n.nspname IN ({})"
+    )
     capabilities: LoaderCapabilities
     schema: str
 
@@ -198,22 +219,18 @@ class SqlSession(ABC, Generic[AnyCursor]):
         return None if row is None else row[0]
 
     def relations(self, schemas: Sequence[str]) -> dict[str, dict[str, Relation]]:
-        """The schemas of these that exist, each with its tables and views by name.
-
-        From PostgreSQL's catalog, which Redshift has too, and which every role can read.
-        """
+        """The schemas of these that exist, each with its tables and views by name."""
         found: dict[str, dict[str, Relation]] = {}
-        for schema, name, kind, comment in self.execute(
-            sql.SQL(
-                "SELECT n.nspname, c.relname, c.relkind, d.description FROM pg_namespace n"
-                " LEFT JOIN pg_class c ON c.relnamespace = n.oid"
-                " LEFT JOIN pg_description d ON d.objoid = c.oid AND d.objsubid = 0 WHERE n.nspname IN ({})"
-            ).format(sql.SQL(", ").join(map(sql.Literal, schemas)))
-        ).fetchall():
+        statement = sql.SQL(self.list_relations).format(sql.SQL(", ").join(map(sql.Literal, schemas)))
+        for schema, name, kind, comment in self.execute(statement).fetchall():
             relations = found.setdefault(str(schema), {})
             if name is not None:
-                relations[str(name)] = Relation(_KINDS.get(str(kind), "relation of another kind"), str(comment or ""))
+                relations[str(name)] = Relation(self.kind_of(str(kind)), str(comment or ""))
         return found
+
+    def kind_of(self, kind: str) -> str:
+        """A relation's kind, by what ``list_relations`` says of it."""
+        return _KINDS.get(kind, "relation of another kind")
 
     def make_scratch(self, part: str, statement: LiteralString, names: TableNames, **more: Any) -> AnyCursor:
         """Make one of ``names.scratch``, in the place of what was left of it, and mark it."""
