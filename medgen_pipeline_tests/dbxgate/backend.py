@@ -1,8 +1,5 @@
 """A Databricks for the loader's tests: one behind a DSN, a workspace or the gate, and what only the gate can show."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from medgen_pipeline.loaders.databricks.connect import Connector, read_dsn
 from medgen_pipeline.testing import Backend, Row
 from medgen_pipeline_tests.dbxgate.gate import Gate
@@ -33,9 +30,9 @@ class GatedDatabricks(DatabricksBackend):
         gate: The warehouse.
     """
 
-    def __init__(self, gate: Gate, schema: str = "medgen", config: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, gate: Gate) -> None:
         """Nothing is opened."""
-        super().__init__(gate.dsn(), {"conflict_backoff_seconds": 0.05, **(config or {})}, schema)
+        super().__init__(gate.dsn(), {"conflict_backoff_seconds": 0.05}, "medgen")
         self.gate = gate
 
     def query(self, statement: str) -> list[Row]:

@@ -14,8 +14,8 @@ import uuid
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from databricks.sql.thrift_api.TCLIService import TCLIService
@@ -29,7 +29,7 @@ from medgen_pipeline_tests.dbxgate.faults import Fault
 from medgen_pipeline_tests.dbxgate.service import CutError, Service
 from medgen_pipeline_tests.dbxgate.warehouse import Session, Warehouse
 from medgen_pipeline_tests.gates.faults import Drop, FaultPlan, StatementLog
-from medgen_pipeline_tests.gates.server import Listener, server_tls
+from medgen_pipeline_tests.gates.server import Listener, Started, server_tls
 
 TOKEN = "dapi-of-the-gate"
 CLIENT = ("client-of-the-gate", "secret-of-the-gate")
@@ -126,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_PUT = do_DELETE = _presigned  # noqa: N815  # their names in the base class
 
 
-class Gate:
+class Gate(Started):
     """A Databricks SQL warehouse for tests.
 
     Attributes:
@@ -147,17 +147,6 @@ class Gate:
         self.connections: set[socket.socket] = set()
         self._plan = FaultPlan()
         self._generation = 0
-
-    def __enter__(self) -> Self:
-        """Start."""
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self.stop()
 
     def start(self) -> None:
         """Start the engine, and listen on a free port of localhost."""

@@ -100,27 +100,24 @@ def _unordered_window(statement: Statement) -> str:
     return ""
 
 
+def _near(name: str, pattern: str, page: str) -> Rule:
+    """A syntax error at what the pattern finds."""
+    return Rule(name, shape(pattern), _NEAR, page, _SYNTAX)
+
+
 RULES: tuple[Rule, ...] = (
     Rule("double-quotes", _double_quoted, "{} is a string, not a name: names are in backticks", _LITERALS, _SYNTAX),
     Rule("foreign-parameter", _foreign_parameter, _NEAR, f"{_M}sql-ref-parameter-marker", _SYNTAX),
     Rule("escape-string", _prefixed_literal, _NEAR, _LITERALS, _SYNTAX),
     Rule("doubled-quote", _doubled_quote, "{} is two strings, joined: a quote is escaped by a backslash", _LITERALS),
     Rule("unreadable", _unreadable, _NEAR, f"{_M}sql-ref-identifiers", _SYNTAX),
-    Rule("regex-operator", shape(r"(?<!BETWEEN) (! ?~|~) \*?"), _NEAR, f"{_M}functions/rlike", _SYNTAX),
-    Rule("index", shape(r"^(?:CREATE (?:UNIQUE )?|DROP )INDEX\b"), _NEAR, f"{_M}#ddl-statements", _SYNTAX),
-    Rule(
-        "savepoint",
-        shape(r"^(?:SAVEPOINT|RELEASE|ROLLBACK .*TO)\b"),
-        _NEAR,
-        f"{_M}sql-ref-syntax-txn-rollback",
-        _SYNTAX,
-    ),
-    Rule(
+    _near("regex-operator", r"(?<!BETWEEN) (! ?~|~) \*?", f"{_M}functions/rlike"),
+    _near("index", r"^(?:CREATE (?:UNIQUE )?|DROP )INDEX\b", f"{_M}#ddl-statements"),
+    _near("savepoint", r"^(?:SAVEPOINT|RELEASE|ROLLBACK .*TO)\b", f"{_M}sql-ref-syntax-txn-rollback"),
+    _near(
         "transaction-words",
-        shape(r"^(BEGIN(?! (?:TRANSACTION|WORK)$)|START TRANSACTION|END|ABORT|COMMIT (?!TRANSACTION|WORK)).*"),
-        _NEAR,
+        r"^(BEGIN(?! (?:TRANSACTION|WORK)$)|START TRANSACTION|END|ABORT|COMMIT (?!TRANSACTION|WORK)).*",
         f"{_M}sql-ref-syntax-txn-begin",
-        _SYNTAX,
     ),
     Rule(
         "temporary-table",
@@ -128,78 +125,52 @@ RULES: tuple[Rule, ...] = (
         "dbxgate does not emulate {} tables",
         _CREATE,
     ),
-    Rule("copy-from-client", shape(r"^COPY (?!INTO\b)(\S+)"), _NEAR, f"{_M}delta-copy-into", _SYNTAX),
-    Rule(
+    _near("copy-from-client", r"^COPY (?!INTO\b)(\S+)", f"{_M}delta-copy-into"),
+    _near(
         "truncate-table",
-        shape(r"^(TRUNCATE (?!TABLE\b)\S+|TRUNCATE TABLE .* (?:,|CASCADE|RESTART)\b.*)"),
-        _NEAR,
+        r"^(TRUNCATE (?!TABLE\b)\S+|TRUNCATE TABLE .* (?:,|CASCADE|RESTART)\b.*)",
         f"{_M}sql-ref-syntax-ddl-truncate-table",
-        _SYNTAX,
     ),
-    Rule(
-        "drop-options",
-        shape(rf"^DROP (?:TABLE|VIEW) (?>(?:IF EXISTS )?){_TABLE} (\S+)"),
-        _NEAR,
-        f"{_M}sql-ref-syntax-ddl-drop-table",
-        _SYNTAX,
+    _near(
+        "drop-options", rf"^DROP (?:TABLE|VIEW) (?>(?:IF EXISTS )?){_TABLE} (\S+)", f"{_M}sql-ref-syntax-ddl-drop-table"
     ),
     Rule("unknown-command", _unknown_command, _NEAR, _M, _SYNTAX),
-    Rule("on-conflict", shape(r"\b(ON) CONFLICT\b"), _NEAR, f"{_M}delta-merge-into", _SYNTAX),
-    Rule("returning", shape(r"\bRETURNING\b"), _NEAR, _INSERT, _SYNTAX),
-    Rule("default-values", shape(r"^INSERT INTO .* (DEFAULT) VALUES$"), _NEAR, _INSERT, _SYNTAX),
-    Rule(
+    _near("on-conflict", r"\b(ON) CONFLICT\b", f"{_M}delta-merge-into"),
+    _near("returning", r"\bRETURNING\b", _INSERT),
+    _near("default-values", r"^INSERT INTO .* (DEFAULT) VALUES$", _INSERT),
+    _near(
         "delete-using",
-        shape(rf"^DELETE FROM {_TABLE}(?: AS {_NAME}| (?!USING|WHERE){_NAME})? (USING)\b"),
-        _NEAR,
+        rf"^DELETE FROM {_TABLE}(?: AS {_NAME}| (?!USING|WHERE){_NAME})? (USING)\b",
         f"{_M}delta-delete-from",
-        _SYNTAX,
     ),
-    Rule(
-        "update-from",
-        shape(r"^UPDATE (?:(?!\bWHERE\b|\().)*\bSET (?:(?! WHERE | \( ).)* (FROM) "),
-        _NEAR,
-        f"{_M}delta-update",
-        _SYNTAX,
-    ),
-    Rule("row-update", shape(r"^UPDATE .*\bSET (\() "), _NEAR, f"{_M}delta-update", _SYNTAX),
-    Rule("row-lock", shape(r"\b(FOR) (?:UPDATE|SHARE|NO KEY)\b"), _NEAR, _SELECT, _SYNTAX),
-    Rule("distinct-on", shape(r"\bDISTINCT (ON) \("), _NEAR, _SELECT, _SYNTAX),
-    Rule("fetch-first", shape(r"\b(FETCH) (?:FIRST|NEXT)\b"), _NEAR, f"{_M}sql-ref-syntax-qry-select-limit", _SYNTAX),
-    Rule("select-into", shape(r"^SELECT (?:(?! FROM ).)* (INTO) "), _NEAR, _SELECT, _SYNTAX),
-    Rule("similar-to", shape(r"\b(SIMILAR) TO\b"), _NEAR, f"{_M}functions/rlike", _SYNTAX),
-    Rule(
-        "order-using", shape(r"\bORDER BY .* (USING) [<>=]"), _NEAR, f"{_M}sql-ref-syntax-qry-select-orderby", _SYNTAX
-    ),
-    Rule(
+    _near("update-from", r"^UPDATE (?:(?!\bWHERE\b|\().)*\bSET (?:(?! WHERE | \( ).)* (FROM) ", f"{_M}delta-update"),
+    _near("row-update", r"^UPDATE .*\bSET (\() ", f"{_M}delta-update"),
+    _near("row-lock", r"\b(FOR) (?:UPDATE|SHARE|NO KEY)\b", _SELECT),
+    _near("distinct-on", r"\bDISTINCT (ON) \(", _SELECT),
+    _near("fetch-first", r"\b(FETCH) (?:FIRST|NEXT)\b", f"{_M}sql-ref-syntax-qry-select-limit"),
+    _near("select-into", r"^SELECT (?:(?! FROM ).)* (INTO) ", _SELECT),
+    _near("similar-to", r"\b(SIMILAR) TO\b", f"{_M}functions/rlike"),
+    _near("order-using", r"\bORDER BY .* (USING) [<>=]", f"{_M}sql-ref-syntax-qry-select-orderby"),
+    _near(
         "data-modifying-cte",
-        shape(r"\bAS (?:(?:NOT )?MATERIALIZED )?\( (INSERT|UPDATE|DELETE|MERGE)\b"),
-        _NEAR,
+        r"\bAS (?:(?:NOT )?MATERIALIZED )?\( (INSERT|UPDATE|DELETE|MERGE)\b",
         f"{_M}sql-ref-syntax-qry-select-cte",
-        _SYNTAX,
     ),
-    Rule(
-        "materialized-cte",
-        shape(r"\bAS (?:NOT )?(MATERIALIZED) \("),
-        _NEAR,
-        f"{_M}sql-ref-syntax-qry-select-cte",
-        _SYNTAX,
-    ),
+    _near("materialized-cte", r"\bAS (?:NOT )?(MATERIALIZED) \(", f"{_M}sql-ref-syntax-qry-select-cte"),
     Rule(
         "cte-before-change",
         shape(r"^WITH\b.*\) (INSERT|UPDATE|DELETE|MERGE)\b"),
         "dbxgate does not emulate WITH before {}",
         _INSERT,
     ),
-    Rule("array-literal", shape(r"\b(ARRAY \[)"), _NEAR, f"{_M}data-types/array-type", _SYNTAX),
-    Rule("json-operator", shape(r"(- > >?|# >|@ >|< @)"), _NEAR, f"{_M}sql-ref-functions-builtin", _SYNTAX),
-    Rule("with-no-data", shape(r"\bWITH (NO )?DATA\b"), _NEAR, _CREATE, _SYNTAX),
-    Rule("create-like", shape(rf"^CREATE TABLE (?:IF NOT EXISTS )?{_TABLE} \( (LIKE) "), _NEAR, _CREATE, _SYNTAX),
-    Rule(
+    _near("array-literal", r"\b(ARRAY \[)", f"{_M}data-types/array-type"),
+    _near("json-operator", r"(- > >?|# >|@ >|< @)", f"{_M}sql-ref-functions-builtin"),
+    _near("with-no-data", r"\bWITH (NO )?DATA\b", _CREATE),
+    _near("create-like", rf"^CREATE TABLE (?:IF NOT EXISTS )?{_TABLE} \( (LIKE) ", _CREATE),
+    _near(
         "storage-parameters",
-        shape(r"^CREATE TABLE (?:(?! AS ).)*\b(WITH|TABLESPACE|INHERITS|ON COMMIT|DISTKEY|SORTKEY|DISTSTYLE)\b"),
-        _NEAR,
+        r"^CREATE TABLE (?:(?! AS ).)*\b(WITH|TABLESPACE|INHERITS|ON COMMIT|DISTKEY|SORTKEY|DISTSTYLE)\b",
         _CREATE,
-        _SYNTAX,
     ),
     Rule(
         "constraint",
@@ -216,19 +187,13 @@ RULES: tuple[Rule, ...] = (
         "dbxgate does not emulate {}",
         _CREATE,
     ),
-    Rule(
-        "alter-one-action",
-        shape(rf"^ALTER TABLE {_TABLE} (?:ADD|DROP|ALTER|RENAME)\b.* , (ADD|DROP|ALTER|RENAME)\b"),
-        _NEAR,
-        _ALTER,
-        _SYNTAX,
+    _near(
+        "alter-one-action", rf"^ALTER TABLE {_TABLE} (?:ADD|DROP|ALTER|RENAME)\b.* , (ADD|DROP|ALTER|RENAME)\b", _ALTER
     ),
-    Rule(
+    _near(
         "alter-add-column",
-        shape(rf"^ALTER TABLE {_TABLE} ADD (?:COLUMNS? (IF)|(?!COLUMNS? )(\S+))"),
-        _NEAR,
+        rf"^ALTER TABLE {_TABLE} ADD (?:COLUMNS? (IF)|(?!COLUMNS? )(\S+))",
         f"{_M}sql-ref-syntax-ddl-alter-table-manage-column",
-        _SYNTAX,
     ),
     Rule(
         "alter-type",
@@ -236,9 +201,9 @@ RULES: tuple[Rule, ...] = (
         "dbxgate does not emulate a change of type",
         f"{_M}sql-ref-syntax-ddl-alter-table-manage-column",
     ),
-    Rule("alter-schema", shape(rf"^ALTER TABLE {_TABLE} (SET SCHEMA)\b"), _NEAR, _ALTER, _SYNTAX),
-    Rule("merge-nothing", shape(r"^MERGE INTO .* THEN (DO) NOTHING\b"), _NEAR, f"{_M}delta-merge-into", _SYNTAX),
-    Rule("at-time-zone", shape(r"\b(AT) TIME ZONE\b"), _NEAR, f"{_M}functions/from_utc_timestamp", _SYNTAX),
+    _near("alter-schema", rf"^ALTER TABLE {_TABLE} (SET SCHEMA)\b", _ALTER),
+    _near("merge-nothing", r"^MERGE INTO .* THEN (DO) NOTHING\b", f"{_M}delta-merge-into"),
+    _near("at-time-zone", r"\b(AT) TIME ZONE\b", f"{_M}functions/from_utc_timestamp"),
     Rule(
         "foreign-catalog",
         _foreign_catalog,

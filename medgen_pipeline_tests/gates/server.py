@@ -3,12 +3,33 @@
 import socketserver
 import ssl
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import trustme
 
 _POLL_SECONDS = 0.02  # to stop at once; as it comes it takes half a second, which would be most of a test's time
+
+
+class Started(ABC):
+    """What runs within a ``with``."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Answer from now on."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Answer no more."""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
 
 class Listener:

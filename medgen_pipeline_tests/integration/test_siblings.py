@@ -75,12 +75,6 @@ class Siblings:
         return run_of(self.instance.all_logs(run_id))
 
 
-@pytest.fixture(scope="module")
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
-
-
 @pytest.fixture
 def siblings(database: str, tmp_path: Path, instance: dg.DagsterInstance) -> Siblings:
     instance.wipe()

@@ -49,7 +49,7 @@ class GatedRedshift(RedshiftBackend):
         s3: The S3.
     """
 
-    def __init__(self, database: str, gate: Gate, s3: S3Server, schema: str = "medgen") -> None:
+    def __init__(self, database: str, gate: Gate, s3: S3Server) -> None:
         """Nothing is opened."""
         config: Mapping[str, Any] = {
             "s3_bucket": BUCKET,
@@ -57,7 +57,7 @@ class GatedRedshift(RedshiftBackend):
             "iam_role": ROLE,
             "conflict_backoff_seconds": 0.01,
         }
-        super().__init__(gate.dsn("redshift", sslmode="disable"), config, schema)
+        super().__init__(gate.dsn("redshift", sslmode="disable"), config, "medgen")
         self.database, self.gate, self.s3 = database, gate, s3
 
     def lose_connections(self) -> None:

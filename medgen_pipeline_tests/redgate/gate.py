@@ -15,8 +15,7 @@ import ssl
 import struct
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import boto3  # type: ignore[import-untyped]  # ships no types
@@ -25,7 +24,7 @@ from botocore.config import Config  # type: ignore[import-untyped]  # ships no t
 from psycopg.conninfo import conninfo_to_dict
 
 from medgen_pipeline_tests.gates.faults import Drop, Fault, FaultPlan, StatementLog
-from medgen_pipeline_tests.gates.server import Listener
+from medgen_pipeline_tests.gates.server import Listener, Started
 from medgen_pipeline_tests.redgate import login, wire
 from medgen_pipeline_tests.redgate.backend import Backend
 from medgen_pipeline_tests.redgate.copyload import S3Source
@@ -60,7 +59,7 @@ class _Handler(socketserver.BaseRequestHandler):
             self.server.gate.serve(client)
 
 
-class Gate:
+class Gate(Started):
     """A Redshift for tests.
 
     Attributes:
@@ -75,7 +74,6 @@ class Gate:
         s3: Mapping[str, Any],
         *,
         roles: Iterable[str] = (),
-        region: str = "us-east-1",
         isolation: Isolation = Isolation.SNAPSHOT,
         passwords: Mapping[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
@@ -87,36 +85,24 @@ class Gate:
             backend_dsn: PostgreSQL for a superuser; its database is the one ``dsn`` names.
             s3: Keyword arguments of boto3's S3 client, by which COPY reads.
             roles: ARNs attached to the cluster.
-            region: The cluster's region.
             isolation: Of every transaction.
             passwords: Who may log in; nobody is asked where this is empty.
             tls: Serve, and then demand, TLS.
             torn_rename: Let others see ALTER TABLE ... RENAME before COMMIT, the worst reading of dbt-adapters
                 issue 2162.
         """
-        self.region = region
+        self.region = "us-east-1"
         self.passwords = dict(passwords or {})
         self._backend_dsn = backend_dsn
         config = Config(retries={"total_max_attempts": 2, "mode": "standard"}, read_timeout=30)
         client = boto3.client("s3", **s3, config=config)
-        self._source = S3Source(client, region, frozenset(roles))
+        self._source = S3Source(client, self.region, frozenset(roles))
         self._isolation, self._tls, self._torn_rename = isolation, tls, torn_rename
         self._faults = FaultPlan()
         self._numbers = itertools.count(1)
         self._sessions: dict[bytes, tuple[login.Client, Backend]] = {}
         self._server: _Server | None = None
         self._listener: Listener | None = None
-
-    def __enter__(self) -> Self:
-        """Start."""
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self.stop()
 
     @property
     def log(self) -> StatementLog:

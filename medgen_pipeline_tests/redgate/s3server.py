@@ -8,8 +8,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import boto3  # type: ignore[import-untyped]  # ships no types
 import requests
@@ -18,7 +17,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from medgen_pipeline_tests.gates.server import Listener
+from medgen_pipeline_tests.gates.server import Listener, Started
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -58,7 +57,7 @@ class S3Fault:
 
 
 @dataclass
-class S3Server:
+class S3Server(Started):
     """An S3 endpoint in a thread.
 
     Attributes:
@@ -70,17 +69,6 @@ class S3Server:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _server: BaseWSGIServer | None = None
     _listener: Listener | None = None
-
-    def __enter__(self) -> Self:
-        """Start."""
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self.stop()
 
     @property
     def endpoint_url(self) -> str:
