@@ -55,21 +55,17 @@ class AssetRecords:
         }
 
     def has(self, asset: str) -> bool:
-        """See ``decision.Loaded``."""
         return self._graph.has(_key(asset))
 
     def state(self, asset: str) -> str:
-        """See ``decision.Loaded``."""
         newest = self._newest.get(_key(asset))
         return str(newest[0]) if newest else "never made"
 
     def version(self, asset: str) -> FileVersion | None:
-        """See ``decision.Loaded``."""
         text = self._metadata(asset, SOURCE_VERSION)
         return FileVersion.parse(text) if text else None
 
     def url(self, asset: str) -> str | None:
-        """See ``decision.Loaded``."""
         return self._metadata(asset, SOURCE_URL)
 
     @cached_property
@@ -77,7 +73,6 @@ class AssetRecords:
         return self._read_pins()
 
     def pinned(self, asset: str) -> str:
-        """See ``decision.Loaded``."""
         return self._pins.get(table_name(_key(asset)), "")
 
     def _metadata(self, asset: str, name: str) -> str | None:
@@ -110,7 +105,6 @@ class AssetRecords:
         )
 
     def run_under_way(self, assets: Iterable[str]) -> str:
-        """See ``decision.Loaded``."""
         affected = set(map(_key, assets))
         for record in self._instance.get_run_records(dg.RunsFilter(statuses=_NOT_FINISHED)):
             run = record.dagster_run
@@ -126,7 +120,6 @@ class AssetRecords:
         return set(self._repository.get_job(run.job_name).asset_layer.selected_asset_keys)
 
     def failed_checks(self, except_of: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """See ``decision.Loaded``."""
         others = set(map(_key, except_of))
         blocking = [
             check
