@@ -135,14 +135,24 @@ class Run:
 
 
 @functools.cache
-def refresh_job(curated: bool, tables: tuple[Table, ...]) -> dg.JobDefinition:
-    """The job ``refresh_medgen``, or the part of it for some tables: made once, its resources are a run's config."""
+def _whole_job(curated: bool) -> dg.JobDefinition:
     warehouse = WarehouseIOManager(target=DatabaseTarget(dsn="postgresql://nowhere"))
     definitions = build_definitions(
         resources={DEFAULT_NAMES.warehouse: warehouse}, curated=curated, environment={"MEDGEN_SOURCES": "medgen"}
     )
-    job = definitions.resolve_job_def("refresh_medgen")
-    return job.get_subset(asset_selection={DEFAULT_NAMES.table_key(table) for table in tables}) if tables else job
+    return definitions.resolve_job_def("refresh_medgen")
+
+
+@functools.cache
+def refresh_job(curated: bool, checks: bool, tables: tuple[Table, ...]) -> dg.JobDefinition:
+    """The job ``refresh_medgen``, or the part of it for some tables: made once, its resources are a run's config."""
+    job = _whole_job(curated)
+    if checks and not tables:
+        return job
+    return job.get_subset(
+        asset_selection={DEFAULT_NAMES.table_key(table) for table in tables} or job.asset_layer.selected_asset_keys,
+        asset_check_selection=None if checks else set(),
+    )
 
 
 @dataclass
@@ -150,7 +160,7 @@ class Deployment:
     """A code location of its own: a database, an archive and an instance.
 
     Without curated tables where a test publishes fewer files than they are made from, and with ``tables`` of NCBI's
-    only where it looks at no others.
+    only where it looks at no others. Runs make no checks unless ``checks`` says so: they are half of a small run.
     """
 
     dsn: str
@@ -159,6 +169,7 @@ class Deployment:
     schema: str = "medgen"
     curated: bool = True
     tables: Collection[str] | None = None
+    checks: bool = False
     source_settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -208,7 +219,7 @@ class Deployment:
         settings = {f"medgen__{table.name}": {"config": dict(config)} for table in tables} if config else {}
         if on_event:
             self.instance.add_event_listener(run_id, on_event)
-        refresh_job(self.curated, tables).execute_in_process(
+        refresh_job(self.curated, self.checks, tables).execute_in_process(
             run_config={"ops": settings, "resources": {name: {"config": made} for name, made in resources.items()}},
             instance=self.instance,
             raise_on_error=False,

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +50,9 @@ def release(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
+@pytest.fixture(autouse=True)
+def _nothing_recorded(instance: dg.DagsterInstance) -> None:
+    instance.wipe()
 
 
 @pytest.fixture
@@ -62,9 +61,8 @@ def definitions(database: str, tmp_path: Path, release: Path) -> dg.Definitions:
         DEFAULT_NAMES.source: MedgenSource(url=release.as_uri(), home=str(tmp_path / "home")),
         DEFAULT_NAMES.warehouse: WarehouseIOManager(target=DatabaseTarget(dsn=database)),
     }
-    return dg.Definitions.merge(
-        build_definitions(resources=resources, environment={}), dg.Definitions([report_on_names, report_on_merged])
-    )
+    tables = build_definitions(resources=resources, tables=[NAMES.name, MERGED.name], curated=False, environment={})
+    return dg.Definitions.merge(tables, dg.Definitions([report_on_names, report_on_merged]))
 
 
 def run(
@@ -153,7 +151,12 @@ def said_by_the_hook(instance: dg.DagsterInstance, run_id: str) -> list[str]:
 
 @pytest.mark.parametrize("comes_back", [True, False])
 def test_a_try_that_failed_with_the_checks_is_made_again_without_a_load(
-    database: str, tmp_path: Path, release: Path, monkeypatch: pytest.MonkeyPatch, comes_back: bool
+    database: str,
+    tmp_path: Path,
+    release: Path,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    comes_back: bool,
 ) -> None:
     patience = dg.RetryPolicy(max_retries=2, delay=0.01)
     monkeypatch.setattr("medgen_pipeline.orchestration.assets.tables.RETRIES", patience)
@@ -169,17 +172,14 @@ def test_a_try_that_failed_with_the_checks_is_made_again_without_a_load(
         elif happened is dg.DagsterEventType.STEP_UP_FOR_RETRY and comes_back:
             monkeypatch.setattr(DatabaseTarget, "loader", there)
 
-    with dg.DagsterInstance.ephemeral() as instance:
-        deployment = Deployment(database, tmp_path / "home", instance, curated=False)
-        run = deployment.materialize(release, NAMES, on_event=when)
-        assert (run.success, run.retries) == ((True, 1) if comes_back else (False, 2))
-        assert [row[0] for row in load_runs(database, "status")] == ["succeeded"]
-        assert run.metadata["names"]["cdc/inserted"] == 50
-        assert ("names.key_is_unique" in run.checks) is comes_back
-        said = said_by_the_hook(instance, run.run_id)
-        assert [line.partition(". ")[0] for line in said] == (
-            [] if comes_back else ["medgen/names could not be checked"]
-        )
+    deployment = Deployment(database, tmp_path / "home", instance, curated=False, checks=True)
+    run = deployment.materialize(release, NAMES, on_event=when)
+    assert (run.success, run.retries) == ((True, 1) if comes_back else (False, 2))
+    assert [row[0] for row in load_runs(database, "status")] == ["succeeded"]
+    assert run.metadata["names"]["cdc/inserted"] == 50
+    assert ("names.key_is_unique" in run.checks) is comes_back
+    said = said_by_the_hook(instance, run.run_id)
+    assert [line.partition(". ")[0] for line in said] == ([] if comes_back else ["medgen/names could not be checked"])
 
 
 def test_checks_can_be_made_alone_and_then_look_at_every_row(
@@ -237,7 +237,7 @@ def test_the_refresh_makes_every_check_but_the_one_that_reads_whole_tables(
     definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
     job = definitions.resolve_job_def("refresh_medgen")
-    result = job.execute_in_process(instance=instance, raise_on_error=False)  # the release has two tables
+    result = job.execute_in_process(instance=instance, raise_on_error=False)
     assert made(result) == ["medgen/merged", "medgen/names", "reports/merged", "reports/names"]
     found = set(evaluations(result))
     assert "names: production_equals_file" not in found

@@ -3,33 +3,46 @@
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import polars as pl
 import pytest
 import yaml
 
 from medgen_pipeline.demo.sample_release import write_sample
+from medgen_pipeline.orchestration.build import build_definitions
 from medgen_pipeline.orchestration.targets import DuckDBTarget
 from medgen_pipeline_tests.documents import Document
 from medgen_pipeline_tests.integration.conftest import Installation
+from medgen_pipeline_tests.loaders.duckdb_backend import kept_open
 
 PAGE = Document("docs/duckdb.md")
 FILE = "medgen.duckdb"
 
 
-@pytest.fixture(scope="module")
-def folder(commands: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty folder, after the commands of the page, for `concept` and what it is made from."""
-    folder, release = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("release")
+def test_the_code_of_the_page_reads_what_its_command_has_loaded_and_what_is_made_of_it(
+    commands: Path, instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = tmp_path / "2026-01-07"
     write_sample(release, scale=0.2)
-    installation = Installation(folder, {"PATH": f"{commands}:/usr/bin:/bin", "HOME": str(folder)})
-    command = PAGE.blocks("sh")[0].replace("'*'", "'+key:\"medgen/concept\"'")
+    monkeypatch.setenv("MEDGEN_SOURCE_URL", release.as_uri())
+    installation = Installation(tmp_path, {"PATH": f"{commands}:/usr/bin:/bin", "HOME": str(tmp_path)})
+    command = PAGE.blocks("sh")[0].replace("'*'", "'key:\"medgen/names\"'")
     done = installation.shell(command, MEDGEN_SOURCE_URL=release.as_uri())
     assert done.returncode == 0, done.stderr[-3000:]
-    return folder
-
-
-def test_the_code_of_the_page_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
+    # The rest of what `concept` is made from, in this process: the command has one for each table.
+    monkeypatch.setenv("MEDGEN_DSN", f"duckdb:///{tmp_path}/{FILE}")
+    monkeypatch.setenv("MEDGEN_HOME", str(tmp_path / ".medgen"))
+    concept = dg.AssetSelection.assets(["medgen", "concept"]).upstream().materializable()
+    definitions = build_definitions()
+    job = definitions.resolve_implicit_global_asset_job_def()
+    rest = concept.resolve(definitions.resolve_asset_graph()) - {dg.AssetKey(["medgen", "names"])}
+    with kept_open():
+        assert (
+            job.get_subset(asset_selection=rest, asset_check_selection=set())
+            .execute_in_process(instance=instance)
+            .success
+        )
+    monkeypatch.chdir(tmp_path)
     found: dict[str, Any] = {}
     exec(PAGE.blocks("python")[0], found)  # noqa: S102  # the page's
     assert len(found["rows"]) == len(found["in_polars"]) == len(found["in_pandas"]) > 100

@@ -29,7 +29,8 @@ def environment(demo: Demo, tmp_path: Path) -> Iterator[dict[str, str]]:
     """Of commands on a copy of the demo's database, and on an instance of their own."""
     dsn = demo.server.ensure_running()
     with fresh_database(dsn, like=dsn) as copy:
-        yield {"MEDGEN_DSN": copy, "DAGSTER_HOME": str(tmp_path)}
+        # Its siblings' tables are downstream, too, and go the same way.
+        yield {"MEDGEN_DSN": copy, "DAGSTER_HOME": str(tmp_path), "MEDGEN_SOURCES": "medgen"}
 
 
 def test_the_commands_of_the_page_go_back_and_forth_again(demo: Demo, environment: dict[str, str]) -> None:

@@ -26,7 +26,7 @@ FIRST, SECOND, THIRD = "2026-01-07", "2026-01-14", "2026-01-21"
 def deployment(database: str, tmp_path: Path, instance: dg.DagsterInstance) -> Deployment:
     """The first two of three releases are loaded."""
     instance.wipe()
-    made = Deployment(database, tmp_path / "home", instance, curated=False)
+    made = Deployment(database, tmp_path / "home", instance, curated=False, checks=True)
     for number, release in enumerate((FIRST, SECOND, THIRD)):
         lines = [[b"C%d" % (number * 3 + row), b"name", b"GTR", b"N"] for row in range(30)]
         publish(tmp_path / release, NAMES, content_of(NAMES, lines), stamp=number + 1)

@@ -1,7 +1,6 @@
 """Who is told when an asset is not made, and what."""
 
 import logging
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -38,10 +37,10 @@ class Told(FailureNotifier):
 
 
 @pytest.fixture
-def deployment(database: str, tmp_path: Path) -> Iterator[Deployment]:
+def deployment(database: str, tmp_path: Path, instance: dg.DagsterInstance) -> Deployment:
     _told.clear()
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield Deployment(database, tmp_path / "home", instance)
+    instance.wipe()
+    return Deployment(database, tmp_path / "home", instance)
 
 
 def materialize(
@@ -53,13 +52,15 @@ def materialize(
     more: dg.Definitions | None = None,
     **tags: str,
 ) -> dg.ExecuteInProcessResult:
-    """Materialize all tables by no job of ours, as the UI does, with a notifier that remembers."""
+    """Materialize both tables by no job of ours, as the UI does, with a notifier that remembers."""
     definitions = build_definitions(
         resources={
             DEFAULT_NAMES.source: MedgenSource(url=source.as_uri(), home=str(deployment.home)),
             DEFAULT_NAMES.warehouse: WarehouseIOManager(target=DatabaseTarget(dsn=deployment.dsn)),
             DEFAULT_NAMES.notifier: Told(works=works, enabled=enabled),
-        }
+        },
+        tables=[NAMES.name, MERGED.name],
+        curated=False,
     )
     if more:
         definitions = dg.Definitions.merge(definitions, more)

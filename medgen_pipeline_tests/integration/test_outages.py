@@ -33,14 +33,18 @@ class Told(FailureNotifier):
         _told.append(failure)
 
 
+def definitions(executor: dg.ExecutorDefinition | None = None) -> dg.Definitions:
+    tables = [NAMES.name, MERGED.name, "mgrel"]
+    resources = {DEFAULT_NAMES.notifier: Told()}
+    return build_definitions(resources=resources, tables=tables, curated=False, executor=executor)
+
+
 def refresh() -> dg.JobDefinition:
-    return build_definitions(
-        resources={DEFAULT_NAMES.notifier: Told()}, executor=dg.in_process_executor
-    ).resolve_job_def(DEFAULT_NAMES.of_source(MEDGEN).job)
+    return definitions(dg.in_process_executor).resolve_job_def(DEFAULT_NAMES.of_source(MEDGEN).job)
 
 
 def check() -> dg.JobDefinition:
-    return build_definitions(resources={DEFAULT_NAMES.notifier: Told()}).resolve_job_def(DEFAULT_NAMES.check_job)
+    return definitions().resolve_job_def(DEFAULT_NAMES.check_job)
 
 
 @pytest.fixture
