@@ -195,7 +195,7 @@ def databricks(databricks_gate: "DatabricksGate", monkeypatch: pytest.MonkeyPatc
     from medgen_pipeline_tests.dbxgate.backend import GatedDatabricks
     from medgen_pipeline_tests.dbxgate.client import quicken
 
-    quicken(monkeypatch)
+    quicken(monkeypatch, databricks_gate)
     databricks_gate.reset()
     return GatedDatabricks(databricks_gate)
 

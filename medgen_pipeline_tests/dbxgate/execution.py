@@ -167,11 +167,11 @@ class Execution:
     # --- queries and changes -----------------------------------------------------------------------------------------
 
     def _select(self) -> Answer:
-        if {place.name[0] for place in self.reading.places} == {"information_schema"} and not _VARYING.search(
-            self.reading.lexed.shape
-        ):
+        if _VARYING.search(self.reading.lexed.shape):
+            return Answer(self.engine.query(self._text(), self.running))
+        if {place.name[0] for place in self.reading.places} == {"information_schema"}:
             return Answer(self.engine.constant(self._text()))
-        return Answer(self.engine.query(self._text(), self.running))
+        return Answer(self.engine.repeated(self._text(), self.running))
 
     def _insert(self) -> Answer:
         cursor = self.reading.cursor

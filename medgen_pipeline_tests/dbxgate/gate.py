@@ -8,6 +8,7 @@ Thrift over HTTPS in front of Delta tables. One thread a connection, one more fo
 
 import base64
 import json
+import os
 import shutil
 import socket
 import uuid
@@ -92,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(*gate.new_token(self.headers.get("Authorization", ""), parse_qs(body.decode())))
         elif self.path != HTTP_PATH:
             self._say(404, b"{}")
-        elif self.headers.get("Authorization", "").removeprefix("Bearer ") not in gate.tokens:
+        elif not gate.lets_in(self.headers.get("Authorization", "")):
             self._say(403, headers={"x-databricks-reason-phrase": "Invalid access token."})
         else:
             self._call(body)
@@ -132,6 +133,7 @@ class Gate(Started):
     Attributes:
         tokens: Those that are let in.
         connections: Of clients.
+        cuts: How often they were cut.
         service: The calls.
         warehouse: What is behind them; another one after ``reset``.
     """
@@ -145,8 +147,10 @@ class Gate(Started):
         self.root = root
         self.tokens = {TOKEN}
         self.connections: set[socket.socket] = set()
+        self.cuts = 0
         self._plan = FaultPlan()
         self._generation = 0
+        self._process = os.getpid()
 
     def start(self) -> None:
         """Start the engine, and listen on a free port of localhost."""
@@ -265,6 +269,7 @@ class Gate(Started):
 
     def cut(self) -> None:
         """End all sessions and connections, as a restart of the warehouse does."""
+        self.cuts += 1
         for connection in list(self.connections):
             try:
                 connection.shutdown(socket.SHUT_RDWR)
@@ -272,11 +277,26 @@ class Gate(Started):
                 continue
         self.service.end_sessions()
 
+    # --- for clients of this process ---------------------------------------------------------------------------------
+
+    def is_here(self, port: int) -> bool:
+        """Whether this is the gate at the port, and not a copy that a fork has made of it."""
+        return self.port == port and self._process == os.getpid()
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether there is no fault that could strike."""
+        return self._plan.is_calm
+
     # --- for the handlers --------------------------------------------------------------------------------------------
 
     def answer(self, call: bytes, out: TMemoryBuffer) -> None:
         """Answer a call of Thrift."""
         self._processor.process(*map(TBinaryProtocolAccelerated, (TMemoryBuffer(call), out)))
+
+    def lets_in(self, authorization: str) -> bool:
+        """Whether the header names a token that is good."""
+        return authorization.removeprefix("Bearer ") in self.tokens
 
     def new_token(self, authorization: str, form: dict[str, list[str]]) -> tuple[int, bytes]:
         """OAuth from machine to machine; the status and the answer."""

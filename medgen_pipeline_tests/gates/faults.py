@@ -96,6 +96,12 @@ class FaultPlan:
         with self._lock:
             self._faults.append(fault)
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether no fault may strike any more."""
+        with self._lock:
+            return all(fault.times == 0 for fault in self._faults)
+
     def clear(self) -> None:
         """Order no faults any more."""
         with self._lock:
