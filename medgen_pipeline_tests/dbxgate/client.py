@@ -24,6 +24,8 @@ _http: Any = vars(thrift_backend)["databricks"].sql.auth.thrift_http_client  # w
 
 class _InOnePiece(_http.THttpClient, CReadableTransport):  # type: ignore[misc]  # ships no types
     gate: ClassVar[Gate]
+    _THttpClient__wbuf: BytesIO
+    headers: Any
 
     def flush(self) -> None:
         """Send the call, and read its answer."""

@@ -477,7 +477,7 @@ SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS
 
 SELECT DISTINCT r.load_id FROM "medgen_audit".rejected_row r JOIN "medgen_audit".load_run l ON l.load_id = r.load_id WHERE l.table_name = (SELECT table_name FROM "medgen_audit".load_run WHERE load_id = $1) ORDER BY 1;
 
-SELECT MAX(load_id) FROM "medgen_audit".load_run WHERE table_name = $1;
+SELECT MAX(load_id), MAX(CASE WHEN status = $1 THEN load_id END) FROM "medgen_audit".load_run WHERE table_name = $2;
 
 SELECT SUM(_came - _both), SUM(_both), SUM(_went - _both) FROM (SELECT _came, _went, CASE WHEN _came < _went THEN _came ELSE _went END AS _both FROM  (SELECT SUM(CASE WHEN _copies > 0 THEN _copies ELSE 0 END) AS _came,   SUM(CASE WHEN _copies < 0 THEN -_copies ELSE 0 END) AS _went FROM   (SELECT "previous_cui", "current_cui", "date_of_action", SUM(_one) AS _copies FROM    (SELECT "previous_cui", "current_cui", "date_of_action", CASE WHEN _change_type IN ('insert', 'update_postimage') THEN 1 ELSE -1 END AS _one FROM "medgen_changes"."medgen_cui_history"     WHERE _load_id > LOAD_ID AND _load_id <= LOAD_ID) AS events    GROUP BY "previous_cui", OCTET_LENGTH("previous_cui"), "current_cui", OCTET_LENGTH("current_cui"), "date_of_action", OCTET_LENGTH("date_of_action") HAVING SUM(_one) <> 0) AS netted GROUP BY "previous_cui", OCTET_LENGTH("previous_cui"), "current_cui", OCTET_LENGTH("current_cui"), "date_of_action", OCTET_LENGTH("date_of_action")) AS sides) AS counted;
 

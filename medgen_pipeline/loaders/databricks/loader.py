@@ -68,8 +68,6 @@ class DatabricksNativeLoader(SqlNativeLoader[Answer]):
         """See the base class; also removes from the volume what dead loads of this table left there."""
         super().initialize_staging(table, strategy)
         self._volume.sweep(table.name)
-        with self._session.errors(f"sweeping the staging of {table.name}"):
-            self._session.sweep_query_scratch()
 
     def bulk_load(self, table_name: str, data_iterator: Iterator["pa.RecordBatch"]) -> int:
         """See the base class. What was sent is removed from the volume, whatever happens."""

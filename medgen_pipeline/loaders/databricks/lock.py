@@ -143,20 +143,30 @@ class Leases:
     def _take(self, name: str) -> bool:
         """Take a lease if it is free; whether it is this loader's now.
 
-        All statements of it are harmless when they are executed twice. Two loaders that make the row at once make two,
-        and whoever does not get both gives up the one.
+        One statement takes a lease that exists, for an UPDATE may ask about the whole table. All statements of it are
+        harmless when they are executed twice. Two loaders that make the row at once make two, and whoever does not get
+        both gives up the one. https://docs.databricks.com/aws/en/sql/language-manual/delta-update
         """
-        self._run(
+        taken = self._run(
+            "UPDATE {lock} SET holder = {holder}, expires_at = {expires} WHERE"
+            " (SELECT COUNT(*) FROM {lock} WHERE holder <> {holder} AND expires_at > {now}) = 0",
+            name,
+            holder=self._holder,
+            expires=self._expires,
+        )
+        if taken.rowcount > 0:
+            return True
+        made = self._run(
             "MERGE INTO {lock} AS held USING (SELECT {its_name} AS lock_name) AS given"
             " ON held.lock_name = given.lock_name"
-            " WHEN MATCHED AND (held.holder IS NULL OR held.holder = {holder} OR held.expires_at <= {now})"
-            " THEN UPDATE SET holder = {holder}, expires_at = {expires}"
             " WHEN NOT MATCHED THEN INSERT (lock_name, holder, expires_at) VALUES ({its_name}, {holder}, {expires})",
             name,
             its_name=name,
             holder=self._holder,
             expires=self._expires,
         )
+        if made.rowcount < 1:
+            return False
         holders = self._run("SELECT holder FROM {lock}", name).fetchall()
         if all(holder == self._holder for (holder,) in holders):
             return True

@@ -20,7 +20,7 @@ from medgen_pipeline.loaders.dialect import Dialect
 from medgen_pipeline.loaders.records import LoaderError, load_started, new_load_id
 from medgen_pipeline.loaders.sql.names import MARK
 from medgen_pipeline.loaders.sql.names import schemas as schemas_of
-from medgen_pipeline.loaders.sql.session import TABLE, SqlSession, pause
+from medgen_pipeline.loaders.sql.session import TABLE, Relations, SqlSession, pause
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -270,10 +270,10 @@ class DatabricksSession(SqlSession[Answer]):
         statement = sql.SQL("CREATE TABLE IF NOT EXISTS {} COMMENT {} {} AS SELECT * FROM ({}) AS filled WHERE 1 = 0")
         self.execute(statement.format(name, sql.Literal(MARK), sql.SQL(PROPERTIES), query))
 
-    def sweep_query_scratch(self) -> None:
-        """Drop what queries that died have left: their names tell when they began."""
+    def sweep_query_scratch(self, found: Relations) -> None:
+        """See the base class: their names tell when they began."""
         staging, oldest = schemas_of(self.schema).staging, time.time() - _LONGEST_QUERY
-        for name, relation in self.relations([staging]).get(staging, {}).items():
+        for name, relation in found.get(staging, {}).items():
             began = name.rpartition("__")[2]
             is_scratch = name.startswith(QUERY_SCRATCH) and began.isdigit() and relation.made_by_loads
             if is_scratch and load_started(int(began)) < oldest:

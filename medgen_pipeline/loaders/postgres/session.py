@@ -222,11 +222,11 @@ class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
             self.work.execute(_COMMIT_NOW)
             body()
 
-    def altering(self, body: Callable[[], None]) -> None:
+    def altering(self, body: Callable[[], T]) -> T:
         """Run ``body`` in a transaction that waits ``lock_timeout_seconds`` at most for each table."""
         with self.work.transaction():
             self.limit_waiting()
-            body()
+            return body()
 
     def limit_waiting(self) -> None:
         """Wait ``lock_timeout_seconds`` at most for others, for the rest of the transaction."""

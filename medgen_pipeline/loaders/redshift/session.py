@@ -180,9 +180,9 @@ class RedshiftSession(SqlSession[psycopg.Cursor[Any]]):
 
         return self.repeatedly(once)
 
-    def altering(self, body: Callable[[], None]) -> None:
+    def altering(self, body: Callable[[], T]) -> T:
         """Run ``body``, and again where others get in its way; each of its statements must be repeatable."""
-        self.repeatedly(body)
+        return self.repeatedly(body)
 
     def set_timeout(self, seconds: float) -> None:
         """Limit each statement of the work connection; 0 lifts the limit."""

@@ -38,16 +38,22 @@ class SqlAudit(AuditTables[AnyCursor]):
         table = start.table
 
         def body() -> int:
-            self._run(
-                "UPDATE {audit}.load_run SET status = {abandoned}, finished_at = {now},"
-                " error = 'its process ended without closing it; found by the next load'"
-                " WHERE table_name = {name} AND status = {running}",
-                abandoned=LoadStatus.ABANDONED,
+            newest, left_running = self._run(
+                "SELECT MAX(load_id), MAX(CASE WHEN status = {running} THEN load_id END)"
+                " FROM {audit}.load_run WHERE table_name = {name}",
                 name=table.name,
                 running=LoadStatus.RUNNING,
-            )
-            newest = self._run("SELECT MAX(load_id) FROM {audit}.load_run WHERE table_name = {name}", name=table.name)
-            load_id = new_load_id(newest.fetchone()[0])
+            ).fetchone()
+            if left_running is not None:
+                self._run(
+                    "UPDATE {audit}.load_run SET status = {abandoned}, finished_at = {now},"
+                    " error = 'its process ended without closing it; found by the next load'"
+                    " WHERE table_name = {name} AND status = {running}",
+                    abandoned=LoadStatus.ABANDONED,
+                    name=table.name,
+                    running=LoadStatus.RUNNING,
+                )
+            load_id = new_load_id(newest)
             row: dict[LiteralString, Any] = {
                 "load_id": load_id,
                 "dagster_run_id": start.dagster_run_id,
@@ -152,18 +158,19 @@ class SqlAudit(AuditTables[AnyCursor]):
             load_id=load_id,
             running=LoadStatus.RUNNING,
         )
-        self._session.execute(statement)
-        self.require(load_id, status)
+        if self._session.changed(statement) != 1:
+            self.require(load_id, status)
 
     def confirm(self, load_id: int) -> None:
         """Record the success of a load that has recorded what it would leave."""
-        self._session.execute(
+        confirmed = self._session.changed(
             sql.SQL(
                 "UPDATE {audit}.load_run SET status = {succeeded}, finished_at = {now}"
                 " WHERE load_id = {load_id} AND status = {running}"
             ).format(**self._parts, succeeded=LoadStatus.SUCCEEDED, load_id=load_id, running=LoadStatus.RUNNING)
         )
-        self.require(load_id, LoadStatus.SUCCEEDED)
+        if confirmed != 1:
+            self.require(load_id, LoadStatus.SUCCEEDED)
 
     def require(self, load_id: int, status: LoadStatus) -> None:
         """Raise LoaderError unless the load has this status, as the work connection sees it."""

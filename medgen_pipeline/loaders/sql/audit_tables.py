@@ -106,6 +106,7 @@ class AuditTables(Generic[AnyCursor]):
                     require_made_by_loads(audit, name, tables[name])
             if self._missing(found) != ([], []):
                 self._create()
+        self._seen = True
         if "load_run" in unmarked:
             self._adopt(found, unmarked)
 

@@ -3,7 +3,7 @@
 docs/changes.md shows the same queries for use from any client.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from medgen_pipeline.catalog import Column
@@ -93,7 +93,7 @@ def count_changes(session: SqlSession[Any], names: TableNames, after: int, upto:
         "    GROUP BY {identity} HAVING SUM(_one) <> 0) AS netted GROUP BY {same_key}) AS sides) AS counted",
         names,
         chosen=names.columns(names=key),
-        values=feed_values(session, names),
+        values=feed_values(names, feed_columns(session, names)),
         after=sql.Literal(after),
         upto=sql.Literal(upto),
         identity=names.identity(),
@@ -129,12 +129,21 @@ def as_of(
         " (SELECT {columns}, 1 AS _one FROM {production} UNION ALL"
         " SELECT {values}, CASE WHEN _change_type IN ({removed}) THEN 1 ELSE -1 END AS _one"
         " FROM {feed} WHERE _load_id > {after}) AS undone WHERE {where} GROUP BY {identity} HAVING SUM(_one) > 0"
-    ).format(**chosen, values=feed_values(session, names), after=sql.Literal(after), identity=names.identity())
+    ).format(
+        **chosen,
+        values=feed_values(names, feed_columns(session, names)),
+        after=sql.Literal(after),
+        identity=names.identity(),
+    )
 
 
-def feed_values(session: SqlSession[Any], names: TableNames) -> sql.Statement:
+def feed_columns(session: SqlSession[Any], names: TableNames) -> dict[str, str]:
+    """The feed's columns with their types."""
+    return session.columns(names.schemas.changes, names.table.name)
+
+
+def feed_values(names: TableNames, found: Mapping[str, str]) -> sql.Statement:
     """The feed's columns with production's types: one may still be text in the feed, or not be there yet."""
-    found = session.columns(names.schemas.changes, names.table.name)
 
     def value(column: Column) -> sql.Statement:
         if column.name not in found:
@@ -166,7 +175,7 @@ def stage_undone(session: SqlSession[Any], names: TableNames, after: int) -> int
             " FROM {feed} WHERE _load_id > {after}) AS undoing) AS numbered WHERE _nth > _opposite",
             names,
             identity=names.identity(),
-            values=feed_values(session, names),
+            values=feed_values(names, feed_columns(session, names)),
             after=sql.Literal(after),
         )
         return int(session.value("SELECT COUNT(*) FROM {staging}", names))

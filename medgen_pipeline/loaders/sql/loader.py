@@ -43,7 +43,7 @@ from medgen_pipeline.loaders.sql.publish import (
     make_production,
 )
 from medgen_pipeline.loaders.sql.reader import SqlReader
-from medgen_pipeline.loaders.sql.session import TABLE, AnyCursor, SqlSession, require_made_by_loads
+from medgen_pipeline.loaders.sql.session import TABLE, AnyCursor, Relations, SqlSession, require_made_by_loads
 from medgen_pipeline.loaders.sql.validity import keep_view
 from medgen_pipeline.rows.records import RejectedRow
 
@@ -60,6 +60,7 @@ class LoadState:
         last: The newest successful load before it.
         strategy: How its change set is found.
         found: What the comparison has found.
+        exists: Whether there is a production that ``initialize_staging`` has found, or fitted to the catalog.
         fitted: Whether production's columns were changed for it, so that what ``last`` left no longer speaks of them.
         unproven: The tables it reads that are not as their loads left them.
         undone_to: The load whose state it brings back.
@@ -70,6 +71,7 @@ class LoadState:
     last: LoadRecord | None = None
     strategy: Strategy = Strategy.WAREHOUSE
     found: Comparison[Any] | None = None
+    exists: bool | None = None
     fitted: bool = False
     unproven: set[str] = field(default_factory=set)
     undone_to: LoadRecord | None = None
@@ -130,14 +132,16 @@ class SqlNativeLoader(SqlReader[AnyCursor]):
         self._load.strategy, self._load.found, self._load.undone_to = strategy, None, None
 
         def create() -> None:
-            self._session.drop_scratch(names)
+            self._session.drop_scratch(names, found=found)
             self._create_staging(table)
             self._session.make_scratches(names)
 
         with self._session.errors(f"creating the staging table of {table.name}"):
+            found = self._session.relations(self._session.schemas)
             if self._load.start is not None:
-                self._exists(names)
-                self._require_own_feed(names)
+                self._load.exists = self._exists(names, found)
+                self._require_own_feed(names, found)
+            self._session.sweep_query_scratch(found)
             self._session.ddl(create)
 
     def _create_staging(self, table: Table) -> None:
@@ -150,12 +154,14 @@ class SqlNativeLoader(SqlReader[AnyCursor]):
             sign=sign.format(names.parts["name_type"]),
         )
 
-    def _require_own_feed(self, names: TableNames) -> None:
+    def _require_own_feed(self, names: TableNames, found: Relations) -> None:
         """Refuse early what a load would refuse late: a feed that no load made."""
         changes = names.schemas.changes
-        feed = self._session.relations([changes]).get(changes, {}).get(names.table.name)
+        feed = found.get(changes, {}).get(names.table.name)
+        if feed is None or feed.made_by_loads:
+            return
         # A user's comment may have taken the mark's place. The feed's own columns tell it as well.
-        if feed is not None and not set(FEED_COLUMNS) <= set(self._session.columns(changes, names.table.name)):
+        if not set(FEED_COLUMNS) <= set(self._session.columns(changes, names.table.name)):
             require_made_by_loads(changes, names.table.name, feed)
 
     def cleanup(self, table: Table) -> None:
@@ -172,7 +178,7 @@ class SqlNativeLoader(SqlReader[AnyCursor]):
                 # A row that somebody else has written may be one of the file's, whose key it then repeats.
                 if table.key_proven and not found.counts.key_is_unique and not self._is_in(table, last.state):
                     raise ProductionChangedError(f"{names.schema}.{table.name}: somebody else wrote to the table.")
-            elif self._exists(names):
+            elif self._exists(names) if self._load.exists is None else self._load.exists:
                 found = self._compare_whole(table)
             else:
                 found = self._compare_nothing(table)
@@ -216,7 +222,7 @@ class SqlNativeLoader(SqlReader[AnyCursor]):
             logger.warning("%s: somebody else wrote to the table. What is made from it has that in it, too.", found)
             self._load.unproven.add(table.name)
 
-    def _exists(self, names: TableNames) -> bool:
+    def _exists(self, names: TableNames, relations: Relations | None = None) -> bool:
         """Whether there is a production. Under ``WAREHOUSE`` it has the catalog's columns afterwards.
 
         Raises:
@@ -226,7 +232,8 @@ class SqlNativeLoader(SqlReader[AnyCursor]):
                 recorded load made.
         """
         place = f"{names.schema}.{names.table.name}"
-        relation = self._session.relations([names.schema]).get(names.schema, {}).get(names.table.name)
+        relations = self._session.relations([names.schema]) if relations is None else relations
+        relation = relations.get(names.schema, {}).get(names.table.name)
         if relation is not None and relation.kind != TABLE:
             raise LoaderError(
                 f"{place} is a {relation.kind}, expected a table. Rename or drop it, and the next load makes the table."
@@ -349,8 +356,9 @@ class SqlNativeLoader(SqlReader[AnyCursor]):
 
     def _before_publishing(self, table: Table, mode: ApplyMode) -> None:
         """What may be done before, and remain where the publication fails."""
+        feed = None
         if mode is ApplyMode.DELTA:
-            self._session.altering(lambda: fit_feed(self._session, self._names(table)))
+            feed = self._session.altering(lambda: fit_feed(self._session, self._names(table)))
         if self.capabilities.transactional_ddl:
             return
         if mode is ApplyMode.FIRST:
@@ -358,12 +366,13 @@ class SqlNativeLoader(SqlReader[AnyCursor]):
             make_production(self._session, self._names(table))
             if not self.dialect.layout_marks:
                 self._session.mark(self._names(table).production)
-        self._keep_history(table, self._guard_after(table, self._begun(table)[1], mode))
+        self._keep_history(table, self._guard_after(table, self._begun(table)[1], mode), feed)
 
-    def _keep_history(self, table: Table, guard: Guard) -> None:
-        """See to it that the table has its feed, and the view that joins the two."""
-        make_feed(self._session, self._names(table))
-        keep_view(self._session, self._names(table), guard.feed_since)
+    def _keep_history(self, table: Table, guard: Guard, feed: Mapping[str, str] | None = None) -> None:
+        """See to it that the table has its feed, whose columns may be known, and the view that joins the two."""
+        names = self._names(table)
+        feed = make_feed(self._session, names, feed)
+        keep_view(self._session, names, guard.feed_since, feed)
 
     def _in_one_transaction(self, body: Callable[[], None]) -> None:
         self._session.transaction(body)

@@ -17,20 +17,38 @@ from medgen_pipeline.loaders.sql.names import TableNames
 from medgen_pipeline.loaders.sql.session import SqlSession
 
 
-def fit_feed(session: SqlSession[Any], names: TableNames) -> None:
-    """Give a feed the columns it lacks: one per statement, as some warehouses demand. Best in no transaction."""
+def fit_feed(session: SqlSession[Any], names: TableNames) -> dict[str, str]:
+    """Give a feed the columns it lacks: one per statement, as some warehouses demand. Best in no transaction.
+
+    Returns:
+        The columns that it has then, with their types; none where there is no feed.
+    """
     found = session.columns(names.schemas.changes, names.table.name)
+    fitted = False
     for column in names.table.columns if found else ():
         if column.name not in found:
             _add_column(session, names, names.feed, column)
+            fitted = True
         elif column.type is not ColumnType.INTEGER and not names.dialect.is_reported(column.type, found[column.name]):
             # What was text and should be a number stays text: values of earlier releases need not be numbers.
             session.ddl(partial(_retype, session, names, names.feed, column))
+            fitted = True
+    return session.columns(names.schemas.changes, names.table.name) if fitted else found
 
 
-def make_feed(session: SqlSession[Any], names: TableNames) -> None:
-    """Make the feed where there is none. Best with the publication: one that is refused then leaves none."""
-    if not session.columns(names.schemas.changes, names.table.name):
+def make_feed(session: SqlSession[Any], names: TableNames, found: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    """Make the feed where there is none. Best with the publication: one that is refused then leaves none.
+
+    Args:
+        session: The open session.
+        names: The table's names.
+        found: The feed's columns with their types, where they are known.
+
+    Returns:
+        Those that it has then.
+    """
+    found = found or session.columns(names.schemas.changes, names.table.name)
+    if not found:
         session.make_marked(
             "feed",
             "CREATE TABLE {feed} (_change_type {name_type} NOT NULL, _release {name_type} NOT NULL,"
@@ -38,6 +56,8 @@ def make_feed(session: SqlSession[Any], names: TableNames) -> None:
             " {feed_layout}",
             names,
         )
+        found = session.columns(names.schemas.changes, names.table.name)
+    return found
 
 
 def fit_columns(session: SqlSession[Any], names: TableNames, found: Mapping[str, str]) -> None:

@@ -79,6 +79,9 @@ class Relation:
         return self.comment.startswith(MARK)
 
 
+Relations = Mapping[str, Mapping[str, Relation]]
+
+
 def require_made_by_loads(schema: str, name: str, relation: Relation) -> None:
     """Raise LoaderError for what a load would write to or drop and has not made."""
     if relation.made_by_loads:
@@ -186,12 +189,12 @@ class SqlSession(ABC, Generic[AnyCursor]):
         """Run ``body``, which writes to several tables of the load's own: in a transaction where one covers them."""
         return self.transaction(body) if self.capabilities.spanning_transactions else body()
 
-    def altering(self, body: Callable[[], None]) -> None:
+    def altering(self, body: Callable[[], T]) -> T:
         """Run ``body``, which alters tables that others may be using; a backend may limit how long it waits for them.
 
         In no transaction of its own, unless the backend makes it one.
         """
-        body()
+        return body()
 
     @abstractmethod
     def stream(self, statement: sql.Statement) -> Iterator[tuple[Any, ...]]:
@@ -267,14 +270,23 @@ class SqlSession(ABC, Generic[AnyCursor]):
         statement = sql.SQL("CREATE TEMP TABLE {} AS SELECT * FROM ({}) AS filled WHERE 1 = 0")
         self.execute(statement.format(name, query))
 
-    def drop_scratch(self, names: TableNames, *only: str) -> None:
+    def sweep_query_scratch(self, found: Relations) -> None:
+        """Drop what queries that died have left of ``scratch_name``, where that outlives a session."""
+
+    def drop_scratch(self, names: TableNames, *only: str, found: Relations | None = None) -> None:
         """Drop what loads have left of ``names.scratch``.
+
+        Args:
+            names: The table's names.
+            only: The parts to drop; all where none is named.
+            found: What ``relations`` has just said.
 
         Raises:
             LoaderError: Something else has a name that the load needs; nothing was dropped.
         """
         places = {part: place for part, place in names.scratch.items() if not only or part in only}
-        found = self.relations(sorted({schema for schema, _ in places.values()}))
+        if found is None:
+            found = self.relations(sorted({schema for schema, _ in places.values()}))
         left = [part for part, (schema, name) in places.items() if name in found.get(schema, {})]
         for part in left:
             schema, name = places[part]

@@ -30,7 +30,7 @@ VALIDITY_COLUMNS = tuple(column.name for column in VALIDITY)
 _NO_END = (1 << 63) - 1  # later than every load
 
 
-def keep_view(session: SqlSession[Any], names: TableNames, since: int) -> None:
+def keep_view(session: SqlSession[Any], names: TableNames, since: int, feed: Mapping[str, str]) -> None:
     """See to it that the view is that of production and feed as they are. Best in the transaction that publishes.
 
     It is replaced where that suffices, so that grants stay. What others have put in its place is left as it is.
@@ -39,12 +39,14 @@ def keep_view(session: SqlSession[Any], names: TableNames, since: int) -> None:
         session: The open session.
         names: The table's names.
         since: The load that left the baseline, which the feed reaches back to.
+        feed: The feed's columns with their types.
     """
     if session.capabilities.views == "none":
         return
     known = session.relations([names.schemas.history]).get(names.schemas.history, {}).get(names.table.name)
     label = session.value("SELECT release FROM {audit}.load_run WHERE load_id = {since}", names, since=since)
-    query = _query(session, names, since, label, names.table.columns)
+    values = feed_values(names, feed)
+    query = _query(names, since, label, values, names.table.columns)
     digest = hashlib.sha256(session.dialect.text(query).encode()).hexdigest()[:16]
     comment = (
         f"{MARK} Every row that {names.schema}.{names.table.name} has had since release {label}, with the releases "
@@ -73,7 +75,7 @@ def keep_view(session: SqlSession[Any], names: TableNames, since: int) -> None:
         replaceable = known is None or f" {names.table.shape} " in known.comment
     if known is not None and not replaceable:
         session.run("DROP VIEW {history}", names)
-    query = _query(session, names, since, label, columns)
+    query = _query(names, since, label, values, columns)
     for statement in session.dialect.view(names.history, [*VALIDITY, *columns], query, comment):
         session.execute(statement)
 
@@ -89,7 +91,7 @@ def _is_ours(known: Relation, columns: Sequence[str]) -> bool:
 
 
 def _query(
-    session: SqlSession[Any], names: TableNames, since: int, release: str | None, columns: Sequence[Column]
+    names: TableNames, since: int, release: str | None, values: sql.Statement, columns: Sequence[Column]
 ) -> sql.Statement:
     # Each group has one end at most, and one beginning. Whoever asks for some rows has production and feed asked for
     # those alone: their columns are in every group and partition.
@@ -111,6 +113,6 @@ def _query(
         since=sql.SQL("CAST({} AS {})").format(sql.Literal(since), names.parts["integer_type"]),
         no_end=sql.SQL("CAST({} AS {})").format(sql.Literal(_NO_END), names.parts["integer_type"]),
         chosen=names.columns(None, [column.name for column in columns]),
-        feed_values=feed_values(session, names),
+        feed_values=values,
         identity=names.identity(),
     )
