@@ -71,6 +71,8 @@ def started(arguments: list[str], dsn: str, home: Path, release: Path) -> Iterat
         "MEDGEN_HOME": str(home),
         "MEDGEN_DSN": dsn,
         "MEDGEN_SOURCE_URL": release.as_uri(),
+        "MEDGEN_SOURCES": "medgen",
+        "MEDGEN_CURATED": "false",
     }
     with subprocess.Popen(
         [sys.executable, *arguments],
