@@ -11,11 +11,12 @@ from medgen_pipeline_tests.loaders.support import new_loader
 
 
 @pytest.fixture(params=["postgres", "redshift"])
-def curated_warehouse(request: pytest.FixtureRequest, database: str) -> CuratedWarehouse:
+def curated_warehouse(request: pytest.FixtureRequest) -> CuratedWarehouse:
     """An empty schema of either backend, for curated tables."""
     if request.param == "redshift":
         redshift: GatedRedshift = request.getfixturevalue("redshift")
-        return CuratedWarehouse(redshift.new_loader, database)
+        return CuratedWarehouse(redshift.new_loader, redshift.database)
+    database: str = request.getfixturevalue("database")
     return CuratedWarehouse(lambda: new_loader(database), database)
 
 

@@ -57,11 +57,12 @@ class Warehouse:
 
 
 @pytest.fixture(params=["postgres", "redshift"])
-def warehouse(request: pytest.FixtureRequest, database: str, tmp_path: Path) -> Warehouse:
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
     if request.param == "postgres":
+        database: str = request.getfixturevalue("database")
         return Warehouse(PostgresBackend(database), database, tmp_path)
     redshift: GatedRedshift = request.getfixturevalue("redshift")
-    return Warehouse(redshift, database, tmp_path)
+    return Warehouse(redshift, redshift.database, tmp_path)
 
 
 @pytest.mark.parametrize(

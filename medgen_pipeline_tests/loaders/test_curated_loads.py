@@ -1,5 +1,6 @@
 """When a curated table is kept, when it follows changes, when it is rebuilt, and what a failure leaves."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from medgen_pipeline.loading.curated_load import (
     load_curated,
 )
 from medgen_pipeline.testing import Row
+from medgen_pipeline_tests.loaders.cases import THOROUGH
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse, curated
 from medgen_pipeline_tests.loaders.support import new_loader, query, session
 
@@ -236,7 +238,11 @@ def expected_literature(rows: Sequence[Row]) -> list[Row]:
 
 
 @given(releases=RELEASES)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25 if os.environ.get(THOROUGH) else 8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_following_gives_what_a_rebuild_gives_whatever_changes(database: str, releases: list[list[Row]]) -> None:
     """Inserts, deletes, updates (a link of another concept), repeated rows, releases without a link."""
     query(database, "DROP SCHEMA IF EXISTS medgen, medgen_staging, medgen_changes, medgen_audit CASCADE")

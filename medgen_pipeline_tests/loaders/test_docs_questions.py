@@ -57,14 +57,13 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture(params=["postgres", "redshift"])
-def asked(
-    request: pytest.FixtureRequest, database: str, releases: list[Path], tmp_path: Path
-) -> Iterator[psycopg.Connection]:
+def asked(request: pytest.FixtureRequest, releases: list[Path], tmp_path: Path) -> Iterator[psycopg.Connection]:
     """A connection to a warehouse that has what the demo's has."""
     if request.param == "redshift":
         redshift: GatedRedshift = request.getfixturevalue("redshift")
-        curated, dsn = CuratedWarehouse(redshift.new_loader, database), redshift.gate.dsn(sslmode="disable")
+        curated, dsn = CuratedWarehouse(redshift.new_loader, redshift.database), redshift.gate.dsn(sslmode="disable")
     else:
+        database: str = request.getfixturevalue("database")
         curated, dsn = CuratedWarehouse(lambda: new_loader(database), database), database
     first, second = releases
     # Of the first release only what the report compares: a load through the gate takes a second.

@@ -1,6 +1,6 @@
 """Whole releases through both backends: of NCBI's tables and of curated ones the same counts, rows and feed."""
 
-from collections import Counter
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,14 @@ from medgen_pipeline.loaders import AbstractNativeLoader, LoaderFactory
 from medgen_pipeline.loading.file_load import load_table
 from medgen_pipeline.loading.load import LoadOptions
 from medgen_pipeline.release import Archive, ReleaseSource
+from medgen_pipeline.testing import Row
 from medgen_pipeline.testing.files import OPEN_GATES
+from medgen_pipeline_tests.loaders.cases import THOROUGH
 from medgen_pipeline_tests.loaders.curated_support import READ, CuratedWarehouse
 from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
-from medgen_pipeline_tests.loaders.support import outcome, read
+from medgen_pipeline_tests.loaders.support import outcome
 
+THOROUGHLY = bool(os.environ.get(THOROUGH))
 REAL = ("2021-08-20", "2021-11-11", "2021-12-02")
 
 
@@ -55,17 +58,17 @@ class Backends:
         ]
 
     def require_same(self, table: Table) -> int:
-        """Compare rows and feed; how many rows there are."""
-        rows = self.rows("plain", table)
-        assert self.rows("shift", table) == rows, table.name
-        feed = ("_change_type", "_release")
-        assert self.rows("shift_changes", table, feed) == self.rows("plain_changes", table, feed), table.name
-        return rows.total()
+        """Compare rows and feed; how many rows there are. In the database: a real table has many."""
+        assert self.differences("", table) == [], table.name
+        assert self.differences("_changes", table, "_change_type", "_release") == [], table.name
+        ((rows,),) = self.redshift.direct(f"SELECT count(*) FROM plain.{table.name}")  # noqa: S608  # of the catalog
+        return int(str(rows))
 
-    def rows(self, schema: str, table: Table, columns: tuple[str, ...] = ()) -> Counter[tuple[object, ...]]:
-        if not self.redshift.exists(f"{schema}.{table.name}"):
-            return Counter()
-        return Counter(read(self.redshift.database, schema, table, columns))
+    def differences(self, part: str, table: Table, *columns: str) -> list[Row]:
+        """Some rows that one has and the other has not, or not as often."""
+        names = ", ".join((*columns, *table.column_names))
+        one, other = (f"SELECT {names} FROM {schema}{part}.{table.name}" for schema in ("plain", "shift"))  # noqa: S608
+        return self.redshift.direct(f"({one} EXCEPT ALL {other}) UNION ALL ({other} EXCEPT ALL {one}) LIMIT 9")
 
 
 def test_every_table_of_the_sample_releases_is_the_same_on_both_backends(
@@ -76,13 +79,13 @@ def test_every_table_of_the_sample_releases_is_the_same_on_both_backends(
         for table in READ:
             backends.load(table, release, force_warehouse=False)
         backends.make_curated()
-    for table in READ:
+    for table in READ if THOROUGHLY else map(table_by_name, ("names", "mgrel", "gene_info")):
         backends.load(table, samples[0], force_warehouse=True)
     assert redshift.in_schema("shift").left_outside() == []
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("name", ["names", "mgrel"])
+@pytest.mark.parametrize("name", ["names", "mgrel"] if THOROUGHLY else ["names"])
 def test_a_table_of_three_real_releases_is_the_same_on_both_backends(
     redshift: GatedRedshift, real_releases: Path, tmp_path: Path, name: str
 ) -> None:

@@ -57,7 +57,7 @@ def _connect(dsn: str, database: str) -> psycopg.Connection:
     )
 
 
-def _install_compat(connection: psycopg.Connection) -> None:
+def install_compat(connection: psycopg.Connection) -> None:
     """Give this database the functions and views of ``compat.sql``, once."""
     # Not to_regnamespace: it would still give what it has cached before the wait for the lock.
     absent = "SELECT NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = %s)"
@@ -76,7 +76,7 @@ class Backend:
         self._dsn, self._database = dsn, database
         self._connection = _connect(dsn, database)
         self.status = b"I"
-        _install_compat(self._connection)
+        install_compat(self._connection)
         self.execute("SELECT set_config('default_transaction_isolation', %s, false)", (isolation,))
         self.execute("SELECT set_config('search_path', %s, false)", (f'"$user", public{SEARCH_PATH_TAIL}',))
         self.execute("SET timezone TO 'UTC'")

@@ -3,15 +3,19 @@
 moto keeps its buckets per process, so all servers of a process show the same ones; ``start`` empties them.
 """
 
+import os
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import boto3  # type: ignore[import-untyped]  # ships no types
+import pytest
 import requests
+from botocore.config import Config  # type: ignore[import-untyped]  # ships no types
 from moto.backends import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -31,6 +35,28 @@ _CUT_AFTER_BYTES = 16
 class _QuietHandler(MotoRequestHandler):
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002  # werkzeug's name
         """Tests have ``S3Server.requests``; a log line per request would bury theirs."""
+
+
+@contextmanager
+def clients_kept(patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """All clients made with the same settings, also the environment's, are one: each takes as long as a small load."""
+    make: Callable[..., Any] = boto3.Session.client
+    made: dict[str, Any] = {}
+
+    def client(session: Any, service: str, **settings: Any) -> Any:  # boto3 has no types
+        plain = {name: vars(value) if isinstance(value, Config) else value for name, value in settings.items()}
+        aws = sorted(item for item in os.environ.items() if item[0].startswith("AWS_"))
+        key = repr((session.profile_name, service, plain, aws))
+        if key not in made:
+            made[key] = make(session, service, **settings)
+            made[key].close = lambda: None  # another thread may be using it
+        return made[key]
+
+    patch.setattr(boto3.Session, "client", client)
+    yield
+    for one in made.values():
+        del one.close
+        one.close()
 
 
 @dataclass
