@@ -65,9 +65,15 @@ class Window:
         return str(runs[0]["id"])
 
     def materialize(self, asset: str) -> str:
-        """Click *Materialize* on an asset's page; the run."""
+        """Click *Materialize* on an asset's page and leave it; the run."""
         self.open(f"/assets/{asset}?view=overview")
-        return self.launch("Materialize", asset)
+        run = self.launch("Materialize", asset)
+        self.leave()
+        return run
+
+    def leave(self) -> None:
+        """Look at nothing: a page that nobody looks at would ask and draw as long as it is open."""
+        self.page.goto("about:blank")
 
     def terminate(self, run: str) -> None:
         """Terminate a run on its page."""
@@ -122,3 +128,4 @@ def no_complaint(window: Window) -> Iterator[None]:
     window.complaints.clear()
     yield
     assert window.complaints == []
+    window.leave()
