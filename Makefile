@@ -21,7 +21,7 @@ On Debian and Ubuntu: apt-get install python3 python3-venv. Another one: make de
 endef
 export NO_PYTHON
 
-.PHONY: help demo ui psql stop test test-histories lint bench-run bench bench-delta bench-curated bench-upload bench-read docs screenshots lock clean
+.PHONY: help demo ui psql stop test test-thorough test-histories lint bench-run bench bench-delta bench-curated bench-upload bench-read docs screenshots lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1#/p' Makefile | awk -F'#' '{ printf "make %-13s %s\n", $$1, $$2 }'
@@ -41,6 +41,9 @@ stop: $(RUNTIME) ## Stop the embedded PostgreSQL; its data stay
 # More workers than cores: most tests wait, for servers and processes.
 test: $(TEST) ## Run all tests
 	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+
+test-thorough: $(TEST) ## Run all tests with the cases that repeat others on more tables, values and releases
+	@MEDGEN_TEST_THOROUGH=1 $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 test-histories: $(TEST) ## Follow 100 random histories of weeks, and 100 with doubts, which takes long
 	@MEDGEN_HISTORIES=100 $(BIN)/python -m pytest -n 2 medgen_pipeline_tests/loaders/test_curated_increments.py
