@@ -39,7 +39,7 @@ stop: $(RUNTIME) ## Stop the embedded PostgreSQL; its data stay
 	@$(BIN)/medgen server stop
 
 # More workers than cores: most tests wait, for servers and processes.
-test: $(TEST) ## Run all tests
+test: $(TEST) ## Run the tests
 	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 test-thorough: $(TEST) ## Run all tests with the cases that repeat others on more tables, values and releases
