@@ -34,7 +34,6 @@ SCHEDULE, SOURCES = ((PROJECT / "docs" / name).read_text() for name in ("schedul
 # Each fault of the page, and the tests that cause it.
 FAULTS = {
     "the connection breaks during a download": [
-        "test_a_break_is_logged",
         "test_a_broken_download_is_resumed_where_it_broke",
         "test_a_broken_download_starts_again_where_the_server_knows_no_ranges",
     ],
@@ -62,7 +61,7 @@ FAULTS = {
     "a wrong Content-Length": ["test_a_wrong_length_in_one_answer_does_no_harm"],
     "a .txt file compressed on the fly": [
         "test_a_text_file_arrives_as_published_although_the_server_would_compress_it",
-        "test_a_compressed_file_under_a_plain_name_is_refused",
+        "test_a_file_that_is_no_plain_table_is_refused_and_leaves_no_trace",
     ],
     "a page in place of a file, once": ["test_a_page_in_place_of_a_file_for_a_moment_does_no_harm"],
     "a page in place of a file, and it stays": [

@@ -60,7 +60,6 @@ class LoadState:
         last: The newest successful load before it.
         strategy: How its change set is found.
         found: What the comparison has found.
-        exists: Whether there is a production that ``initialize_staging`` has found, or fitted to the catalog.
         fitted: Whether production's columns were changed for it, so that what ``last`` left no longer speaks of them.
         unproven: The tables it reads that are not as their loads left them.
         undone_to: The load whose state it brings back.
@@ -71,7 +70,6 @@ class LoadState:
     last: LoadRecord | None = None
     strategy: Strategy = Strategy.WAREHOUSE
     found: Comparison[Any] | None = None
-    exists: bool | None = None
     fitted: bool = False
     unproven: set[str] = field(default_factory=set)
     undone_to: LoadRecord | None = None
@@ -139,7 +137,7 @@ class SqlNativeLoader(SqlReader[AnyCursor]):
         with self._session.errors(f"creating the staging table of {table.name}"):
             found = self._session.relations(self._session.schemas)
             if self._load.start is not None:
-                self._load.exists = self._exists(names, found)
+                self._exists(names, found)
                 self._require_own_feed(names, found)
             self._session.sweep_query_scratch(found)
             self._session.ddl(create)
@@ -178,7 +176,7 @@ class SqlNativeLoader(SqlReader[AnyCursor]):
                 # A row that somebody else has written may be one of the file's, whose key it then repeats.
                 if table.key_proven and not found.counts.key_is_unique and not self._is_in(table, last.state):
                     raise ProductionChangedError(f"{names.schema}.{table.name}: somebody else wrote to the table.")
-            elif self._exists(names) if self._load.exists is None else self._load.exists:
+            elif self._exists(names):  # asked again: somebody may have dropped it while the file was staged
                 found = self._compare_whole(table)
             else:
                 found = self._compare_nothing(table)
