@@ -143,7 +143,7 @@ ACCEPTED = {
     "WHEN NOT MATCHED THEN INSERT (k, v) VALUES (s.k, s.v)": "merge",
     "COPY INTO m.t FROM '/Volumes/main/m/v/1/' FILEFORMAT = PARQUET FILES = ('a.parquet') "
     "COPY_OPTIONS ('force' = 'false')": "copy",
-    "PUT '/tmp/a' INTO '/Volumes/main/m/v/1/a' OVERWRITE": "put",
+    "PUT 'a' INTO '/Volumes/main/m/v/1/a' OVERWRITE": "put",
     "REMOVE '/Volumes/main/m/v/1/a'": "remove",
     "LIST '/Volumes/main/m/v/'": "list",
     "CREATE SCHEMA IF NOT EXISTS m COMMENT 'mirror'": "create_schema",

@@ -1,6 +1,5 @@
 """The server ends a load's session, or dies itself, at points of every phase."""
 
-import os
 import shutil
 import signal
 from collections import Counter
@@ -24,12 +23,11 @@ from medgen_pipeline_tests.faults.support import (
     strike_everywhere,
 )
 from medgen_pipeline_tests.folders import short_lived
-from medgen_pipeline_tests.loaders.cases import THOROUGH
+from medgen_pipeline_tests.loaders.cases import THOROUGHLY
 from medgen_pipeline_tests.loaders.support import read
 
 FEWEST_POINTS = 20
 # By default one table, and that without a key where the process is killed (test_killed_process).
-THOROUGHLY = bool(os.environ.get(THOROUGH))
 TABLES = pytest.mark.parametrize("table_name", ["names", "medgen_cui_history"] if THOROUGHLY else ["names"])
 
 

@@ -1,6 +1,5 @@
 """A load whose process is killed, at points of every phase: production whole, and nothing left after the next load."""
 
-import os
 import signal
 from pathlib import Path
 
@@ -8,11 +7,10 @@ import pytest
 
 from medgen_pipeline.catalog import table_by_name
 from medgen_pipeline_tests.faults.support import Attempt, Observer, jobs, kill, strike_everywhere
-from medgen_pipeline_tests.loaders.cases import THOROUGH
+from medgen_pipeline_tests.loaders.cases import THOROUGHLY
 
 FEWEST_POINTS = 20
 # By default one table, and that with a key where the server ends the session (test_killed_backend).
-THOROUGHLY = bool(os.environ.get(THOROUGH))
 
 
 @pytest.mark.parametrize("table_name", ["names", "medgen_cui_history"] if THOROUGHLY else ["medgen_cui_history"])

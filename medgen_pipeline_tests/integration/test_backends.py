@@ -30,7 +30,7 @@ from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
 from medgen_pipeline_tests.documents import Document, filled
 from medgen_pipeline_tests.integration.conftest import PROJECT
 from medgen_pipeline_tests.integration.support import Run, run_of
-from medgen_pipeline_tests.loaders.cases import THOROUGH
+from medgen_pipeline_tests.loaders.cases import THOROUGHLY
 from medgen_pipeline_tests.loaders.duckdb_backend import kept_open
 from medgen_pipeline_tests.loaders.redshift_support import BUCKET, ROLE, GatedRedshift
 from medgen_pipeline_tests.loaders.support import PostgresBackend
@@ -43,7 +43,7 @@ SOME_TABLES = {
     *("names", "merged", "mgrel", "medgen_pubmed_lnk", "medgen_hpo_omim_mapping", "medgen_uid_cui_history"),
     *("concept_literature", "concept_parent", "concept_ancestor", "disease_phenotype"),
 }
-LOADED = [table for table in (*TABLES, *CURATED_TABLES) if os.environ.get(THOROUGH) or table.name in SOME_TABLES]
+LOADED = [table for table in (*TABLES, *CURATED_TABLES) if THOROUGHLY or table.name in SOME_TABLES]
 SECRET = "s3cr3t-0f-the-dsn"
 PAGE = Document("docs/redshift.md")
 

@@ -4,7 +4,6 @@ import csv
 import hashlib
 import json
 import multiprocessing
-import os
 import shutil
 import signal
 import subprocess
@@ -36,7 +35,7 @@ from medgen_pipeline.testing import load
 from medgen_pipeline.testing.loads import HISTORY, NAMES, PUBMED, RELEASES, A, B, C, D
 from medgen_pipeline_tests.integration.killed_export import export_until
 from medgen_pipeline_tests.integration.test_cli import medgen
-from medgen_pipeline_tests.loaders.cases import THOROUGH
+from medgen_pipeline_tests.loaders.cases import THOROUGH, THOROUGHLY
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.support import new_loader, query
 from medgen_pipeline_tests.redgate.s3server import BUCKET, S3Fault, S3Server
@@ -208,9 +207,7 @@ def test_identifiers_are_there_as_sssom_with_what_the_specification_demands(mapp
     ]
 
 
-@pytest.mark.skipif(
-    not (os.environ.get(THOROUGH) and shutil.which("uv")), reason=f"sssom-py brings 100 packages: set {THOROUGH}"
-)
+@pytest.mark.skipif(not (THOROUGHLY and shutil.which("uv")), reason=f"sssom-py brings 100 packages: set {THOROUGH}")
 def test_sssom_py_finds_nothing_wrong_with_it(mapped: Path) -> None:
     right = mapped / "concept_xref.sssom.tsv"
     wrong = right.with_name("wrong.sssom.tsv")

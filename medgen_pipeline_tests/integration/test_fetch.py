@@ -160,11 +160,7 @@ def test_a_changed_file_is_fetched_and_the_old_one_stays_in_the_archive(
     source.fetch(NAMES)
     publish(directory, NAMES.file_name, NEW, FRIDAY)
     fetched = source.fetch(NAMES)
-    assert (fetched.sha256, fetched.release, fetched.downloaded_bytes) == (
-        sha256(NEW),
-        "2026-11-20",
-        len(NEW),
-    )
+    assert (fetched.sha256, fetched.release, fetched.downloaded_bytes) == (sha256(NEW), "2026-11-20", len(NEW))
     assert archive.path_of(sha256(OLD)) is not None
 
 

@@ -36,7 +36,7 @@ from medgen_pipeline_tests.integration.support import (
     rows_of,
     run_of,
 )
-from medgen_pipeline_tests.loaders.cases import THOROUGH
+from medgen_pipeline_tests.loaders.cases import THOROUGHLY
 from medgen_pipeline_tests.loaders.support import PostgresBackend, session
 
 NAMES, MGREL = table_by_name("names"), table_by_name("mgrel")
@@ -49,7 +49,6 @@ AUDIT = (
 )  # fmt: skip
 
 pytestmark = pytest.mark.real
-THOROUGHLY = bool(os.environ.get(THOROUGH))  # names has 200,000 rows, mgrel a quarter
 each_table = pytest.mark.parametrize("table", [NAMES, MGREL], ids=["names", "mgrel"])
 
 

@@ -1,6 +1,5 @@
 """When a curated table is kept, when it follows changes, when it is rebuilt, and what a failure leaves."""
 
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from medgen_pipeline.loading.curated_load import (
     load_curated,
 )
 from medgen_pipeline.testing import Row
-from medgen_pipeline_tests.loaders.cases import THOROUGH
+from medgen_pipeline_tests.loaders.cases import THOROUGHLY
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse, curated
 from medgen_pipeline_tests.loaders.support import new_loader, query, session
 
@@ -239,7 +238,7 @@ def expected_literature(rows: Sequence[Row]) -> list[Row]:
 
 @given(releases=RELEASES)
 @settings(
-    max_examples=25 if os.environ.get(THOROUGH) else 8,
+    max_examples=25 if THOROUGHLY else 8,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

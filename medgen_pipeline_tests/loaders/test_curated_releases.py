@@ -1,13 +1,12 @@
 """Curated tables of real releases are the same whether followed or rebuilt; of sample ones: test_redshift_releases."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from medgen_pipeline.catalog import TABLES, table_by_name
 from medgen_pipeline.release import Archive
-from medgen_pipeline_tests.loaders.cases import THOROUGH
+from medgen_pipeline_tests.loaders.cases import THOROUGHLY
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.support import new_loader
 
@@ -25,7 +24,7 @@ def test_curated_tables_that_follow_real_releases_equal_their_rebuild(
     for release in releases:
         warehouse.bring_to(real_releases / release, Archive(tmp_path), *read)
         followed = warehouse.make_all()
-        if release != releases[-1] and not os.environ.get(THOROUGH):
+        if release != releases[-1] and not THOROUGHLY:
             continue  # what an earlier release makes wrong is rarely made good by the last
         for name, result in followed.items():
             rebuilt = warehouse.make_alone(name, force_rebuild=True)

@@ -1,6 +1,5 @@
 """Back to an earlier release and forth again, from files and from the feed, on every backend; and who stays there."""
 
-import os
 import re
 from collections import Counter
 from dataclasses import replace
@@ -18,13 +17,12 @@ from medgen_pipeline.testing import Backend
 from medgen_pipeline.testing.files import OPEN_GATES
 from medgen_pipeline.testing.loads import HISTORY, NAMES, RELEASES, differences
 from medgen_pipeline_tests.faults.support import publish, rows_of
-from medgen_pipeline_tests.loaders.cases import THOROUGH
+from medgen_pipeline_tests.loaders.cases import THOROUGH, THOROUGHLY
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.going_back import History
 from medgen_pipeline_tests.loaders.support import PostgresBackend, new_loader
 
 FIRST, NEWEST = RELEASES[0], RELEASES[-1]
-THOROUGHLY = bool(os.environ.get(THOROUGH))
 # Where a load is killed: so many places, spread evenly over its statements.
 PLACES = 10 if THOROUGHLY else 2
 ROUTES = pytest.mark.parametrize("keep_files", [True, False], ids=["from files", "by the feed"])

@@ -1,6 +1,5 @@
 """Whole releases through both backends: of NCBI's tables and of curated ones the same counts, rows and feed."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,11 @@ from medgen_pipeline.loading.load import LoadOptions
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing import Row
 from medgen_pipeline.testing.files import OPEN_GATES
-from medgen_pipeline_tests.loaders.cases import THOROUGH
+from medgen_pipeline_tests.loaders.cases import THOROUGHLY
 from medgen_pipeline_tests.loaders.curated_support import READ, CuratedWarehouse
 from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
 from medgen_pipeline_tests.loaders.support import outcome
 
-THOROUGHLY = bool(os.environ.get(THOROUGH))
 REAL = ("2021-08-20", "2021-11-11", "2021-12-02")
 
 
