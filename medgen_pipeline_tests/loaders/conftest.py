@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from medgen_pipeline.demo.sample_release import write_sample
+from medgen_pipeline_tests.loaders.cases import skip_what_others_stand_for
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
 from medgen_pipeline_tests.loaders.support import new_loader
@@ -12,8 +13,11 @@ from medgen_pipeline_tests.loaders.support import new_loader
 
 @pytest.fixture(params=["postgres", "redshift"])
 def curated_warehouse(request: pytest.FixtureRequest) -> CuratedWarehouse:
-    """An empty schema of either backend, for curated tables."""
+    """An empty schema of either backend, for curated tables; of Redshift for the tests that a module names, if any."""
     if request.param == "redshift":
+        name = request.function.__name__
+        if name not in getattr(request.module, "ON_BOTH", (name,)):
+            skip_what_others_stand_for(request, {name: ("postgres",)})
         redshift: GatedRedshift = request.getfixturevalue("redshift")
         return CuratedWarehouse(redshift.new_loader, redshift.database)
     database: str = request.getfixturevalue("database")

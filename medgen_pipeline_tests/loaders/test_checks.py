@@ -17,6 +17,7 @@ from medgen_pipeline.loading.findings import judge_row_count
 from medgen_pipeline.loading.subject import Finding, Subject
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing import Backend, Mirror, Row, load
+from medgen_pipeline_tests.loaders.cases import skip_what_others_stand_for
 from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
 from medgen_pipeline_tests.loaders.support import PostgresBackend, new_loader, query
 
@@ -56,8 +57,22 @@ class Warehouse:
             return CHECKS[check].find(Subject(loader, table))
 
 
+# Of the others PostgreSQL stands for Redshift, whose gate has the rows in a PostgreSQL too; that every check of a good
+# table passes it, the conformance suite shows.
+ON_BOTH = {
+    "test_a_column_that_is_missing_or_of_another_type_is_found": ("postgres", "ALTER COLUMN"),
+    "test_an_integer_column_of_another_type_is_found": ("",),
+    "test_a_key_that_repeats_or_is_empty_is_found_with_its_rows": ("",),
+    "test_orphans_are_counted_and_the_most_frequent_shown": ("",),
+    "test_rejected_lines_are_shown_also_after_a_load_of_the_difference": ("",),
+    "test_what_answers_without_a_look_says_what_a_look_would": ("",),
+}
+
+
 @pytest.fixture(params=["postgres", "redshift"])
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
+    name = request.function.__name__
+    skip_what_others_stand_for(request, {name: ON_BOTH.get(name, ("postgres",))})
     if request.param == "postgres":
         database: str = request.getfixturevalue("database")
         return Warehouse(PostgresBackend(database), database, tmp_path)
@@ -217,7 +232,7 @@ WEEKS: list[tuple[list[Row], list[Row], str, str]] = [
 
 def test_what_answers_without_a_look_says_what_a_look_would(warehouse: Warehouse) -> None:
     record: dict[str, list[Finding]] = {}
-    weeks = WEEKS if isinstance(warehouse.backend, PostgresBackend) else WEEKS[:5]  # the SQL is the same
+    weeks = WEEKS if isinstance(warehouse.backend, PostgresBackend) else WEEKS[:3]  # the SQL is the same
     for week, (names, merged, *ways) in enumerate(weeks):
         release = f"2026-01-{week + 1:02}"
         warehouse.load(NAMES, names, release)

@@ -9,19 +9,12 @@ import pytest
 
 from medgen_pipeline.errors import SettingError
 from medgen_pipeline.testing import Row
-from medgen_pipeline_tests.loaders.cases import skip_what_others_stand_for
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.support import query
 
 # By the others PostgreSQL stands for Redshift, whose gate has the rows in a PostgreSQL too. That every statement of a
 # curated table passes it, and gives the same rows, test_redshift_releases.py and test_curated_lineage.py show.
-ON_BOTH = ("test_sources_and_depth_are_the_user_s_choice", "test_a_setting_that_cannot_be_meant_is_refused")
-
-
-@pytest.fixture(autouse=True)
-def _where_it_is_made(request: pytest.FixtureRequest) -> None:
-    if request.function.__name__ not in ON_BOTH:
-        skip_what_others_stand_for(request, {request.function.__name__: ("postgres",)})
+ON_BOTH = ("test_sources_and_depth_are_the_user_s_choice",)
 
 
 def related(

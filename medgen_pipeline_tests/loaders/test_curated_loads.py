@@ -25,6 +25,13 @@ LINKS = [(1, "C1", "Any", 1), (1, "C1", "Any", 2), (2, "C2", "Any", 1)]
 MORE_LINKS = [(1, "C1", "Any", 2), (2, "C2", "Any", 1), (2, "C2", "Any", 9), (3, "C3", "Any", 1)]
 
 
+# Of the others PostgreSQL stands for Redshift: what they add to these is no SQL, or that of loads of files.
+ON_BOTH = (
+    "test_following_gives_what_a_rebuild_gives_behind_the_gate_too",
+    "test_an_upstream_that_is_loaded_meanwhile_is_not_recorded_as_what_was_read",
+)
+
+
 def counts_of(warehouse: CuratedWarehouse) -> list[Row]:
     return warehouse.rows("concept_literature", ["cui", "link_count"])
 
@@ -63,7 +70,7 @@ def test_a_change_of_any_table_that_it_is_made_from_is_followed(database: str) -
                 assert warehouse.make_alone(name).strategy_reason.startswith(
                     f"followed the changes of {upstream.name} since"
                 ), upstream
-            assert "nothing" in warehouse.make_alone(name).strategy_reason
+        assert warehouse.make_alone(name).strategy_reason.startswith("nothing")
 
 
 def test_another_choice_of_settings_and_a_forced_rebuild_run_the_query(curated_warehouse: CuratedWarehouse) -> None:
@@ -238,7 +245,7 @@ def expected_literature(rows: Sequence[Row]) -> list[Row]:
 
 @given(releases=RELEASES)
 @settings(
-    max_examples=25 if THOROUGHLY else 8,
+    max_examples=25 if THOROUGHLY else 4,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -253,6 +260,7 @@ def test_following_gives_what_a_rebuild_gives_whatever_changes(database: str, re
         assert warehouse.rows("concept_literature") == expected_literature(rows)
 
 
+@pytest.mark.parametrize("curated_warehouse", ["redshift"], indirect=True)
 def test_following_gives_what_a_rebuild_gives_behind_the_gate_too(curated_warehouse: CuratedWarehouse) -> None:
     twice = [LINKS[0], LINKS[0], *LINKS[2:]]
     for number, rows in enumerate([LINKS, twice, MORE_LINKS, [], LINKS[:2], [(1, "C9", "Any", 1), *LINKS[1:]]]):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import pytest
 from medgen_pipeline.catalog import table_by_name
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.release import Archive
+from medgen_pipeline_tests.integration.support import fresh_database
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
-from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
 from medgen_pipeline_tests.loaders.support import new_loader
+from medgen_pipeline_tests.redgate.gate import Gate
+from medgen_pipeline_tests.redgate.s3server import S3Server
 
 PAGE = (Path(__file__).parents[2] / "docs" / "questions.md").read_text()
 _QUESTION = re.compile(r"^## (\d+\. [^\n]+)\n.*?^```sql\n(.*?)\n```\n\n((?:\|[^\n]*\n)+)", re.MULTILINE | re.DOTALL)
@@ -48,30 +51,30 @@ def milliseconds(question: Question) -> float:
 
 
 @pytest.fixture(scope="module")
-def releases(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The two releases of the demo."""
-    folder = tmp_path_factory.mktemp("releases")
-    for name, successor in (("2026-01-07", False), ("2026-01-14", True)):
-        write_sample(folder / name, successor=successor)
-    return sorted(folder.iterdir())
+def database(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A database that has what the demo's has."""
+    home = tmp_path_factory.mktemp("demo")
+    first, second = home / "2026-01-07", home / "2026-01-14"
+    write_sample(first)
+    write_sample(second, successor=True)
+    with fresh_database(postgres_server) as made:
+        warehouse = CuratedWarehouse(lambda: new_loader(made), made)
+        # Of the first release only what the report compares.
+        warehouse.bring_to(first, Archive(home), *map(table_by_name, ("names", "mgsty")))
+        warehouse.bring_to(second, Archive(home))
+        warehouse.make_all()
+        yield made
 
 
 @pytest.fixture(params=["postgres", "redshift"])
-def asked(request: pytest.FixtureRequest, releases: list[Path], tmp_path: Path) -> Iterator[psycopg.Connection]:
-    """A connection to a warehouse that has what the demo's has."""
-    if request.param == "redshift":
-        redshift: GatedRedshift = request.getfixturevalue("redshift")
-        curated, dsn = CuratedWarehouse(redshift.new_loader, redshift.database), redshift.gate.dsn(sslmode="disable")
-    else:
-        database: str = request.getfixturevalue("database")
-        curated, dsn = CuratedWarehouse(lambda: new_loader(database), database), database
-    first, second = releases
-    # Of the first release only what the report compares: a load through the gate takes a second.
-    curated.bring_to(first, Archive(tmp_path), *map(table_by_name, ("names", "mgsty")))
-    curated.bring_to(second, Archive(tmp_path))
-    curated.make_all()
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        yield connection
+def asked(request: pytest.FixtureRequest, database: str) -> Iterator[psycopg.Connection]:
+    """A connection to it, by itself or through the gate; that Redshift has these rows, test_redshift_releases shows."""
+    with ExitStack() as opened:
+        dsn = database
+        if request.param == "redshift":
+            s3: S3Server = request.getfixturevalue("s3")
+            dsn = opened.enter_context(Gate(database, s3.client_settings, roles=[])).dsn(sslmode="disable")
+        yield opened.enter_context(psycopg.connect(dsn, autocommit=True))
 
 
 def ask(connection: psycopg.Connection, query: str) -> Answer:

@@ -14,8 +14,11 @@ from medgen_pipeline.testing import Row
 from medgen_pipeline.testing.loads import differences
 from medgen_pipeline_tests.loaders.curated_support import READ as TABLES_READ
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
+from medgen_pipeline_tests.loaders.redshift_support import ROLE, GatedRedshift
 from medgen_pipeline_tests.loaders.support import new_loader
 from medgen_pipeline_tests.loaders.test_curated_increments import World
+from medgen_pipeline_tests.redgate.gate import Gate
+from medgen_pipeline_tests.redgate.s3server import S3Server
 
 A, B, C = "2026-01-07", "2026-01-14", "2026-01-21"
 READ = {
@@ -32,7 +35,7 @@ State = dict[str, list[Row]]
 
 @pytest.fixture
 def warehouse(database: str) -> CuratedWarehouse:
-    """PostgreSQL: a release of the Redshift behind the gate takes a minute to load."""
+    """PostgreSQL: a release takes several times as long through Redshift's gate."""
     return CuratedWarehouse(lambda: new_loader(database), database)
 
 
@@ -157,26 +160,33 @@ def test_a_report_on_any_two_releases_has_what_differs_between_them_and_nothing_
 
 
 def test_of_a_topic_the_most_published_concepts_are_listed_and_all_counted(
-    curated_warehouse: CuratedWarehouse, monkeypatch: pytest.MonkeyPatch
+    warehouse: CuratedWarehouse, s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """By PostgreSQL, and by Redshift's loader through its gate, from the same tables."""
     names = [(f"C{number}", "Old name", "GTR", "N") for number in range(6)]
     ids = [(f"C{number}", "Any", f"{number}{place}", "MedGen") for number in range(6) for place in range(2)]
     links = [(1, "C4", "Any", number) for number in range(3)] + [(1, "C2", "Any", 1)]
     content: dict[str, list[Row]] = {"names": [*names], "medgen_id_mappings": [*ids], "medgen_pubmed_lnk": [*links]}
-    publish(curated_warehouse, A, content)
+    publish(warehouse, A, content)
     content["names"] = [(cui, "New name", *rest) for cui, _, *rest in names]
     content["medgen_id_mappings"] = [*ids[::2]]
-    publish(curated_warehouse, B, content)
-    topics = {topic.name: topic for topic in report(curated_warehouse, listed=2).topics}
+    publish(warehouse, B, content)
+    with Gate(warehouse.database, s3.client_settings, roles=[ROLE]) as gate:
+        redshift = GatedRedshift(warehouse.database, gate, s3)
+        both = warehouse, CuratedWarehouse(redshift.new_loader, warehouse.database)
+        by_postgres, by_redshift = (report(one, listed=2) for one in both)
+        monkeypatch.setattr(facts, "_FACTS", 4)
+        of_few_facts, of_few_by_redshift = (report(one) for one in both)
+    topics = {topic.name: topic for topic in by_postgres.topics}
     assert [item.cui for item in topics["renamed"].items] == ["C4", "C2"]
     assert [item.links for item in topics["renamed"].items] == [3, 1]
     assert topics["renamed"].concepts == 6
     assert [item.cui for item in topics["identifiers"].items] == ["C4", "C2"]
     assert [(topic.concepts, topic.gone, topic.came) for topic in [topics["identifiers"]]] == [(6, 6, 0)]
-    monkeypatch.setattr(facts, "_FACTS", 4)
-    topics = {topic.name: topic for topic in report(curated_warehouse).topics}
+    topics = {topic.name: topic for topic in of_few_facts.topics}
     assert len(topics["identifiers"].items) == 3  # the fourth may have more facts than were read
     assert topics["identifiers"].concepts == 6
+    assert (by_redshift, of_few_by_redshift) == (by_postgres, of_few_facts)
 
 
 def test_two_releases_that_there_are_not_are_a_clear_error(warehouse: CuratedWarehouse) -> None:
