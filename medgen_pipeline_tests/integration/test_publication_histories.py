@@ -26,6 +26,7 @@ from medgen_pipeline.orchestration.targets import DatabaseTarget
 from medgen_pipeline.rows.published import content_of
 from medgen_pipeline_tests.integration.daemon import Daemon
 from medgen_pipeline_tests.integration.support import Run, fresh_database, multiset
+from medgen_pipeline_tests.loaders.cases import THOROUGHLY
 from medgen_pipeline_tests.ncbi_double import NcbiDouble, instead, ncbi_double, publish, status
 
 TABLES = tuple(table_by_name(name) for name in ("merged", "hpo_cui_history"))
@@ -225,8 +226,9 @@ def _quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-# Each takes a second. What the sensor decides is a pure function, with quick tests of its own (test_release_decision).
-@settings(max_examples=40, deadline=None)
+# Each takes a second. What the sensor decides is a pure function, followed through years without a server
+# (unit/test_publication_years).
+@settings(max_examples=40 if THOROUGHLY else 12, deadline=None)
 @given(st.lists(ACTS, min_size=1, max_size=6))
 def test_every_history_ends_with_the_last_complete_release_and_no_run_repeated(
     ncbi: NcbiDouble,
