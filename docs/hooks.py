@@ -47,9 +47,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Put the diagram where a page asks for it."""
+    """Put the diagram where a page asks for it; to draw it takes as long as some pages."""
     del page, config, files  # MkDocs passes them by name
-    return markdown.replace(_DIAGRAM, "\n".join(asset_graph()))
+    return markdown.replace(_DIAGRAM, "\n".join(asset_graph())) if _DIAGRAM in markdown else markdown
 
 
 def _as_page(text: str) -> str:
