@@ -180,15 +180,6 @@ class AuditContract(Behaviour):
 class HistoryContract(Behaviour):
     """``is_as_left``, ``find_drift``, ``read_changes``, ``read_as_of``."""
 
-    def test_every_earlier_release_can_be_read_back(self, backend: Backend) -> None:
-        null, row = (None, None, None), ("C1", "C2", "Jan")
-        releases: list[list[Row]] = [[row, row, null], [row, null, null], [], [("C9", None, None), row]]
-        for release, rows in zip(RELEASES, releases, strict=True):
-            load(backend.new_loader(), HISTORY, rows, release)
-        with backend.new_loader() as loader:
-            for release, rows in zip(RELEASES, releases, strict=True):
-                assert Counter(loader.read_as_of(HISTORY, release)) == Counter(rows), release
-
     def test_what_a_load_left_is_brought_back_by_undoing_what_came_since(self, backend: Backend) -> None:
         null, row = (None, None, None), ("C1", "C2", "Jan")
         releases: list[list[Row]] = [[row, row, null], [row, null, null], [("C9", None, None), row, row]]
@@ -282,7 +273,7 @@ class HistoryContract(Behaviour):
                 list(loader.read_as_of(NAMES, RELEASES[0]))
 
     def test_a_table_that_nobody_touched_is_as_left_and_has_no_drift(self, backend: Backend) -> None:
-        for release, rows in zip(RELEASES, (OLD, [*OLD, A], OLD[3:]), strict=False):
+        for release, rows in zip(RELEASES, (OLD, [*OLD[3:], A]), strict=False):
             load(backend.new_loader(), NAMES, rows, release)
             with backend.new_loader() as loader:
                 last = last_of(loader, NAMES)

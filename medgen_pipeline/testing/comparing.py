@@ -172,7 +172,7 @@ class ComparisonContract(Behaviour):
     ) -> None:
         before: list[Row] | None = None
         states = {}
-        for number, rows in enumerate(random_releases(table, 9)):
+        for number, rows in enumerate(random_releases(table, 6)):
             release = f"2026-02-{number + 1:02}"
             counts = load(backend.new_loader(), table, rows, release)
             if before is not None:

@@ -23,7 +23,6 @@ from medgen_pipeline.testing.loads import (
     MERGED,
     MONDO,
     NAMES,
-    PUBMED,
     RELEASES,
     A,
     B,
@@ -92,7 +91,7 @@ class ConcurrencyContract(Behaviour):
             assert stage(loader, NAMES, [canonical([A])]) == 1
 
     def test_of_several_loads_of_a_table_one_applies_at_a_time(self, backend: Backend) -> None:
-        releases = {f"2026-04-0{number}": OLD[number : number + 20] for number in range(1, 5)}
+        releases = {f"2026-04-0{number}": OLD[number : number + 20] for number in range(1, 4)}
         load(backend.new_loader(), NAMES, OLD)
         all_at_once([partial(load, backend.new_loader(), NAMES, rows, label) for label, rows in releases.items()])
         overlaps = backend.run(
@@ -100,7 +99,7 @@ class ConcurrencyContract(Behaviour):
             " WHERE b.started_at < a.finished_at"
         )
         assert overlaps == []
-        assert backend.statuses() == ["succeeded"] * 5
+        assert backend.statuses() == ["succeeded"] * 4
         state = backend.production(NAMES)
         for (release,) in reversed(backend.loads("release")[1:]):  # what the feed says was there after each
             assert state == Counter(releases[str(release)])
@@ -108,13 +107,13 @@ class ConcurrencyContract(Behaviour):
         assert state == Counter(OLD)
 
     def test_loads_of_several_tables_at_once_do_not_hinder_each_other(self, backend: Backend) -> None:
-        def load_thrice(table: Table) -> None:
-            for number in range(3):
+        def load_twice(table: Table) -> None:
+            for number in range(2):
                 row: Row = (number, "C1", *(None for _ in table.columns[2:]))
                 load(backend.new_loader(), table, [row], RELEASES[number])
 
-        all_at_once([partial(load_thrice, table) for table in (NAMES, MERGED, MONDO, HISTORY, PUBMED)])
-        assert backend.statuses() == ["succeeded"] * 15
+        all_at_once([partial(load_twice, table) for table in (MERGED, MONDO, HISTORY)])
+        assert backend.statuses() == ["succeeded"] * 6
 
     def test_loaders_that_connect_at_once_make_the_schemas_together(self, backend: Backend) -> None:
         def connect() -> None:
@@ -169,7 +168,7 @@ class InterruptionContract(Behaviour):
         assert backend.statuses() == ["succeeded", "succeeded" if published else "running"]
         self._heals(backend)
 
-    @pytest.mark.parametrize("delay", [0.0, 0.003, 0.01, 0.03])
+    @pytest.mark.parametrize("delay", [0.0, 0.01])
     def test_a_load_killed_while_it_publishes_leaves_the_old_rows_or_the_new_ones(
         self, backend: Backend, delay: float
     ) -> None:

@@ -14,13 +14,17 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-import grpc  # type: ignore[import-untyped]  # ships no types
+import grpc.experimental  # type: ignore[import-untyped]  # ships no types
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from medgen_pipeline_tests.dbxgate.errors import GateError, translated
 
-_SIZES = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+_OPTIONS = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),  # else another thread wakes up for each message
+]
 _SMALL = 1 << 14
 _SERVICE = "/spark.connect.SparkConnectService"
 
@@ -101,6 +105,10 @@ class Running:
         self._stop = stop
         self.check()
 
+    def ended(self) -> None:
+        """Nothing runs any more that could be stopped."""
+        self._stop = bool
+
 
 class Engine:
     """One engine, with a name for each Delta directory that was told to it."""
@@ -120,7 +128,7 @@ class Engine:
         self._server = SparkConnectServer(port=0)
         self._server.start()
         address, port = self._server.listening_address
-        self._channel = grpc.insecure_channel(f"{address}:{port}", options=_SIZES)
+        self._channel = grpc.insecure_channel(f"{address}:{port}", options=_OPTIONS)
         self._execute = self._channel.unary_stream(f"{_SERVICE}/ExecutePlan")
         self._interrupt = self._channel.unary_unary(f"{_SERVICE}/Interrupt")
         self._session = str(uuid.uuid4()).encode()
@@ -160,6 +168,9 @@ class Engine:
             if running:
                 running.check()
             raise translated(error.details() or str(error)) from error
+        finally:
+            if running:
+                running.ended()
         return pa.concat_tables(tables) if tables else pa.table({})
 
     def repeated(self, text: str, running: Running) -> pa.Table:

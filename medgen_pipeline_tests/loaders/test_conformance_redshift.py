@@ -15,11 +15,18 @@ LIVE = Path(__file__).with_name("test_conformance_redshift_live.py")
 # Values are compared by PostgreSQL, which keeps the contract without the gate, too.
 ALWAYS = {
     "test_snapshot_and_warehouse_find_the_same_changes": ("medgen_cui_history-repeated", "names-unique"),
-    "test_any_releases_give_the_counts_and_the_feed_of_brute_force": ("merged", "medgen_cui_history"),
-    "test_a_header_that_changes_from_week_to_week_is_read_as_its_own_file_has_it": ("moved",),
+    "test_any_releases_give_the_counts_and_the_feed_of_brute_force": ("merged",),
+    "test_a_header_that_changes_from_week_to_week_is_read_as_its_own_file_has_it": ("missing at first",),
     "test_production_that_others_have_damaged_is_repaired_by_the_next_load": ("a row without a key", "another type"),
     "test_an_edit_by_hand_is_found_and_the_next_load_compares_all_and_heals_it": ("changes",),
+    "test_truth_values_and_days_are_compared_as_such_and_null_is_none_of_them": ("key1",),
+    "test_a_load_killed_at_a_step_leaves_all_of_a_release_and_the_next_load_heals": ("half sent", "compared"),
     "test_a_load_killed_while_it_publishes_leaves_the_old_rows_or_the_new_ones": ("0.01",),
+    # What a file's lines are, and which gates they close, is the same wherever rows go.
+    "test_a_file_in_another_encoding_closes_a_gate_and_changes_nothing": (),
+    "test_no_limit_lets_a_file_without_a_row_empty_a_table": (),
+    "test_rejected_lines_are_kept_up_to_a_limit_and_all_of_them_counted": (),
+    "test_a_reordered_file_changes_nothing": (),
 }
 
 
