@@ -339,6 +339,8 @@ class _CuratedLoad(Load):
         base = {}
         for name, newest in self._inputs.upstream.items():
             since = last.made_from[name]
+            if since == newest.load_id:
+                continue  # no load of it is to be followed
             asked: dict[str, Parameter] = {"table_name": name, "base": since, "newest": newest.load_id}
             found = self._ask(_BASE, asked)
             if not found:

@@ -8,17 +8,18 @@ from medgen_pipeline.loaders.postgres.names import TableNames
 from medgen_pipeline.loaders.postgres.session import PostgresSession
 from medgen_pipeline.loaders.sql.query import QueryPlace
 
+_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL default_statistics_target = 10"
+
 # For queries that read whole tables. Starting a parallel worker is priced for short ones; handing rows over from it
 # keeps its price, since a query that gives all its rows back is no faster in parallel. After a scratch table has grown,
 # the planner takes many rows for one and would look each of them up by a scan.
-_WHOLE = "SET LOCAL enable_nestloop = off; SET LOCAL parallel_setup_cost = 0"
-_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL default_statistics_target = 10"
-
 # Where text sorts by its bytes, as in the embedded server, sorting before grouping beats hashing: it runs in parallel,
 # and leaves rows in the order of the index they get. All curated tables of 22 M rows took 10.6 s against 12.5 s. By the
 # rules of a language sorting is many times slower, so there the planner chooses.
-_SORTS_BY_BYTES = "SELECT 'B' < 'a'"
-_SORTED_GROUPS = "SET LOCAL enable_hashagg = off"
+_WHOLE = (
+    "SET LOCAL enable_nestloop = off; SET LOCAL parallel_setup_cost = 0;"
+    " SELECT pg_catalog.set_config('enable_hashagg', 'off', true) WHERE 'B' < 'a'"
+)
 
 
 def fill(
@@ -55,10 +56,6 @@ def read(session: PostgresSession, query: Query, most: int) -> list[tuple[Any, .
 
 def begin(session: PostgresSession, *, whole: bool) -> QueryPlace:
     """Begin the snapshot of a query, which reads whole tables or looks rows up."""
-    session.work.execute(_SNAPSHOT)
+    session.work.execute(f"{_SNAPSHOT}; {_WHOLE}" if whole else _SNAPSHOT)
     session.set_local("work_mem", session.config.work_mem)
-    if whole:
-        session.work.execute(_WHOLE)
-    if whole and session.work.execute(_SORTS_BY_BYTES).fetchone() == (True,):
-        session.work.execute(_SORTED_GROUPS)
     return QueryPlace(session, analyze=True)
