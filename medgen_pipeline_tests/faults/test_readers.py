@@ -16,7 +16,7 @@ from medgen_pipeline.catalog import table_by_name
 from medgen_pipeline.loaders import ApplyMode
 from medgen_pipeline_tests.faults.support import PROCESSES, Observer, Scenario, jobs, rows_of
 
-FEWEST_READS = 3_000
+FEWEST_READS = 1_000
 FEWEST_CHANGES = 24
 NAMES = table_by_name("names")
 VIEWS = """
@@ -112,7 +112,7 @@ def _read(
                 seen[one] += 1
                 if seen.total() >= reads:
                     enough.set()
-                    time.sleep(0.02)  # the loads go on, and need the time
+                time.sleep(0.01)  # the loads go on, and need the time
                 if stop.is_set():
                     break
     except (psycopg.Error, AssertionError) as error:
