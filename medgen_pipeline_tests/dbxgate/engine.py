@@ -4,6 +4,7 @@ Asked without PySpark, which imports pandas and needs three requests for what is
 written as the few fields of ``ExecutePlanRequest`` (spark/connect/base.proto) that it takes.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -26,6 +27,7 @@ _OPTIONS = [
     (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),  # else another thread wakes up for each message
 ]
 _SMALL = 1 << 14
+_MERGED = "_merged"  # a file in directories from which rows were taken, whose data files are not all its rows'
 _SERVICE = "/spark.connect.SparkConnectService"
 
 
@@ -136,16 +138,20 @@ class Engine:
         self._folder.mkdir()
         self._lock = threading.Lock()
         self._empty: dict[str, Path] = {}
+        self._appended: dict[tuple[Path, str], Path] = {}
+        self._answers: dict[str, pa.Table] = {}
         self._constants: dict[tuple[object, ...], Path] = {}
         self.constant = lru_cache(maxsize=1024)(self.query)
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget all tables."""
         self._known: set[str] = set()
-        self._answers: dict[str, pa.Table] = {}
-        self.query("DROP SCHEMA IF EXISTS g CASCADE")
         self.query("CREATE SCHEMA g")
+
+    def clear(self, gone: Path) -> None:
+        """Forget all tables, and what is known of those in a folder that goes."""
+        self._answers = {text: answer for text, answer in self._answers.items() if f"{gone}/" not in text}
+        if self._known:
+            self._known.clear()
+            self.query("DROP SCHEMA g CASCADE")
+            self.query("CREATE SCHEMA g")
 
     def query(self, text: str, running: Running | None = None) -> pa.Table:
         """Run a statement; its rows."""
@@ -186,19 +192,48 @@ class Engine:
         """Run a statement whose answer is one number."""
         return int(self.query(text, running).column(0)[0].as_py())
 
-    def create(self, path: Path, definitions: str) -> None:
-        """Make an empty Delta table: links to the files of the first one of these columns."""
+    def empty(self, definitions: str) -> Path:
+        """The empty Delta table of these columns."""
         with self._lock:
             if definitions not in self._empty:
-                empty = self._folder / f"empty{len(self._empty)}"
-                self.query(f"CREATE TABLE g.{empty.name} ({definitions}) USING DELTA LOCATION '{empty}'")
-                self._empty[definitions] = empty
-        linked(self._empty[definitions], path)
+                path = self._folder / f"empty{len(self._empty)}"
+                self.query(f"CREATE TABLE g.{path.name} ({definitions}) USING DELTA LOCATION '{path}'")
+                self._empty[definitions] = path
+        return self._empty[definitions]
+
+    def appended(self, path: Path, rows: pa.Table, new: Path) -> Path:
+        """The Delta table with a few rows more: a new one, or the one of the first time that somebody asked for it.
+
+        Then all that was asked of it need not be asked again. What holds a time is never there twice.
+        """
+        if not rows.num_rows:
+            return path
+        if path.parent != self._folder or any(pa.types.is_timestamp(field.type) for field in rows.schema):
+            linked(path, new)
+            append(new, rows)
+            return new
+        content = pa.BufferOutputStream()
+        with pa.ipc.new_stream(content, rows.schema) as stream:
+            stream.write_table(rows.combine_chunks())
+        key = path, hashlib.sha256(content.getvalue()).hexdigest()
+        with self._lock:
+            if key not in self._appended:
+                kept = self._folder / f"kept{len(self._appended)}"
+                linked(path, kept)
+                append(kept, rows)
+                self._appended[key] = kept
+        return self._appended[key]
 
     @staticmethod
     def table(path: Path) -> str:
-        """What a Delta directory is called in a query."""
-        return f"delta.`{path}`"
+        """What a Delta directory is called in a query: its data files, which takes less time, where those are all."""
+        plain = any(path.glob("*.parquet")) and not (path / _MERGED).exists()
+        return f"{'parquet' if plain else 'delta'}.`{path}`"
+
+    def merge(self, path: Path, rest: str, running: Running) -> None:
+        """Merge into a Delta directory of the caller's own."""
+        self.query(f"MERGE INTO {self.target(path)} {rest}", running)
+        (path / _MERGED).touch()
 
     def target(self, path: Path) -> str:
         """What it is called where rows are written to it."""

@@ -1,7 +1,7 @@
 """How each kind of statement is carried out: by the engine on Delta tables, or on the catalog and the volumes.
 
-A change of rows is written into a directory that nobody sees yet: INSERT and MERGE into a copy of the table, UPDATE and
-DELETE into a new one, as a query that says what each row becomes. So the counts are the gate's, not the engine's. A
+A change of rows is written into a directory that nobody sees yet: INSERT and MERGE beside what the table holds, UPDATE
+and DELETE into a new one, as a query that says what each row becomes. So the counts are the gate's, not the engine's. A
 MERGE that only deletes or only inserts is such a DELETE or INSERT.
 """
 
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from medgen_pipeline_tests.dbxgate.allowlist import INFORMATION_SCHEMA, SHORT_TYPES, TABLE_PROPERTIES
 from medgen_pipeline_tests.dbxgate.catalog import CATALOG, Catalog, Column, Name, Table, Unit, quoted
-from medgen_pipeline_tests.dbxgate.engine import Engine, Running, append
+from medgen_pipeline_tests.dbxgate.engine import Engine, Running
 from medgen_pipeline_tests.dbxgate.errors import GateError, not_emulated
 from medgen_pipeline_tests.dbxgate.reading import Place, Reading, lex, literal, read, relation, type_of
 from medgen_pipeline_tests.dbxgate.volumes import Volumes
@@ -166,12 +166,15 @@ class Execution:
 
     # --- queries and changes -----------------------------------------------------------------------------------------
 
+    def _ask(self, query: str) -> pa.Table:
+        """The rows of a query made from the statement."""
+        varying = _VARYING.search(self.reading.lexed.shape)
+        return (self.engine.query if varying else self.engine.repeated)(query, self.running)
+
     def _select(self) -> Answer:
-        if _VARYING.search(self.reading.lexed.shape):
-            return Answer(self.engine.query(self._text(), self.running))
         if {place.name[0] for place in self.reading.places} == {"information_schema"}:
             return Answer(self.engine.constant(self._text()))
-        return Answer(self.engine.repeated(self._text(), self.running))
+        return Answer(self._ask(self._text()))
 
     def _insert(self) -> Answer:
         cursor = self.reading.cursor
@@ -183,33 +186,33 @@ class Execution:
         if cursor.next.text == "(" and Cursor(cursor.rest[1:]).next.keyword not in ("SELECT", "WITH", "VALUES"):
             given = cursor.names()
         source = self._text(cursor.next.start)
-        number = self._append(name, self.catalog.copy(name, table), given, source)
+        number = self._append(name, table, given, source)
         return _counted(number, num_inserted_rows=number)
 
-    def _append(self, name: Name, copied: Table, given: Sequence[str], source: str) -> int:
-        """Add rows to a table's new directory, with NULL in the columns that are not given."""
-        self._known(given, copied.columns)
+    def _append(self, name: Name, table: Table, given: Sequence[str], source: str) -> int:
+        """Add rows to a table, with NULL in the columns that are not given."""
+        self._known(given, table.columns)
         values = ", ".join(
             quoted(column.name)
             if column.name.lower() in given
             else f"CAST(NULL AS {column.type}) AS {quoted(column.name)}"
-            for column in copied.columns
+            for column in table.columns
         )
         named = ", ".join(map(quoted, given))
-        return self._write(name, copied, f"SELECT {values} FROM ({source}) AS given({named})")
+        return self._write(name, table, f"SELECT {values} FROM ({source}) AS given({named})")
 
     def _rewritten(self, name: Name, table: Table, select: str, **changes: Any) -> int:
-        """Fill a new directory for a table by a query; how many rows it then has."""
+        """Let a table hold the rows of a query instead of its own; how many they are."""
         return self._write(name, self._emptied(name, table, **changes), select)
 
     def _write(self, name: Name, table: Table, select: str, rows: pa.Table | None = None) -> int:
-        """Add the rows of a query to a table's new directory; how many they were.
+        """Add the rows of a query to a table, in a directory that nobody has seen; how many they were.
 
         A few rows of the table's own types are a file and an entry in Delta's log, in a fifth of the time of an INSERT.
         Many, and what is to be cast or refused, are the engine's.
         """
         if rows is None and self._rows_read() <= _FEW:
-            rows = self.engine.query(select, self.running)
+            rows = self._ask(select)
         if (
             rows is not None
             and len(table.columns) == rows.num_columns
@@ -219,10 +222,12 @@ class Execution:
             )
         ):
             number = int(rows.num_rows)
-            append(table.path, rows.rename_columns([column.name for column in table.columns]))
+            rows = rows.rename_columns([column.name for column in table.columns])
+            path = self.engine.appended(table.path, rows, self.catalog.new_path(name))
         else:
-            number = self.engine.number(f"INSERT INTO {self.engine.target(table.path)} {select}", self.running)
-        self.unit.put(name, replace(table, rows=table.rows + number))
+            path = self.catalog.copy(name, table).path
+            number = self.engine.number(f"INSERT INTO {self.engine.target(path)} {select}", self.running)
+        self.unit.put(name, replace(table, path=path, rows=table.rows + number))
         return number
 
     def _rows_read(self) -> int:
@@ -231,9 +236,9 @@ class Execution:
         return self.copying or sum(table.rows for table in tables if table)
 
     def _emptied(self, name: Name, table: Table, **changes: Any) -> Table:
-        """A new directory for a table, without rows."""
-        new = replace(table, path=self.catalog.new_path(name), rows=0, **changes)
-        self.engine.create(new.path, new.definitions)
+        """A table without its rows."""
+        new = replace(table, rows=0, **changes)
+        new = replace(new, path=self.engine.empty(new.definitions))
         self.unit.put(name, new)
         return new
 
@@ -273,6 +278,9 @@ class Execution:
             column = part[part.index(equals) - 1].identifier
             new[column] = self._text(equals.end, part[-1].end)
         self._known(list(new), table.columns)
+        of = f"FROM {self.engine.table(table.path)} AS {alias} {joined}"
+        if not joined:  # once, for it may be a query of its own
+            of, condition = f"FROM (SELECT {alias}.*, {condition} AS _met {of}) AS {alias}", f"{alias}._met"
         values = [
             f"CASE WHEN {condition} THEN CAST({new[column.name.lower()]} AS {column.type}) ELSE {held} END"
             if column.name.lower() in new
@@ -280,8 +288,7 @@ class Execution:
             for column in table.columns
             for held in [f"{alias}.{quoted(column.name)}"]
         ]
-        of = f"FROM {self.engine.table(table.path)} AS {alias} {joined}"
-        rows = self.engine.query(f"SELECT {', '.join(values)}, {condition} {of}", self.running)
+        rows = self._ask(f"SELECT {', '.join(values)}, {condition} {of}")
         if rows.num_rows > table.rows:
             raise GateError(
                 "DELTA_MULTIPLE_SOURCE_ROW_MATCHING_TARGET_ROW_IN_MERGE", "several source rows match one.", "21506"
@@ -319,7 +326,7 @@ class Execution:
                     joined = f"LEFT JOIN (SELECT *, TRUE AS _met FROM {source}) AS {given_row} ON {condition}{only_if}"
                     met = f"{given_row}._met IS NOT NULL"
                     updated = self._updated(name, table, alias, assigned, met, joined)
-                to = self.unit.written[name] if updated else self.catalog.copy(name, table)
+                to = self.unit.written[name] if updated else table
                 new = self._text(values[0].start, values[-1].end)
                 missing = f"NOT EXISTS (SELECT 1 FROM {old} WHERE {condition})"
                 inserted = self._append(name, to, given, f"SELECT {new} FROM {source} WHERE {missing}")
@@ -347,7 +354,7 @@ class Execution:
     def _merged(self, name: Name, copied: Table, rest: str) -> Answer:
         """The engine's MERGE, which takes three times as long; counted by Delta's log, as its own counts are wrong."""
         before = set((copied.path / "_delta_log").glob("*.json"))
-        self.engine.query(f"MERGE INTO {self.engine.target(copied.path)} {rest}", self.running)
+        self.engine.merge(copied.path, rest, self.running)
         found: dict[str, int] = {}
         for entry in set((copied.path / "_delta_log").glob("*.json")) - before:
             for line in entry.read_text().splitlines():
@@ -405,15 +412,14 @@ class Execution:
         fresh = [file for file in files if force or str(file) not in table.loaded]
         if not fresh:
             return _counted(0, num_inserted_rows=0, num_skipped_corrupt_files=0)
-        copied = self.catalog.copy(name, table)
         total = 0
         for file in fresh:
-            given = self._columns_of(file, copied)
+            given = self._columns_of(file, table)
             self.copying = pq.read_metadata(file).num_rows
             source = f"SELECT {', '.join(map(quoted, given))} FROM parquet.`{file}`"
-            total += self._append(name, copied, [column.lower() for column in given], source)
-            copied = self.unit.written[name]
-        self.unit.put(name, replace(copied, loaded=copied.loaded | set(map(str, fresh))))
+            total += self._append(name, table, [column.lower() for column in given], source)
+            table = self.unit.written[name]
+        self.unit.put(name, replace(table, loaded=table.loaded | set(map(str, fresh))))
         return _counted(total, num_inserted_rows=total, num_skipped_corrupt_files=0)
 
     @staticmethod
@@ -523,12 +529,11 @@ class Execution:
                 properties = properties_of(cursor.group())
             else:
                 raise not_emulated(f"CREATE TABLE … {cursor.next.text}", f"sql/language-manual/{self.reading.page}")
-        table = Table(self.catalog.new_path(name), tuple(columns), properties=properties, comment=comment)
+        table = Table(self.catalog.root, tuple(columns), properties=properties, comment=comment)
         if cursor.next.kind == "end":
             if not columns:
                 raise not_emulated("a table without columns", f"sql/language-manual/{self.reading.page}")
-            self.engine.create(table.path, table.definitions)
-            self.unit.put(name, table)
+            self._emptied(name, table)
             return Answer()
         query = self._text(cursor.next.start)
         described = self.engine.query(f"SELECT * FROM ({query}) AS made LIMIT 0", self.running).schema

@@ -176,8 +176,9 @@ class Gate(Started):
         self.cut()
         self.heal()
         self.log.clear()
-        self._engine.clear()
-        shutil.rmtree(self.root / f"warehouse{self._generation}", ignore_errors=True)
+        gone = self.root / f"warehouse{self._generation}"
+        self._engine.clear(gone)
+        shutil.rmtree(gone, ignore_errors=True)
         self._open()
 
     def stop(self) -> None:

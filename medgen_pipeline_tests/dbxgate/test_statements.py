@@ -295,3 +295,17 @@ def test_without_autocommit_a_statement_begins_a_transaction(rows: Gate) -> None
 def test_a_number_that_overflows_wraps_here_and_is_an_error_there(gate: Gate) -> None:
     """Known, and in the README: Databricks raises ARITHMETIC_OVERFLOW. An engine that does makes this test wrong."""
     assert gate.query("SELECT 9223372036854775807 + 1") == [(-(2**63),)]
+
+
+def test_tables_that_have_held_the_same_rows_go_their_own_ways(gate: Gate) -> None:
+    gate.query(f"CREATE TABLE m.u (k STRING, n BIGINT NOT NULL) {MANAGED}")
+    for table in ("m.t", "m.u"):
+        gate.query(f"INSERT INTO {table} VALUES ('a', 1), ('b', 2)")
+    merge = "WHEN MATCHED AND held.n = 1 THEN DELETE WHEN MATCHED THEN UPDATE SET n = 3"
+    gate.query(f"MERGE INTO m.u AS held USING (SELECT * FROM m.t) AS given ON held.k = given.k {merge}")
+    assert gate.query("SELECT k, n FROM m.u") == [("b", 3)]
+    for table in ("m.t", "m.u"):
+        gate.query(f"INSERT INTO {table} VALUES ('c', 4)")
+    gate.query("UPDATE m.t SET n = 5 WHERE k = 'a'")
+    found = [gate.query(f"SELECT k, n FROM {table} ORDER BY k") for table in ("m.t", "m.u")]
+    assert found == [[("a", 5), ("b", 2), ("c", 4)], [("b", 3), ("c", 4)]]
