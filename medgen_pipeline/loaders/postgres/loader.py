@@ -85,7 +85,7 @@ class PostgresNativeLoader(SqlNativeLoader[psycopg.Cursor[Any]]):
         names = self._names(table)
         first = guard.production_oid(self._session, names) is None
         self._staged = _Staged(for_good=first and self._load.strategy is Strategy.WAREHOUSE)
-        self._session.make_scratch(
+        self._session.make_marked(
             "staging",
             "CREATE {scratch} TABLE {staging} ({sign}{definitions})",
             names,

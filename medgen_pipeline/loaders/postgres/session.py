@@ -88,6 +88,12 @@ class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
 
     dialect: ClassVar[Dialect] = DIALECT
     connections: ClassVar[int] = 2
+    # A join would read the comments of all that the server is made of, several times in each load.
+    list_relations: ClassVar[LiteralString] = (
+        "SELECT n.nspname, c.relname, c.relkind, (SELECT d.description FROM pg_description d"
+        " WHERE d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid = 0)"
+        " FROM pg_namespace n LEFT JOIN pg_class c ON c.relnamespace = n.oid WHERE n.nspname IN ({})"
+    )
 
     def __init__(self, db_dsn: str, config: PostgresConfig) -> None:
         """Remember where to connect; nothing is opened."""
@@ -235,10 +241,11 @@ class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
     def columns(self, schema: str, name: str) -> dict[str, str]:
         """See the base class; from the catalog, which shows them to roles without rights on the table too."""
         rows = self.work.execute(
-            "SELECT a.attname::text, format_type(a.atttypid, -1) FROM pg_attribute a"
-            " JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
-            [schema, name],
+            "SELECT a.attname::text, format_type(a.atttypid, -1) FROM pg_attribute a WHERE a.attrelid ="
+            " (SELECT c.oid FROM pg_class c WHERE c.relname = %s AND c.relnamespace ="
+            " (SELECT n.oid FROM pg_namespace n WHERE n.nspname = %s))"
+            " AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+            [name, schema],
         )
         return dict(rows.fetchall())
 

@@ -326,15 +326,16 @@ class SqlNativeLoader(SqlReader[AnyCursor]):
         _, found = self._begun(table)
 
         def publish() -> None:
+            feed = None
             if mode is ApplyMode.FIRST:
                 self._publish_first(table)
             elif mode is ApplyMode.DELTA:
                 if self.capabilities.transactional_ddl:
-                    make_feed(self._session, self._names(table))
+                    feed = make_feed(self._session, self._names(table))
                 self._apply_delta(table)
             guard = self._guard_after(table, found, mode)
             if self.capabilities.transactional_ddl:
-                self._keep_history(table, guard)
+                self._keep_history(table, guard, feed)
             self._audit.succeed(self._load.load_id, mode, found.counts, guard)
 
         with self._session.errors(f"publishing {table.name}"):
