@@ -35,6 +35,16 @@ _IMPORTED = (
     "medgen_pipeline.orchestration.component",
     "medgen_pipeline.orchestration.local",
 )
+# What Dagster starts its code servers with, in a program's copy.
+_PYTHON = """\
+#!{python} -IS
+import os, sys
+name, *arguments = sys.argv
+command = [{python!r}, *arguments]
+if arguments[:2] == ["-m", "dagster"]:
+    command = [os.path.join(os.path.dirname(name), "dagster"), *arguments[2:]]
+os.execv(command[0], command)
+"""
 # What is called: it hands over all that a process has, and ends as the copy does.
 _CLIENT = """\
 #!{python} -IS
@@ -55,8 +65,11 @@ def programs(folder: Path) -> Iterator[Path]:
     """A folder with the programs, made below ``folder``, which has a short name."""
     address, made = str(folder / "programs"), folder / ".venv" / "bin"
     made.mkdir(parents=True)
-    for name, module in PROGRAMS.items():
-        (made / name).write_text(_CLIENT.format(python=sys.executable, address=address, module=module))
+    texts = {
+        name: _CLIENT.format(python=sys.executable, address=address, module=module) for name, module in PROGRAMS.items()
+    }
+    for name, text in (*texts.items(), ("python", _PYTHON.format(python=sys.executable))):
+        (made / name).write_text(text)
         (made / name).chmod(0o755)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(address)
@@ -104,11 +117,13 @@ def _become(module: str, arguments: list[str], directory: str, environment: dict
     os.environ.update(environment)
     sys.path[:0] = ["", *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     sys.argv = [module, *arguments]
+    sys.executable = str(Path(directory, arguments[0]).with_name("python"))
 
 
 if __name__ == "__main__":
     for _module in _IMPORTED:
         import_module(_module)
+    import_module("medgen_pipeline_tests.revisions").read_revisions()
     gc.collect()
     gc.freeze()
     _serve(socket.socket(fileno=int(sys.argv[1])))

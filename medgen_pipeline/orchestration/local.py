@@ -21,6 +21,7 @@ from medgen_pipeline.errors import PermanentError, missing_extra
 from medgen_pipeline.loading.findings import DRIFT_CHECK
 from medgen_pipeline.orchestration import keys
 from medgen_pipeline.orchestration.build import build_definitions
+from medgen_pipeline.orchestration.engines import keep_engines
 from medgen_pipeline.orchestration.failures import one_line, reason_of
 from medgen_pipeline.orchestration.resources import MedgenSource, sources_of
 from medgen_pipeline.settings import Settings
@@ -56,6 +57,7 @@ def open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
     """
     if not home.is_dir():  # Dagster would make it
         raise LocalRunError(f"Dagster cannot use its DAGSTER_HOME: {home} is not a directory.")
+    keep_engines()
     try:
         _require_answer(home)
         with _instance(home) as instance:

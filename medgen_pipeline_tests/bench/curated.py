@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from medgen_pipeline.catalog import CuratedTable, SourceTable, any_table_by_name
+from medgen_pipeline.catalog import CuratedTable, SourceTable, any_table_by_name, upstream_of
 from medgen_pipeline.loaders.config import DEFAULT_SCHEMA
 from medgen_pipeline.settings import Settings
 from medgen_pipeline_tests.bench import report as reports
@@ -25,13 +25,15 @@ TOTAL_RATIOS = {"build_ratio": ("build_s", "once_s"), "next_ratio": ("next_s", "
 _COPIES = "plain_copy"
 
 
-def measure(ground: Ground, old: Path, new: Path) -> list[Record]:
-    """All curated tables of ``old``, of the same once more, and of ``new``; each after copies of what it reads."""
-    for source in TABLES:
+def measure(ground: Ground, old: Path, new: Path, tables: Sequence[CuratedTable]) -> list[Record]:
+    """Curated tables of ``old``, of the same once more, and of ``new``; each after copies of what it reads."""
+    upstream = {one.name for table in tables for one in upstream_of(table)}
+    sources = [source for source in TABLES if source.name in upstream]
+    for source in sources:
         ground.bring_to(source, old)
     copied: set[str] = set()
     records, builds = [], []
-    for table in CURATED_TABLES:
+    for table in tables:
         # What is optional is a sibling's, which is not loaded.
         read = [name for name in table.query.tables if name not in (table.name, *table.optional)]
         copies = {name: _copy(ground, name) for name in read}
@@ -49,10 +51,10 @@ def measure(ground: Ground, old: Path, new: Path) -> list[Record]:
                 "load_s": build.metadata["medgen/load_seconds"],
             }
         )
-    again = [_run(ground, table) for table in CURATED_TABLES]
-    for source in TABLES:
+    again = [_run(ground, table) for table in tables]
+    for source in sources:
         ground.bring_to(source, new)
-    nexts = [_run(ground, table) for table in CURATED_TABLES]
+    nexts = [_run(ground, table) for table in tables]
     return [
         reports.with_ratios(
             record
@@ -94,15 +96,32 @@ def verdicts(records: Sequence[Record]) -> Iterator[str]:
     yield verdict("after the next release at most the same", reports.above(whole, "next_ratio", 2))
 
 
+def _chosen(_: click.Context, __: click.Parameter, names: str) -> list[CuratedTable]:
+    """The tables with those of ours that they read, in the catalog's order: each after what it reads."""
+    there = {table.name for table in CURATED_TABLES}
+    chosen = set(names.split(",")) if names else there
+    if unknown := chosen - there:
+        raise click.BadParameter(f"no curated tables of MedGen's alone: {', '.join(sorted(unknown))}")
+    for table in reversed(CURATED_TABLES):
+        if table.name in chosen:
+            chosen.update(table.query.tables)
+    return [table for table in CURATED_TABLES if table.name in chosen]
+
+
 @click.command()
 @reports.release_options
 @reports.successor_option
-def main(release: Path | None, successor: Path | None, scale: float, json_file: Path | None) -> None:
+@click.option(
+    "--tables", default="", callback=_chosen, help="Comma-separated; with those that they read. All where absent."
+)
+def main(
+    release: Path | None, successor: Path | None, scale: float, json_file: Path | None, tables: list[CuratedTable]
+) -> None:
     """Time the curated tables of a release and of the next beside copies of what they read; say which limits hold."""
     folder = Settings.read().directory / "bench"
     old, new = reports.releases(release, successor, partial(sample_weeks, folder, scale))
     with open_ground(folder) as ground:
-        reports.report(measure(ground, old, new), TOTAL_RATIOS, verdicts, json_file)
+        reports.report(measure(ground, old, new, tables), TOTAL_RATIOS, verdicts, json_file)
 
 
 if __name__ == "__main__":

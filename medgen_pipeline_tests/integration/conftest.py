@@ -16,6 +16,7 @@ from medgen_pipeline.catalog import tables_of
 from medgen_pipeline.demo.embedded_postgres import EmbeddedPostgres
 from medgen_pipeline.orchestration.resources import sources_of
 from medgen_pipeline.settings import Settings
+from medgen_pipeline_tests.revisions import keep_revisions
 
 PROJECT = Path(__file__).parents[2]
 LOADED = tuple(table for source in sources_of(Settings.read({})) for table in tables_of(source))
@@ -23,6 +24,9 @@ LOADED = tuple(table for source in sources_of(Settings.read({})) for table in ta
 
 # Of the make that runs the tests; and what would lead the demo elsewhere.
 _FOREIGN = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MEDGEN_DSN", "MEDGEN_SCHEMA", "MEDGEN_SOURCE_URL", "DAGSTER_HOME")
+
+
+keep_revisions()
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from medgen_pipeline_tests.loaders.support import new_loader, query
 from medgen_pipeline_tests.webserver import free_port
 
 MEDGEN = ".venv/bin/medgen"
-# Of a demo of which some tables are looked at: a third of the time.
-MEDGEN_S_ALONE = {"MEDGEN_SOURCES": "medgen", "MEDGEN_CURATED": "false"}
+# Of a demo of which a table is looked at: it and another one alone.
+TWO_TABLES = {"MEDGEN_SOURCES": "gene,gene_info", "MEDGEN_CURATED": "false"}
 
 
 def medgen(*arguments: str, home: Path, **environment: str) -> Result:
@@ -55,8 +55,8 @@ def test_sample_writes_all_files_and_says_so(tmp_path: Path) -> None:
 
 
 def test_sample_next_is_another_release_and_scale_its_size(tmp_path: Path) -> None:
-    for name, options in {"base": (), "next": ("--next",), "small": ("--scale", "0.1")}.items():
-        assert medgen("sample", str(tmp_path / name), *options, home=tmp_path).exit_code == 0
+    for name, options in {"base": ("0.4",), "next": ("0.4", "--next"), "small": ("0.05",)}.items():
+        assert medgen("sample", str(tmp_path / name), "--scale", *options, home=tmp_path).exit_code == 0
     base, successor, small = (
         gzip.decompress((tmp_path / name / "NAMES.RRF.gz").read_bytes()) for name in ("base", "next", "small")
     )
@@ -105,23 +105,24 @@ def test_the_demo_ends_with_commands_that_exist_where_it_runs(
 
 
 def test_the_demo_again_takes_the_tables_back_and_forth(demo: Demo) -> None:
-    again = demo.shell(f"{MEDGEN} demo", **MEDGEN_S_ALONE)
+    again = demo.shell(f"{MEDGEN} demo", **TWO_TABLES)
     assert (again.returncode, again.stderr) == (0, "")
-    forth = figures(demo.output, "2026-01-14", "names")
-    rows, inserted, updated, deleted, unchanged, rejected = figures(again.stdout, "2026-01-07", "names")
+    before, forth = (figures(demo.output, release, "mim2gene_medgen") for release in ("2026-01-07", "2026-01-14"))
+    rows, inserted, updated, deleted, unchanged, rejected = figures(again.stdout, "2026-01-07", "mim2gene_medgen")
     assert (inserted, updated, deleted, unchanged) == (forth[3], forth[2], forth[1], forth[4])
-    assert (rows, rejected) == (figures(demo.output, "2026-01-07", "names")[0], forth[5])
-    assert figures(again.stdout, "2026-01-14", "names") == forth
+    assert (rows, rejected) == (before[0], forth[5])
+    assert figures(again.stdout, "2026-01-14", "mim2gene_medgen") == forth
 
 
 def test_a_failed_table_ends_the_demo_with_its_reason_and_leaves_the_others_loaded(demo: Demo, database: str) -> None:
     query(database, "CREATE SCHEMA medgen")
-    query(database, "CREATE TABLE medgen.names (somebody text)")
-    done = demo.shell(f"{MEDGEN} demo", MEDGEN_DSN=database, **MEDGEN_S_ALONE)
+    query(database, "CREATE TABLE medgen.mim2gene_medgen (somebody text)")
+    done = demo.shell(f"{MEDGEN} demo", MEDGEN_DSN=database, **TWO_TABLES)
     assert done.returncode == 1
-    assert "Error: release 2026-01-07 did not load completely.\nmedgen__names: medgen.names exists" in done.stderr
+    failed = "medgen__mim2gene_medgen: medgen.mim2gene_medgen exists"
+    assert f"Error: release 2026-01-07 did not load completely.\n{failed}" in done.stderr
     assert "Traceback" not in done.stderr
-    assert query(database, "SELECT count(*) FROM medgen.medgen_sources") == [(123,)]
+    assert query(database, "SELECT count(*) > 0 FROM medgen.gene_info") == [(True,)]
 
 
 def test_the_demo_does_not_replace_a_real_mirror(database: str, tmp_path: Path) -> None:
