@@ -12,14 +12,12 @@ from medgen_pipeline.catalog import SourceTable, table_by_name
 from medgen_pipeline.loaders import AbstractNativeLoader
 from medgen_pipeline.loading.answers import ANSWERED_BY, LAST_LOOK, LOOKED_AT, answer
 from medgen_pipeline.loading.checks import ACROSS_TABLES, OF_ONE_TABLE
-from medgen_pipeline.loading.file_load import load_table
 from medgen_pipeline.loading.findings import judge_row_count
 from medgen_pipeline.loading.subject import Finding, Subject
-from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing import Backend, Mirror, Row, load
 from medgen_pipeline_tests.loaders.cases import skip_what_others_stand_for
 from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
-from medgen_pipeline_tests.loaders.support import PostgresBackend, new_loader, query
+from medgen_pipeline_tests.loaders.support import PostgresBackend, query
 
 NAMES, MERGED, PUBMED = (table_by_name(name) for name in ("names", "merged", "medgen_pubmed_lnk"))
 ROWS: list[Row] = [(f"C{number}", f"name {number}", None, "N") for number in range(20)]
@@ -340,25 +338,3 @@ def test_the_median_is_always_within_bounds_and_one_odd_release_does_not_move_th
     passed, low, high = judge_row_count(odd, earlier)
     assert passed is (low <= odd <= high)
     assert 0 <= low <= high
-
-
-# Real data
-
-
-@pytest.mark.real
-def test_real_releases_pass_every_check_of_one_table(database: str, tmp_path: Path, real_releases: Path) -> None:
-    archive = Archive(tmp_path)
-    for release in sorted(real_releases.glob("2*/")):
-        for table in (NAMES, table_by_name("mgrel")):
-            if not (release / table.file_name).exists():
-                continue
-            load_table(new_loader(database), table, ReleaseSource(release.as_uri(), archive).fetch(table), archive)
-            with new_loader(database) as loader:
-                for check in OF_ONE_TABLE:
-                    if check.applies(table):
-                        finding = check.find(Subject(loader, table))
-                        # Four years lie between the last two; the bounds are for weeks.
-                        assert finding.passed or (release.name, check.name) == (
-                            "2025-09-06",
-                            "row_count_within_history",
-                        ), (release.name, table.name, finding)
