@@ -107,30 +107,28 @@ TROUBLES = {
 }
 
 
-@pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
 def test_a_load_that_fails_leaves_production_exact_and_nothing_in_the_bucket(
-    redshift: GatedRedshift, tmp_path: Path, trouble: Trouble
+    redshift: GatedRedshift, tmp_path: Path
 ) -> None:
     mirror = Mirror(redshift, tmp_path, NAMES)
     mirror.load(GOOD)
-    before = mirror.production()
-    trouble.order(redshift)
-    usual = dict(redshift.config)
-    redshift.config.update(trouble.config)
-    with pytest.raises(trouble.error, match=trouble.says) as raised:
-        mirror.load(GOOD[1:], release=RELEASES[1], force_warehouse=True)
-    redshift.gate.heal()
-    redshift.s3.heal()
-    redshift.config = usual
-    assert mirror.production() == before
-    assert mirror.feed() == Counter()
-    assert redshift.left_outside() == []
-    assert redshift.leftovers([NAMES]) == []
-    assert redshift.statuses() == ["succeeded", "failed"]
-    ((error,),) = redshift.loads("error")[1:]
-    assert str(error) == str(raised.value)
+    before, usual = mirror.production(), dict(redshift.config)
+    for name, trouble in TROUBLES.items():
+        trouble.order(redshift)
+        redshift.config.update(trouble.config)
+        with pytest.raises(trouble.error) as raised:
+            mirror.load(GOOD[1:], release=RELEASES[1], force_warehouse=True)
+        redshift.gate.heal()
+        redshift.s3.heal()
+        redshift.config = dict(usual)
+        assert raised.match(trouble.says), name
+        assert mirror.production() == before, name
+        assert mirror.feed() == Counter(), name
+        assert redshift.leftovers([NAMES]) == [], name  # in the bucket, too
+        assert redshift.loads("status", "error")[-1] == ("failed", str(raised.value)), name
     mirror.load(GOOD[1:], release=RELEASES[1])
     assert mirror.production() == before - Counter([("C0", "name 0", "GTR", "N")])
+    assert redshift.statuses() == ["succeeded", *(["failed"] * len(TROUBLES)), "succeeded"]
 
 
 HARMLESS: dict[str, Callable[[GatedRedshift], object]] = {
@@ -143,21 +141,19 @@ HARMLESS: dict[str, Callable[[GatedRedshift], object]] = {
 }
 
 
-@pytest.mark.parametrize("order", HARMLESS.values(), ids=HARMLESS)
-def test_a_load_gets_over_what_passes(
-    redshift: GatedRedshift, tmp_path: Path, order: Callable[[GatedRedshift], object]
-) -> None:
+def test_a_load_gets_over_what_passes(redshift: GatedRedshift, tmp_path: Path) -> None:
     mirror = Mirror(redshift, tmp_path, NAMES)
     mirror.load(GOOD)
-    order(redshift)
-    result = mirror.load(GOOD[1:], release=RELEASES[1], force_warehouse=True)
-    redshift.s3.heal()
-    assert result.counts.deleted == 1
-    assert mirror.production().total() == 49
-    assert mirror.feed() == Counter([("delete", RELEASES[1], "C0", "name 0", "GTR", "N")])
-    assert redshift.statuses() == ["succeeded", "succeeded"]
-    assert redshift.left_outside() == []
-    assert redshift.leftovers([NAMES]) == []
+    for number, (name, order) in enumerate(HARMLESS.items(), 1):
+        order(redshift)
+        result = mirror.load(GOOD[number:], release=f"2026-02-{number:02}", force_warehouse=True)
+        redshift.gate.heal()
+        redshift.s3.heal()
+        assert result.counts.deleted == 1, name
+        assert mirror.production().total() == len(GOOD) - number, name
+        assert mirror.feed().total() == number, name
+        assert redshift.leftovers([NAMES]) == [], name  # in the bucket, too
+    assert redshift.statuses() == ["succeeded"] * (1 + len(HARMLESS))
 
 
 def test_objects_that_may_not_be_removed_are_named_and_swept_by_the_next_load(

@@ -7,7 +7,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -39,22 +39,30 @@ class _QuietHandler(MotoRequestHandler):
 
 @contextmanager
 def clients_kept(patch: pytest.MonkeyPatch) -> Iterator[None]:
-    """All clients made with the same settings, also the environment's, are one: each takes as long as a small load."""
-    make: Callable[..., Any] = boto3.Session.client
-    made: dict[str, Any] = {}
+    """All sessions and clients of the same settings, also the environment's, are one: each takes as long as a load."""
+    new_session, new_client = boto3.Session, boto3.Session.client
+    sessions: dict[str, Any] = {}  # boto3 has no types
+    clients: dict[str, Any] = {}
 
-    def client(session: Any, service: str, **settings: Any) -> Any:  # boto3 has no types
+    def key(*settings: object) -> str:
+        return repr((settings, sorted(item for item in os.environ.items() if item[0].startswith("AWS_"))))
+
+    def session(**settings: Any) -> Any:
+        if (kept := key(settings)) not in sessions:
+            sessions[kept] = new_session(**settings)
+        return sessions[kept]
+
+    def client(session: Any, service: str, **settings: Any) -> Any:
         plain = {name: vars(value) if isinstance(value, Config) else value for name, value in settings.items()}
-        aws = sorted(item for item in os.environ.items() if item[0].startswith("AWS_"))
-        key = repr((session.profile_name, service, plain, aws))
-        if key not in made:
-            made[key] = make(session, service, **settings)
-            made[key].close = lambda: None  # another thread may be using it
-        return made[key]
+        if (kept := key(session.profile_name, service, plain)) not in clients:
+            clients[kept] = new_client(session, service, **settings)
+            clients[kept].close = lambda: None  # another thread may be using it
+        return clients[kept]
 
-    patch.setattr(boto3.Session, "client", client)
+    patch.setattr(boto3, "Session", session)
+    patch.setattr(new_session, "client", client)
     yield
-    for one in made.values():
+    for one in clients.values():
         del one.close
         one.close()
 

@@ -5,6 +5,7 @@ it is known whether PostgreSQL or the gate itself has to run them.
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 from medgen_pipeline_tests.gates.faults import Drop, Fault, FaultPlan, LoggedStatement
@@ -24,6 +25,11 @@ _ABORTED = "current transaction is aborted, commands ignored until end of transa
 
 class DroppedError(Exception):
     """A fault cuts the connection."""
+
+
+@lru_cache(maxsize=2048)
+def _judged(sql: str) -> tuple[Plan, ...]:
+    return tuple(judge(statement) for statement in split(sql))
 
 
 class _Prepared(NamedTuple):
@@ -85,7 +91,7 @@ class Session:
 
     def _simple(self, sql: str) -> None:
         self._arrive(sql, ())
-        plans = [judge(statement) for statement in split(sql)]
+        plans = _judged(sql)
         if len(plans) == 1:
             self._perform(plans[0])
         elif all(self._is_forwarded(plan) for plan in plans):
@@ -114,10 +120,10 @@ class Session:
         if message.kind == b"P":
             name, position = wire.text(message.body)
             sql, _ = wire.text(message.body, position)
-            statements = split(sql)
-            if len(statements) > 1:
+            plans = _judged(sql)
+            if len(plans) > 1:
                 raise GateError("cannot insert multiple commands into a prepared statement", "42601")
-            self._prepared[name] = _Prepared(sql, judge(statements[0]) if statements else None)
+            self._prepared[name] = _Prepared(sql, plans[0] if plans else None)
             return self._prepared[name].plan
         if message.kind == b"B":
             name, position = wire.text(message.body)
