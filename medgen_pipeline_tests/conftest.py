@@ -61,6 +61,8 @@ class _FilesAndSingleTests(LoadFileScheduling):  # type: ignore[misc]  # ships n
         file: str = super()._split_scope(nodeid)
         if "/test_conformance" in file:
             return nodeid
+        if "/ui/" in file:
+            return "ui"  # one deployment
         return "demo" if file.endswith(ON_THE_DEMO) else file
 
 

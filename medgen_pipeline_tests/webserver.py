@@ -83,7 +83,15 @@ def ask(address: str, question: str, **variables: object) -> dict[str, Any]:
 
 def run_job(address: str, job: str, *assets: Sequence[str]) -> str:
     """Launch a job, whole or for some assets without their checks, and wait; the status that the run ends with."""
-    selected = {"assetSelection": [{"path": list(path)} for path in assets], "assetCheckSelection": []}
+    return ended(address, launch(address, job, *assets))
+
+
+def launch(address: str, job: str, *assets: Sequence[str], checks: Sequence[tuple[Sequence[str], str]] = ()) -> str:
+    """Launch a job, whole or for some assets and some checks, each an asset's key and a name; the run."""
+    selected = {
+        "assetSelection": [{"path": list(path)} for path in assets],
+        "assetCheckSelection": [{"assetKey": {"path": list(path)}, "name": name} for path, name in checks],
+    }
     launched = ask(
         address,
         "mutation ($what: ExecutionParams!) { launchRun(executionParams: $what) {"
@@ -94,12 +102,24 @@ def run_job(address: str, job: str, *assets: Sequence[str]) -> str:
                 "repositoryName": "__repository__",
                 "repositoryLocationName": "medgen_pipeline",
                 "pipelineName": job,
-                **(selected if assets else {}),
+                **(selected if assets or checks else {}),
             },
         },
     )["launchRun"]
     assert "run" in launched, launched
-    return ended(address, launched["run"]["id"])
+    return str(launched["run"]["id"])
+
+
+def terminate(address: str, run: str) -> str:
+    """End a run as the button of its page does, and wait; the status that it ends with."""
+    done = ask(
+        address,
+        "mutation ($run: String!) { terminateRun(runId: $run, terminatePolicy: SAFE_TERMINATE) {"
+        " ... on TerminateRunSuccess { run { id } } } }",
+        run=run,
+    )
+    assert done["terminateRun"]["run"] == {"id": run}
+    return ended(address, run)
 
 
 def ended(address: str, run: str) -> str:

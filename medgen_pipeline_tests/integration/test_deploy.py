@@ -1,4 +1,4 @@
-"""deploy/, as far as it goes without a Docker engine: linted, its files found, its commands run as processes here.
+"""deploy/, as far as it goes without a Docker engine: linted, its files found. ``ui/test_compose.py`` runs it.
 
 What stays unproven: that the image builds, and that containers find each other by name.
 """
@@ -8,16 +8,12 @@ import io
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -26,15 +22,9 @@ from dagster._config import process_config, resolve_to_config_type  # how dagste
 from dockerfile_parse import DockerfileParser  # type: ignore[import-untyped]  # ships no types
 
 from medgen_pipeline.demo.binaries import find_binaries
-from medgen_pipeline.demo.sample_release import write_sample
+from medgen_pipeline_tests.compose import COMPOSE, DAGSTERS, DEPLOY, SERVICES
 from medgen_pipeline_tests.instance import PROJECT, Account, account, reachable_by_tcp, write_instance
 from medgen_pipeline_tests.loaders.support import query
-from medgen_pipeline_tests.webserver import free_port, run_job, running
-
-DEPLOY = PROJECT / "deploy"
-COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-DAGSTERS = ("code", "webserver", "daemon")
 
 
 def instructions(*kinds: str) -> list[str]:
@@ -139,85 +129,6 @@ def test_the_script_makes_roles_that_cannot_enter_each_other_s_database(postgres
             query(postgres_server, f"DROP ROLE IF EXISTS {name}")
 
 
-@pytest.fixture
-def accounts(postgres_server: str) -> Iterator[dict[str, Account]]:
-    with reachable_by_tcp(postgres_server) as port, ExitStack() as stack:
-        yield {name: stack.enter_context(account(postgres_server, port, name)) for name in ("warehouse", "dagster")}
-
-
-def local(service: str, ports: dict[str, int], values: dict[str, str]) -> tuple[list[str], dict[str, str]]:
-    """A service's command and environment with this machine's ports, programs and passwords."""
-    program, *arguments = SERVICES[service]["command"]
-    found = shutil.which(program, path=str(Path(sys.executable).parent))
-    assert found, f"{service}: the installation has no {program}"
-    command = [found, *(str(ports.get(argument, argument)) for argument in arguments)]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MEDGEN_", "DAGSTER_"))}
-    return command, kept | {name: values[name] for name in SERVICES[service]["environment"] if name in values}
-
-
-@contextmanager
-def background(command: list[str], environment: dict[str, str], directory: Path) -> Iterator[None]:
-    with (directory / f"{Path(command[0]).name}.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, cwd=directory, stdout=log, stderr=log)
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait(60)
-
-
-def test_the_commands_of_compose_run_a_job_when_they_are_processes_of_their_own(
-    accounts: dict[str, Account], tmp_path: Path
-) -> None:
-    ports = {"4000": free_port(), "3000": free_port()}
-    home = write_instance(tmp_path / "dagster", accounts["dagster"].port)
-    text = (DEPLOY / "workspace.yaml").read_text()
-    assert "host: code\n      port: 4000" in text
-    (home / "workspace.yaml").write_text(
-        text.replace("host: code", "host: localhost").replace("4000", str(ports["4000"]))
-    )
-    release = tmp_path / "2026-01-07"
-    write_sample(release, scale=0.05)
-    values = {
-        **accounts["dagster"].dagster_variables,
-        "MEDGEN_DSN": accounts["warehouse"].dsn,
-        "MEDGEN_SOURCE_URL": release.as_uri(),
-    }
-    of_the_image = {"DAGSTER_HOME": str(home), "MEDGEN_HOME": str(tmp_path / "home")}
-    commands = {name: local(name, ports, values) for name in DAGSTERS}
-    with ExitStack() as stack:
-        for name in ("code", "daemon"):
-            command, environment = commands[name]
-            stack.enter_context(background(command, environment | of_the_image, home))
-            if name == "code":
-                wait_for_health(ports, environment | of_the_image, home)
-        command, environment = commands["webserver"]
-        address = stack.enter_context(
-            running(command, ports["3000"], environment | of_the_image, home, tmp_path / "webserver.log")
-        )
-        assert run_job(address, "refresh_medgen", ["medgen", "names"]) == "SUCCESS"
-
-
-def listens(port: int) -> bool:
-    """Whether anybody does: quicker asked than the health check, which imports Dagster."""
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
-
-
-def wait_for_health(ports: dict[str, int], environment: dict[str, str], home: Path) -> None:
-    """The health check of compose, until it passes."""
-    kind, *test = SERVICES["code"]["healthcheck"]["test"]
-    assert kind == "CMD"
-    program = shutil.which(test[0], path=str(Path(sys.executable).parent))
-    command = [str(program), *(str(ports.get(part, part)) for part in test[1:])]
-    deadline = time.monotonic() + 120
-    while (
-        not listens(ports["4000"]) or subprocess.run(command, env=environment, cwd=home, capture_output=True).returncode
-    ):
-        assert time.monotonic() < deadline, (home / "dagster.log").read_text()
-        time.sleep(0.5)
-
-
 # docs/deployment.md
 
 PAGE = (PROJECT / "docs" / "deployment.md").read_text()
@@ -244,15 +155,19 @@ def test_every_command_of_the_page_is_known_here_and_its_files_exist(tmp_path: P
     assert migrate == "dagster instance migrate"
 
 
-def test_dagster_instance_migrate_runs_on_the_example(
-    accounts: dict[str, Account], commands: Path, tmp_path: Path
-) -> None:
-    home = write_instance(tmp_path / "dagster", accounts["dagster"].port)
+@pytest.fixture
+def storage(postgres_server: str) -> Iterator[Account]:
+    with reachable_by_tcp(postgres_server) as port, account(postgres_server, port, "dagster") as made:
+        yield made
+
+
+def test_dagster_instance_migrate_runs_on_the_example(storage: Account, commands: Path, tmp_path: Path) -> None:
+    home = write_instance(tmp_path / "dagster", storage.port)
     program, *arguments = blocks("sh")[-1].split()
     assert program == "dagster"
     done = subprocess.run(
         [commands / "dagster", *arguments],
-        env=os.environ | accounts["dagster"].dagster_variables | {"DAGSTER_HOME": str(home)},
+        env=os.environ | storage.dagster_variables | {"DAGSTER_HOME": str(home)},
         capture_output=True,
         text=True,
         check=False,

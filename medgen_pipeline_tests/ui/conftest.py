@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from medgen_pipeline_tests.ui.deployment import UiDeployment, deployed
-from medgen_pipeline_tests.webserver import runs_of
+from medgen_pipeline_tests.webserver import run_job, runs_of
 
 # Runs wait for the daemon and start a process for each step; on a busy machine that takes a while.
 PATIENCE_MS = 120_000
@@ -50,26 +50,21 @@ class Window:
     def text(self, text: str) -> Locator:
         return self.page.get_by_text(text).first
 
-    def launch(self, button: str, asset: str) -> str:
-        """Click a button of an asset's page; the run of this asset that it leads to.
+    def materialize(self, asset: str) -> str:
+        """Click *Materialize* on an asset's page; the run of this asset that it leads to.
 
-        The page of a run draws itself anew as long as the run goes on; whoever need not look at it asks the server.
+        The page of a run draws itself anew as long as the run goes on: nobody looks at it.
         """
         before = runs_of(self.address)
-        self.button(button).click()
+        self.open(f"/assets/{asset}?view=overview")
+        self.button("Materialize").click()
         deadline = time.monotonic() + PATIENCE_MS / 1000
-        while (runs := runs_of(self.address)) == [] or len(runs) == len(before):
+        while len(runs := runs_of(self.address)) == len(before):
             assert time.monotonic() < deadline, "no run was launched"
             time.sleep(0.3)
+        self.leave()
         assert [key["path"] for key in runs[0]["assetSelection"] or ()] in ([], [asset.split("/")])
         return str(runs[0]["id"])
-
-    def materialize(self, asset: str) -> str:
-        """Click *Materialize* on an asset's page and leave it; the run."""
-        self.open(f"/assets/{asset}?view=overview")
-        run = self.launch("Materialize", asset)
-        self.leave()
-        return run
 
     def leave(self) -> None:
         """Look at nothing: a page that nobody looks at would ask and draw as long as it is open."""
@@ -81,6 +76,7 @@ class Window:
         self.button("Terminate").click()
         self.page.get_by_role("dialog").get_by_role("button", name="Terminate").click()
         self.text("RUN_CANCELED").wait_for()
+        self.leave()
 
 
 @pytest.fixture(scope="package")
@@ -102,12 +98,17 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def deployment(browser: Browser, postgres_server: str) -> Iterator[UiDeployment]:
-    """Started once; asked for after the browser, so that nothing is started where there is none."""
-    del browser
+def deployment(postgres_server: str) -> Iterator[UiDeployment]:
+    """Started once for the package."""
     with deployed(postgres_server) as made:
         made.publish("2026-01-07")
         yield made
+
+
+@pytest.fixture(scope="package")
+def first_load(deployment: UiDeployment) -> str:
+    """How a run that materializes ``medgen/names`` ends, before anybody opens a browser."""
+    return run_job(deployment.address, "refresh_medgen", ["medgen", "names"])
 
 
 @pytest.fixture(scope="package")

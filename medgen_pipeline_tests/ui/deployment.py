@@ -1,11 +1,11 @@
 """A whole deployment for the browser: webserver, daemon, instance, warehouse and source, all real and local.
 
-The instance is that of ``dagster.yaml.example``; warehouse and instance are reached by TCP, each with a password.
+The processes are those of ``deploy/compose.yaml`` and the instance that of ``dagster.yaml.example``. Warehouse and
+instance are reached by TCP, each with a password.
 """
 
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +16,9 @@ from pathlib import Path
 from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.catalog.sources.medgen import TABLES
 from medgen_pipeline.demo.sample_release import write_sample
-from medgen_pipeline_tests.instance import PROJECT, Account, account, reachable_by_tcp, write_instance
+from medgen_pipeline_tests.compose import composed
+from medgen_pipeline_tests.instance import Account, account, reachable_by_tcp, write_instance
 from medgen_pipeline_tests.ncbi_double import ncbi_double
-from medgen_pipeline_tests.webserver import free_port, running
-
-# Of the make or the shell that runs the tests; what would lead the deployment elsewhere.
-_FOREIGN = ("MEDGEN_", "DAGSTER_", "AWS_")
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class UiDeployment:
         instance: The role and the database of Dagster's own storage.
         source: The folder that the double of NCBI serves.
         genereviews: The folder of another source, which is looked at every six seconds once its sensor is on.
-        log: What webserver and daemon have printed.
+        home: DAGSTER_HOME, which also has what the processes have printed.
     """
 
     address: str
@@ -42,7 +39,7 @@ class UiDeployment:
     instance: Account
     source: Path
     genereviews: Path
-    log: Path
+    home: Path
 
     def publish(self, day: str, *tables: SourceTable, successor: bool = False) -> None:
         """Let NCBI publish the sample release, or the one after it, on a day; whole, or some of its files."""
@@ -59,8 +56,6 @@ class UiDeployment:
 @contextmanager
 def deployed(postgres_server: str) -> Iterator[UiDeployment]:
     """Start everything, in a folder that goes at the end."""
-    foreign = tuple(name for name in os.environ if name.startswith(_FOREIGN))
-    environment = {name: value for name, value in os.environ.items() if name not in foreign}
     with (
         tempfile.TemporaryDirectory(prefix="medgen-ui-") as name,
         reachable_by_tcp(postgres_server) as pg_port,
@@ -68,20 +63,15 @@ def deployed(postgres_server: str) -> Iterator[UiDeployment]:
         account(postgres_server, pg_port, "dagster") as instance,
         ncbi_double(source := Path(name, "ncbi")) as double,
     ):
-        folder = Path(name)
-        genereviews = folder / "genereviews"
+        genereviews, home = Path(name, "genereviews"), write_instance(Path(name, "dagster"), pg_port)
         for made in (source, genereviews):
             made.mkdir()
-        environment |= instance.dagster_variables | {
-            "DAGSTER_HOME": str(write_instance(folder / "dagster", pg_port)),
-            "MEDGEN_HOME": str(folder / "home"),
-            "MEDGEN_SOURCE_URL": double.url,
-            "MEDGEN_DSN": warehouse.dsn,
+        values = {**instance.dagster_variables, "MEDGEN_DSN": warehouse.dsn, "MEDGEN_SOURCE_URL": double.url}
+        of_the_code = {
+            "MEDGEN_HOME": str(Path(name, "home")),
             "MEDGEN_GENEREVIEWS_SOURCE_URL": genereviews.as_uri(),
             "MEDGEN_QUIET_MINUTES": "0",
             "MEDGEN_SENSOR_MINUTES": "0.1",
         }
-        port, log = free_port(), folder / "dagster.log"
-        command = [sys.executable, "-m", "dagster", "dev", "--workspace", "workspace.yaml", "--port", str(port)]
-        with running(command, port, environment, PROJECT, log) as address:
-            yield UiDeployment(address, warehouse, instance, source, genereviews, log)
+        with composed(home, values, of_the_code) as address:
+            yield UiDeployment(address, warehouse, instance, source, genereviews, home)

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from playwright.sync_api import Page, expect
 
 from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.catalog.sources.genereviews import GENEREVIEWS, TABLES
@@ -50,14 +51,24 @@ def test_a_release_on_the_server_leads_to_one_run_of_just_the_changed_tables(
     window: Window, deployment: UiDeployment
 ) -> None:
     published(deployment, 5, *TABLES)
-    page = window.open(f"/locations/medgen_pipeline/sensors/{SENSOR}")
-    page.get_by_role("checkbox").first.press(" ")
+    press_the_switch(window)
+    window.leave()
     assert next_run(deployment, 0) == NAMES
-    page.get_by_text("1 run requested").first.wait_for()
-    page.get_by_text("0 runs requested").first.wait_for()
     published(deployment, 8, *TABLES[:2])
     assert next_run(deployment, 1) == sorted(table.name for table in TABLES[:2])
     *first, one, other = loads(deployment)
     assert sorted(first) == [(name, 5) for name in NAMES]
     assert sorted([one, other]) == sorted((table.name, 3) for table in TABLES[:2])
-    page.get_by_role("checkbox").first.press(" ")
+    page = press_the_switch(window)
+    for said in ("1 run requested", "0 runs requested"):
+        page.get_by_text(said).first.wait_for()
+
+
+def press_the_switch(window: Window) -> Page:
+    """On the sensor's page."""
+    page = window.open(f"/locations/medgen_pipeline/sensors/{SENSOR}")
+    switch = page.get_by_role("checkbox").first
+    was_on = switch.is_checked()
+    switch.press(" ")
+    expect(switch).to_be_checked(checked=not was_on)
+    return page

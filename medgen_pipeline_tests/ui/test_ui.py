@@ -20,7 +20,7 @@ from medgen_pipeline_tests.loaders.support import query
 from medgen_pipeline_tests.medgen import CURATED_TABLES, TABLES
 from medgen_pipeline_tests.ui.conftest import Window
 from medgen_pipeline_tests.ui.deployment import UiDeployment
-from medgen_pipeline_tests.webserver import ask, ended, run_job
+from medgen_pipeline_tests.webserver import ask, ended, launch, run_job, terminate
 
 pytestmark = pytest.mark.ui
 
@@ -31,16 +31,8 @@ NAMES, MERGED = table_by_name("names"), table_by_name("merged")
 
 
 @pytest.fixture(scope="module")
-def first_load(window: Window) -> str:
-    """Materializes ``medgen/names`` by click; the run."""
-    run = window.materialize("medgen/names")
-    assert ended(window.address, run) == "SUCCESS"
-    return run
-
-
-@pytest.fixture(scope="module")
 def terminated(window: Window, deployment: UiDeployment, first_load: str) -> list[Row]:
-    """A load of the next release, terminated by click while it waits inside the server; what is active right after."""
+    """A load of the next release, started by click and terminated by click inside the server; what is active then."""
     del first_load
     deployment.publish("2026-01-14", successor=True)
     with names_locked(deployment) as observer:
@@ -72,13 +64,13 @@ def second_load(deployment: UiDeployment, terminated: list[Row]) -> None:
 
 
 @pytest.fixture(scope="module")
-def refused(window: Window, deployment: UiDeployment) -> str:
+def refused(deployment: UiDeployment) -> str:
     """Five damaged lines in ``merged``: more than its gate lets pass; the run."""
     published = deployment.source / MERGED.file_name
     content = gzip.decompress(published.read_bytes())
     published.write_bytes(gzip.compress(content + b"a damaged line\n" * 5))
-    run = window.materialize("medgen/merged")
-    assert ended(window.address, run) == "FAILURE"
+    run = launch(deployment.address, "refresh_medgen", ["medgen", "merged"])
+    assert ended(deployment.address, run) == "FAILURE"
     return run
 
 
@@ -94,8 +86,11 @@ def overridden(window: Window, deployment: UiDeployment, refused: str) -> str:
     window.page.keyboard.insert_text(override)
     window.text("No errors").wait_for()
     window.page.get_by_role("button", name="Materialize").last.click()
-    window.text("RUN_SUCCESS").wait_for()
-    return window.page.url.rsplit("/", 1)[1]
+    window.page.wait_for_url("**/runs/*")
+    run = window.page.url.rsplit("/", 1)[1]
+    window.leave()
+    assert ended(window.address, run) == "SUCCESS"
+    return run
 
 
 def override_offered_by(deployment: UiDeployment, run: str) -> str:
@@ -132,26 +127,22 @@ def events_of(deployment: UiDeployment, run: str) -> list[dict[str, Any]]:
 
 
 def test_the_graph_has_a_group_of_files_and_two_of_tables_with_every_key(window: Window) -> None:
+    tables, curated = ({table.name for table in kind} for kind in (TABLES, CURATED_TABLES))
+    groups: dict[str, set[str]] = {"ncbi": set(), "medgen": set(), "medgen_curated": set()}
+    for node in ask(window.address, "{ assetNodes { assetKey { path } groupName } }")["assetNodes"]:
+        groups.setdefault(node["groupName"], set()).add(node["assetKey"]["path"][-1])
+    assert groups["ncbi"] >= tables
+    assert (groups["medgen"], groups["medgen_curated"]) == (tables, curated)
     page = window.open("/asset-groups/")
     window.button("Materialize all").wait_for()
-    for group, tables in (("medgen", TABLES), ("medgen_curated", CURATED_TABLES), ("ncbi", TABLES)):
-        arrow = window.button(rf"asset_group {group}\b").locator("xpath=preceding::button[1]")
-        arrow.click()
-        for table in tables:
-            expect(page.get_by_text(table.name, exact=True).first).to_be_visible()
-        arrow.click()  # the list shows what fits, and all groups do not
+    for group in ("medgen_curated", "ncbi"):
+        expect(window.button(rf"asset_group {group}\b")).to_be_visible()
+    window.button(r"asset_group medgen\b").locator("xpath=preceding::button[1]").click()
+    for name in tables:
+        expect(page.get_by_text(name, exact=True).first).to_be_visible()
 
 
 # Clicking
-
-
-@pytest.mark.usefixtures("first_load")
-def test_a_click_loads_a_table_and_its_page_shows_what_happened(window: Window, deployment: UiDeployment) -> None:
-    ((rows,),) = query(deployment.warehouse.dsn, "SELECT count(*) FROM medgen.names")
-    page = window.open("/assets/medgen/names?view=overview")
-    for said in ("cdc/inserted", "medgen/release", "2026-01-07", "key (cui): unique", NAMES.columns[1].description):
-        expect(page.get_by_text(said).first).to_be_visible()
-    expect(page.get_by_text(f"{rows:,}", exact=True).first).to_be_visible()
 
 
 def test_a_terminated_load_leaves_no_table_backend_lock_or_pool_slot(
@@ -177,35 +168,56 @@ def claimed_slots(deployment: UiDeployment) -> list[object]:
 
 
 @pytest.mark.usefixtures("second_load")
-def test_the_next_release_loads_after_that_and_its_metrics_plot(window: Window, deployment: UiDeployment) -> None:
-    ((updated,),) = query(
-        deployment.warehouse.dsn,
-        "SELECT rows_updated FROM medgen_audit.load_run WHERE status = 'succeeded' ORDER BY load_id DESC LIMIT 1",
-    )
-    assert isinstance(updated, int)
-    assert updated > 0
+def test_the_page_of_a_table_shows_what_was_loaded_that_it_is_fresh_and_plots_of_its_metrics(
+    window: Window, deployment: UiDeployment
+) -> None:
+    deadline = time.monotonic() + 120  # the daemon judges every half minute
+    while names_in_dagster(deployment, "freshnessStatusInfo { freshnessStatus }") != {
+        "freshnessStatusInfo": {"freshnessStatus": "HEALTHY"}
+    }:
+        assert time.monotonic() < deadline
+        time.sleep(1)
     page = window.open("/assets/medgen/names?view=overview")
+    for said in (
+        *("cdc/inserted", "medgen/release", "2026-01-14", "key (cui): unique", NAMES.columns[1].description),
+        "Warns if more than 12 days since last materialization",
+    ):
+        expect(page.get_by_text(said).first).to_be_visible()
+    ((rows,),) = query(deployment.warehouse.dsn, "SELECT count(*) FROM medgen.names")
+    for said in (f"{rows:,}", "Passing"):
+        expect(page.get_by_text(said, exact=True).first).to_be_visible()
     window.button("Plots").click()
     for metric in ("cdc/inserted", "cdc/updated", "cdc/deleted", "medgen/load_seconds"):
         expect(page.get_by_text(metric, exact=True).first).to_be_visible()
     expect(page.locator("canvas").first).to_be_visible()
-    plotted = ask(
-        deployment.address,
-        """{ assetNodeOrError(assetKey: {path: ["medgen", "names"]}) { ... on AssetNode { assetMaterializations {
-          metadataEntries { label ... on IntMetadataEntry { intRepr } } } } } }""",
-    )["assetNodeOrError"]["assetMaterializations"]
+    plotted = names_in_dagster(
+        deployment, "assetMaterializations { metadataEntries { label ... on IntMetadataEntry { intRepr } } }"
+    )["assetMaterializations"]
+    ((updated,),) = query(
+        deployment.warehouse.dsn,
+        "SELECT rows_updated FROM medgen_audit.load_run WHERE status = 'succeeded' AND table_name = 'names'"
+        " ORDER BY load_id DESC LIMIT 1",
+    )
+    assert updated
     assert [
         entry["intRepr"] for made in plotted for entry in made["metadataEntries"] if entry["label"] == "cdc/updated"
     ] == [str(updated), "0"]
 
 
+def names_in_dagster(deployment: UiDeployment, fields: str) -> dict[str, Any]:
+    """Fields of the asset ``medgen/names``."""
+    node = f'{{ assetNodeOrError(assetKey: {{path: ["medgen", "names"]}}) {{ ... on AssetNode {{ {fields} }} }} }}'
+    found: dict[str, Any] = ask(deployment.address, node)["assetNodeOrError"]
+    return found
+
+
 @pytest.mark.usefixtures("second_load")
-def test_a_terminated_check_leaves_nothing_running(window: Window, deployment: UiDeployment) -> None:
+def test_a_terminated_check_leaves_nothing_running(deployment: UiDeployment) -> None:
     with names_locked(deployment) as observer:
-        window.open("/assets/medgen/names?view=checks")
-        run = window.launch("Execute all", "medgen/names")
+        # As the button *Execute all* of an asset's checks does.
+        run = launch(deployment.address, "__ASSET_JOB", checks=[(["medgen", "names"], "key_is_unique")])
         observer.wait_for_a_blocked_load()
-        window.terminate(run)
+        assert terminate(deployment.address, run) == "CANCELED"
         assert active(observer) == []
     assert claimed_slots(deployment) == []
 
@@ -239,20 +251,6 @@ def test_a_check_s_page_shows_what_it_found(window: Window) -> None:
     expect(page.get_by_text("Failed", exact=True).first).to_be_visible()
 
 
-@pytest.mark.usefixtures("second_load")
-def test_a_table_that_was_just_loaded_passes_its_freshness_policy(window: Window, deployment: UiDeployment) -> None:
-    fresh = '{ assetNodeOrError(assetKey: {path: ["medgen", "names"]}) { ... on AssetNode {'
-    deadline = time.monotonic() + 120  # the daemon judges every half minute
-    while ask(deployment.address, f"{fresh} freshnessStatusInfo {{ freshnessStatus }} }} }} }}") != {
-        "assetNodeOrError": {"freshnessStatusInfo": {"freshnessStatus": "HEALTHY"}}
-    }:
-        assert time.monotonic() < deadline
-        time.sleep(1)
-    page = window.open("/assets/medgen/names?view=overview")
-    expect(page.get_by_text("Passing", exact=True).first).to_be_visible()
-    expect(page.get_by_text("Warns if more than 12 days since last materialization").first).to_be_visible()
-
-
 # Secrets
 
 
@@ -280,7 +278,8 @@ def test_no_password_is_in_what_the_ui_shows_or_the_instance_keeps(deployment: U
         " (SELECT encode(snapshot_body, 'escape') AS snapshot_body FROM snapshots) AS s",
     )
     assert len(kept) > 100
-    printed = deployment.log.read_text()
+    printed = "".join(log.read_text() for log in deployment.home.glob("*.log"))
+    assert "medgen" in printed
     for secret in secrets:
         assert secret not in everything
         assert secret not in printed
