@@ -48,7 +48,7 @@ def test_a_load_whose_audit_session_ends_leaves_the_old_release_or_the_new_one(d
     strike_everywhere(database, tmp_path, table_by_name("names"), end_audit, later_loads)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server() -> Iterator[EmbeddedPostgres]:
     """A server that may be killed, with the settings users have: what it has committed, it has on disk."""
     folder = short_lived("medgen-pg-")

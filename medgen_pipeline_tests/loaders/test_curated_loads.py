@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from medgen_pipeline.catalog import ColumnType, CuratedTable, table_by_name, upstream_of
+from medgen_pipeline.catalog import ColumnType, CuratedTable, Query, table_by_name, upstream_of
 from medgen_pipeline.loaders import ApplyMode, LoaderError, LostConnectionError, Strategy
 from medgen_pipeline.loading.curated_load import (
     CuratedOptions,
@@ -131,6 +131,25 @@ def test_literature_follows_releases_that_it_was_not_made_for(curated_warehouse:
     result = curated_warehouse.make_alone("concept_literature")
     assert result.strategy_reason.startswith("followed")
     assert counts_of(curated_warehouse) == [("C1", 1), ("C2", 1)]
+
+
+def test_the_audit_is_asked_only_about_tables_that_were_loaded_since(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse = CuratedWarehouse(lambda: new_loader(database), database)
+    warehouse.give_names("C1")
+    warehouse.make("concept_name")
+    warehouse.give("names", [("C1", "Another name", "GTR", "N")], "2026-01-14")
+    loader, asked = warehouse.new_loader(), list[Query]()
+    read_query = loader.read_query
+
+    def noted(asking: Query, most: int) -> list[Row]:
+        asked.append(asking)
+        return read_query(asking, most)
+
+    monkeypatch.setattr(loader, "read_query", noted)
+    assert load_curated(loader, curated("concept_name")).strategy is Strategy.SNAPSHOT
+    assert {one.parameters["table_name"] for one in asked if "table_name" in one.parameters} == {"names"}
 
 
 def test_a_feed_that_does_not_reach_back_means_a_rebuild(curated_warehouse: CuratedWarehouse) -> None:
