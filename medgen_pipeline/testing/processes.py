@@ -107,13 +107,20 @@ class ConcurrencyContract(Behaviour):
         assert state == Counter(OLD)
 
     def test_loads_of_several_tables_at_once_do_not_hinder_each_other(self, backend: Backend) -> None:
-        def load_twice(table: Table) -> None:
-            for number in range(2):
-                row: Row = (number, "C1", *(None for _ in table.columns[2:]))
-                load(backend.new_loader(), table, [row], RELEASES[number])
+        def rows_of(table: Table, *numbers: int) -> list[Row]:
+            return [(str(number), "C1", *(None for _ in table.columns[2:])) for number in numbers]
 
-        all_at_once([partial(load_twice, table) for table in (MERGED, MONDO, HISTORY)])
+        def load_twice(table: Table) -> None:
+            load(backend.new_loader(), table, rows_of(table, 1, 2))
+            load(backend.new_loader(), table, rows_of(table, 2, 3), RELEASES[1])
+
+        tables = (MERGED, MONDO, HISTORY)
+        all_at_once([partial(load_twice, table) for table in tables])
         assert backend.statuses() == ["succeeded"] * 6
+        for table in tables:
+            after = Counter(rows_of(table, 2, 3))
+            assert backend.production(table) == after
+            assert undone(backend, table, after, RELEASES[1]) == Counter(rows_of(table, 1, 2))
 
     def test_loaders_that_connect_at_once_make_the_schemas_together(self, backend: Backend) -> None:
         def connect() -> None:

@@ -4,13 +4,11 @@ import random
 import re
 import time
 from collections import Counter
-from functools import partial
 from pathlib import Path
 
 import pytest
 import urllib3
 
-from medgen_pipeline.catalog import ColumnType, Table
 from medgen_pipeline.errors import PermanentError, TransientError
 from medgen_pipeline.loaders import LoaderError, LoaderFactory, LostConnectionError, TableBusyError
 from medgen_pipeline.loaders import statement as sql
@@ -24,11 +22,7 @@ from medgen_pipeline.testing import Mirror, Row, load
 from medgen_pipeline.testing.files import GOOD
 from medgen_pipeline.testing.loads import (
     CHANGED_B,
-    HISTORY,
-    MERGED,
-    MONDO,
     NAMES,
-    PUBMED,
     RELEASES,
     A,
     B,
@@ -40,7 +34,6 @@ from medgen_pipeline.testing.loads import (
     start_of,
     undone,
 )
-from medgen_pipeline.testing.processes import all_at_once
 from medgen_pipeline_tests.dbxgate.backend import GatedDatabricks
 from medgen_pipeline_tests.dbxgate.gate import CLIENT, TOKEN
 from medgen_pipeline_tests.documents import Document
@@ -280,26 +273,6 @@ def test_what_a_query_that_died_has_left_is_swept_a_day_later(databricks: GatedD
         loader.initialize_staging(NAMES)
         loader.cleanup(NAMES)
     assert databricks.relations("_staging") == {f"{QUERY_SCRATCH}held__{new}", theirs}
-
-
-def test_six_loads_of_six_tables_at_once_all_succeed_and_the_feeds_replay(databricks: GatedDatabricks) -> None:
-    other = Table(name="also", columns=NAMES.columns, key=NAMES.key, key_proven=True, description="For this test.")
-    tables = [NAMES, MERGED, MONDO, HISTORY, PUBMED, other]
-
-    def rows_of(table: Table, *numbers: int) -> list[Row]:
-        keys = [number if table.columns[0].type is ColumnType.INTEGER else str(number) for number in numbers]
-        return [(key, "C1", *(None for _ in table.columns[2:])) for key in keys]
-
-    def load_twice(table: Table) -> None:
-        load(databricks.new_loader(lease_seconds=60), table, rows_of(table, 1, 2))
-        load(databricks.new_loader(lease_seconds=60), table, rows_of(table, 2, 3), RELEASES[1])
-
-    all_at_once([partial(load_twice, table) for table in tables])
-    assert databricks.statuses() == ["succeeded"] * 12
-    for table in tables:
-        before, after = Counter(rows_of(table, 1, 2)), Counter(rows_of(table, 2, 3))
-        assert databricks.production(table) == after
-        assert undone(databricks, table, after, RELEASES[1]) == before
 
 
 def test_a_load_sends_as_many_statements_as_its_page_says(databricks: GatedDatabricks, tmp_path: Path) -> None:

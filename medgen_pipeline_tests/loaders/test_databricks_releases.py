@@ -12,7 +12,7 @@ from medgen_pipeline.loading.load import LoadOptions
 from medgen_pipeline.release import Archive, ReleaseSource
 from medgen_pipeline.testing.files import OPEN_GATES
 from medgen_pipeline_tests.dbxgate.backend import GatedDatabricks
-from medgen_pipeline_tests.loaders.cases import skip_what_others_stand_for
+from medgen_pipeline_tests.loaders.cases import THOROUGHLY, skip_what_others_stand_for
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse, curated
 from medgen_pipeline_tests.loaders.support import new_loader, outcome, read
 
@@ -82,7 +82,7 @@ def test_curated_tables_their_rules_and_metrics_are_the_same_as_on_postgresql(
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("name", ["names", "mgrel"])
+@pytest.mark.parametrize("name", ["names", "mgrel"] if THOROUGHLY else ["mgrel"])
 def test_a_table_of_three_real_releases_is_the_same_as_on_postgresql(
     databricks: GatedDatabricks, database: str, real_releases: Path, tmp_path: Path, name: str
 ) -> None:
