@@ -10,12 +10,9 @@ import os
 import shutil
 import signal
 import sys
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -23,6 +20,7 @@ from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  
 
 from medgen_pipeline.demo.embedded_postgres import TEST_SETTINGS, EmbeddedPostgres
 from medgen_pipeline.urls import split_url
+from medgen_pipeline_tests.databases import fresh_database
 from medgen_pipeline_tests.folders import short_lived
 from medgen_pipeline_tests.programs import programs
 
@@ -134,37 +132,22 @@ def commands() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-@contextmanager
-def _new_database(server: str, template: str = "template1") -> Iterator[str]:
-    """URL of a copy of another database, dropped at the end whoever is still connected."""
-    name = f"medgen_test_{uuid.uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        # Half the time of the default where fsync is off; PostgreSQL 15 is the first to have both.
-        strategy = "STRATEGY FILE_COPY" if connection.info.server_version >= 150_000 else ""
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {strategy}".encode())
-    try:
-        yield urlsplit(server)._replace(path=f"/{name}").geturl()
-    finally:
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
-
-
 @pytest.fixture
 def database(postgres_server: str) -> Iterator[str]:
     """URL of an empty database."""
-    with _new_database(postgres_server) as made:
+    with fresh_database(postgres_server) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
 def redgate_template(postgres_server: str) -> Iterator[str]:
-    """Name of a database with what the gate puts into each: to copy it takes a quarter of the time."""
+    """URL of a database with what the gate puts into each: to copy it takes a quarter of the time."""
     from medgen_pipeline_tests.redgate.backend import install_compat
 
-    with _new_database(postgres_server) as made:
+    with fresh_database(postgres_server) as made:
         with psycopg.connect(made, autocommit=True) as connection:
             install_compat(connection)
-        yield urlsplit(made).path[1:]
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -202,7 +185,7 @@ def redshift(postgres_server: str, redgate_template: str, s3: "S3Server") -> "It
     from medgen_pipeline_tests.redgate.gate import Gate
 
     with (
-        _new_database(postgres_server, redgate_template) as database,
+        fresh_database(postgres_server, like=redgate_template) as database,
         Gate(database, s3.client_settings, roles=[ROLE]) as gate,
     ):
         yield GatedRedshift(database, gate, s3)

@@ -8,11 +8,9 @@ import gzip
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import dagster as dg
 import psycopg
@@ -62,17 +60,6 @@ def rows_of(table: SourceTable, path: Path) -> Iterator[Row]:
 
 
 # The warehouse
-
-
-@contextmanager
-def fresh_database(server: str, like: str | None = None) -> Iterator[str]:
-    """A database for the length of the block, empty or a copy of another that nobody is connected to."""
-    name = f"medgen_test_{uuid.uuid4().hex}"
-    query(server, f"CREATE DATABASE {name} TEMPLATE {urlsplit(like).path[1:] if like else 'template1'}")
-    try:
-        yield urlsplit(server)._replace(path=f"/{name}").geturl()
-    finally:
-        query(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def stream(dsn: str, schema: str, table: SourceTable, prefix: Sequence[str] = ()) -> Iterator[Row]:

@@ -23,12 +23,12 @@ from medgen_pipeline.orchestration.resources import MedgenSource
 from medgen_pipeline.rows.published import content_of, header_of, line_of
 from medgen_pipeline.settings import Settings
 from medgen_pipeline.testing import Row
+from medgen_pipeline_tests.databases import fresh_database
 from medgen_pipeline_tests.folders import short_lived
 from medgen_pipeline_tests.integration.support import (
     Deployment,
     Run,
     exists,
-    fresh_database,
     load_runs,
     publish,
     rejected_rows,

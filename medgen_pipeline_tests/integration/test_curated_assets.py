@@ -20,7 +20,8 @@ from medgen_pipeline.orchestration.io_manager import WarehouseIOManager
 from medgen_pipeline.orchestration.targets import DatabaseTarget
 from medgen_pipeline.testing import Row
 from medgen_pipeline.testing.loads import differences
-from medgen_pipeline_tests.integration.support import Deployment, Run, exists, fresh_database, rows_of
+from medgen_pipeline_tests.databases import fresh_database
+from medgen_pipeline_tests.integration.support import Deployment, Run, exists, rows_of
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.support import new_loader, query, read
 from medgen_pipeline_tests.medgen import CURATED_TABLES, TABLES

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from medgen_pipeline.catalog import TABLES
+from medgen_pipeline_tests.databases import fresh_database
 from medgen_pipeline_tests.documents import Document
 from medgen_pipeline_tests.integration.conftest import Demo
-from medgen_pipeline_tests.integration.support import fresh_database
 from medgen_pipeline_tests.loaders.support import query
 
 PAGE = Document("docs/going-back.md")

@@ -24,11 +24,11 @@ from medgen_pipeline.rows.published import content_of
 from medgen_pipeline.settings import Settings
 from medgen_pipeline.testing import Row
 from medgen_pipeline.testing.loads import differences, undone
+from medgen_pipeline_tests.databases import fresh_database
 from medgen_pipeline_tests.integration.support import (
     Deployment,
     Run,
     decompressed,
-    fresh_database,
     load_runs,
     mode_of,
     multiset,

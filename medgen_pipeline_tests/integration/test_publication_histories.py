@@ -24,8 +24,9 @@ from medgen_pipeline.orchestration.keys import DEFAULT_NAMES
 from medgen_pipeline.orchestration.resources import MedgenSource
 from medgen_pipeline.orchestration.targets import DatabaseTarget
 from medgen_pipeline.rows.published import content_of
+from medgen_pipeline_tests.databases import fresh_database
 from medgen_pipeline_tests.integration.daemon import Daemon
-from medgen_pipeline_tests.integration.support import Run, fresh_database, multiset
+from medgen_pipeline_tests.integration.support import Run, multiset
 from medgen_pipeline_tests.loaders.cases import THOROUGHLY
 from medgen_pipeline_tests.ncbi_double import NcbiDouble, instead, ncbi_double, publish, status
 

@@ -26,10 +26,10 @@ from medgen_pipeline.loading.gates import GateLimits, closed_gates
 from medgen_pipeline.rows.framing import FramedFile
 from medgen_pipeline.testing import Row
 from medgen_pipeline.testing.loads import undone
+from medgen_pipeline_tests.databases import fresh_database
 from medgen_pipeline_tests.integration.support import (
     Deployment,
     Run,
-    fresh_database,
     load_runs,
     mode_of,
     multiset,

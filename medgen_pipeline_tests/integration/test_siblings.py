@@ -23,7 +23,8 @@ from medgen_pipeline.orchestration.resources import MedgenSource
 from medgen_pipeline.orchestration.targets import DatabaseTarget
 from medgen_pipeline.release import SourceMemory, UnusableSourceError
 from medgen_pipeline.settings import Settings
-from medgen_pipeline_tests.integration.support import Run, fresh_database, multiset, publish, rows_of, run_of
+from medgen_pipeline_tests.databases import fresh_database
+from medgen_pipeline_tests.integration.support import Run, multiset, publish, rows_of, run_of
 from medgen_pipeline_tests.loaders.support import query
 
 MIM2GENE, CONDITIONS = table_by_name("mim2gene_medgen"), table_by_name("gene_condition_source_id")

@@ -10,7 +10,7 @@ from medgen_pipeline.loaders import statement as sql
 from medgen_pipeline.loaders.postgres.config import PostgresConfig
 from medgen_pipeline.loaders.postgres.session import PostgresSession
 from medgen_pipeline.loaders.sql.query import QueryPlace
-from medgen_pipeline_tests.integration.support import fresh_database
+from medgen_pipeline_tests.databases import fresh_database
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.redshift_support import ROLE, GatedRedshift
 from medgen_pipeline_tests.loaders.support import new_loader

@@ -13,7 +13,7 @@ import pytest
 from medgen_pipeline.catalog import table_by_name
 from medgen_pipeline.demo.sample_release import write_sample
 from medgen_pipeline.release import Archive
-from medgen_pipeline_tests.integration.support import fresh_database
+from medgen_pipeline_tests.databases import fresh_database
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.support import new_loader
 from medgen_pipeline_tests.redgate.gate import Gate
