@@ -1,12 +1,14 @@
 """The page of a report as people use it: search, choose, on a phone, in the dark, by keyboard, without a network."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from medgen_pipeline.access.report.facts import Fact, Item
 from medgen_pipeline.access.report.page import write_page
@@ -14,7 +16,8 @@ from medgen_pipeline_tests.reports import HOSTILE, UNTIL, report_of, sample_repo
 
 pytestmark = pytest.mark.ui
 
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 375, "height": 812}
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 375, "height": 812}
 
 
 @pytest.fixture(autouse=True)
@@ -50,25 +53,40 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def opened(
-    browser: Browser, path: Path, *, state: str = "", dark: bool = False, phone: bool = False
-) -> Iterator[Shown]:
-    """The page in a window of its own, in which no error may occur."""
-    page = browser.new_page(viewport=PHONE if phone else DESKTOP, color_scheme="dark" if dark else "light")  # type: ignore[arg-type]  # two numbers
+@pytest.fixture(scope="module")
+def tab(browser: Browser) -> Iterator[Page]:
+    """One for all tests: a new one takes as long as most of them. Each begins with nothing in it."""
+    page = browser.new_page()
+    yield page
+    page.close()
+
+
+@contextmanager
+def opened(tab: Page, path: Path, *, state: str = "", dark: bool = False, phone: bool = False) -> Iterator[Shown]:
+    """The page in a window, in which no error may occur."""
+    tab.goto("about:blank")
+    tab.set_viewport_size(PHONE if phone else DESKTOP)
+    tab.emulate_media(color_scheme="dark" if dark else "light")
     requests: list[str] = []
     complaints: list[str] = []
-    page.on("request", lambda request: requests.append(request.url))
-    page.on("console", lambda said: complaints.append(said.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(f"{path.as_uri()}{state}")
-    yield Shown(page, requests)
-    page.close()
+    listeners: dict[str, Callable[[Any], None]] = {
+        "request": lambda request: requests.append(request.url),
+        "console": lambda said: complaints.append(said.text),
+        "pageerror": lambda error: complaints.append(str(error)),
+    }
+    for event, listener in listeners.items():
+        tab.on(event, listener)  # type: ignore[call-overload]  # one of its words
+    tab.goto(f"{path.as_uri()}{state}")
+    yield Shown(tab, requests)
+    for event, listener in listeners.items():
+        tab.remove_listener(event, listener)
     assert complaints == []
 
 
 @pytest.fixture
-def shown(browser: Browser, written: Path) -> Iterator[Shown]:
-    yield from opened(browser, written)
+def shown(tab: Page, written: Path) -> Iterator[Shown]:
+    with opened(tab, written) as made:
+        yield made
 
 
 def test_the_page_asks_nobody_for_anything(shown: Shown, written: Path) -> None:
@@ -114,18 +132,16 @@ def test_a_search_finds_in_all_topics_what_a_row_shows_whatever_its_case(shown: 
     expect(page.locator(".topic:visible")).to_have_count(8)
 
 
-def test_a_topic_is_chosen_by_its_number_and_is_part_of_the_address(
-    shown: Shown, browser: Browser, written: Path
-) -> None:
+def test_a_topic_is_chosen_by_its_number_and_is_part_of_the_address(shown: Shown, tab: Page, written: Path) -> None:
     page = shown.page
     page.get_by_role("button", name="Genes").click()
     expect(page.get_by_label("Topic")).to_have_value("genes")
     expect(page.locator(".topic:visible h2")).to_have_text(["Genes 15"])
     page.get_by_label("Search").fill("syndrome")
     expect(page).to_have_url(re.compile("#topic=genes&q=syndrome$"))
-    for again in opened(browser, written, state="#topic=genes&q=syndrome"):
-        expect(again.page.get_by_label("Search")).to_have_value("syndrome")
-        expect(again.page.locator(".topic:visible")).to_have_count(1)
+    with opened(tab, written, state="#topic=genes&q=syndrome"):
+        expect(page.get_by_label("Search")).to_have_value("syndrome")
+        expect(page.locator(".topic:visible")).to_have_count(1)
     page.get_by_role("button", name="Genes").click()
     expect(page.get_by_label("Topic")).to_have_value("")
 
@@ -157,9 +173,9 @@ def test_the_page_is_used_by_keyboard(shown: Shown) -> None:
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("phone", [False, True], ids=["desktop", "phone"])
 def test_nothing_is_wider_than_the_window_and_text_stands_out(
-    browser: Browser, written: Path, dark: bool, phone: bool
+    tab: Page, written: Path, dark: bool, phone: bool
 ) -> None:
-    for shown in opened(browser, written, dark=dark, phone=phone):
+    with opened(tab, written, dark=dark, phone=phone) as shown:
         page = shown.page
         assert page.evaluate("document.documentElement.scrollWidth") <= (PHONE if phone else DESKTOP)["width"]
         wide = page.evaluate(
@@ -201,7 +217,7 @@ def luminance(color: str) -> float:
     return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
-def test_a_hostile_name_is_text_and_nothing_else(browser: Browser, tmp_path: Path) -> None:
+def test_a_hostile_name_is_text_and_nothing_else(tab: Page, tmp_path: Path) -> None:
     fact = Fact(HOSTILE, HOSTILE, HOSTILE)
     topics = [
         topic("new disease", [Item("C1", HOSTILE, 1)]),
@@ -211,7 +227,7 @@ def test_a_hostile_name_is_text_and_nothing_else(browser: Browser, tmp_path: Pat
     ]
     path = tmp_path / "hostile.html"
     write_page(report_of(topics), path)
-    for shown in opened(browser, path):  # an alert would be a dialog that nobody closes
+    with opened(tab, path) as shown:  # an alert would be a dialog that nobody closes
         assert shown.page.locator("script").count() == 2
         assert shown.page.locator("img").count() == 0
         assert HOSTILE.split()[0] in shown.section("new disease").rows[0]
