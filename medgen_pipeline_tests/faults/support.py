@@ -439,11 +439,12 @@ class Observer:
         )
 
     def wait_until(self, condition: Callable[[], object]) -> None:
-        """Look again and again; the limit only ends a test that would hang."""
-        deadline = time.monotonic() + 120
+        """Look again and again, less often the longer it takes; the limit only ends a test that would hang."""
+        deadline, pause = time.monotonic() + 120, 0.005
         while not condition():
             assert time.monotonic() < deadline, self.backends()
-            time.sleep(0.005)
+            time.sleep(pause)
+            pause = min(1.2 * pause, 0.2)
 
     def wait_for_a_blocked_load(self) -> None:
         """Until a load waits for a lock inside the server."""

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty
 
@@ -40,46 +41,58 @@ def gone():
 def after_it(): ...
 
 executor = step_processes.configured({{"preload_modules": ["location"]}})
-defs = dg.Definitions(assets=[steady, again, gone, after_it], executor=executor)
+steady_job = dg.define_asset_job("steady_job", selection=[steady])
+defs = dg.Definitions(assets=[steady, again, gone, after_it], jobs=[steady_job], executor=executor)
 """
 
 
+MATERIALIZE = ["asset", "materialize", "-m", "location", "--select"]
 # A launched run is one of a code server, as the UI and the daemon start them.
-MATERIALIZE = ["asset", "materialize", "-m", "location", "--select", "*"]
-LAUNCH = ["job", "launch", "-m", "location", "-j", "__ASSET_JOB"]
+LAUNCH = ["job", "launch", "-m", "location", "-j"]
 INSTANCE = """
 telemetry: {enabled: false}
 run_coordinator: {module: dagster._core.run_coordinator, class: DefaultRunCoordinator}
 """
 
 
-@pytest.mark.parametrize(
-    ("command", "threads", "copied"),
-    [(MATERIALIZE, 0, sys.platform == "linux"), (LAUNCH, 0, sys.platform == "linux"), (MATERIALIZE, 1, False)],
-    ids=["by command", "by a code server", "unknown threads"],
-)
-def test_a_killed_step_is_a_failure_of_its_own_and_the_others_are_made(
-    commands: Path, tmp_path: Path, command: list[str], threads: int, copied: bool
-) -> None:
-    (tmp_path / "location.py").write_text(LOCATION.format(threads=threads))
-    (tmp_path / "dagster.yaml").write_text(INSTANCE)
-    environment = {**os.environ, "DAGSTER_HOME": str(tmp_path), "PYTHONPATH": f"{tmp_path}:{PROJECT}"}
+def run_of(location: Path, commands: Path, command: list[str], threads: int = 0) -> Iterator[dg.DagsterEvent]:
+    """The events of the run that a command leads to."""
+    (location / "location.py").write_text(LOCATION.format(threads=threads))
+    (location / "dagster.yaml").write_text(INSTANCE)
     done = subprocess.run(
         [str(commands / "dagster"), *command],
-        cwd=tmp_path,
-        env=environment,
+        cwd=location,
+        env={**os.environ, "DAGSTER_HOME": str(location), "PYTHONPATH": f"{location}:{PROJECT}"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == (command is MATERIALIZE), done.stderr
-    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+    with dg.DagsterInstance.from_config(str(location)) as instance:
         (record,) = instance.get_run_records()
-        run_id = record.dagster_run.run_id
         deadline = time.monotonic() + 120
-        while not instance.get_run_records()[0].dagster_run.is_finished and time.monotonic() < deadline:
+        while not instance.get_run_records()[0].dagster_run.is_finished:
+            assert time.monotonic() < deadline, done.stderr
             time.sleep(0.1)
-        events = [entry.dagster_event for entry in instance.all_logs(run_id) if entry.dagster_event]
+        for entry in instance.all_logs(record.dagster_run.run_id):
+            if entry.dagster_event:
+                yield entry.dagster_event
+
+
+def assert_a_process_of_its_own(events: list[dg.DagsterEvent], *, copied: bool) -> None:
+    """That ``steady`` had one, which had not loaded the code location again; a copy of the run's, or of another."""
+    made = next(event for event in events if event.is_step_materialization and event.step_key == "steady")
+    metadata = made.step_materialization_data.materialization.metadata
+    process, loaded_by = metadata["process"].value, metadata["loaded_by"].value
+    assert process != loaded_by
+    run = next(event for event in events if (event.message or "").startswith("Executing steps using"))
+    assert (f"pid: {loaded_by})" in (run.message or "")) is copied
+
+
+@pytest.mark.parametrize("threads", [0, 1], ids=["copied from the run", "with unknown threads"])
+def test_a_killed_step_is_a_failure_of_its_own_and_the_others_are_made(
+    commands: Path, tmp_path: Path, threads: int
+) -> None:
+    events = list(run_of(tmp_path, commands, [*MATERIALIZE, "*"], threads))
     ended = {(event.step_key, event.event_type) for event in events}
     kinds = dg.DagsterEventType
     assert {step for step, kind in ended if kind is kinds.STEP_SUCCESS} == {"steady", "again"}
@@ -87,12 +100,12 @@ def test_a_killed_step_is_a_failure_of_its_own_and_the_others_are_made(
     assert {step for step, kind in ended if kind is kinds.STEP_FAILURE} == {"gone"}
     assert "after_it" not in {step for step, kind in ended if kind is kinds.STEP_START}
     assert any(event.step_key == "gone" and "signal 9 (SIGKILL)" in (event.message or "") for event in events)
-    made = next(event for event in events if event.is_step_materialization and event.step_key == "steady")
-    metadata = made.step_materialization_data.materialization.metadata
-    process, loaded_by = metadata["process"].value, metadata["loaded_by"].value
-    assert process != loaded_by, "a process of its own that has not loaded the code location again"
-    run = next(event for event in events if (event.message or "").startswith("Executing steps using"))
-    assert (f"pid: {loaded_by})" in (run.message or "")) is copied
+    assert_a_process_of_its_own(events, copied=sys.platform == "linux" and not threads)
+
+
+def test_a_run_of_a_code_server_s_is_copied_although_it_has_threads(commands: Path, tmp_path: Path) -> None:
+    events = list(run_of(tmp_path, commands, [*LAUNCH, "steady_job"]))
+    assert_a_process_of_its_own(events, copied=sys.platform == "linux")
 
 
 def test_a_step_with_much_to_tell_is_not_held_up_by_one_with_nothing_to_tell() -> None:
