@@ -60,7 +60,10 @@ def weeks(
         query(dsn, "CREATE SCHEMA as_of_base")
         for table in CURATED_TABLES:
             query(dsn, f"CREATE TABLE as_of_base.{table.name} AS TABLE medgen.{table.name}")
-        runs += [deployment.materialize(folder / release) for release in (BASE, SUCCESSOR)]
+        runs += [
+            replace(deployment, checks=False).materialize(folder / BASE),
+            deployment.materialize(folder / SUCCESSOR),
+        ]
         assert all(run.success for run in runs), [run.failure for run in runs]
         yield Weeks(deployment, folder, runs[0], runs[1], runs[2])
 
@@ -115,7 +118,7 @@ def test_the_data_version_of_a_table_depends_on_its_own_upstream_alone(
 
 def test_every_rule_is_checked_by_the_job_and_holds_on_the_sample(weeks: Weeks) -> None:
     rules = {f"{table.name}.{rule.name}" for table in CURATED_TABLES for rule in table.rules}
-    for run in (weeks.first, weeks.again, weeks.successor):
+    for run in (weeks.first, weeks.successor):
         assert rules <= set(run.checks)
         assert [name for name in rules if not run.checks[name].passed] == []
 
