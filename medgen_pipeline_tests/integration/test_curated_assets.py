@@ -435,8 +435,20 @@ def test_rules_of_a_table_that_was_never_made_warn_and_drift_of_a_made_one_is_fo
 ) -> None:
     write_sample(tmp_path / BASE, scale=0.05)
     deployment = Deployment(database, tmp_path / "home", instance)
-    job = deployment.definitions((tmp_path / BASE).as_uri()).resolve_job_def("check_medgen")
     parent = curated("concept_parent")
+    checks = {
+        dg.AssetCheckKey(dg.AssetKey(["medgen", table]), check)
+        for table, check in (
+            ("concept_ancestor", "no_cycle"),
+            ("concept_parent", "production_equals_file"),
+            ("concept_parent", "parents_are_above"),
+        )
+    }
+    job = (
+        deployment.definitions((tmp_path / BASE).as_uri())
+        .resolve_job_def("check_medgen")
+        .get_subset(asset_selection=set(), asset_check_selection=checks)
+    )
     assert deployment.materialize(tmp_path / BASE, MGREL, NAMES, parent).success
     query(database, "UPDATE medgen.concept_parent SET source = 'edited' WHERE cui = 'C0013581'")
     result = job.execute_in_process(instance=instance, raise_on_error=False)
