@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from medgen_pipeline.demo.sample_release import write_sample
-from medgen_pipeline_tests.integration.support import fresh_database
+from medgen_pipeline_tests.databases import fresh_database
 from medgen_pipeline_tests.loaders.cases import skip_what_others_stand_for
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
