@@ -1,23 +1,14 @@
 """What tests of several modules load: warehouses for curated tables, and small releases."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from medgen_pipeline.demo.sample_release import write_sample
-from medgen_pipeline_tests.databases import fresh_database
 from medgen_pipeline_tests.loaders.cases import skip_what_others_stand_for
 from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
 from medgen_pipeline_tests.loaders.redshift_support import GatedRedshift
-from medgen_pipeline_tests.loaders.support import new_loader, query
-
-
-@pytest.fixture(scope="module")
-def own_database(postgres_server: str) -> Iterator[str]:
-    """A database for a module's tests: to empty it takes a third of the time of a new one."""
-    with fresh_database(postgres_server) as database:
-        yield database
+from medgen_pipeline_tests.loaders.support import new_loader
 
 
 @pytest.fixture(params=["postgres", "redshift"])
@@ -29,10 +20,7 @@ def curated_warehouse(request: pytest.FixtureRequest) -> CuratedWarehouse:
             skip_what_others_stand_for(request, {name: ("postgres",)})
         redshift: GatedRedshift = request.getfixturevalue("redshift")
         return CuratedWarehouse(redshift.new_loader, redshift.database)
-    database: str = request.getfixturevalue("own_database")
-    query(
-        database, "DROP SCHEMA IF EXISTS medgen, medgen_staging, medgen_changes, medgen_audit, medgen_history CASCADE"
-    )
+    database: str = request.getfixturevalue("database")
     return CuratedWarehouse(lambda: new_loader(database), database)
 
 
