@@ -197,16 +197,13 @@ class HistoryContract(Behaviour):
             assert (last.release, last.pinned, first.pinned) == (RELEASES[0], True, False)
             assert Counter(loader.read_as_of(HISTORY, RELEASES[2])) == Counter(releases[2])
 
-    def test_before_the_first_change_a_table_is_what_it_was(self, backend: Backend) -> None:
-        load(backend.new_loader(), NAMES, [A, B])
-        with backend.new_loader() as loader:
-            assert Counter(loader.read_as_of(NAMES, RELEASES[0])) == Counter([A, B])
-            assert list(loader.read_changes(NAMES, RELEASES[0])) == []
-
     def test_the_changes_between_two_releases_are_those_of_the_loads_between(self, backend: Backend) -> None:
-        states: list[list[Row]] = [[A, B], [A, CHANGED_B], [CHANGED_B, D]]
-        for release, rows in zip(RELEASES, states, strict=False):
-            load(backend.new_loader(), NAMES, rows, release)
+        load(backend.new_loader(), NAMES, [A, B])
+        with backend.new_loader() as loader:  # before the first change there is none, and the table is what it was
+            assert list(loader.read_changes(NAMES, RELEASES[0])) == []
+            assert Counter(loader.read_as_of(NAMES, RELEASES[0])) == Counter([A, B])
+        load(backend.new_loader(), NAMES, [A, CHANGED_B], RELEASES[1])
+        load(backend.new_loader(), NAMES, [CHANGED_B, D], RELEASES[2])
         second: list[Row] = [("update_preimage", RELEASES[1], *B), ("update_postimage", RELEASES[1], *CHANGED_B)]
         third: list[Row] = [("delete", RELEASES[2], *A), ("insert", RELEASES[2], *D)]
         with backend.new_loader() as loader:
@@ -223,13 +220,15 @@ class HistoryContract(Behaviour):
             assert changes(RELEASES[2]) == []
             assert changes(RELEASES[0], RELEASES[0]) == []
 
-    def test_a_release_that_was_never_loaded_is_refused_with_the_known_ones(self, backend: Backend) -> None:
+    def test_releases_that_were_never_loaded_or_are_in_the_wrong_order_are_refused(self, backend: Backend) -> None:
         for release, row in zip(RELEASES, (A, B), strict=False):
             load(backend.new_loader(), NAMES, [row], release)
         with backend.new_loader() as loader:
             for read in (loader.read_changes, loader.read_as_of):
                 with pytest.raises(LoaderError, match=f"{RELEASES[1]}, {RELEASES[0]}"):
                     list(read(NAMES, "2025-12-31"))
+            with pytest.raises(LoaderError, match=f"{RELEASES[0]} was loaded before {RELEASES[1]}; swap the two"):
+                list(loader.read_changes(NAMES, RELEASES[1], RELEASES[0]))
 
     def test_a_release_is_not_told_by_a_feed_that_others_have_deleted_from(self, backend: Backend) -> None:
         states: list[list[Row]] = [[A], [A, B], [A, CHANGED_B]]
@@ -256,13 +255,6 @@ class HistoryContract(Behaviour):
         assert not backend.schemas() & {backend.place(part) for part in ("", *_BESIDE)}
         assert backend.left_outside() == []
 
-    def test_releases_in_the_wrong_order_are_refused(self, backend: Backend) -> None:
-        for release, row in zip(RELEASES, (A, B), strict=False):
-            load(backend.new_loader(), NAMES, [row], release)
-        said = f"{RELEASES[0]} was loaded before {RELEASES[1]}; swap the two"
-        with backend.new_loader() as loader, pytest.raises(LoaderError, match=said):
-            list(loader.read_changes(NAMES, RELEASES[1], RELEASES[0]))
-
     def test_a_table_that_was_made_anew_has_no_history_before_that(self, backend: Backend) -> None:
         load(backend.new_loader(), NAMES, [A])
         backend.run("DROP TABLE {production}", NAMES)
@@ -271,15 +263,6 @@ class HistoryContract(Behaviour):
             assert Counter(loader.read_as_of(NAMES, RELEASES[1])) == Counter([A, B])
             with pytest.raises(LoaderError, match="not within reach"):
                 list(loader.read_as_of(NAMES, RELEASES[0]))
-
-    def test_a_table_that_nobody_touched_is_as_left_and_has_no_drift(self, backend: Backend) -> None:
-        for release, rows in zip(RELEASES, (OLD, [*OLD[3:], A]), strict=False):
-            load(backend.new_loader(), NAMES, rows, release)
-            with backend.new_loader() as loader:
-                last = last_of(loader, NAMES)
-                assert loader.is_as_left(NAMES, last)
-                drift = loader.find_drift(NAMES)
-                assert (drift.found, drift.rows, drift.expected_rows) == (False, len(rows), len(rows))
 
     def test_drift_finds_two_rows_that_swapped_values(self, backend: Backend) -> None:
         """Sums over single columns stay as they were, and so does a sum over a hash that is linear in columns."""

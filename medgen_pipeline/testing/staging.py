@@ -15,7 +15,7 @@ from medgen_pipeline.testing.backend import Backend, Row
 from medgen_pipeline.testing.loads import HISTORY, NAMES, PUBMED, A, B, C, begun, canonical, load, signed, start_of
 from medgen_pipeline.testing.tiers import Behaviour
 
-_LARGE_CHUNKS = 640
+_LARGE_CHUNKS = 320
 _LARGE_CHUNK_ROWS = 32  # of 4 KB
 
 

@@ -69,8 +69,9 @@ class TestWithoutDdlInTransactions:
     """What depends on it: scratch tables, a first load, copies that are deleted, columns that change."""
 
     curated = CuratedContract.curated
-    test_a_first_load = ComparisonContract.test_a_first_load_publishes_every_row_and_writes_no_feed
-    test_a_second_load = ComparisonContract.test_a_second_load_says_exactly_what_changed_and_feeds_it
+    test_two_loads = (
+        ComparisonContract.test_a_first_load_publishes_every_row_and_a_second_one_what_changed_with_its_feed
+    )
     test_an_empty_release = ComparisonContract.test_an_empty_release_is_loaded_and_compared
     test_duplicates = ComparisonContract.test_duplicates_of_a_keyless_table_are_counted_one_by_one
     test_a_repeated_key = ComparisonContract.test_an_unproven_key_that_repeats_loses_no_row_and_can_become_unique_again
