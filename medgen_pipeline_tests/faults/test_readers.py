@@ -17,7 +17,7 @@ from medgen_pipeline.loaders import ApplyMode
 from medgen_pipeline_tests.faults.support import PROCESSES, Observer, Scenario, jobs, rows_of
 
 FEWEST_READS = 1_000
-FEWEST_CHANGES = 24
+FEWEST_CHANGES = 16
 NAMES = table_by_name("names")
 VIEWS = """
 CREATE SCHEMA reports;

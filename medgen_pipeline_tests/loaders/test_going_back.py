@@ -55,8 +55,10 @@ def test_a_table_goes_back_three_releases_and_forth_again_whatever_kills_it_on_t
         since = history.last_load().load_id
         statements[release] = history.statements(release)
         history.require(release, since, before)
-    for place in range(PLACES):
-        for release, before in there_and_back:
+    # Through a gate, each way at another place.
+    for turn in range(PLACES if THOROUGHLY or isinstance(backend, PostgresBackend) else 1):
+        for way, (release, before) in enumerate(there_and_back):
+            place = (turn + way) % PLACES
             since = history.last_load().load_id
             history.go_to_and_die(release, at=statements[release] * (2 * place + 1) // (2 * PLACES))
             history.go_to(release)
