@@ -27,18 +27,13 @@ class StagingContract(Behaviour):
         with pytest.raises(ValueError, match="no_such_setting"):
             backend.new_loader(no_such_setting="x")
 
-    @pytest.mark.parametrize(
-        "schema",
-        [
+    def test_a_schema_that_cannot_be_the_tables_is_refused_before_anything_is_opened(self, backend: Backend) -> None:
+        for schema in (
             *("", " medgen", "medgen ", "med\tgen", "med\x00gen", "med%sgen", "pg_medgen", "information_schema"),
             *("medgen_staging", "medgen_changes", "medgen_audit", "medgen_history", "_staging"),
-        ],
-    )
-    def test_a_schema_that_cannot_be_the_tables_is_refused_before_anything_is_opened(
-        self, backend: Backend, schema: str
-    ) -> None:
-        with pytest.raises(ValueError, match=re.escape(repr(schema))):
-            backend.in_schema(schema).new_loader()
+        ):
+            with pytest.raises(ValueError, match=re.escape(repr(schema))):
+                backend.in_schema(schema).new_loader()
 
     def test_a_schema_s_name_leaves_room_for_those_that_go_with_it(self, backend: Backend) -> None:
         longest = backend.new_loader().capabilities.max_identifier_bytes - len("_staging")
