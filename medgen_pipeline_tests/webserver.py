@@ -24,9 +24,15 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    command: Sequence[str], port: int, environment: Mapping[str, str], directory: Path, log: Path
+    command: Sequence[str],
+    port: int,
+    environment: Mapping[str, str],
+    directory: Path,
+    log: Path,
+    *,
+    ended_by: signal.Signals = signal.SIGINT,
 ) -> Iterator[str]:
-    """Run a command that ends in ``dagster dev`` on ``port``; the UI's address. It is ended by Ctrl-C, as by a user."""
+    """Run a command that ends in a webserver on ``port``; the UI's address. It is ended by Ctrl-C, as by a user."""
     address = f"http://127.0.0.1:{port}"
     with log.open("wb") as output:
         leader = subprocess.Popen(
@@ -42,7 +48,7 @@ def running(
             _wait_for(address, leader, log.read_text)
             yield address
         finally:
-            _end_session(leader)
+            _end_session(leader, ended_by)
 
 
 def _wait_for(address: str, leader: "subprocess.Popen[bytes]", log: Callable[[], str]) -> None:
@@ -57,10 +63,10 @@ def _wait_for(address: str, leader: "subprocess.Popen[bytes]", log: Callable[[],
     pytest.fail(f"the UI did not answer:\n{log()}")
 
 
-def _end_session(leader: "subprocess.Popen[bytes]") -> None:
-    """End every process of a session: by Ctrl-C's signal first, whatever is left after half a minute by force."""
+def _end_session(leader: "subprocess.Popen[bytes]", ended_by: signal.Signals) -> None:
+    """End every process of a session by a signal, and whatever is left after half a minute by force."""
     deadline = time.monotonic() + 30
-    for sent in (signal.SIGINT, signal.SIGKILL):
+    for sent in (ended_by, signal.SIGKILL):
         try:
             os.killpg(leader.pid, sent)
             while time.monotonic() < deadline:
