@@ -88,11 +88,8 @@ def assert_a_process_of_its_own(events: list[dg.DagsterEvent], *, copied: bool) 
     assert (f"pid: {loaded_by})" in (run.message or "")) is copied
 
 
-@pytest.mark.parametrize("threads", [0, 1], ids=["copied from the run", "with unknown threads"])
-def test_a_killed_step_is_a_failure_of_its_own_and_the_others_are_made(
-    commands: Path, tmp_path: Path, threads: int
-) -> None:
-    events = list(run_of(tmp_path, commands, [*MATERIALIZE, "*"], threads))
+def test_a_killed_step_is_a_failure_of_its_own_and_the_others_are_made(commands: Path, tmp_path: Path) -> None:
+    events = list(run_of(tmp_path, commands, [*MATERIALIZE, "*"]))
     ended = {(event.step_key, event.event_type) for event in events}
     kinds = dg.DagsterEventType
     assert {step for step, kind in ended if kind is kinds.STEP_SUCCESS} == {"steady", "again"}
@@ -100,7 +97,17 @@ def test_a_killed_step_is_a_failure_of_its_own_and_the_others_are_made(
     assert {step for step, kind in ended if kind is kinds.STEP_FAILURE} == {"gone"}
     assert "after_it" not in {step for step, kind in ended if kind is kinds.STEP_START}
     assert any(event.step_key == "gone" and "signal 9 (SIGKILL)" in (event.message or "") for event in events)
-    assert_a_process_of_its_own(events, copied=sys.platform == "linux" and not threads)
+    assert_a_process_of_its_own(events, copied=sys.platform == "linux")
+
+
+def test_a_run_with_unknown_threads_is_not_copied_and_a_killed_step_is_a_failure_of_its_own(
+    commands: Path, tmp_path: Path
+) -> None:
+    events = list(run_of(tmp_path, commands, [*MATERIALIZE, "key:steady or key:gone"], threads=1))
+    ended = {(event.step_key, event.event_type) for event in events}
+    assert {("steady", dg.DagsterEventType.STEP_SUCCESS), ("gone", dg.DagsterEventType.STEP_FAILURE)} <= ended
+    assert any(event.step_key == "gone" and "signal 9 (SIGKILL)" in (event.message or "") for event in events)
+    assert_a_process_of_its_own(events, copied=False)
 
 
 def test_a_run_of_a_code_server_s_is_copied_although_it_has_threads(commands: Path, tmp_path: Path) -> None:
