@@ -74,7 +74,7 @@ def test_a_password_in_a_malformed_url_is_left_nowhere(
     with dg.DagsterInstance.local_temp(str(instance_home)) as instance:
         for url in [fault.format(scheme) for scheme, fault in zip(schemes, FAULTS, strict=True)]:
             monkeypatch.setenv(variable, url)
-            definitions = build_definitions(environment=settings | {variable: url})
+            definitions = build_definitions(tables=["names"], curated=False, environment=settings | {variable: url})
             job = definitions.resolve_job_def("refresh_medgen")
             names = [dg.AssetKey(["medgen", "names"])]
             run = job.execute_in_process(instance=instance, asset_selection=names, raise_on_error=False)
