@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from medgen_pipeline.catalog import TABLES, SourceTable
+from medgen_pipeline.catalog import SourceTable
 from medgen_pipeline.loaders import LoaderError, LoadRecord, Strategy
 from medgen_pipeline.loading.file_load import load_table
 from medgen_pipeline.loading.load import LoadOptions, PinnedError
@@ -18,7 +18,7 @@ from medgen_pipeline.testing.files import OPEN_GATES
 from medgen_pipeline.testing.loads import HISTORY, NAMES, RELEASES, differences
 from medgen_pipeline_tests.faults.support import publish, rows_of
 from medgen_pipeline_tests.loaders.cases import THOROUGH, THOROUGHLY, skip_what_others_stand_for
-from medgen_pipeline_tests.loaders.curated_support import CuratedWarehouse
+from medgen_pipeline_tests.loaders.curated_support import READ, CuratedWarehouse
 from medgen_pipeline_tests.loaders.going_back import History
 from medgen_pipeline_tests.loaders.support import PostgresBackend, new_loader
 
@@ -204,8 +204,8 @@ def test_curated_tables_follow_their_tables_back_and_equal_their_rebuild(
         warehouse.bring_to(release, archive)
         warehouse.make_all()
         with new_loader(database) as loader:
-            loads[release.name] = {table.name: loader.last_load(table) for table in TABLES}
-    for table in TABLES:
+            loads[release.name] = {table.name: loader.last_load(table) for table in READ}
+    for table in READ:
         first = loads[samples[0].name][table.name]
         assert first is not None
         undo(new_loader(database), table, first)
