@@ -10,8 +10,8 @@ from typing import Any
 from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.runs.sqlite import sqlite_run_storage
 from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
+from dagster._core.storage.sql import create_engine
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
-from sqlalchemy import Engine, NullPool, create_engine
 
 # Runs, schedules, assets, and a file of events for each run that is at work.
 _FILES = 16
@@ -23,11 +23,12 @@ def keep_engines() -> None:
         module.create_engine = _engine_of  # type: ignore[attr-defined]  # not for others
 
 
-def _engine_of(url: str, **_: Any) -> Engine:
+def _engine_of(url: str, **_: Any) -> Any:
     """With Dagster's own options for events, whatever it asks for."""
     return _kept(url)
 
 
 @lru_cache(maxsize=_FILES)
-def _kept(url: str) -> Engine:
-    return create_engine(url, poolclass=NullPool, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
+def _kept(url: str) -> Any:
+    no_pool = sqlite_event_log.NullPool  # type: ignore[attr-defined]  # Dagster's own import
+    return create_engine(url, poolclass=no_pool, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
