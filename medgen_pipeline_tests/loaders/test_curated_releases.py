@@ -42,9 +42,10 @@ def test_real_releases_pass_every_check_and_curated_tables_that_follow_them_equa
     reasons = {name: result.strategy_reason for name, result in followed.items()}
     assert [name for name, reason in reasons.items() if not reason.startswith(("followed", "nothing"))] == []
     assert sum(reason.startswith("followed") for reason in reasons.values()) == 9
-    warehouse.bring_to(real_releases / "2025-09-06", archive, READ[0])
-    failed = {name for name, finding in findings(warehouse) if not finding.passed}
-    assert failed == {"names: row_count_within_history"}  # four years lie between; the bounds are for weeks
+    if THOROUGHLY:
+        warehouse.bring_to(real_releases / "2025-09-06", archive, READ[0])
+        failed = {name for name, finding in findings(warehouse) if not finding.passed}
+        assert failed == {"names: row_count_within_history"}  # four years lie between; the bounds are for weeks
 
 
 def findings(warehouse: CuratedWarehouse) -> Iterator[tuple[str, Finding]]:
