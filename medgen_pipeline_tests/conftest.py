@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from medgen_pipeline.demo.embedded_postgres import TEST_SETTINGS, EmbeddedPostgr
 from medgen_pipeline.urls import split_url
 from medgen_pipeline_tests.databases import fresh_database
 from medgen_pipeline_tests.folders import short_lived
-from medgen_pipeline_tests.programs import programs
+from medgen_pipeline_tests.programs import serving, write_programs
 
 if TYPE_CHECKING:
     from medgen_pipeline_tests.dbxgate.backend import GatedDatabricks
@@ -33,13 +34,23 @@ if TYPE_CHECKING:
 _REAL_RELEASES = Path(__file__).parents[2] / "shared" / "real"
 
 
-def pytest_configure() -> None:
+_PROGRAMS = "MEDGEN_TEST_PROGRAMS"
+"""For pytest-xdist's workers: where the process is that programs are copies of, one for all of them."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """Let Ctrl-C reach what tests start: under nohup or behind a script's &, it is ignored, and that is inherited.
 
     And have the garbage collector seldom look through what imports make, which took it a fifth of the collection.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.set_threshold(50_000, 20, 100)
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        folder = short_lived("medgen-")
+        stack.callback(shutil.rmtree, folder)
+        os.environ[_PROGRAMS] = stack.enter_context(serving(folder))
 
 
 # Tests that ask for the fixture ``demo``, which takes as long as many tests.
@@ -125,9 +136,10 @@ def postgres_server() -> Iterator[str]:
 def commands() -> Iterator[Path]:
     """The folder ``.venv/bin`` of an installation, with programs that start at once."""
     folder = short_lived("medgen-")
+    of_all = os.environ.get(_PROGRAMS)
     try:
-        with programs(folder) as made:
-            yield made
+        with nullcontext(of_all) if of_all else serving(folder) as address:
+            yield write_programs(folder, address)
     finally:
         shutil.rmtree(folder)
 

@@ -60,10 +60,9 @@ with socket.socket(socket.AF_UNIX) as server:
 """
 
 
-@contextmanager
-def programs(folder: Path) -> Iterator[Path]:
-    """A folder with the programs, made below ``folder``, which has a short name."""
-    address, made = str(folder / "programs"), folder / ".venv" / "bin"
+def write_programs(folder: Path, address: str) -> Path:
+    """A folder below ``folder`` with the programs, which ask the process at ``address``."""
+    made = folder / ".venv" / "bin"
     made.mkdir(parents=True)
     texts = {
         name: _CLIENT.format(python=sys.executable, address=address, module=module) for name, module in PROGRAMS.items()
@@ -71,6 +70,13 @@ def programs(folder: Path) -> Iterator[Path]:
     for name, text in (*texts.items(), ("python", _PYTHON.format(python=sys.executable))):
         (made / name).write_text(text)
         (made / name).chmod(0o755)
+    return made
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """The process that programs are copies of; the address of its socket in ``folder``, which has a short name."""
+    address = str(folder / "programs")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(address)
         server.listen()
@@ -79,7 +85,7 @@ def programs(folder: Path) -> Iterator[Path]:
             [sys.executable, "-m", __name__, str(server.fileno())], stdin=subprocess.PIPE, pass_fds=[server.fileno()]
         )
     try:
-        yield made
+        yield address
     finally:
         copied.communicate()
 

@@ -86,10 +86,16 @@ class Following:
         self.ncbi.seen.clear()
         return self.daemon.tick(self.now, run=run)
 
-    def settle(self) -> list[Tick]:
-        """Ticks for an hour and a quarter; those that asked for something."""
-        ticks = [self.tick() for _ in range(5)]
-        return [tick for tick in ticks if tick.requests]
+    def settle(self, *, run: bool = True) -> list[Tick]:
+        """Ticks for an hour and a quarter; those that asked for something. That is loaded, or Dagster thinks so."""
+        ticks = []
+        for _ in range(5):
+            tick = self.tick(run=run)
+            if tick.requests:
+                ticks.append(tick)
+            if tick.requests and not run:
+                self.loaded_for_dagster(tick, [table for table in SERVED if f"medgen/{table.name}" in tick.assets])
+        return ticks
 
     def refuse(self, *tables: SourceTable) -> None:
         """Let a page come in place of the next download of these files, so that their loads fail without retries."""
@@ -513,7 +519,7 @@ def test_a_run_that_is_not_finished_is_waited_for(follow: Following, state: dg.D
     assert f"Run {run.run_id} (refresh_medgen, " in ticks[-1].skipped
     assert "terminate it" in ticks[-1].skipped
     follow.deployment.instance.report_run_canceled(run)
-    assert len(follow.settle()) == 1
+    assert len(follow.settle(run=False)) == 1
 
 
 # --- what may go wrong at the source ---
@@ -528,7 +534,7 @@ def test_an_outage_is_a_reason_to_skip_that_says_since_when(follow: Following) -
     assert "the server answered 500" in second.skipped
     assert "Unreachable since 2026-01-07 17:30 UTC" in second.skipped
     assert "A release is being published" in third.skipped
-    assert len(follow.settle()) == 1
+    assert len(follow.settle(run=False)) == 1
 
 
 def test_a_server_that_asks_for_patience_is_not_asked_again_in_the_same_tick(follow: Following) -> None:
@@ -541,7 +547,7 @@ def test_an_outage_in_the_middle_of_a_look_is_a_reason_to_skip(follow: Following
     follow.publish(2)
     follow.ncbi.inject(status(502), on="HEAD", of="MERGED.RRF.gz")
     assert "MERGED.RRF.gz: the server answered 502" in follow.tick().skipped
-    assert len(follow.settle()) == 1
+    assert len(follow.settle(run=False)) == 1
 
 
 def test_nobody_listening_is_a_reason_to_skip(follow: Following) -> None:
@@ -568,7 +574,9 @@ def test_a_listing_that_cannot_be_read_is_replaced_by_asking_for_each_file(follo
         follow.ncbi.inject(*[answer] * 9, of="")
         skipped = follow.tick(MINUTE).skipped
         assert "cannot be read, so every file was asked for by itself. NCBI may have changed it" in skipped
-    assert [tick.assets for tick in follow.settle()] == [["medgen/medgen_sources", "medgen/merged", "medgen/names"]]
+    assert [tick.assets for tick in follow.settle(run=False)] == [
+        ["medgen/medgen_sources", "medgen/merged", "medgen/names"]
+    ]
 
 
 @pytest.mark.parametrize(
@@ -626,7 +634,7 @@ def test_a_listing_cut_short_is_a_reason_to_skip(follow: Following) -> None:
     follow.publish(2)
     follow.ncbi.inject(cut_after(300), of="")
     assert "cannot be reached (" in follow.tick().skipped
-    assert len(follow.settle()) == 1
+    assert len(follow.settle(run=False)) == 1
 
 
 def test_a_listing_that_trickles_in_is_a_reason_to_skip(follow: Following, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -741,7 +749,7 @@ def test_a_source_whose_clock_is_wrong_is_followed_all_the_same(follow: Followin
     assert all("A release is being published" in tick.skipped for tick in waiting)
     if ahead < timedelta():
         follow.now += DAY  # older than what is loaded
-    assert len(follow.settle()) == 1
+    assert len(follow.settle(run=False)) == 1
     skipped = follow.tick().skipped
     assert "The clocks of this machine" in skipped
     assert f"differ by {abs(ahead) // MINUTE} minutes" in skipped
@@ -847,4 +855,4 @@ def test_nothing_is_asked_for_while_the_warehouse_cannot_say_what_is_pinned(foll
         tick = follow.tick(HOUR)
     assert tick.requests == ()
     assert "the warehouse cannot say which tables are pinned" in tick.skipped
-    assert len(follow.settle()) == 1
+    assert len(follow.settle(run=False)) == 1

@@ -33,6 +33,8 @@ READ = tuple(
         upstream for table in CURATED_TABLES for upstream in upstream_of(table) if isinstance(upstream, SourceTable)
     )
 )
+# Those that rows are made from; of the others the report reads the loads alone.
+ROWS_FROM = tuple(table for table in READ if any(table.name in one.query.rows_of for one in CURATED_TABLES))
 
 
 def curated(name: str) -> CuratedTable:
