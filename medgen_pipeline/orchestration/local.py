@@ -57,10 +57,10 @@ def open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
     """
     if not home.is_dir():  # Dagster would make it
         raise LocalRunError(f"Dagster cannot use its DAGSTER_HOME: {home} is not a directory.")
-    keep_engines()
     try:
         _require_answer(home)
         with _instance(home) as instance:
+            keep_engines()
             yield instance
     except _storage_errors() as error:
         reason = getattr(error, "orig", None) or error  # without the statement and its background

@@ -21,4 +21,5 @@ def test_each_file_of_an_instance_has_one_engine_with_no_connection_while_nobody
         opened = [str(file.readlink()) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
     assert not any(name.startswith(str(tmp_path)) for name in opened)
     used = engines._kept.cache_info()
-    assert used.misses == len(list(tmp_path.rglob("*.db"))) < used.hits
+    # That of the schedules was asked for while the instance was opened, and not again.
+    assert used.misses == len([file for file in tmp_path.rglob("*.db") if file.stem != "schedules"]) < used.hits

@@ -1,7 +1,7 @@
-"""Which cases of the contract run through a gate.
+"""Which cases of the contract run on backends whose loads take long: through a gate, and on DuckDB.
 
-Through a gate a load takes several times as long as on the database behind it, which is one that the contract is held
-against by itself. Of tests that repeat one behaviour on other tables or values, some cases stand for all of them there.
+PostgreSQL, which the contract is held against by itself, has them all. Of tests that repeat one behaviour on other
+tables or values, some cases stand for all of them there.
 """
 
 import os

@@ -468,9 +468,9 @@ def test_iam_credentials_are_fetched_for_each_connection(
     assert len(httpserver.log) == 3  # work, lock, audit
 
 
-def test_importing_the_package_and_its_loaders_needs_no_boto3() -> None:
+def test_importing_the_package_and_its_loaders_needs_neither_boto3_nor_sqlalchemy() -> None:
     code = (
         "import sys, medgen_pipeline.definitions, medgen_pipeline.loaders.redshift\n"
-        "assert not {'boto3', 'botocore'} & set(sys.modules), sorted(sys.modules)"
+        "assert not {'boto3', 'botocore', 'sqlalchemy'} & set(sys.modules), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
