@@ -23,6 +23,8 @@ from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.child_process_executor import ChildProcessCommand
 from dagster._core.executor.multiprocess import MultiprocessExecutor
 
+from medgen_pipeline.orchestration.engines import close_connections, connections_kept
+
 # Linux lists the threads here, also those that Python does not know of.
 _THREADS = Path("/proc/self/task")
 # What Dagster has at work in a run that a code server started (verified on 1.13.27): one thread waits to be told to
@@ -64,7 +66,8 @@ class _StepProcesses(MultiprocessExecutor):
             # Where Dagster's executor looks for the start method that it was told.
             contexts[_COPY] = Copies(plan_context.instance)
             self._start_method = _COPY
-        return super().execute(plan_context, execution_plan)
+        with connections_kept():
+            yield from super().execute(plan_context, execution_plan)
 
 
 def can_be_copied() -> bool:
@@ -130,7 +133,11 @@ class _Events(Queue):  # type: ignore[type-arg]  # no generic class when it runs
 def _run(instance: dg.DagsterInstance, target: Callable[..., object], args: tuple[Any, ChildProcessCommand]) -> None:
     """In the copy: the instance that the run has opened is open, and Dagster need not open it again.
 
-    No connection is shared: Dagster's storages, SQLite and PostgreSQL, make one for each use.
+    No connection is shared: what the run keeps was closed before the copy, and PostgreSQL's storage makes one for each
+    use.
     """
     dg.DagsterInstance.from_ref = staticmethod(lambda _: instance)  # type: ignore[assignment,method-assign]  # until the step ends
-    target(*args)
+    try:
+        target(*args)
+    finally:
+        close_connections()
