@@ -6,6 +6,7 @@ where that is safe, and otherwise of one that has loaded the code location. All 
 interrupts, and that a killed process is one failed step. docs/benchmarks.md compares the executors.
 """
 
+import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection, wait
@@ -66,6 +67,8 @@ class _StepProcesses(MultiprocessExecutor):
             # Where Dagster's executor looks for the start method that it was told.
             contexts[_COPY] = Copies(plan_context.instance)
             self._start_method = _COPY
+            # What is there stays to the run's end: neither the copies nor the end look for garbage in it.
+            gc.freeze()
         with connections_kept():
             yield from super().execute(plan_context, execution_plan)
 
