@@ -9,7 +9,7 @@ import pytest
 
 import medgen_pipeline.catalog.curated as curated_package
 from medgen_pipeline.catalog import CURATED_TABLES, TABLES, CuratedTable, any_table_by_name, table_by_name, upstream_of
-from medgen_pipeline.catalog.curated import concept_xref, sql_files
+from medgen_pipeline.catalog.curated import ALL_TABLES, concept_xref, rows_ahead, sql_files
 from medgen_pipeline.catalog.curated_table import RECENT_PREFIX
 from medgen_pipeline.catalog.query import FEED_PREFIX, LOAD_RUN, Constant, Query, Scratch
 from medgen_pipeline.catalog.sources import medgen
@@ -234,3 +234,9 @@ def test_every_prefix_of_an_identifier_is_spelled_out() -> None:
     (vocabularies,) = concept_xref.TABLE.query.constants
     known = {row[vocabularies.columns.index("prefix")] for row in vocabularies.rows}
     assert known | {"UMLS", "medgen.cid"} == concept_xref.PREFIXES.keys()
+
+
+def test_a_table_begins_before_the_smaller_ones_although_it_reads_curated_tables_alone() -> None:
+    ahead = {table.name: rows_ahead(table) for table in ALL_TABLES}
+    assert ahead["concept_ancestor"] == any_table_by_name("mgrel").typical_rows
+    assert ahead["mgrel"] == ahead["concept_ancestor"] + ahead["concept_parent"]

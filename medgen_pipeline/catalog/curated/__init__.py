@@ -71,12 +71,14 @@ def rows_ahead(table: Table) -> int:
     By the typical rows of NCBI's tables: what has most of them ahead is to begin first. Not by the last run's seconds:
     those of a week in which a file was the same say nothing of the next.
     """
-    read = (table,) if isinstance(table, SourceTable) else _read_by(table)
-    own = max((other.typical_rows for other in read if isinstance(other, SourceTable)), default=0)
     readers = (other for other in CURATED_TABLES if table.name in other.query.tables and other.name != table.name)
-    return own + max(map(rows_ahead, readers), default=0)
+    return _rows_read(table) + max(map(rows_ahead, readers), default=0)
 
 
-def _read_by(table: Table) -> tuple[Table, ...]:
+def _rows_read(table: Table) -> int:
+    """Of the largest of NCBI's tables that it reads; of one that reads curated tables alone, what those read."""
+    if isinstance(table, SourceTable):
+        return table.typical_rows
     names = table.query.tables if isinstance(table, CuratedTable) else ()
-    return tuple(any_table_by_name(name) for name in names if name != table.name)
+    read = [any_table_by_name(name) for name in names if name != table.name]
+    return max(map(_rows_read, [one for one in read if isinstance(one, SourceTable)] or read), default=0)
