@@ -616,6 +616,8 @@ def test_a_normalized_name_is_what_spellings_of_it_have_in_common(curated_wareho
         "Sjo\u0308gren": "sjo\u0308gren",  # letters in two parts stay as they are
         "Charcot-Marie-Tooth disease, type 1A": "charcot marie tooth disease type 1a",
         "(2R)-Hydroxy{glutaric} <aciduria>; 50%": "2r hydroxy glutaric aciduria 50",
+        "A,b-c(d)e.F/g:h_1": "a b c d e f g h 1",
+        "A,b-c(d)e.F/g:h_1;": "a b c d e f g h 1",
         "Legg\u2013Calvé\u2013Perthes": "legg calve perthes",
         "--": None,
         "Ångström " + "x" * 300: "angstrom " + "x" * 246,

@@ -3,7 +3,12 @@ SELECT term.cui, term.name, term.source,
     term.suppressed = 1 AS is_suppressed,
     -- Blanks that follow each other become one: "a  b" is "a<><>b", "a<>b", "a b". No < or > is left in a name by then.
     NULLIF(TRIM(LEFT(
-        REPLACE(REPLACE(REPLACE(TRANSLATE(LOWER(term.name), {letters}, {plain}), ' ', '<>'), '><', ''), '<>', ' '), 255
+        REPLACE(REPLACE(REPLACE(
+            CASE WHEN term.name ~ {usual_form}
+                THEN REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(REPLACE(LOWER(term.name),
+                    ',', ' '), '-', ' '), '(', ' '), ')', ' '), '.', ' '), '/', ' '), ':', ' '), '_', ' ')
+                ELSE TRANSLATE(LOWER(term.name), {letters}, {plain})
+            END, ' ', '<>'), '><', ''), '<>', ' '), 255
     )), '') AS normalized_name
 FROM (
     SELECT spelled.cui, spelled.name, spelled.source, MIN(spelled.suppressed) AS suppressed

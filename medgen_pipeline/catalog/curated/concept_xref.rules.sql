@@ -29,6 +29,9 @@ SELECT CASE WHEN other.cui IS NULL THEN 'WARN' ELSE 'ERROR' END AS severity, fac
     CASE WHEN other.cui IS NULL THEN 'missing' ELSE 'of ' || other.cui END AS finding
 FROM {facts} AS fact
     LEFT JOIN {concept_xref} AS held ON held.cui = fact.cui AND held.curie = fact.curie
-    LEFT JOIN (SELECT curie, MIN(cui) AS cui FROM {concept_xref} GROUP BY curie) AS other ON other.curie = fact.curie
+    LEFT JOIN (
+        SELECT curie, MIN(cui) AS cui FROM {concept_xref}
+        WHERE curie IN (SELECT known.curie FROM {facts} AS known) GROUP BY curie
+    ) AS other ON other.curie = fact.curie
 WHERE held.cui IS NULL AND (SELECT COUNT(*) FROM {concept_xref}) >= {full_release}
 ORDER BY 1, 2, 4;
