@@ -58,9 +58,9 @@ def _without_a_look(
         if not all(subject.other(name).has(change) for name, change in then_at.items()):
             continue
         since = {name: change.load_id for name, change in then_at.items()}
-        followed = check.follow(subject, since) if earlier.passed else None
+        followed = check.follow(subject, since, earlier)
         by_changes = {
-            ANSWERED_BY: "the rows that have changed since its last look, when it passed",
+            ANSWERED_BY: "the rows that have changed since it was last asked, and what it found then",
             LAST_LOOK: earlier.metrics[LAST_LOOK],
         }
         return _with(followed, by_changes) if followed else None

@@ -25,8 +25,8 @@ class Check:
         applies: Whether a table has what is checked.
         proven: What a load that has just ended has proven, so that no row is read; None where it is nothing.
         reads: The tables whose rows decide; none where it reads no rows, or something that changes with every load.
-        follow: Where the check passed after these loads of the tables it reads, what it finds by the rows that have
-            changed since; None where that takes a look at all rows.
+        follow: What the check finds by the rows that have changed since these loads of the tables it reads, after which
+            it found this; None where that takes a look at all rows.
         code: What else decides, besides name and tables.
         is_error: Whether a failure is an error; otherwise a warning.
         blocking: Whether a failure stops what is downstream of the table in the same run.
@@ -38,7 +38,7 @@ class Check:
     applies: Callable[[Table], bool] = lambda _: True
     proven: Callable[[LoadRecord], Finding | None] = lambda _: None
     reads: Callable[[Subject], Sequence[str]] = lambda _: ()
-    follow: Callable[[Subject, Mapping[str, int]], Finding | None] = lambda *_: None
+    follow: Callable[[Subject, Mapping[str, int], Finding], Finding | None] = lambda *_: None
     code: str = ""
     is_error: bool = False
     blocking: bool = False

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any, LiteralString
 
-from medgen_pipeline.catalog import ColumnType, Table
+from medgen_pipeline.catalog import ColumnType, Reference, Table
 from medgen_pipeline.catalog.curated_table import Rule, Severity
 from medgen_pipeline.loaders import LoadRecord, LoadStatus
 from medgen_pipeline.loaders import statement as sql
@@ -16,16 +16,21 @@ from medgen_pipeline.loaders.records import ADDED, REMOVED, ROWS_AFTER
 from medgen_pipeline.loading.subject import Finding, Subject
 
 _ADDED, _REMOVED = (sql.SQL(", ").join(sql.Literal(change.value) for change in changes) for changes in (ADDED, REMOVED))
-_ORPHANS_THAT_CAME: LiteralString = (
-    "SELECT 1 FROM (SELECT DISTINCT {column} AS value FROM {changes}.{child_feed}"
-    " WHERE _load_id > {since} AND _change_type IN ({added}) AND {column} IS NOT NULL) came"
-    " LEFT JOIN {parent} parent ON parent.{to_column} = came.value WHERE parent.{to_column} IS NULL LIMIT 1"
+_ORPHANS: LiteralString = (
+    "SELECT value, copies, SUM(copies) OVER (), COUNT(*) OVER () FROM"
+    " (SELECT child.{column} AS value, COUNT(*) AS copies FROM {child} child"
+    " LEFT JOIN {parent} parent ON parent.{to_column} = child.{column}"
+    " WHERE child.{column} IS NOT NULL AND parent.{to_column} IS NULL"
 )
-_ORPHANS_LEFT_BEHIND: LiteralString = (
-    "SELECT 1 FROM (SELECT went.value FROM (SELECT DISTINCT {to_column} AS value FROM {changes}.{parent_feed}"
-    " WHERE _load_id > {since} AND _change_type IN ({removed}) AND {to_column} IS NOT NULL) went"
-    " LEFT JOIN {parent} parent ON parent.{to_column} = went.value WHERE parent.{to_column} IS NULL) gone"
-    " JOIN {child} child ON child.{column} = gone.value LIMIT 1"
+_MOST_FREQUENT: LiteralString = " GROUP BY child.{column}) orphan ORDER BY copies DESC, value LIMIT {shown}"
+_ARE_KNOWN: LiteralString = "child.{column} IN ({known})"
+_CAME: LiteralString = (
+    "child.{column} IN"
+    " (SELECT {column} FROM {changes}.{child_feed} WHERE _load_id > {child_since} AND _change_type IN ({added}))"
+)
+_LOST_THEIRS: LiteralString = (
+    "child.{column} IN"
+    " (SELECT {to_column} FROM {changes}.{parent_feed} WHERE _load_id > {parent_since} AND _change_type IN ({removed}))"
 )
 
 DRIFT_CHECK = "production_equals_file"
@@ -130,9 +135,11 @@ def empty_values(subject: Subject) -> Finding:
     return Finding(False, f"Empty, of {rows:,} rows: {said}. What it was made from has damaged rows.", metrics)
 
 
-def empty_values_since(subject: Subject, loads: Mapping[str, int]) -> Finding | None:
-    """No value was missing; is none missing in what came?"""
+def empty_values_since(subject: Subject, loads: Mapping[str, int], earlier: Finding) -> Finding | None:
+    """Where no value was missing: is none missing in what came?"""
     table, since = subject.table, loads[subject.table.name]
+    if not earlier.passed:
+        return None
     if subject.last_load is None or not subject.changes_since(since) or subject.lacks(required_columns(table)):
         return None
     empty = subject.loader.query(
@@ -232,24 +239,71 @@ def repaired_rows(subject: Subject) -> Finding:
 
 def orphans(subject: Subject) -> Finding:
     """Identifiers of other tables that are not there."""
-    metrics: dict[str, Any] = {}
-    said = []
+    found: dict[str, list[tuple[Any, ...]]] = {}
     for reference in subject.table.references:
         parent = subject.other(reference.to_table)
         if lacks := subject.lacks([reference.column]) or parent.lacks([reference.to_column]):
             return lacks
-        rows = subject.loader.query(
-            "SELECT value, copies, SUM(copies) OVER (), COUNT(*) OVER () FROM"
-            " (SELECT child.{column} AS value, COUNT(*) AS copies FROM {child} child"
-            " LEFT JOIN {parent} parent ON parent.{to_column} = child.{column}"
-            " WHERE child.{column} IS NOT NULL AND parent.{to_column} IS NULL GROUP BY child.{column}) orphan"
-            " ORDER BY copies DESC, value LIMIT {shown}",
-            child=subject.table,
-            parent=parent.table,
-            column=sql.Identifier(reference.column),
-            to_column=sql.Identifier(reference.to_column),
-            shown=sql.Literal(_SHOWN),
+        found[reference.column] = _orphans_of(subject, reference)
+    return _finding_of_orphans(subject, found)
+
+
+def orphans_since(subject: Subject, loads: Mapping[str, int], earlier: Finding) -> Finding | None:
+    """The same, of the rows alone that may be one: those known before, what came, and what lost its identifier."""
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    for reference in subject.table.references:
+        parent = subject.other(reference.to_table)
+        known = {row["value"]: row["rows"] for row in earlier.metrics.get(f"check/sample_{reference.column}", ())}
+        if subject.lacks([reference.column]) or parent.lacks([reference.to_column]):
+            return None
+        if sum(known.values()) != earlier.metrics.get(f"check/orphans_{reference.column}"):
+            return None  # there were more than it shows, or it could not judge
+        among: list[LiteralString] = [_ARE_KNOWN] if known else []
+        for one, changed in ((subject, _CAME), (parent, _LOST_THEIRS)):
+            since = loads[one.table.name]
+            if one.rows_of_load and one.rows_of_load.load_id == since:
+                continue
+            if not one.changes_since(since):
+                return None
+            among.append(changed)
+        if not among:
+            found[reference.column] = []
+            continue
+        found[reference.column] = _orphans_of(
+            subject,
+            reference,
+            " AND (" + " OR ".join(among) + ")",
+            known=sql.SQL(", ").join(map(sql.Literal, known)),
+            child_feed=sql.Identifier(subject.table.name),
+            parent_feed=sql.Identifier(parent.table.name),
+            child_since=loads[subject.table.name],
+            parent_since=loads[parent.table.name],
+            added=_ADDED,
+            removed=_REMOVED,
         )
+    return _finding_of_orphans(subject, found)
+
+
+def _orphans_of(
+    subject: Subject, reference: Reference, among: LiteralString = "", **parts: Any
+) -> list[tuple[Any, ...]]:
+    """The most frequent values, each with its rows, the rows of all orphans and how many values they have."""
+    return subject.loader.query(
+        _ORPHANS + among + _MOST_FREQUENT,
+        child=subject.table,
+        parent=subject.other(reference.to_table).table,
+        column=sql.Identifier(reference.column),
+        to_column=sql.Identifier(reference.to_column),
+        shown=sql.Literal(_SHOWN),
+        **parts,
+    )
+
+
+def _finding_of_orphans(subject: Subject, found: Mapping[str, list[tuple[Any, ...]]]) -> Finding:
+    metrics: dict[str, Any] = {}
+    said = []
+    for reference in subject.table.references:
+        rows = found[reference.column]
         orphans, values = (int(rows[0][2]), int(rows[0][3])) if rows else (0, 0)
         metrics[f"check/orphans_{reference.column}"] = orphans
         if orphans:
@@ -259,33 +313,6 @@ def orphans(subject: Subject) -> Finding:
                 f"with {values:,} different values."
             )
     return Finding(not said, " ".join(said) or None, metrics)
-
-
-def orphans_since(subject: Subject, loads: Mapping[str, int]) -> Finding | None:
-    """Every identifier was there; are those there that came, and none of those used that went?"""
-    metrics: dict[str, Any] = {}
-    for reference in subject.table.references:
-        parent = subject.other(reference.to_table)
-        if subject.lacks([reference.column]) or parent.lacks([reference.to_column]):
-            return None
-        parts: dict[str, Any] = {
-            "child": subject.table,
-            "parent": parent.table,
-            "child_feed": sql.Identifier(subject.table.name),
-            "parent_feed": sql.Identifier(parent.table.name),
-            "column": sql.Identifier(reference.column),
-            "to_column": sql.Identifier(reference.to_column),
-            "added": _ADDED,
-            "removed": _REMOVED,
-        }
-        for one, statement in ((subject, _ORPHANS_THAT_CAME), (parent, _ORPHANS_LEFT_BEHIND)):
-            since = loads[one.table.name]
-            if one.rows_of_load and one.rows_of_load.load_id == since:
-                continue
-            if not one.changes_since(since) or subject.loader.query(statement, since=since, **parts):
-                return None
-        metrics[f"check/orphans_{reference.column}"] = 0
-    return Finding(True, metrics=metrics)
 
 
 def drift_since_load(subject: Subject) -> Finding:

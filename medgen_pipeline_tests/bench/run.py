@@ -39,7 +39,7 @@ from medgen_pipeline_tests.ncbi_double import NcbiDouble, ncbi_double
 LIMITS = {"first": 3.0, "next": 0.8, "unchanged": 0.3}
 """Of each run, how many times the raw copies it may take."""
 MOST_MB = 500
-MOST_TIMES_EMPTY = 1.5
+MOST_TIMES_EMPTY = 1.2
 """How many times a run with empty steps that may take in which nothing has changed."""
 RATIO = {"ratio": ("wall_s", "raw_s"), "empty_ratio": ("wall_s", "empty_s")}
 SHARES = ("start", "fetch", "load", "checks", "curated", "dagster")

@@ -212,18 +212,22 @@ def of_a_look(finding: Finding) -> Finding:
 
 LOOK, RECORD, CHANGES = "a look", "the record", "the rows that have changed"
 LINKS: list[Row] = [("M1", "C1"), ("M2", "C2")]
+MANY: list[Row] = [(f"M{number}", f"C9{number}") for number in range(3, 9)]
 # The rows of names and of merged, week after week, and what answers of names' values and of merged's references.
 WEEKS: list[tuple[list[Row], list[Row], str, str]] = [
     (ROWS, LINKS, LOOK, LOOK),
     (ROWS, LINKS, RECORD, RECORD),
     ([*ROWS, ("C30", "new", None, "N")], [*LINKS, ("M3", "C30")], CHANGES, CHANGES),
     (ROWS, LINKS, CHANGES, CHANGES),
-    ([row for row in ROWS if row[0] != "C2"], LINKS, CHANGES, LOOK),  # what M2 refers to has gone
-    ([row for row in ROWS if row[0] not in ("C2", "C3")], LINKS, CHANGES, LOOK),  # and has not come back
-    (ROWS, LINKS, CHANGES, LOOK),
-    (ROWS, [*LINKS, ("M3", "C99")], RECORD, LOOK),
-    (ROWS, [*LINKS, ("M3", "C99")], RECORD, RECORD),
-    ([*ROWS, ("C30", None, None, "N")], LINKS, LOOK, LOOK),  # a value is missing
+    ([row for row in ROWS if row[0] != "C2"], LINKS, CHANGES, CHANGES),  # what M2 refers to has gone
+    ([row for row in ROWS if row[0] not in ("C2", "C3")], LINKS, CHANGES, CHANGES),  # and has not come back
+    (ROWS, LINKS, CHANGES, CHANGES),
+    (ROWS, [*LINKS, *MANY], RECORD, CHANGES),
+    (ROWS, [*LINKS, *MANY], RECORD, RECORD),
+    (ROWS, [*LINKS, *MANY[1:]], RECORD, LOOK),  # before, there were more than a finding shows
+    ([*ROWS, ("C95", "new", None, "N")], [*LINKS, *MANY[1:]], CHANGES, CHANGES),
+    (ROWS, [*LINKS, *MANY[3:], ("M7", "C99")], CHANGES, CHANGES),
+    ([*ROWS, ("C30", None, None, "N")], LINKS, LOOK, CHANGES),  # a value is missing
     ([*ROWS[1:], ("C30", None, None, "N")], LINKS, LOOK, CHANGES),
 ]
 

@@ -238,5 +238,5 @@ def test_every_prefix_of_an_identifier_is_spelled_out() -> None:
 
 def test_a_table_begins_before_the_smaller_ones_although_it_reads_curated_tables_alone() -> None:
     ahead = {table.name: rows_ahead(table) for table in ALL_TABLES}
-    assert ahead["concept_ancestor"] == any_table_by_name("mgrel").typical_rows
+    assert ahead["concept_ancestor"] == table_by_name("mgrel").typical_rows
     assert ahead["mgrel"] == ahead["concept_ancestor"] + ahead["concept_parent"]
