@@ -16,21 +16,27 @@ from medgen_pipeline.loaders.records import ADDED, REMOVED, ROWS_AFTER
 from medgen_pipeline.loading.subject import Finding, Subject
 
 _ADDED, _REMOVED = (sql.SQL(", ").join(sql.Literal(change.value) for change in changes) for changes in (ADDED, REMOVED))
-_ORPHANS: LiteralString = (
+_ROWS_BY_VALUE: LiteralString = (
     "SELECT value, copies, SUM(copies) OVER (), COUNT(*) OVER () FROM"
     " (SELECT child.{column} AS value, COUNT(*) AS copies FROM {child} child"
+)
+_MOST_FREQUENT: LiteralString = " GROUP BY child.{column}) orphan ORDER BY copies DESC, value LIMIT {shown}"
+_ORPHANS: LiteralString = (
     " LEFT JOIN {parent} parent ON parent.{to_column} = child.{column}"
     " WHERE child.{column} IS NOT NULL AND parent.{to_column} IS NULL"
 )
-_MOST_FREQUENT: LiteralString = " GROUP BY child.{column}) orphan ORDER BY copies DESC, value LIMIT {shown}"
-_ARE_KNOWN: LiteralString = "child.{column} IN ({known})"
+# Few suspects are orphans, often none: then PostgreSQL does not begin to read the table of references.
+_ORPHANS_AMONG: tuple[LiteralString, LiteralString] = (
+    # The first line has no rows; it says of which type the values known before are.
+    " WHERE child.{column} IN (SELECT suspect.value FROM (SELECT {column} AS value FROM {child} WHERE 1 = 0{known}",
+    ") suspect LEFT JOIN {parent} parent ON parent.{to_column} = suspect.value WHERE parent.{to_column} IS NULL)",
+)
 _CAME: LiteralString = (
-    "child.{column} IN"
-    " (SELECT {column} FROM {changes}.{child_feed} WHERE _load_id > {child_since} AND _change_type IN ({added}))"
+    " UNION SELECT {column} FROM {changes}.{child_feed} WHERE _load_id > {child_since} AND _change_type IN ({added})"
 )
 _LOST_THEIRS: LiteralString = (
-    "child.{column} IN"
-    " (SELECT {to_column} FROM {changes}.{parent_feed} WHERE _load_id > {parent_since} AND _change_type IN ({removed}))"
+    " UNION SELECT {to_column} FROM {changes}.{parent_feed}"
+    " WHERE _load_id > {parent_since} AND _change_type IN ({removed})"
 )
 
 DRIFT_CHECK = "production_equals_file"
@@ -244,7 +250,7 @@ def orphans(subject: Subject) -> Finding:
         parent = subject.other(reference.to_table)
         if lacks := subject.lacks([reference.column]) or parent.lacks([reference.to_column]):
             return lacks
-        found[reference.column] = _orphans_of(subject, reference)
+        found[reference.column] = _orphans_of(subject, reference, _ORPHANS)
     return _finding_of_orphans(subject, found)
 
 
@@ -258,22 +264,20 @@ def orphans_since(subject: Subject, loads: Mapping[str, int], earlier: Finding) 
             return None
         if sum(known.values()) != earlier.metrics.get(f"check/orphans_{reference.column}"):
             return None  # there were more than it shows, or it could not judge
-        among: list[LiteralString] = [_ARE_KNOWN] if known else []
-        for one, changed in ((subject, _CAME), (parent, _LOST_THEIRS)):
+        changed: list[LiteralString] = []
+        for one, rows in ((subject, _CAME), (parent, _LOST_THEIRS)):
             since = loads[one.table.name]
             if one.rows_of_load and one.rows_of_load.load_id == since:
                 continue
             if not one.changes_since(since):
                 return None
-            among.append(changed)
-        if not among:
-            found[reference.column] = []
-            continue
+            changed.append(rows)
+        before, after = _ORPHANS_AMONG
         found[reference.column] = _orphans_of(
             subject,
             reference,
-            " AND (" + " OR ".join(among) + ")",
-            known=sql.SQL(", ").join(map(sql.Literal, known)),
+            before + "".join(changed) + after,
+            known=sql.SQL("").join(sql.SQL(" UNION SELECT {}").format(sql.Literal(value)) for value in known),
             child_feed=sql.Identifier(subject.table.name),
             parent_feed=sql.Identifier(parent.table.name),
             child_since=loads[subject.table.name],
@@ -284,12 +288,10 @@ def orphans_since(subject: Subject, loads: Mapping[str, int], earlier: Finding) 
     return _finding_of_orphans(subject, found)
 
 
-def _orphans_of(
-    subject: Subject, reference: Reference, among: LiteralString = "", **parts: Any
-) -> list[tuple[Any, ...]]:
+def _orphans_of(subject: Subject, reference: Reference, which: LiteralString, **parts: Any) -> list[tuple[Any, ...]]:
     """The most frequent values, each with its rows, the rows of all orphans and how many values they have."""
     return subject.loader.query(
-        _ORPHANS + among + _MOST_FREQUENT,
+        _ROWS_BY_VALUE + which + _MOST_FREQUENT,
         child=subject.table,
         parent=subject.other(reference.to_table).table,
         column=sql.Identifier(reference.column),
