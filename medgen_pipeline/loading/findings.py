@@ -25,7 +25,7 @@ _ORPHANS: LiteralString = (
     " LEFT JOIN {parent} parent ON parent.{to_column} = child.{column}"
     " WHERE child.{column} IS NOT NULL AND parent.{to_column} IS NULL"
 )
-# Few suspects are orphans, often none: then PostgreSQL does not begin to read the table of references.
+# Few suspects are orphans, often none: then PostgreSQL (18) has read a row of the child when it stops.
 _ORPHANS_AMONG: tuple[LiteralString, LiteralString] = (
     # The first line has no rows; it says of which type the values known before are.
     " WHERE child.{column} IN (SELECT suspect.value FROM (SELECT {column} AS value FROM {child} WHERE 1 = 0{known}",

@@ -81,6 +81,8 @@ def _engine_of(url: str, *, poolclass: type, **_: Any) -> Any:
     """With the timeout of the files of events, whatever else Dagster asks for."""
     if not _keeps_connections:
         return _kept(url, poolclass)
+    if len(_connected) == _FILES and url not in _connected:
+        close_connections()  # who reads the events of many runs would have all their files open
     _connected[url] = engine = _kept_connected(url)
     return engine
 

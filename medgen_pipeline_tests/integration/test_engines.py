@@ -1,5 +1,6 @@
 """What Dagster asks of an instance in SQLite."""
 
+import atexit
 import subprocess
 import sys
 import threading
@@ -7,8 +8,12 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
+import click
 import dagster as dg
 import pytest
+from dagster._cli.api import execute_run_command, execute_step_command, grpc_command
+from dagster._cli.asset import asset_list_command, asset_materialize_command
+from dagster._cli.job import job_execute_command
 
 from medgen_pipeline.orchestration import engines
 from medgen_pipeline.orchestration.local import open_instance
@@ -38,6 +43,41 @@ def test_during_a_run_each_file_has_one_connection_and_after_it_none(tmp_path: P
                 assert opened == [".db", "index.db"]  # the first one is of events of no run
         assert not _open_files(tmp_path)
         assert len(instance.all_asset_keys()) == 3
+
+
+def test_who_reads_the_events_of_many_runs_has_few_of_their_files_open(tmp_path: Path) -> None:
+    with open_instance(tmp_path) as instance:
+        with engines.connections_kept():
+            for number in range(3 * engines._FILES):
+                instance.report_engine_event("an event", job_name="job", run_id=f"run-{number}")
+                opened = [name for name in _open_files(tmp_path) if name.endswith(".db")]
+                assert f"run-{number}.db" in opened
+                assert len(opened) <= engines._FILES
+        assert not _open_files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("command", "kept"),
+    [
+        (asset_materialize_command, True),
+        (job_execute_command, True),
+        (execute_run_command, True),
+        (execute_step_command, True),
+        (grpc_command, False),
+        (asset_list_command, False),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_of_dagster_s_commands_those_that_end_with_a_run_keep_connections(
+    command: click.Command, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_exit: list[object] = []
+    monkeypatch.setattr(engines, "_keeps_connections", False)
+    monkeypatch.setattr(atexit, "register", at_exit.append)
+    with click.Context(command, info_name=command.name):
+        engines.keep_engines()
+    assert engines._keeps_connections is kept
+    assert at_exit == [engines.close_connections] * kept
 
 
 def test_who_watches_a_run_hears_of_each_event_while_the_connection_stays(tmp_path: Path) -> None:
