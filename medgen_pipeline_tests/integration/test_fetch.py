@@ -996,7 +996,7 @@ def test_fetches_of_one_file_at_once_download_it_once(ncbi: NcbiDouble, archive:
 
 def test_different_files_are_fetched_side_by_side(source: ReleaseSource, ncbi: NcbiDouble, archive: Archive) -> None:
     release = threading.Event()
-    ncbi.inject(cut_after(1000, wait_for=release))
+    ncbi.inject(cut_after(1000, wait_for=release), of=NAMES.file_name)
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(source.fetch, NAMES)
         while not list((archive.root / "incoming").glob("NAMES*")):
