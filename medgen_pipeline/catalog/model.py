@@ -190,6 +190,11 @@ class Table:
         return tuple(column.name for column in self.columns)
 
     @property
+    def required_columns(self) -> tuple[str, ...]:
+        """The columns that need a value."""
+        return tuple(column.name for column in self.columns if not column.nullable)
+
+    @property
     def index_columns(self) -> tuple[str, ...]:
         """What it is looked up by: its key, or the first column where only the whole row is one."""
         return self.key or self.column_names[:1]

@@ -10,6 +10,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
+from medgen_pipeline.loaders import LoadRecord
 from medgen_pipeline.loading.checks import Check
 from medgen_pipeline.loading.subject import Change, Finding, Subject
 
@@ -31,13 +32,15 @@ def answer(check: Check, subject: Subject, recall: Callable[[], Iterable[Finding
     """
     load = subject.load_of_run
     if load and (proven := check.proven(load)):
-        return _with(proven, {ANSWERED_BY: f"load {load.load_id}"})
+        return _by_load(proven, load)
     looked_at = _looked_at(check, subject)
     if looked_at is None:
         return check.find(subject)
     finding = _without_a_look(check, subject, looked_at, recall())
     if finding is None:
-        finding = _with(check.find(subject), {LAST_LOOK: subject.run_id})
+        seen = check.seen(load) if load else None
+        look = _by_load(seen, load) if load and seen else check.find(subject)
+        finding = _with(look, {LAST_LOOK: subject.run_id})
     # Where a table was loaded meanwhile, it is not known which of its rows were read.
     if any(str(subject.other(name).newest_change()) != change for name, change in looked_at["loads"].items()):
         return check.find(subject)
@@ -65,6 +68,10 @@ def _without_a_look(
         }
         return _with(followed, by_changes) if followed else None
     return None
+
+
+def _by_load(finding: Finding, load: LoadRecord) -> Finding:
+    return _with(finding, {ANSWERED_BY: f"load {load.load_id}"})
 
 
 def _with(finding: Finding, metrics: Mapping[str, Any]) -> Finding:

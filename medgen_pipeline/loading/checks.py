@@ -24,6 +24,7 @@ class Check:
         find: Looks at a table.
         applies: Whether a table has what is checked.
         proven: What a load that has just ended has proven, so that no row is read; None where it is nothing.
+        seen: What a load that has just ended has seen in all rows, which counts as a look; None where it did not look.
         reads: The tables whose rows decide; none where it reads no rows, or something that changes with every load.
         follow: What the check finds by the rows that have changed since these loads of the tables it reads, after which
             it found this; None where that takes a look at all rows.
@@ -37,6 +38,7 @@ class Check:
     find: Callable[[Subject], Finding]
     applies: Callable[[Table], bool] = lambda _: True
     proven: Callable[[LoadRecord], Finding | None] = lambda _: None
+    seen: Callable[[LoadRecord], Finding | None] = lambda _: None
     reads: Callable[[Subject], Sequence[str]] = lambda _: ()
     follow: Callable[[Subject, Mapping[str, int], Finding], Finding | None] = lambda *_: None
     code: str = ""
@@ -89,7 +91,8 @@ OF_ONE_TABLE = (
         "required_columns_are_filled",
         "No value is missing where a missing one means a damaged row.",
         findings.empty_values,
-        applies=lambda table: bool(findings.required_columns(table)),
+        applies=lambda table: bool(table.required_columns),
+        seen=findings.no_empty_values_by_load,
         reads=_own,
         follow=findings.empty_values_since,
         # Not blocking: the claim is read from samples, and a join leaves such a row out; all others are right.

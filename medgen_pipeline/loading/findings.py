@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any, LiteralString
 
-from medgen_pipeline.catalog import ColumnType, Reference, Table
+from medgen_pipeline.catalog import ColumnType, Reference
 from medgen_pipeline.catalog.curated_table import Rule, Severity
 from medgen_pipeline.loaders import LoadRecord, LoadStatus
 from medgen_pipeline.loaders import statement as sql
@@ -126,7 +126,7 @@ def repeated_keys_by_load(load: LoadRecord) -> Finding | None:
 def empty_values(subject: Subject) -> Finding:
     """Missing values of columns that need one."""
     table = subject.table
-    required = required_columns(table)
+    required = table.required_columns
     if lacks := subject.lacks(required):
         return lacks
     filled = [sql.SQL("COUNT({})").format(sql.Identifier(name)) for name in required]
@@ -141,12 +141,19 @@ def empty_values(subject: Subject) -> Finding:
     return Finding(False, f"Empty, of {rows:,} rows: {said}. What it was made from has damaged rows.", metrics)
 
 
+def no_empty_values_by_load(load: LoadRecord) -> Finding | None:
+    """A load that has all rows before it may look for empty values while it adds them up."""
+    if load.left.get("filled") is not True:
+        return None
+    return Finding(True, metrics={"check/rows": load.rows_after, "check/empty_values": 0})
+
+
 def empty_values_since(subject: Subject, loads: Mapping[str, int], earlier: Finding) -> Finding | None:
     """Where no value was missing: is none missing in what came?"""
     table, since = subject.table, loads[subject.table.name]
     if not earlier.passed:
         return None
-    if subject.last_load is None or not subject.changes_since(since) or subject.lacks(required_columns(table)):
+    if subject.last_load is None or not subject.changes_since(since) or subject.lacks(table.required_columns):
         return None
     empty = subject.loader.query(
         "SELECT 1 FROM {changes}.{feed} WHERE _load_id > {since} AND _change_type IN ({added}) AND ({empty}) LIMIT 1",
@@ -154,17 +161,12 @@ def empty_values_since(subject: Subject, loads: Mapping[str, int], earlier: Find
         since=since,
         added=_ADDED,
         empty=sql.SQL(" OR ").join(
-            sql.SQL("{} IS NULL").format(sql.Identifier(name)) for name in required_columns(table)
+            sql.SQL("{} IS NULL").format(sql.Identifier(name)) for name in table.required_columns
         ),
     )
     return (
         None if empty else Finding(True, metrics={"check/rows": subject.last_load.rows_after, "check/empty_values": 0})
     )
-
-
-def required_columns(table: Table) -> list[str]:
-    """The columns that need a value."""
-    return [column.name for column in table.columns if not column.nullable]
 
 
 def unusual_row_count(subject: Subject) -> Finding:

@@ -451,13 +451,15 @@ SELECT COUNT(*) FROM "medgen_staging"."medgen_cui_history";
 
 SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."cui" IS NULL THEN 0 ELSE FNV_HASH("t"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."number" IS NULL THEN 0 ELSE FNV_HASH("t"."number") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."made_up__new" t;
 
-SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."cui" IS NULL THEN 0 ELSE FNV_HASH("t"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."number" IS NULL THEN 0 ELSE FNV_HASH("t"."number") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen_staging"."made_up" t;
+SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."cui" IS NULL THEN 0 ELSE FNV_HASH("t"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."number" IS NULL THEN 0 ELSE FNV_HASH("t"."number") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0), 0 FROM "medgen_staging"."made_up" t;
 
 SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."mondo_id" IS NULL THEN 0 ELSE FNV_HASH("t"."mondo_id") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."cui" IS NULL THEN 0 ELSE FNV_HASH("t"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date" IS NULL THEN 0 ELSE FNV_HASH("t"."date") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."is_current" IS NULL THEN 0 ELSE FNV_HASH("t"."is_current") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."mondo_cui_history" t;
 
 SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."mondo_id" IS NULL THEN 0 ELSE FNV_HASH("t"."mondo_id") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."cui" IS NULL THEN 0 ELSE FNV_HASH("t"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date" IS NULL THEN 0 ELSE FNV_HASH("t"."date") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."is_current" IS NULL THEN 0 ELSE FNV_HASH("t"."is_current") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."mondo_cui_history__new" t;
 
 SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."mondo_id" IS NULL THEN 0 ELSE FNV_HASH("t"."mondo_id") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."cui" IS NULL THEN 0 ELSE FNV_HASH("t"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date" IS NULL THEN 0 ELSE FNV_HASH("t"."date") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."is_current" IS NULL THEN 0 ELSE FNV_HASH("t"."is_current") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen_staging"."mondo_cui_history" t;
+
+SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."mondo_id" IS NULL THEN 0 ELSE FNV_HASH("t"."mondo_id") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."cui" IS NULL THEN 0 ELSE FNV_HASH("t"."cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date" IS NULL THEN 0 ELSE FNV_HASH("t"."date") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."is_current" IS NULL THEN 0 ELSE FNV_HASH("t"."is_current") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0), COUNT(CASE WHEN "t"."mondo_id" IS NULL OR "t"."cui" IS NULL THEN 1 END) FROM "medgen_staging"."mondo_cui_history" t;
 
 SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."growing" t;
 
@@ -469,11 +471,15 @@ SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS
 
 SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen_staging"."medgen_cui_history" t;
 
+SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."current_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."current_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0), COUNT(CASE WHEN "t"."previous_cui" IS NULL THEN 1 END) FROM "medgen_staging"."medgen_cui_history" t;
+
 SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."growing" t;
 
 SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen"."growing__new" t;
 
 SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0) FROM "medgen_staging"."growing" t;
+
+SELECT COUNT(*), COALESCE(SUM(CAST(FNV_HASH(CAST(CASE WHEN "t"."previous_cui" IS NULL THEN 0 ELSE FNV_HASH("t"."previous_cui") END AS VARCHAR(20)) || ',' || CAST(CASE WHEN "t"."date_of_action" IS NULL THEN 0 ELSE FNV_HASH("t"."date_of_action") END AS VARCHAR(20))) AS DECIMAL(38, 0))), 0), COUNT(CASE WHEN "t"."previous_cui" IS NULL THEN 1 END) FROM "medgen_staging"."growing" t;
 
 SELECT DISTINCT r.load_id FROM "medgen_audit".rejected_row r JOIN "medgen_audit".load_run l ON l.load_id = r.load_id WHERE l.table_name = (SELECT table_name FROM "medgen_audit".load_run WHERE load_id = $1) ORDER BY 1;
 

@@ -60,6 +60,7 @@ class Warehouse:
 ON_BOTH = {
     "test_a_column_that_is_missing_or_of_another_type_is_found": ("postgres", "ALTER COLUMN"),
     "test_an_integer_column_of_another_type_is_found": ("",),
+    "test_a_first_load_that_has_seen_a_missing_value_answers_for_none": ("",),
     "test_a_key_that_repeats_or_is_empty_is_found_with_its_rows": ("",),
     "test_orphans_are_counted_and_the_most_frequent_shown": ("",),
     "test_rejected_lines_are_shown_also_after_a_load_of_the_difference": ("",),
@@ -125,6 +126,15 @@ def test_a_required_value_that_is_missing_is_counted_by_column(warehouse: Wareho
     assert not finding.passed
     assert finding.metrics == {"check/rows": 23, "check/empty_values": 3}
     assert "of 23 rows: cui in 1, name in 2." in (finding.description or "")
+
+
+def test_a_first_load_that_has_seen_a_missing_value_answers_for_none(warehouse: Warehouse) -> None:
+    warehouse.load(NAMES, [*ROWS, ("C97", None, None, "N")])
+    warehouse.edit("UPDATE medgen_audit.load_run SET dagster_run_id = 'now'")
+    with warehouse.new_loader() as loader:
+        finding = answer(CHECKS["required_columns_are_filled"], Subject(loader, NAMES, "now"), tuple)
+    assert (finding.passed, finding.metrics["check/empty_values"]) == (False, 1)
+    assert ANSWERED_BY not in finding.metrics
 
 
 @pytest.mark.parametrize("check", ["key_is_unique", "required_columns_are_filled"])
@@ -210,12 +220,12 @@ def of_a_look(finding: Finding) -> Finding:
     return Finding(finding.passed, finding.description, {k: v for k, v in finding.metrics.items() if k not in extra})
 
 
-LOOK, RECORD, CHANGES = "a look", "the record", "the rows that have changed"
+LOOK, LOAD, RECORD, CHANGES = "a look", "load ", "the record", "the rows that have changed"
 LINKS: list[Row] = [("M1", "C1"), ("M2", "C2")]
 MANY: list[Row] = [(f"M{number}", f"C9{number}") for number in range(3, 9)]
 # The rows of names and of merged, week after week, and what answers of names' values and of merged's references.
 WEEKS: list[tuple[list[Row], list[Row], str, str]] = [
-    (ROWS, LINKS, LOOK, LOOK),
+    (ROWS, LINKS, LOAD, LOOK),  # the first load has seen that no value is missing
     (ROWS, LINKS, RECORD, RECORD),
     ([*ROWS, ("C30", "new", None, "N")], [*LINKS, ("M3", "C30")], CHANGES, CHANGES),
     (ROWS, LINKS, CHANGES, CHANGES),
@@ -294,7 +304,8 @@ def test_a_record_of_another_warehouse_is_no_answer(warehouse: Warehouse, since:
     ((number, _),) = [look.metrics[LOOKED_AT]["loads"]["names"].split(" ", 1)]
     elsewhere = f"{int(number) - since} 2026-01-01T00:00:00+00:00"
     theirs = {**look.metrics[LOOKED_AT], "loads": {"names": elsewhere}}
-    assert ANSWERED_BY not in answered(replace(look, metrics={**look.metrics, LOOKED_AT: theirs})).metrics
+    found = answered(replace(look, metrics={**look.metrics, LOOKED_AT: theirs}))
+    assert found.metrics.get(ANSWERED_BY, LOOK).startswith(LOOK if since else LOAD)
 
 
 def test_a_feed_that_others_have_deleted_from_is_not_followed(warehouse: Warehouse) -> None:

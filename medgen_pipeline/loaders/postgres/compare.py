@@ -14,24 +14,27 @@ from medgen_pipeline.loaders.postgres.guard import Guard, Writers, read_writers,
 from medgen_pipeline.loaders.postgres.names import TableNames
 from medgen_pipeline.loaders.postgres.session import PostgresSession
 from medgen_pipeline.loaders.records import ChangeCounts
-from medgen_pipeline.loaders.sql.compare import Comparison, count_changes, key_will_be_unique
+from medgen_pipeline.loaders.sql.compare import Comparison, count_changes, count_lacking, key_will_be_unique
 
 logger = logging.getLogger(__name__)
 
 
 def baseline(session: PostgresSession, names: TableNames, staged_rows: int) -> Comparison[Writers]:
     """There is nothing to compare with: index the staged table and add up its rows, both at once."""
-    content = sql.SQL(
-        "SELECT count(*) FILTER (WHERE num_nulls({null_columns}) > 0), coalesce(sum({hash}), 0) FROM {staging} s"
-    ).format(
-        staging=names.staging, null_columns=names.columns("s", names.table.index_columns), hash=names.row_hash("s")
+    content = sql.SQL("SELECT {nulls}, {empty}, coalesce(sum({hash}), 0) FROM {staging} s").format(
+        staging=names.staging,
+        nulls=count_lacking(names, "s", names.table.index_columns),
+        empty=count_lacking(names, "s", names.table.required_columns),
+        hash=names.row_hash("s"),
     )
     with session.beside(content) as added_up:
         indexed = build_index(session, names)
-        nulls, checksum = added_up().fetchone() or (0, 0)
+        nulls, empty, checksum = added_up().fetchone() or (0, 0, 0)
     unique = indexed and nulls == 0
     counts = ChangeCounts(inserted=staged_rows, by_key=unique, baseline=True)
-    return Comparison(counts=counts, production=None, checksum_after=int(checksum), unique_key=unique)
+    return Comparison(
+        counts=counts, production=None, checksum_after=int(checksum), unique_key=unique, filled=empty == 0
+    )
 
 
 def compare_with_production(

@@ -4,6 +4,7 @@ By key where the key is unique on both sides, which is proven each time, because
 whole rows as multisets, so that duplicates and NULLs count.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -25,20 +26,35 @@ class Comparison(Generic[State]):
         production: What tells that production is as it was compared; None on a first load.
         checksum_after: Sum of the row hashes that production will have.
         unique_key: Whether the key will be unique and never NULL in production.
+        filled: Whether a look at all staged rows found none that lacks a value it needs.
     """
 
     counts: ChangeCounts
     production: State | None
     checksum_after: int
     unique_key: bool
+    filled: bool = False
 
 
 def baseline(session: SqlSession[Any], names: TableNames) -> Comparison[Content]:
     """There is nothing to compare with: look at the staged rows alone."""
     unique = key_is_unique(session, names, names.staging)
-    staged = read_content(session, names, names.staging)
-    counts = ChangeCounts(inserted=staged.rows, by_key=unique, baseline=True)
-    return Comparison(counts=counts, production=None, checksum_after=staged.checksum, unique_key=unique)
+    rows, checksum, empty = session.row(
+        "SELECT COUNT(*), COALESCE(SUM({hash}), 0), {empty} FROM {staging} t",
+        names,
+        hash=names.row_hash("t"),
+        empty=count_lacking(names, "t", names.table.required_columns),
+    )
+    counts = ChangeCounts(inserted=int(rows), by_key=unique, baseline=True)
+    return Comparison(
+        counts=counts, production=None, checksum_after=int(checksum), unique_key=unique, filled=not int(empty)
+    )
+
+
+def count_lacking(names: TableNames, alias: str, columns: Sequence[str]) -> sql.Statement:
+    """How many rows have no value in one of the columns."""
+    lacks = [sql.SQL("{} IS NULL").format(names.columns(alias, [name])) for name in columns]
+    return sql.SQL("COUNT(CASE WHEN {} THEN 1 END)").format(sql.SQL(" OR ").join(lacks)) if lacks else sql.SQL("0")
 
 
 def compare_with_production(session: SqlSession[Any], names: TableNames, guard: Guard | None) -> Comparison[Content]:

@@ -38,6 +38,7 @@ class Guard:
             earlier version.
         made_from: The load of each table that this one was made from, as that load had left it.
         pinned: Whether the table is to stay at the load's release, whatever is published.
+        filled: Whether this load looked at all rows and found none that lacks a value it needs.
     """
 
     rows: int
@@ -47,6 +48,7 @@ class Guard:
     unbroken_since: int | None = None
     made_from: Mapping[str, int] = field(default_factory=dict)
     pinned: bool = False
+    filled: bool = False
 
     @property
     def content(self) -> Content:

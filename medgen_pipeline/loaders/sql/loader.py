@@ -424,6 +424,7 @@ class SqlNativeLoader(SqlReader[AnyCursor]):
             unbroken_since=unbroken,
             made_from={name: load for name, load in start.made_from.items() if name not in self._load.unproven},
             pinned=start.pinned,
+            filled=found.filled,
         )
 
     def _is_state_of(self, production: Any, left: Guard) -> bool:
