@@ -139,6 +139,11 @@ class Service(TCLIService.Iface):
 
     # --- beside the protocol -----------------------------------------------------------------------------------------
 
+    @property
+    def open_sessions(self) -> int:
+        """How many sessions clients have."""
+        return len(self._sessions)
+
     def end_sessions(self) -> None:
         """As a restart does: what runs is cancelled, transactions are rolled back, nobody's handle is known."""
         operations = list(self._operations.values())

@@ -115,6 +115,13 @@ def test_a_secret_that_is_refused_is_a_permanent_error_without_it(
         chain = chain.__cause__
 
 
+def test_who_only_looks_has_one_session(databricks: GatedDatabricks) -> None:
+    load(databricks.new_loader(), NAMES, [A])
+    with databricks.new_loader() as loader:
+        assert loader.last_load(NAMES)
+        assert databricks.gate.service.open_sessions == 1
+
+
 def test_the_connector_sends_no_statement_again_by_itself(databricks: GatedDatabricks) -> None:
     databricks.query("CREATE SCHEMA other")
     databricks.query("CREATE TABLE other.t (x STRING) TBLPROPERTIES ('delta.feature.catalogManaged' = 'supported')")

@@ -57,13 +57,27 @@ def test_too_few_connections_are_transient_and_the_message_says_how_many_a_load_
         load(new_loader(dsn), NAMES, [A])
 
 
-def test_a_load_has_as_many_connections_as_it_says(database: str) -> None:
-    seen = set()
+def connections_of_loaders(database: str) -> int:
     count = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'medgen_pipeline%%' AND datname = %s"
     name = query(database, "SELECT current_database()")[0][0]
+    (found,) = query(database, count, name)
+    return int(str(found[0]))
+
+
+def test_who_only_looks_has_one_connection(database: str) -> None:
+    load(new_loader(database), NAMES, [A])
+    with new_loader(database) as loader:
+        last = loader.last_load(NAMES)
+        assert last
+        assert loader.is_as_left(NAMES, last)
+        assert connections_of_loaders(database) == 1
+
+
+def test_a_load_has_as_many_connections_as_it_says(database: str) -> None:
+    seen = set()
 
     def rows() -> Iterator[bytes]:
-        seen.add(query(database, count, name)[0][0])
+        seen.add(connections_of_loaders(database))
         yield canonical([A])
 
     with begun(new_loader(database), NAMES) as loader:

@@ -41,6 +41,13 @@ from medgen_pipeline_tests.redgate.s3server import S3Fault, S3Server
 # Rows, locks and names
 
 
+def test_who_only_looks_has_one_connection(redshift: GatedRedshift) -> None:
+    load(redshift.new_loader(), NAMES, [A])
+    with redshift.new_loader() as loader:
+        assert loader.last_load(NAMES)
+        assert redshift.gate.open_sessions == 1
+
+
 def test_columns_have_real_widths_and_integers_are_integers(redshift: GatedRedshift) -> None:
     load(redshift.new_loader(), PUBMED, [(1, "C1", "a", 999_999_999_999_999_999), (None, "C2", None, None)])
     assert (1, "C1", "a", 999_999_999_999_999_999) in redshift.production(PUBMED)

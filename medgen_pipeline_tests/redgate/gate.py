@@ -123,6 +123,11 @@ class Gate(Started):
         query = f"?{urlencode(options)}" if options else ""
         return f"{scheme}://{quote(user, safe='')}{password}@127.0.0.1:{self.port}/{quote(database, safe='')}{query}"
 
+    @property
+    def open_sessions(self) -> int:
+        """How many connections of clients there are."""
+        return len(self._sessions)
+
     def start(self) -> None:
         """Listen on a free port of 127.0.0.1."""
         self._server = _Server(self)

@@ -74,6 +74,16 @@ class Line:
             self._connection = self._connector.open(self._purpose)
         return self._connection
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it was opened and not closed since."""
+        return self._connection is not None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is open and no transaction is."""
+        return self.is_open and not self._began
+
     def close(self) -> None:
         """Close it, which rolls back; harmless when it is closed."""
         connection, self._connection, self._began = self._connection, None, False
@@ -233,6 +243,10 @@ class DatabricksSession(SqlSession[Answer]):
 
     def execute(self, statement: sql.Statement) -> Answer:
         return self.work.execute(*self.dialect.render(statement))
+
+    @property
+    def only_looks(self) -> bool:
+        return self._work.is_idle and not self._audit.is_open
 
     def execute_audit(self, statement: sql.Statement) -> Answer:
         return self._audit.execute(*self.dialect.render(statement))

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg import errors as pg_errors
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 
 from medgen_pipeline.catalog import Table
 from medgen_pipeline.errors import MedgenError
@@ -161,6 +162,14 @@ class PostgresSession(SqlSession[psycopg.Cursor[Any]]):
         if self._audit is None or self._audit.closed:
             self._audit = self._connect("audit")
         return self._audit
+
+    @property
+    def only_looks(self) -> bool:
+        return (
+            self._audit is None
+            and self._work is not None
+            and self._work.info.transaction_status is TransactionStatus.IDLE
+        )
 
     @property
     def where(self) -> str:

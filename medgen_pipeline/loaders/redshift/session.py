@@ -105,6 +105,14 @@ class RedshiftSession(SqlSession[psycopg.Cursor[Any]]):
             self._audit = self.connector.open("audit")
         return self._audit
 
+    @property
+    def only_looks(self) -> bool:
+        return (
+            self._audit is None
+            and self._work is not None
+            and self._work.info.transaction_status is TransactionStatus.IDLE
+        )
+
     @contextmanager
     def errors(self, doing: str) -> Iterator[None]:
         start = f"Redshift at {self.connector.where}: {doing}"

@@ -202,7 +202,7 @@ class SqlAudit(AuditTables[AnyCursor]):
             " ORDER BY load_id DESC LIMIT 1"
         ).format(names=names, name=table_name, status=status, condition=condition, **self._parts)
         with self._session.errors("reading the audit"):
-            row = self._session.execute_audit(statement).fetchone()
+            row = self._session.read_audit(statement).fetchone()
         return None if row is None else LoadRecord(*row)
 
     # --- what a backend may do otherwise --------------------------------------------------------------------------

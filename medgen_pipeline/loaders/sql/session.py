@@ -173,6 +173,15 @@ class SqlSession(ABC, Generic[AnyCursor]):
     def execute_audit(self, statement: sql.Statement) -> AnyCursor:
         """Execute on the audit's connection, which is opened when first used and again after a break."""
 
+    def read_audit(self, statement: sql.Statement) -> AnyCursor:
+        """Read the audit. Who only looks opens no second connection for that."""
+        return self.execute(statement) if self.only_looks else self.execute_audit(statement)
+
+    @property
+    def only_looks(self) -> bool:
+        """Whether the work connection is open and idle, and no audit was written yet."""
+        return False
+
     @abstractmethod
     def transaction(self, body: Callable[[], T]) -> T:
         """Run ``body`` in a transaction of the work connection: all of it happens or nothing.
