@@ -227,6 +227,11 @@ class LoadRecord:
         return made_from if isinstance(made_from, dict) else {}
 
     @property
+    def has_foreign_rows(self) -> bool:
+        """Whether it was made from rows that somebody else had written: its hash does not say what it has left."""
+        return has_foreign_rows(self.guard)
+
+    @property
     def pinned(self) -> bool:
         """Whether the table is to stay at this load's release."""
         return self.left.get("pinned") is True
@@ -243,11 +248,20 @@ class LoadRecord:
     @property
     def left(self) -> dict[str, Any]:
         """What the guard says; empty where there is none, or none that a load has written."""
-        try:
-            found = json.loads(self.guard or "{}")
-        except ValueError:
-            return {}
-        return found if isinstance(found, dict) else {}
+        return _left_by(self.guard)
+
+
+def has_foreign_rows(guard: str | None) -> bool:
+    """Whether the load that has left this guard was made from rows that somebody else had written."""
+    return bool(_left_by(guard).get("unproven"))
+
+
+def _left_by(guard: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(guard or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from medgen_pipeline.loaders import (
     Strategy,
     TooMuchAffectedError,
 )
+from medgen_pipeline.loaders.records import has_foreign_rows
 from medgen_pipeline.loading.load import Load, LoadOptions, LoadResult
 from medgen_pipeline.rows.records import FramingReport
 
@@ -35,7 +36,7 @@ _LISTED = 1000
 _MOST_CHANGED = 0.2
 _ALWAYS_FOLLOWED = 1000
 _BASE = (
-    "SELECT release, content_sha256 FROM {load_run}"
+    "SELECT release, content_sha256, guard FROM {load_run}"
     " WHERE table_name = {table_name} AND load_id = {base} AND status = 'succeeded'"
 )
 _CHANGED = (
@@ -103,15 +104,21 @@ class CuratedInputs:
     def hash_with(self, content: Mapping[str, str]) -> str:
         """The same with other content of some tables."""
         read = {
-            name: content.get(name, self.version_of(load.load_id, load.release, load.content_sha256))
+            name: content.get(name, self.version_of(load.load_id, load.release, load.content_sha256, load.guard))
             for name, load in self.upstream.items()
         }
         parts = [self.table.shape, self.query.fingerprint, *(f"{name} {version}" for name, version in read.items())]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def version_of(self, load_id: int, release: str, content_sha256: str) -> str:
-        """What stands for a load of a table that it reads."""
-        return f"{load_id} {release}" if self.query.reads_loads else content_sha256
+    def version_of(self, load_id: int, release: str, content_sha256: str, guard: str | None) -> str:
+        """What stands for a load of a table that it reads, so that another one stands for other rows.
+
+        The hash of a curated table is of what it should have been made from. Where somebody else had written to that,
+        the next load of the same hash leaves other rows.
+        """
+        if self.query.reads_loads:
+            return f"{load_id} {release}"
+        return f"load {load_id}" if has_foreign_rows(guard) else content_sha256
 
     @property
     def made_from(self) -> dict[str, int]:

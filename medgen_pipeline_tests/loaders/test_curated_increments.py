@@ -399,6 +399,27 @@ def test_a_doubt_leads_to_a_rebuild_that_says_so(database: str) -> None:
         assert place.make(table).strategy_reason.startswith("followed"), doubt
 
 
+def test_what_was_made_from_foreign_rows_is_followed_when_the_same_release_has_healed_them(database: str) -> None:
+    world, place = World(1), Deployment(database)
+    place.give_unrelated()
+    release = world.content()
+
+    def make_all() -> None:
+        for table in CURATED_TABLES:
+            place.make(table)
+
+    place.publish(release)
+    world.next_week(20)
+    for name, rows in world.content().items():
+        place.write_as_others(name, rows)
+    make_all()
+    place.publish(release)
+    make_all()
+    for table in CURATED_TABLES:
+        if not table.query.reads_loads:
+            assert place.rows(table) == place.rebuilt(table), table.name
+
+
 def test_a_change_that_affects_most_of_the_hierarchy_is_rebuilt_and_says_how_much(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

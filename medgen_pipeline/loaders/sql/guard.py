@@ -6,7 +6,7 @@ sets alone and never read back from production. Two tables of equal size that di
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self, TypeVar
 
@@ -37,6 +37,7 @@ class Guard:
         unbroken_since: The load since which every load found production as the one before had left it. None is of an
             earlier version.
         made_from: The load of each table that this one was made from, as that load had left it.
+        unproven: The tables it was made from that were not as their loads had left them.
         pinned: Whether the table is to stay at the load's release, whatever is published.
         filled: Whether this load looked at all rows and found none that lacks a value it needs.
     """
@@ -47,6 +48,7 @@ class Guard:
     feed_since: int
     unbroken_since: int | None = None
     made_from: Mapping[str, int] = field(default_factory=dict)
+    unproven: Sequence[str] = ()
     pinned: bool = False
     filled: bool = False
 

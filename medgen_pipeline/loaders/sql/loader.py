@@ -423,6 +423,7 @@ class SqlNativeLoader(SqlReader[AnyCursor]):
             feed_since=self._load.load_id if last is None else last.feed_since,
             unbroken_since=unbroken,
             made_from={name: load for name, load in start.made_from.items() if name not in self._load.unproven},
+            unproven=sorted(self._load.unproven),
             pinned=start.pinned,
             filled=found.filled,
         )
