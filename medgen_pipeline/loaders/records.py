@@ -227,11 +227,6 @@ class LoadRecord:
         return made_from if isinstance(made_from, dict) else {}
 
     @property
-    def has_foreign_rows(self) -> bool:
-        """Whether it was made from rows that somebody else had written: its hash does not say what it has left."""
-        return has_foreign_rows(self.guard)
-
-    @property
     def pinned(self) -> bool:
         """Whether the table is to stay at this load's release."""
         return self.left.get("pinned") is True
@@ -252,7 +247,7 @@ class LoadRecord:
 
 
 def has_foreign_rows(guard: str | None) -> bool:
-    """Whether the load that has left this guard was made from rows that somebody else had written."""
+    """Whether the load of this guard was made from rows that somebody else had written: its hash is not of those."""
     return bool(_left_by(guard).get("unproven"))
 
 
