@@ -72,6 +72,7 @@ def test_of_dagster_s_commands_those_that_end_with_a_run_keep_connections(
     command: click.Command, kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_exit: list[object] = []
+    # Both are the process's, which goes on with other tests.
     monkeypatch.setattr(engines, "_keeps_connections", False)
     monkeypatch.setattr(atexit, "register", at_exit.append)
     with click.Context(command, info_name=command.name):
