@@ -12,6 +12,7 @@ import dagster as dg
 
 from medgen_pipeline.orchestration import processes
 from medgen_pipeline.orchestration.build import build_definitions
+from medgen_pipeline.orchestration.engines import keep_engines
 
 CONCURRENT = "BENCH_CONCURRENT"
 
@@ -38,7 +39,8 @@ def in_process() -> dg.Definitions:
 
 
 def empty() -> dg.Definitions:
-    """The same assets, checks and executor, with steps that do nothing: what of a run is Dagster's alone."""
+    """The same assets, checks, executor and kept connections, with steps that do nothing: no run can take less."""
+    keep_engines()
     whole = build_definitions()
     tables = [_empty_asset(step) for step in whole.assets or () if isinstance(step, dg.AssetsDefinition)]
     across = [_empty_checks(step) for step in whole.asset_checks or ()]

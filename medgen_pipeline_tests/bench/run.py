@@ -1,7 +1,7 @@
 r"""Whole runs of all tables as users start them, beside psql's ``\copy`` of the same files into the same server.
 
 Three runs: a first load, the next release, and the same once more with nothing changed. Before them one of the same
-assets and checks with empty steps, which is what Dagster alone takes. Each is a process tree of its own, ``dagster
+assets and checks with empty steps, which is the least that Dagster takes. Each is a process tree of its own, ``dagster
 asset materialize``, on a server with ``wal_level=replica``.
 
 Run as ``python -m medgen_pipeline_tests.bench.run --help``. Prints and judges; asserts nothing.
@@ -39,9 +39,9 @@ from medgen_pipeline_tests.ncbi_double import NcbiDouble, ncbi_double
 LIMITS = {"first": 3.0, "next": 0.8, "unchanged": 0.3}
 """Of each run, how many times the raw copies it may take."""
 MOST_MB = 500
-MOST_TIMES_EMPTY = 1.2
+MOST_TIMES_EMPTY = 2.2
 """How many times a run with empty steps that may take in which nothing has changed."""
-RATIO = {"ratio": ("wall_s", "raw_s"), "empty_ratio": ("wall_s", "empty_s")}
+RATIO = {"ratio": ("wall_s", "raw_s"), "empty_ratio": ("wall_s", "empty_s"), "least_ratio": ("empty_s", "raw_s")}
 SHARES = ("start", "fetch", "load", "checks", "curated", "dagster")
 """Where a run's time went: see README.md."""
 EXECUTORS: Mapping[str, Sequence[str]] = {

@@ -186,6 +186,7 @@ def test_whole_runs_are_measured_first_next_and_unchanged(tmp_path: Path, weeks:
         assert one["wall_s"] == pytest.approx(sum(one[f"{share}_s"] for share in run.SHARES))
         assert one["ratio"] == pytest.approx(one["wall_s"] / one["raw_s"])
         assert one["empty_ratio"] == pytest.approx(one["wall_s"] / one["empty_s"])
+        assert one["least_ratio"] == pytest.approx(one["empty_s"] / one["raw_s"])
         assert min(one["start_s"], one["fetch_s"], one["load_s"], one["dagster_s"]) > 0
         assert one["load_s"] > one["loads_s"] > 0 == one["curated_s"]
         assert 50 < one["tree_mb"] < 1000
@@ -218,7 +219,7 @@ def test_a_median_run_is_that_of_its_rounds_and_has_their_largest_memory() -> No
         ({"run": "unchanged", "ratio": 0.31}, ["unchanged 0.31"]),
         ({"run": "unchanged", "ratio": 0.3, "requests": 19}, ["unchanged 19"]),
         ({"run": "unchanged", "ratio": 0.3, "changes": 1}, ["unchanged 1"]),
-        ({"run": "unchanged", "ratio": 0.3, "empty_ratio": 1.21}, ["unchanged 1.21"]),
+        ({"run": "unchanged", "ratio": 0.3, "empty_ratio": 2.21}, ["unchanged 2.21"]),
         ({"tree_mb": 501.0}, ["first 501.00"]),
     ],
 )
